@@ -1,0 +1,52 @@
+/* buf.h - growing bytes with a maximum.
+ *
+ * A write that does not fit sets `has_failed` and changes nothing more; every later write is
+ * ignored. So a writer appends without looking and asks once at the end:
+ *
+ *     CLEANUP(buf_release) struct buf body;
+ *     buf_init(&body, BODY_SIZE_MAX);
+ *     buf_append_str(&body, STR("{\"status\":"));
+ *     ...
+ *     if (body.has_failed) return error_set(error, ERROR_LIMIT, ...);
+ *
+ * Ownership: the buffer owns its bytes until buf_release or buf_take.
+ * Threads:   one thread at a time.
+ */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include "base/compiler.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf {
+    char *data;      /* not NUL-terminated; see buf_cstr */
+    size_t size;     /* bytes written */
+    size_t capacity; /* bytes allocated */
+    size_t size_max; /* bytes it may hold */
+    bool has_failed; /* out of memory or over size_max since init or reset */
+};
+
+void buf_init(struct buf *buf, size_t size_max); /* allocates nothing */
+void buf_reset(struct buf *buf);                 /* empty, keeps its memory, has_failed cleared */
+void buf_release(struct buf *buf);               /* accepts a zeroed or released buffer */
+
+void buf_append(struct buf *buf, const void *data, size_t size);
+void buf_append_str(struct buf *buf, struct str text);
+void buf_append_cstr(struct buf *buf, const char *text);
+void buf_append_char(struct buf *buf, char c);
+void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Room for `size` more bytes at buf->data + buf->size, which the caller fills and then adds to
+ * buf->size; NULL (and has_failed) when there is none. */
+char *buf_reserve(struct buf *buf, size_t size) MUST_CHECK;
+
+void buf_truncate(struct buf *buf, size_t size);   /* size <= buf->size */
+void buf_drop_front(struct buf *buf, size_t size); /* moves the rest to the front */
+struct str buf_str(const struct buf *buf);         /* valid until the next write */
+const char *buf_cstr(struct buf *buf);             /* NUL put behind; "" when it has failed */
+char *buf_take(struct buf *buf, size_t *size_out) MUST_CHECK; /* malloc'ed bytes, buffer empty */
+
+#endif
