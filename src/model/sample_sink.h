@@ -1,0 +1,51 @@
+/* sample_sink.h - the contract by which samples are written: scrapes and pushes above, a store below.
+ *
+ *     struct sample_batch *batch;
+ *     int code = sink->begin(sink->state, &batch, error);
+ *     code = batch->append(batch, &ref, labels, time_ms, value, error);     any number of times
+ *     code = batch->commit(batch, error);       or batch->rollback(batch)
+ *
+ * A batch is one scrape or one request: after commit returns 0 all of it is durable (by the store's
+ * sync policy) and visible; after rollback, or a failed commit, nothing of it is. Both free it.
+ *
+ * Threads: batches of several threads may be open at once; each belongs to one thread.
+ */
+#ifndef MODEL_SAMPLE_SINK_H
+#define MODEL_SAMPLE_SINK_H
+
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "model/labels.h"
+
+#include <stdint.h>
+
+struct histogram; /* model/histogram.h */
+
+struct sample_batch {
+    /*
+     * Adds a sample.
+     *
+     *   ref      in: 0, or what an earlier append gave for the same labels; out: the series' number.
+     *            Numbers of series that left memory are found again by the labels.
+     *   labels   the whole set, with __name__; borrowed during the call
+     *
+     * Returns 0; or, with the batch still usable and the sample not in it: ERROR_OUT_OF_ORDER,
+     * ERROR_DUPLICATE (same time, other value; the same value again is 0), ERROR_LIMIT (series
+     * limit), ERROR_INVALID (older than the store takes or too far in the future).
+     */
+    int (*append)(struct sample_batch *batch, uint64_t *ref, struct labels labels, int64_t time_ms,
+                  double value, struct error *error);
+    int (*append_histogram)(struct sample_batch *batch, uint64_t *ref, struct labels labels,
+                            int64_t time_ms, const struct histogram *histogram,
+                            struct error *error); /* NULL: the store takes floats only */
+    int (*commit)(struct sample_batch *batch, struct error *error);
+    void (*rollback)(struct sample_batch *batch);
+};
+
+struct sample_sink {
+    void *state;
+    int (*begin)(void *state, struct sample_batch **batch_out, struct error *error);
+};
+
+#endif
