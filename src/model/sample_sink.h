@@ -1,12 +1,13 @@
-/* sample_sink.h - the contract by which samples are written: scrapes and pushes above, a store below.
+/* sample_sink.h - the contract by which samples are written: movers above, a store below.
  *
  *     struct sample_batch *batch;
  *     int code = sink->begin(sink->state, &batch, error);
- *     code = batch->append(batch, &ref, labels, time_ms, value, error);     any number of times
+ *     code = batch->append(batch, &ref, labels, time_ms, value, error);   any number of times
  *     code = batch->commit(batch, error);       or batch->rollback(batch)
  *
- * A batch is one scrape or one request: after commit returns 0 all of it is durable (by the store's
- * sync policy) and visible; after rollback, or a failed commit, nothing of it is. Both free it.
+ * A batch is one scrape or one request: after commit returns 0 all of it is durable (by the
+ * store's sync policy) and visible; after rollback, or a failed commit, nothing of it is. Both
+ * free it.
  *
  * Threads: batches of several threads may be open at once; each belongs to one thread.
  */
@@ -26,8 +27,8 @@ struct sample_batch {
     /*
      * Adds a sample.
      *
-     *   ref      in: 0, or what an earlier append gave for the same labels; out: the series' number.
-     *            Numbers of series that left memory are found again by the labels.
+     *   ref      in: 0, or what an earlier append gave for the same labels; out: the series'
+     *            number. Numbers of series that left memory are found again by the labels.
      *   labels   the whole set, with __name__; borrowed during the call
      *
      * Returns 0; or, with the batch still usable and the sample not in it: ERROR_OUT_OF_ORDER,

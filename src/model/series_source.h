@@ -1,10 +1,11 @@
 /* series_source.h - the contract by which series are read: any store below, any engine above.
  *
- *     struct series_query query = { .start_ms = a, .end_ms = b, .matchers = m, .matcher_count = n };
+ *     struct series_query query = { .start_ms = a, .end_ms = b, .matchers = m,
+ *                                   .matcher_count = n };
  *     struct series_cursor *cursor;
  *     int code = source->select(source->state, &query, arena, &cursor, error);
  *     struct series_columns series;
- *     while (code == 0 && (code = cursor->next(cursor, &series, error)) == 1) { code = use(&series); }
+ *     while (code == 0 && (code = cursor->next(cursor, &series, error)) == 1) code = use(&series);
  *     cursor->close(cursor);
  *
  * A select is a snapshot: what is appended after it is not seen. Series come in the order of
