@@ -1,0 +1,18 @@
+/* glob.h - file name patterns as Go's filepath.Match: * ? [a-z] [^a-z] and \ to quote, never across
+ * a slash; and as Filebeat reads them, a part "**" for any number of folders up to eight deep.
+ *
+ * Threads: pure.
+ */
+#ifndef CODEC_GLOB_H
+#define CODEC_GLOB_H
+
+#include "base/str.h"
+
+#include <stdbool.h>
+
+bool glob_matches(struct str pattern,
+                  struct str path); /* the whole path; a broken pattern: false */
+bool glob_is_valid(struct str pattern);
+bool glob_has_wildcard(struct str pattern);
+
+#endif
