@@ -20,9 +20,12 @@
 /* Go's FormatFloat(v, 'f', -1, 64): never an exponent. Prometheus prints count_values so. */
 size_t number_print_plain(double value, char *text);
 
-/* Go's FormatFloat(v, 'g', -1, 64): exponent below 1e-4 and from 1e21, at least two digits. The
- * text formats and PromQL's printer use it. */
+/* Go's FormatFloat(v, 'g', -1, 64): exponent below 1e-4 and from 1e6, at least two digits. The
+ * text formats use it. */
 size_t number_print_go(double value, char *text);
+
+/* Go's fmt.Sprint(v): exponent below 1e-4 and from 1e21, at least two digits. */
+size_t number_print_go_plain(double value, char *text);
 
 /* Prometheus' JSON: plain from 1e-6 up to below 1e21, else exponent with at least two digits. */
 size_t number_print_api(double value, char *text);

@@ -43,9 +43,9 @@ bool regex_groups(const struct regex *regex, struct str text, struct str *groups
 bool regex_find(const struct regex *regex, struct str text, size_t offset, struct str *groups,
                 size_t count);
 
-/* Appends `template` with $1, ${1}, $name, ${name} put in and $$ as $, as Go's Regexp.Expand:
+/* Appends `pattern` with $1, ${1}, $name, ${name} put in and $$ as $, as Go's Regexp.Expand:
  * $1x is the group named "1x", which is empty. groups from regex_groups. */
-void regex_expand(const struct regex *regex, struct str template, const struct str *groups,
+void regex_expand(const struct regex *regex, struct str pattern, const struct str *groups,
                   size_t count, struct buf *out);
 
 /* When the pattern, fully anchored, is nothing but literals in alternation ("a|b|c"): lists them in

@@ -1,0 +1,209 @@
+/* number.cc - the shortest digits come from the C++ library, which never looks at the locale; the
+ * layouts are ours. */
+extern "C" {
+#include "codec/number.h"
+}
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+
+namespace
+{
+
+/* value = 0.d1d2d3... * 10^point, the shortest digits that read back the same. */
+struct digits {
+    char text[20];
+    int count;
+    int point;
+};
+
+/* Splits "d.ddde+XX", the scientific form, which is always shortest. */
+struct digits digits_of(double value)
+{
+    char text[40];
+    std::to_chars_result end =
+        std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
+    struct digits digits = {};
+    char *at = text;
+    for (; at < end.ptr && *at != 'e'; at++) {
+        if (*at != '.') digits.text[digits.count++] = *at;
+    }
+    int exponent = 0;
+    bool is_negative = at + 1 < end.ptr && at[1] == '-';
+    for (at += 2; at < end.ptr; at++) exponent = exponent * 10 + (*at - '0');
+    digits.point = (is_negative ? -exponent : exponent) + 1;
+    while (digits.count > 1 && digits.text[digits.count - 1] == '0') digits.count--;
+    return digits;
+}
+
+char *put(char *out, const char *text)
+{
+    while (*text != '\0') *out++ = *text++;
+    return out;
+}
+
+char *put_plain(char *out, const struct digits &digits)
+{
+    if (digits.point <= 0) {
+        out = put(out, "0.");
+        for (int i = digits.point; i < 0; i++) *out++ = '0';
+        for (int i = 0; i < digits.count; i++) *out++ = digits.text[i];
+        return out;
+    }
+    for (int i = 0; i < digits.count || i < digits.point; i++) {
+        if (i == digits.point) *out++ = '.';
+        *out++ = i < digits.count ? digits.text[i] : '0';
+    }
+    return out;
+}
+
+/* d.ddd, then `mark`, the sign (a plus only when asked for) and at least `width` digits. */
+char *put_exponent(char *out, const struct digits &digits, const char *mark, bool has_plus,
+                   int width)
+{
+    *out++ = digits.text[0];
+    if (digits.count > 1) *out++ = '.';
+    for (int i = 1; i < digits.count; i++) *out++ = digits.text[i];
+    out = put(out, mark);
+    int exponent = digits.point - 1;
+    if (exponent < 0) {
+        *out++ = '-';
+        exponent = -exponent;
+    } else if (has_plus) {
+        *out++ = '+';
+    }
+    char reversed[8];
+    int count = 0;
+    do {
+        reversed[count++] = static_cast<char>('0' + exponent % 10);
+        exponent /= 10;
+    } while (exponent > 0);
+    while (count < width) reversed[count++] = '0';
+    while (count > 0) *out++ = reversed[--count];
+    return out;
+}
+
+/* Writes what is no ordinary number and gives true. */
+bool put_special(double value, char *&out)
+{
+    if (std::isnan(value)) {
+        out = put(out, "NaN");
+        return true;
+    }
+    if (std::isinf(value)) {
+        out = put(out, value > 0 ? "+Inf" : "-Inf");
+        return true;
+    }
+    if (std::signbit(value)) *out++ = '-';
+    if (value == 0) {
+        *out++ = '0';
+        return true;
+    }
+    return false;
+}
+
+size_t print(double value, char *text, int exponent_below, int exponent_from, bool has_plus,
+             int width)
+{
+    char *out = text;
+    if (put_special(value, out)) return static_cast<size_t>(out - text);
+    struct digits digits = digits_of(std::fabs(value));
+    int exponent = digits.point - 1;
+    bool is_plain = exponent >= exponent_below && exponent < exponent_from;
+    out = is_plain ? put_plain(out, digits) : put_exponent(out, digits, "e", has_plus, width);
+    return static_cast<size_t>(out - text);
+}
+
+} // namespace
+
+extern "C" size_t number_print_plain(double value, char *text)
+{
+    return print(value, text, -400, 400, true, 2);
+}
+
+extern "C" size_t number_print_go(double value, char *text)
+{
+    return print(value, text, -4, 6, true, 2);
+}
+
+extern "C" size_t number_print_go_plain(double value, char *text)
+{
+    return print(value, text, -4, 21, true, 2);
+}
+
+extern "C" size_t number_print_api(double value, char *text)
+{
+    return print(value, text, -6, 21, true, 2);
+}
+
+extern "C" size_t number_print_json(double value, char *text)
+{
+    return print(value, text, -6, 21, true, 1);
+}
+
+extern "C" size_t number_print_java(double value, char *text)
+{
+    char *out = text;
+    if (std::isnan(value)) return static_cast<size_t>(put(out, "NaN") - text);
+    if (std::isinf(value)) {
+        return static_cast<size_t>(put(out, value > 0 ? "Infinity" : "-Infinity") - text);
+    }
+    if (std::signbit(value)) *out++ = '-';
+    if (value == 0) return static_cast<size_t>(put(out, "0.0") - text);
+    struct digits digits = digits_of(std::fabs(value));
+    if (digits.point > -3 && digits.point <= 7) {
+        out = put_plain(out, digits);
+        if (digits.count <= digits.point) out = put(out, ".0");
+        return static_cast<size_t>(out - text);
+    }
+    if (digits.count == 1) digits.text[digits.count++] = '0';
+    out = put_exponent(out, digits, "E", false, 1);
+    return static_cast<size_t>(out - text);
+}
+
+static bool is_nocase(struct str text, const char *word)
+{
+    return str_equal_nocase(text, str_from(word));
+}
+
+extern "C" bool number_parse(struct str text, double *value)
+{
+    struct str rest = text;
+    bool is_negative = false;
+    if (rest.size > 0 && (rest.data[0] == '-' || rest.data[0] == '+')) {
+        is_negative = rest.data[0] == '-';
+        rest = str_skip(rest, 1);
+    }
+    if (rest.size == 0) return false;
+    if (is_nocase(rest, "inf") || is_nocase(rest, "infinity")) {
+        *value = is_negative ? -HUGE_VAL : HUGE_VAL;
+        return true;
+    }
+    if (is_nocase(text, "nan")) {
+        *value = std::nan("");
+        return true;
+    }
+    bool is_hex = rest.size > 2 && rest.data[0] == '0' && (rest.data[1] | 0x20) == 'x';
+    if (is_hex) rest = str_skip(rest, 2);
+    char first = rest.data[0];
+    bool is_digit = (first >= '0' && first <= '9') || first == '.';
+    if (!is_digit && !(is_hex && std::isxdigit(static_cast<unsigned char>(first)))) return false;
+
+    double number = 0;
+    std::from_chars_result end =
+        std::from_chars(rest.data, rest.data + rest.size, number,
+                        is_hex ? std::chars_format::hex : std::chars_format::general);
+    if (end.ptr != rest.data + rest.size) return false;
+    if (end.ec == std::errc::result_out_of_range) {
+        /* Too large or too small: the exponent's sign tells which. */
+        size_t mark = 0;
+        while (mark < rest.size && (rest.data[mark] | 0x20) != (is_hex ? 'p' : 'e')) mark++;
+        bool is_small = mark + 1 < rest.size ? rest.data[mark + 1] == '-' : first == '0';
+        number = is_small ? 0 : HUGE_VAL;
+    } else if (end.ec != std::errc()) {
+        return false;
+    }
+    *value = is_negative ? -number : number;
+    return true;
+}
