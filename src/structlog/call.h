@@ -168,9 +168,17 @@ static inline struct sl_value sl_value_char_(char x)
     return value;
 }
 
-static inline struct sl_value sl_value_long_double_(long double x) { return sl_value_double_((double)x); }
+static inline struct sl_value sl_value_long_double_(long double x)
+{
+    return sl_value_double_((double)x);
+}
+
 static inline struct sl_value sl_value_value_(struct sl_value x) { return x; }
-static inline struct sl_value sl_value_pointer_(const void *x) { return sl_value_pointer_kind_(x, SL_KIND_POINTER); }
+
+static inline struct sl_value sl_value_pointer_(const void *x)
+{
+    return sl_value_pointer_kind_(x, SL_KIND_POINTER);
+}
 /* clang-format on */
 
 /* Text of `size` bytes that need not end in NUL; data NULL is null. */

@@ -202,7 +202,7 @@ SL_API int sl_open(struct sl_logger **log, const struct sl_config *config);
 SL_API int sl_unbind(struct sl_logger *log, const char *key, struct sl_logger **out);
 /* Without `key`, bound or not. Never NULL, as sl_bind. */
 SL_API struct sl_logger *sl_try_unbind(struct sl_logger *log, const char *key);
-/* The same fields under the name `name` (log.logger) and with a level of its own, at first log's. */
+/* The same fields under the name `name` (log.logger), with a level of its own, at first log's. */
 SL_API struct sl_logger *sl_named(struct sl_logger *log, const char *name);
 
 SL_API struct sl_logger *sl_ref(struct sl_logger *log); /* NULL stays NULL */
