@@ -1,0 +1,366 @@
+/* structlog_bench.c - what one log line costs, beside the floor of the same bytes and the peers.
+ *
+ *     structlog_bench [--quick] [DIRECTORY]      DIRECTORY for the files written, default /dev/shm
+ *
+ * One line a figure: name ours peer ratio unit, "-" where the peer is missing. The workload is the
+ * five-field line of the targets: method, path, status, duration, user_id. The floor writes the
+ * same five fields with constants and copies, no escaping of what is known, nothing configurable.
+ * Times are processor time, the median of several runs taken in turns.
+ */
+#include "structlog/structlog.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUND_MAX 15
+
+static int round_count = 9;
+static long line_count = 1000000;
+static const char *directory = "/dev/shm";
+
+static double cpu_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof(*values), compare);
+    return values[count / 2];
+}
+
+static void print_figure(const char *name, double ours, double peer, const char *unit)
+{
+    if (peer > 0) {
+        printf("%-44s %10.2f %10.2f %7.2f %s\n", name, ours, peer, ours / peer, unit);
+    } else {
+        printf("%-44s %10.2f %10s %7s %s\n", name, ours, "-", "-", unit);
+    }
+    (void)fflush(stdout);
+}
+
+/* ---- the floor ---- */
+
+static char pairs[200];
+
+static char *floor_uint(char *to, uint64_t x)
+{
+    char text[20];
+    int at = 20;
+    for (; x >= 100; x /= 100) {
+        at -= 2;
+        memcpy(text + at, pairs + 2 * (x % 100), 2);
+    }
+    if (x >= 10) {
+        at -= 2;
+        memcpy(text + at, pairs + 2 * x, 2);
+    } else {
+        text[--at] = (char)('0' + x);
+    }
+    memcpy(to, text + at, (size_t)(20 - at));
+    return to + 20 - at;
+}
+
+static char *floor_thousandths(char *to, double x)
+{
+    uint64_t m = (uint64_t)(x * 1000 + 0.5);
+    to = floor_uint(to, m / 1000);
+    *to++ = '.';
+    *to++ = (char)('0' + m % 1000 / 100);
+    memcpy(to, pairs + 2 * (m % 100), 2);
+    return to + 2;
+}
+
+static char *floor_text(char *to, const char *from, size_t size)
+{
+    unsigned bad = 0;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)from[i];
+        bad |= (unsigned)(c < 0x20) | (unsigned)(c == '"') | (unsigned)(c == '\\');
+        to[i] = from[i];
+    }
+    return bad != 0 ? to : to + size;
+}
+
+#define PUT(to, text) (memcpy((to), text, sizeof(text) - 1), (to) + sizeof(text) - 1)
+
+static char floor_second[20];
+static time_t floor_second_of = -1;
+static const char method[] = "GET";
+static const char path[] = "/api/v1/items/42";
+
+static size_t floor_line(char *line, long i, clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    if (now.tv_sec != floor_second_of) {
+        struct tm tm;
+        (void)gmtime_r(&now.tv_sec, &tm);
+        (void)strftime(floor_second, sizeof(floor_second), "%Y-%m-%dT%H:%M:%S", &tm);
+        floor_second_of = now.tv_sec;
+    }
+    char *to = PUT(line, "{\"@timestamp\":\"");
+    memcpy(to, floor_second, 19);
+    unsigned micro = (unsigned)(now.tv_nsec / 1000);
+    to[19] = '.';
+    memcpy(to + 20, pairs + 2 * (micro / 10000), 2);
+    memcpy(to + 22, pairs + 2 * (micro / 100 % 100), 2);
+    memcpy(to + 24, pairs + 2 * (micro % 100), 2);
+    to = PUT(to + 26, "Z\",\"log.level\":\"info\",\"message\":\"request handled\",\"method\":\"");
+    to = floor_text(to, method, 3);
+    to = PUT(to, "\",\"path\":\"");
+    to = floor_text(to, path, 16);
+    to = PUT(to, "\",\"status\":");
+    to = floor_uint(to, 200u + (uint64_t)(i & 3));
+    to = PUT(to, ",\"duration\":");
+    to = floor_thousandths(to, 12.345 + (double)(i & 15));
+    to = PUT(to, ",\"user_id\":");
+    to = floor_uint(to, 1234567u + (uint64_t)i);
+    to = PUT(to, "}\n");
+    return (size_t)(to - line);
+}
+
+static double floor_buffer(clockid_t clock)
+{
+    static char line[512];
+    double start = cpu_ns();
+    for (long i = 0; i < line_count; i++) {
+        (void)floor_line(line, i, clock);
+        __asm__ volatile("" : : "r"(line) : "memory");
+    }
+    return (cpu_ns() - start) / (double)line_count;
+}
+
+static double floor_file(const char *name, size_t batch)
+{
+    static char lines[1 << 16];
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+    long count = line_count / 2;
+    size_t used = 0;
+    double start = cpu_ns();
+    for (long i = 0; i < count; i++) {
+        used += floor_line(lines + used, i, CLOCK_REALTIME);
+        if (used + 512 < batch) continue;
+        if (write(fd, lines, used) < 0) exit(1);
+        used = 0;
+    }
+    double spent = cpu_ns() - start;
+    (void)close(fd);
+    (void)unlink(name);
+    return spent / (double)count;
+}
+
+/* ---- ours ---- */
+
+static void swallow(void *context, int level, const char *line, size_t size)
+{
+    (void)context;
+    (void)level;
+    (void)size;
+    __asm__ volatile("" : : "r"(line) : "memory");
+}
+
+static double log_lines(struct sl_logger *log, long count)
+{
+    double start = cpu_ns();
+    for (long i = 0; i < count; i++) {
+        sl_info(log, "request handled", "method", method, "path", path, "status", 200 + (i & 3),
+                "duration", 12.345 + (double)(i & 15), "user_id", 1234567 + i);
+    }
+    (void)sl_flush(log);
+    return (cpu_ns() - start) / (double)count;
+}
+
+static struct sl_logger *open_log(const struct sl_sink_options *sink, enum sl_clock clock)
+{
+    struct sl_logger *log = NULL;
+    struct sl_config config = { .clock = clock, .without_pid = true };
+    config.sinks = sink;
+    config.sink_count = 1;
+    int code = sl_open(&log, &config);
+    if (code < 0) {
+        (void)fprintf(stderr, "cannot open a log: %s\n", strerror(-code));
+        exit(1);
+    }
+    return log;
+}
+
+static void bench_buffer(const char *name, enum sl_clock clock, clockid_t floor_clock)
+{
+    struct sl_sink_options sink = { .kind = SL_SINK_CALLBACK, .write = swallow };
+    struct sl_logger *log = open_log(&sink, clock);
+    double ours[ROUND_MAX];
+    double peer[ROUND_MAX];
+    for (int i = 0; i < round_count; i++) {
+        ours[i] = log_lines(log, line_count);
+        peer[i] = floor_buffer(floor_clock);
+    }
+    print_figure(name, median(ours, round_count), median(peer, round_count), "ns/line");
+    sl_unref(log);
+}
+
+static void name_file(char *to, size_t size)
+{
+    (void)snprintf(to, size, "%s/structlog_bench.%d.json", directory, (int)getpid());
+}
+
+static void bench_file(const char *name, size_t buffer_size, size_t batch)
+{
+    char file[256];
+    double ours[ROUND_MAX];
+    double peer[ROUND_MAX];
+    name_file(file, sizeof(file));
+    for (int i = 0; i < round_count; i++) {
+        struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = file };
+        sink.buffer_size = buffer_size;
+        struct sl_logger *log = open_log(&sink, SL_CLOCK_PRECISE);
+        ours[i] = log_lines(log, line_count / 2);
+        sl_unref(log);
+        (void)unlink(file);
+        peer[i] = floor_file(file, batch);
+    }
+    print_figure(name, median(ours, round_count), median(peer, round_count), "ns/line");
+}
+
+static void bench_bound(void)
+{
+    struct sl_sink_options sink = { .kind = SL_SINK_CALLBACK, .write = swallow };
+    struct sl_logger *root = open_log(&sink, SL_CLOCK_COARSE);
+    struct sl_logger *log = sl_bind(root, "request_id", "0af7651916cd43dd8448eb211c80319c", "peer",
+                                    "10.0.0.1", "shard", 7, "tenant", "acme", "region", "eu");
+    double ours[ROUND_MAX];
+    double bare[ROUND_MAX];
+    double bind[ROUND_MAX];
+    long bind_count = line_count / 10;
+    for (int i = 0; i < round_count; i++) {
+        ours[i] = log_lines(log, line_count);
+        bare[i] = log_lines(root, line_count);
+        double start = cpu_ns();
+        for (long k = 0; k < bind_count; k++) sl_unref(sl_bind(root, "id", k, "peer", "10.0.0.1"));
+        bind[i] = (cpu_ns() - start) / (double)bind_count;
+    }
+    print_figure("line_5_bound_fields_over_none", median(ours, round_count),
+                 median(bare, round_count), "ns/line");
+    print_figure("bind_2_and_unref", median(bind, round_count), 0, "ns");
+    sl_unref(log);
+    sl_unref(root);
+}
+
+static void bench_disabled(void)
+{
+    struct sl_sink_options sink = { .kind = SL_SINK_CALLBACK, .write = swallow };
+    struct sl_logger *log = open_log(&sink, SL_CLOCK_COARSE);
+    long count = 20 * line_count;
+    double ours[ROUND_MAX];
+    double empty[ROUND_MAX];
+    for (int round = 0; round < round_count; round++) {
+        double start = cpu_ns();
+        for (long i = 0; i < count; i++) {
+            __asm__ volatile("" : : "r"(log) : "memory");
+            sl_debug(log, "request handled", "method", method, "path", path, "user_id", i);
+        }
+        double middle = cpu_ns();
+        for (long i = 0; i < count; i++) __asm__ volatile("" : : "r"(log) : "memory");
+        empty[round] = (cpu_ns() - middle) / (double)count;
+        ours[round] = (middle - start) / (double)count;
+    }
+    double loop = median(empty, round_count);
+    print_figure("disabled_level_less_empty_loop", median(ours, round_count) - loop, 0, "ns/call");
+    sl_unref(log);
+}
+
+/* ---- peers ---- */
+
+static const char python_program[] =
+    "import sys, time\n"
+    "try:\n"
+    "    import structlog\n"
+    "except ImportError:\n"
+    "    sys.exit(3)\n"
+    "n = 30000\n"
+    "with open(sys.argv[1], 'w') as f:\n"
+    "    structlog.configure(cache_logger_on_first_use=True, processors=[\n"
+    "        structlog.processors.add_log_level,\n"
+    "        structlog.processors.TimeStamper(fmt='iso', utc=True),\n"
+    "        structlog.processors.JSONRenderer()],\n"
+    "        logger_factory=structlog.WriteLoggerFactory(file=f))\n"
+    "    log = structlog.get_logger().bind()\n"
+    "    t = time.process_time()\n"
+    "    for i in range(n):\n"
+    "        log.info('request handled', method='GET', path='/api/v1/items/42', status=200,\n"
+    "                 duration=12.345, user_id=1234567 + i)\n"
+    "    print((time.process_time() - t) / n * 1e9)\n";
+
+/* ns a line; 0 where Python or its structlog is missing. */
+static double python_structlog(const char *file)
+{
+    int ends[2];
+    if (pipe(ends) != 0) return 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)execlp("python3", "python3", "-c", python_program, file, (char *)NULL);
+        _exit(3);
+    }
+    (void)close(ends[1]);
+    char text[64] = "";
+    ssize_t size = read(ends[0], text, sizeof(text) - 1);
+    (void)close(ends[0]);
+    int status = 0;
+    (void)waitpid(child, &status, 0);
+    (void)unlink(file);
+    return size > 0 && status == 0 ? strtod(text, NULL) : 0;
+}
+
+static void bench_python(void)
+{
+    char file[256];
+    name_file(file, sizeof(file));
+    struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = file };
+    struct sl_logger *log = open_log(&sink, SL_CLOCK_PRECISE);
+    double ours = log_lines(log, line_count / 4);
+    sl_unref(log);
+    (void)unlink(file);
+    double python = python_structlog(file);
+    if (python <= 0) printf("# peer missing: python3 cannot import structlog\n");
+    print_figure("line_to_file_against_python_structlog", ours, python, "ns/line");
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0) {
+            round_count = 5;
+            line_count = 300000;
+        } else {
+            directory = argv[i];
+        }
+    }
+    for (int i = 0; i < 100; i++) {
+        pairs[2 * i] = (char)('0' + i / 10);
+        pairs[2 * i + 1] = (char)('0' + i % 10);
+    }
+    printf("# name ours peer ratio unit; the peer is the floor where the name tells no other\n");
+    bench_buffer("line_to_buffer_coarse_clock", SL_CLOCK_COARSE, CLOCK_REALTIME_COARSE);
+    bench_buffer("line_to_buffer_precise_clock", SL_CLOCK_PRECISE, CLOCK_REALTIME);
+    bench_file("line_to_file_64k_buffer", 65536, 65536);
+    bench_file("line_to_file_one_write_each", 0, 0);
+    bench_bound();
+    bench_disabled();
+    bench_python();
+    return 0;
+}

@@ -1,0 +1,245 @@
+/* call.h - what a call of sl_info and its kin becomes: typed values, a static site, one test.
+ *
+ * Included by structlog.h, never by itself. The site is the call's static half (where it stands,
+ * its keys as JSON pieces made by the compiler); the values are its moving half. The library fills
+ * in the site's cached judgements on the first use.
+ */
+#ifndef STRUCTLOG_CALL_H
+#define STRUCTLOG_CALL_H
+
+#include "structlog/structlog.h"
+
+/* ---- the calls ---- */
+
+#define sl_debug(log, ...)    SL_AT_((log), SL_DEBUG, 0, __VA_ARGS__)
+#define sl_info(log, ...)     SL_AT_((log), SL_INFO, 0, __VA_ARGS__)
+#define sl_warn(log, ...)     SL_AT_((log), SL_WARN, 0, __VA_ARGS__)
+#define sl_error(log, ...)    SL_AT_((log), SL_ERROR, 0, __VA_ARGS__)
+#define sl_critical(log, ...) SL_AT_((log), SL_CRITICAL, 0, __VA_ARGS__)
+
+/* The level is an expression. */
+#define sl_log(log, level, ...) SL_AT_((log), (level), 0, __VA_ARGS__)
+
+/* At most one line every `ms` milliseconds from this place; the next one tells in
+ * suppressed_count how many were held back. */
+#define sl_log_every(log, level, ms, ...) SL_AT_((log), (level), (ms), __VA_ARGS__)
+#define sl_debug_every(log, ms, ...)      SL_AT_((log), SL_DEBUG, (ms), __VA_ARGS__)
+#define sl_info_every(log, ms, ...)       SL_AT_((log), SL_INFO, (ms), __VA_ARGS__)
+#define sl_warn_every(log, ms, ...)       SL_AT_((log), SL_WARN, (ms), __VA_ARGS__)
+#define sl_error_every(log, ms, ...)      SL_AT_((log), SL_ERROR, (ms), __VA_ARGS__)
+
+/* Two arguments in one, to stand among the pairs: error.code, error.type and error.message of
+ * errno as it is when the call begins to evaluate its arguments. */
+#define SL_ERRNO() "error", sl_errno(errno)
+
+/* A true or false that C before C23 gives the type int: "done", SL_BOOL(true). */
+#define SL_BOOL(x) ((bool)(x))
+
+/* ---- the site ---- */
+
+struct sl_key {
+    const char *json; /* ,"key": */
+    uint32_t size;    /* of the key alone, which stands at json + 2 */
+};
+
+struct sl_site {
+    const char *file;
+    const char *function;
+    const struct sl_key *keys; /* [0] is the event, in the same wrapping */
+    uint32_t line;
+    uint32_t count; /* of pairs */
+    /* the library's; zero at the start */
+    uint32_t flags;
+    int32_t mode; /* 0: by level, > 0: on, < 0: off */
+    uint64_t shape;
+    int64_t next_ms;
+    uint64_t suppressed_count;
+    struct sl_site *next;
+};
+
+#define SL_KEY_(k)                                                                                 \
+    {                                                                                              \
+        ",\"" k "\":", (uint32_t)(sizeof("" k "") - 1)                                             \
+    }
+
+#define SL_AT_(log, level, ms, ...)                                                                \
+    do {                                                                                           \
+        static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
+        static struct sl_site sl_site_ = {                                                         \
+            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, NULL    \
+        };                                                                                         \
+        struct sl_logger *const sl_log_ = log;                                                     \
+        const int sl_level_ = level;                                                               \
+        if (sl_level_ >= SL_MIN_LEVEL &&                                                           \
+            (sl_enabled(sl_log_, sl_level_) ||                                                     \
+             __atomic_load_n(&sl_site_.mode, __ATOMIC_RELAXED) > 0)) {                             \
+            const struct sl_value sl_values_[] = { SL_VALUES_(__VA_ARGS__) };                      \
+            sl_emit_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                               \
+        }                                                                                          \
+    } while (0)
+
+SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                     const struct sl_value *values);
+SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
+                                  size_t count);
+SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);
+SL_API size_t sl_context_push_(const struct sl_value *pairs, size_t count);
+
+/* The first member of every logger, and of the default one. */
+struct sl_logger_head_ {
+    const int *level;
+};
+extern SL_API int sl_default_level_;
+
+/* Whether an event of `level` would go anywhere: guards work that only the log needs. */
+static inline bool sl_enabled(const struct sl_logger *log, int level)
+{
+    const int *cell = log == NULL ? &sl_default_level_
+                                  : ((const struct sl_logger_head_ *)(const void *)log)->level;
+    return level >= __atomic_load_n(cell, __ATOMIC_RELAXED);
+}
+
+/* ---- values ---- */
+
+static inline struct sl_value sl_value_none_(void)
+{
+    struct sl_value value;
+    value.as.natural = 0;
+    value.size = 0;
+    value.kind = SL_KIND_NULL;
+    return value;
+}
+
+static inline struct sl_value sl_value_int_(int64_t x)
+{
+    struct sl_value value;
+    value.as.integer = x;
+    value.size = 0;
+    value.kind = SL_KIND_INT;
+    return value;
+}
+
+static inline struct sl_value sl_value_uint_(uint64_t x)
+{
+    struct sl_value value;
+    value.as.natural = x;
+    value.size = 0;
+    value.kind = SL_KIND_UINT;
+    return value;
+}
+
+static inline struct sl_value sl_value_pointer_kind_(const void *x, uint32_t kind)
+{
+    struct sl_value value;
+    value.as.pointer = x;
+    value.size = 0;
+    value.kind = kind;
+    return value;
+}
+
+/* clang-format off */
+static inline struct sl_value sl_value_double_(double x)
+{
+    struct sl_value value;
+    value.as.real = x;
+    value.size = 0;
+    value.kind = SL_KIND_DOUBLE;
+    return value;
+}
+
+static inline struct sl_value sl_value_float_(float x)
+{
+    struct sl_value value = sl_value_double_((double)x);
+    value.kind = SL_KIND_FLOAT;
+    return value;
+}
+
+static inline struct sl_value sl_value_bool_(bool x)
+{
+    struct sl_value value = sl_value_uint_(x ? 1u : 0u);
+    value.kind = SL_KIND_BOOL;
+    return value;
+}
+
+static inline struct sl_value sl_value_char_(char x)
+{
+    struct sl_value value = sl_value_uint_((unsigned char)x);
+    value.kind = SL_KIND_CHAR;
+    return value;
+}
+
+static inline struct sl_value sl_value_long_double_(long double x)
+{
+    return sl_value_double_((double)x);
+}
+
+static inline struct sl_value sl_value_value_(struct sl_value x) { return x; }
+
+static inline struct sl_value sl_value_pointer_(const void *x)
+{
+    return sl_value_pointer_kind_(x, SL_KIND_POINTER);
+}
+/* clang-format on */
+
+/* Text of `size` bytes that need not end in NUL; data NULL is null. */
+static inline struct sl_value sl_strn(const char *data, size_t size)
+{
+    struct sl_value value = sl_value_pointer_kind_(data, SL_KIND_STRING);
+    value.size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+    if (data == NULL) value.kind = SL_KIND_NULL;
+    return value;
+}
+
+static inline struct sl_value sl_value_string_(const char *text)
+{
+    return sl_strn(text, text == NULL ? 0 : __builtin_strlen(text));
+}
+
+/* A JSON value already encoded, on one line; it goes into JSON formats as it is. */
+static inline struct sl_value sl_json(const char *data, size_t size)
+{
+    struct sl_value value = sl_strn(data, size);
+    if (data != NULL) value.kind = SL_KIND_JSON;
+    return value;
+}
+
+/* "error", sl_errno(code): error.code, error.type ("ENOENT") and error.message of an errno. */
+static inline struct sl_value sl_errno(int code)
+{
+    struct sl_value value = sl_value_int_(code < 0 ? -(int64_t)code : code);
+    value.kind = SL_KIND_ERRNO;
+    return value;
+}
+
+/* "error", sl_failed(&(struct sl_failure){ "ERROR_PARSE", error.text }) */
+static inline struct sl_value sl_failed(const struct sl_failure *failure)
+{
+    return sl_value_pointer_kind_(failure, SL_KIND_FAILURE);
+}
+
+/* "dump", sl_lazily(&(struct sl_lazy){ dump, tree }) */
+static inline struct sl_value sl_lazily(const struct sl_lazy *lazy)
+{
+    return sl_value_pointer_kind_(lazy, SL_KIND_LAZY);
+}
+
+#ifndef __cplusplus
+/* clang-format off */
+#define SL_VALUE(x) _Generic((x),                                                                  \
+    bool: sl_value_bool_, char: sl_value_char_, float: sl_value_float_, double: sl_value_double_,  \
+    long double: sl_value_long_double_,                                                            \
+    signed char: sl_value_int_, short: sl_value_int_, int: sl_value_int_,                          \
+    long: sl_value_int_, long long: sl_value_int_,                                                 \
+    unsigned char: sl_value_uint_, unsigned short: sl_value_uint_, unsigned: sl_value_uint_,       \
+    unsigned long: sl_value_uint_, unsigned long long: sl_value_uint_,                             \
+    char *: sl_value_string_, const char *: sl_value_string_,                                      \
+    void *: sl_value_pointer_, const void *: sl_value_pointer_,                                    \
+    struct sl_value: sl_value_value_)(x)
+/* clang-format on */
+#else
+} /* extern "C" */
+#include "structlog/call.hpp"
+extern "C" {
+#endif
+
+#endif

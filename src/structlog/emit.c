@@ -1,0 +1,198 @@
+/* emit.c - the way of one call: counted, rendered once for each view, handed to the sinks.
+ *
+ * A call that comes while another of the same thread is under way (from a signal handler, a lazy
+ * value, a callback) must touch neither that one's buffer nor wait for its locks: it has a small
+ * buffer on the stack, and what does not fit goes out without its pairs.
+ */
+#include "structlog/pipeline.h"
+#include "structlog/sink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PRINTF_SIZE_MAX 4096
+
+static inline enum sl_counter counter_of(int level)
+{
+    if (level >= SL_ERROR) return level >= SL_CRITICAL ? SL_COUNTER_CRITICAL : SL_COUNTER_ERROR;
+    if (level >= SL_INFO) return level >= SL_WARN ? SL_COUNTER_WARN : SL_COUNTER_INFO;
+    return SL_COUNTER_DEBUG;
+}
+
+static size_t render(struct sl_call *call, enum sl_view view)
+{
+    size_t size = sl_render(call, view);
+    if (size == 0 && call->is_nested) {
+        struct sl_call bare = *call;
+        bare.site = NULL;
+        bare.count = 0;
+        bare.context = NULL;
+        bare.log = NULL;
+        size = sl_render(&bare, view);
+    }
+    return size;
+}
+
+static void write_to_sinks(struct sl_call *call)
+{
+    const struct sl_pipeline *pipeline = call->pipeline;
+    for (uint32_t left = pipeline->views; left != 0; left &= left - 1) {
+        enum sl_view view = (enum sl_view)__builtin_ctz(left);
+        size_t size = 0;
+        for (size_t i = 0; i < pipeline->sink_count; i++) {
+            struct sl_sink *sink = pipeline->sinks[i];
+            if (sink->view != view || call->level < sink->level) continue;
+            if (size == 0) size = render(call, view);
+            if (size > 0) {
+                sl_sink_write(sink, call, size);
+            } else {
+                sl_count(SL_COUNTER_LOST, 1);
+            }
+        }
+    }
+}
+
+static void give_back(struct sl_thread *thread)
+{
+    if (thread->line_size <= SL_LINE_KEEP_MAX) return;
+    free(thread->line);
+    thread->line = NULL;
+    thread->line_size = 0;
+}
+
+static void run(struct sl_call *call)
+{
+    struct sl_thread *thread = call->thread;
+    struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
+    struct sl_pipeline **hazard = &thread->hazards[call->is_nested ? 1 : 0];
+    struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
+    sl_count(counter_of(call->level), 1);
+    if (pipeline == NULL) {
+        sl_count(SL_COUNTER_LOST, 1);
+        return;
+    }
+    call->pipeline = pipeline;
+    if (thread->depth > 0) call->context = thread->frames[thread->depth - 1];
+    (void)clock_gettime(pipeline->clock, &call->time);
+    write_to_sinks(call);
+    sl_pipeline_leave(hazard);
+}
+
+static __attribute__((noinline)) void run_nested(struct sl_call *call)
+{
+    char line[SL_NESTED_SIZE];
+    call->line = line;
+    call->line_size = sizeof(line);
+    call->is_nested = true;
+    run(call);
+}
+
+static inline void start_call(struct sl_call *call)
+{
+    struct sl_thread *thread = call->thread;
+    if (SL_UNLIKELY(thread == NULL)) {
+        sl_count(SL_COUNTER_LOST, 1);
+        return;
+    }
+    if (SL_UNLIKELY(thread->busy != 0)) {
+        if (thread->busy == SL_NESTING_MAX) {
+            sl_count(SL_COUNTER_LOST, 1);
+            return;
+        }
+        thread->busy++;
+        run_nested(call);
+        thread->busy--;
+        return;
+    }
+    thread->busy = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the mark is there before the buffer is touched */
+    call->line = thread->line;
+    call->line_size = thread->line_size;
+    run(call);
+    give_back(thread);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+}
+
+/* Whether this call is the one of its interval; the others are counted. */
+static bool is_due(struct sl_site *site, int64_t every_ms, uint64_t *suppressed_count)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1; /* 0: never */
+    int64_t next_ms = __atomic_load_n(&site->next_ms, __ATOMIC_RELAXED);
+    if (now_ms < next_ms ||
+        !__atomic_compare_exchange_n(&site->next_ms, &next_ms, now_ms + every_ms, false,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        (void)__atomic_fetch_add(&site->suppressed_count, 1, __ATOMIC_RELAXED);
+        sl_count(SL_COUNTER_SUPPRESSED, 1);
+        return false;
+    }
+    *suppressed_count = __atomic_exchange_n(&site->suppressed_count, 0, __ATOMIC_RELAXED);
+    return true;
+}
+
+void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+              const struct sl_value *values)
+{
+    int saved = errno;
+    uint64_t suppressed_count = 0;
+    if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
+    if (every_ms > 0 && !is_due(site, every_ms, &suppressed_count)) return;
+    struct sl_call call;
+    call.log = log;
+    call.thread = sl_thread_self();
+    call.context = NULL;
+    call.site = site;
+    call.values = values;
+    call.pairs = NULL;
+    call.count = site->count;
+    call.event = site->keys[0].json + 2;
+    call.event_size = site->keys[0].size;
+    call.level = level;
+    call.suppressed_count = suppressed_count;
+    call.is_nested = false;
+    start_call(&call);
+    errno = saved;
+}
+
+void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,
+                   const struct sl_field *fields, size_t count)
+{
+    if (!sl_enabled(log, level)) return;
+    int saved = errno;
+    struct sl_call call = { .log = log,
+                            .thread = sl_thread_self(),
+                            .pairs = fields,
+                            .count = count,
+                            .event = "",
+                            .level = level };
+    if (event.kind == SL_KIND_STRING) {
+        call.event = event.as.pointer;
+        call.event_size = event.size < SL_VALUE_SIZE_MAX ? event.size : SL_VALUE_SIZE_MAX;
+    }
+    start_call(&call);
+    errno = saved;
+}
+
+void sl_vprintf(struct sl_logger *log, int level, const char *format, va_list arguments)
+{
+    if (!sl_enabled(log, level)) return;
+    int saved = errno;
+    char text[PRINTF_SIZE_MAX];
+    int size = vsnprintf(text, sizeof(text), format, arguments);
+    if (size >= 0) {
+        size_t kept = (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1;
+        while (kept > 0 && (text[kept - 1] == '\n' || text[kept - 1] == '\r')) kept--;
+        sl_log_fields(log, level, sl_strn(text, kept), NULL, 0);
+    }
+    errno = saved;
+}
+
+void sl_printf(struct sl_logger *log, int level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    sl_vprintf(log, level, format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,116 @@
+/* environment.c - sl_configure with what the user said in SL_ variables laid over it. */
+#include "structlog/internal.h"
+
+#include <stdlib.h>
+
+static const char *get(const char *name)
+{
+    const char *text = getenv(name);
+    return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+struct word {
+    const char *text;
+    int value;
+};
+
+static const struct word formats[] = { { "ecs", SL_FORMAT_ECS },
+                                       { "json", SL_FORMAT_JSON },
+                                       { "logfmt", SL_FORMAT_LOGFMT },
+                                       { "console", SL_FORMAT_CONSOLE } };
+static const struct word clocks[] = { { "precise", SL_CLOCK_PRECISE },
+                                      { "coarse", SL_CLOCK_COARSE } };
+static const struct word switches[] = { { "0", 0 }, { "1", 1 } };
+
+/* 1: found, 0: not set, -EINVAL: set to something else. */
+static int read_word(const char *name, const struct word *words, size_t count, int *value)
+{
+    const char *text = get(name);
+    if (text == NULL) return 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, words[i].text) != 0) continue;
+        *value = words[i].value;
+        return 1;
+    }
+    return -EINVAL;
+}
+
+/* Digits up to 15; NULL when there are none. */
+static const char *read_digits(const char *text, uint64_t *value)
+{
+    uint64_t sum = 0;
+    size_t at = 0;
+    for (; text[at] >= '0' && text[at] <= '9' && at < 15; at++) {
+        sum = 10 * sum + (uint64_t)(text[at] - '0');
+    }
+    *value = sum;
+    return at == 0 ? NULL : text + at;
+}
+
+static int read_rotation(const char *text, uint64_t *size, unsigned *count)
+{
+    uint64_t bytes = 0;
+    uint64_t files = *count;
+    const char *at = read_digits(text, &bytes);
+    if (at == NULL) return -EINVAL;
+    char unit = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+    unsigned shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 0;
+    if (shift > 0) at++;
+    if (bytes > UINT64_MAX >> shift) return -EINVAL;
+    if (*at == ',') {
+        at = read_digits(at + 1, &files);
+        if (at == NULL) return -EINVAL;
+    }
+    if (*at != '\0' || files > 999) return -EINVAL;
+    *size = bytes << shift;
+    *count = (unsigned)files;
+    return 0;
+}
+
+static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
+{
+    int value = 0;
+    if (get("SL_LEVEL") != NULL) {
+        int code = sl_level_parse(get("SL_LEVEL"), &config->level);
+        if (code < 0) return code;
+        if (config->level == 0) config->level = 1; /* "notset": all; 0 would be the default */
+    }
+    if (get("SL_SERVICE") != NULL) config->service_name = get("SL_SERVICE");
+    int code = read_word("SL_CLOCK", clocks, SL_LENGTH(clocks), &value);
+    if (code < 0) return code;
+    if (code > 0) config->clock = (enum sl_clock)value;
+    code = read_word("SL_ORIGIN", switches, SL_LENGTH(switches), &value);
+    if (code < 0) return code;
+    if (code > 0) config->with_origin = value != 0;
+    if (get("SL_FILE") != NULL) {
+        sinks[0] = (struct sl_sink_options){ .kind = SL_SINK_FILE, .path = get("SL_FILE") };
+        config->sink_count = 1;
+    }
+    int format = read_word("SL_FORMAT", formats, SL_LENGTH(formats), &value);
+    if (format < 0) return format;
+    const char *rotation = get("SL_ROTATE");
+    for (size_t i = 0; i < config->sink_count; i++) {
+        if (format > 0) sinks[i].format = (enum sl_format)value;
+        if (rotation == NULL || sinks[i].kind != SL_SINK_FILE) continue;
+        code = read_rotation(rotation, &sinks[i].rotate_size_max, &sinks[i].rotate_count_max);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+int sl_configure_from_environment(const struct sl_config *config)
+{
+    struct sl_config own = { 0 };
+    struct sl_sink_options sinks[SL_SINK_MAX];
+    memset(sinks, 0, sizeof(sinks));
+    if (config != NULL) own = *config;
+    if (own.sink_count > SL_SINK_MAX) return -EINVAL;
+    if (own.sinks == NULL) {
+        own.sink_count = 1; /* stderr, spelled out, so that a format can be laid over it */
+    } else {
+        memcpy(sinks, own.sinks, own.sink_count * sizeof(sinks[0]));
+    }
+    own.sinks = sinks;
+    int code = overlay(&own, sinks);
+    return code < 0 ? code : sl_configure(&own);
+}

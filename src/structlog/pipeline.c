@@ -1,0 +1,311 @@
+/* pipeline.c - configuring: a whole new pipeline is built, put in place, and the old one freed when
+ * no thread is inside it any more.
+ *
+ * ENTERING  A thread writes the pipeline it is about to use into its own record (its hazard), then
+ *           looks whether it is still the core's. Who replaces it swaps the core's pointer and then
+ *           reads all records. That needs the thread's store to be seen before its load; a fence
+ *           would cost every line 5 ns, so the replacing side makes all threads pass a barrier
+ *           with membarrier(2) instead. Where that call is missing, the fence is used.
+ * FALLBACK  A core without a pipeline writes to stderr: before sl_configure, after sl_shutdown.
+ */
+#include "structlog/pipeline.h"
+
+#include "structlog/sink.h"
+
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define RETIRE_WAIT_MS 1000 /* then the old pipeline is left behind rather than waited for */
+
+#if defined(__SANITIZE_THREAD__)
+#define ALWAYS_FENCE true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ALWAYS_FENCE true
+#endif
+#endif
+#if !defined(ALWAYS_FENCE)
+#define ALWAYS_FENCE false
+#endif
+
+struct sl_core sl_default_core = { .pipeline = NULL, .references = 1, .level = SL_INFO };
+int64_t sl_process_id;
+
+static struct sl_pipeline *pipelines; /* all that live; guarded by sl_lock */
+static struct sl_pipeline *fallback;  /* to stderr; made once, never freed */
+static bool needs_fence = true;
+static bool is_configured;
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+
+/* ---- fork and exit ---- */
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&sl_lock);
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        for (size_t i = 0; i < pipeline->sink_count; i++) {
+            (void)pthread_mutex_lock(&pipeline->sinks[i]->lock);
+        }
+    }
+}
+
+static void after_fork(bool is_child)
+{
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        for (size_t i = 0; i < pipeline->sink_count; i++) {
+            if (is_child) sl_sink_after_fork(pipeline->sinks[i]);
+            (void)pthread_mutex_unlock(&pipeline->sinks[i]->lock);
+        }
+    }
+    if (is_child) {
+        sl_process_id = getpid();
+        sl_thread_after_fork();
+    }
+    (void)pthread_mutex_unlock(&sl_lock);
+}
+
+static void after_fork_parent(void)
+{
+    after_fork(false);
+}
+
+static void after_fork_child(void)
+{
+    after_fork(true);
+}
+
+static void start(void)
+{
+    sl_process_id = getpid();
+    long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    if (commands >= 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 && !ALWAYS_FENCE) {
+        needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    }
+    (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    (void)atexit(sl_shutdown);
+}
+
+void sl_start(void)
+{
+    int saved = errno;
+    (void)pthread_once(&start_once, start);
+    errno = saved;
+}
+
+/* ---- building ---- */
+
+static void add_static(struct sl_list *list, const char *key, const char *text)
+{
+    if (text != NULL) sl_list_put(list, key, strlen(key), sl_strn(text, strlen(text)), true);
+}
+
+static void pipeline_free(struct sl_pipeline *pipeline)
+{
+    if (pipeline == NULL) return;
+    for (size_t i = 0; i < pipeline->sink_count; i++) sl_sink_free(pipeline->sinks[i]);
+    sl_fields_unref(pipeline->fields);
+    free(pipeline);
+}
+
+static int fill_pipeline(struct sl_pipeline *pipeline, const struct sl_config *config)
+{
+    struct sl_list list;
+    sl_list_init(&list);
+    add_static(&list, "service.name", config->service_name);
+    add_static(&list, "service.version", config->service_version);
+    add_static(&list, "service.environment", config->service_environment);
+    add_static(&list, "event.dataset",
+               config->event_dataset != NULL ? config->event_dataset : config->service_name);
+    if (list.count > 0) {
+        pipeline->fields = sl_fields_new(&list);
+        if (pipeline->fields == NULL) return -ENOMEM;
+    }
+    pipeline->clock = config->clock == SL_CLOCK_COARSE ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME;
+    pipeline->with_origin = config->with_origin;
+    pipeline->with_thread = config->with_thread;
+    pipeline->with_pid = !config->without_pid;
+    static const struct sl_sink_options to_stderr = { .kind = SL_SINK_STDERR };
+    const struct sl_sink_options *options = config->sinks == NULL ? &to_stderr : config->sinks;
+    size_t count = config->sinks == NULL ? 1 : config->sink_count;
+    for (size_t i = 0; i < count; i++) {
+        int code = sl_sink_new(&pipeline->sinks[i], &options[i]);
+        if (code < 0) return code;
+        pipeline->sink_count++;
+        pipeline->views |= 1u << pipeline->sinks[i]->view;
+    }
+    return 0;
+}
+
+static int pipeline_new(struct sl_pipeline **out, const struct sl_config *config)
+{
+    if (config->sink_count > SL_SINK_MAX) return -EINVAL;
+    if ((config->sinks == NULL) != (config->sink_count == 0)) return -EINVAL;
+    if (config->level < 0 || config->level > SL_OFF) return -EINVAL;
+    if ((unsigned)config->clock > SL_CLOCK_COARSE) return -EINVAL;
+    struct sl_pipeline *pipeline = calloc(1, sizeof(*pipeline));
+    if (pipeline == NULL) return -ENOMEM;
+    int code = fill_pipeline(pipeline, config);
+    if (code < 0) {
+        pipeline_free(pipeline);
+        return code;
+    }
+    *out = pipeline;
+    return 0;
+}
+
+/* ---- in and out ---- */
+
+static struct sl_pipeline *get_fallback(void)
+{
+    struct sl_pipeline *there = __atomic_load_n(&fallback, __ATOMIC_ACQUIRE);
+    if (there != NULL) return there;
+    static const struct sl_config nothing = { .level = SL_INFO };
+    struct sl_pipeline *made = NULL;
+    if (pipeline_new(&made, &nothing) < 0) return NULL;
+    if (!__atomic_compare_exchange_n(&fallback, &there, made, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        pipeline_free(made);
+        return there;
+    }
+    return made;
+}
+
+struct sl_pipeline *sl_pipeline_enter(struct sl_core *core, struct sl_pipeline **hazard)
+{
+    for (;;) {
+        struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
+        if (SL_UNLIKELY(pipeline == NULL)) return get_fallback();
+        if (needs_fence) {
+            __atomic_store_n(hazard, pipeline, __ATOMIC_SEQ_CST);
+        } else {
+            __atomic_store_n(hazard, pipeline, __ATOMIC_RELAXED);
+            __atomic_signal_fence(__ATOMIC_SEQ_CST); /* membarrier makes more of it */
+        }
+        if (SL_LIKELY(__atomic_load_n(&core->pipeline, __ATOMIC_SEQ_CST) == pipeline)) {
+            return pipeline;
+        }
+    }
+}
+
+void sl_pipeline_leave(struct sl_pipeline **hazard)
+{
+    /* Release: all that was done inside is done before the mark goes. */
+    __atomic_store_n(hazard, NULL, __ATOMIC_RELEASE);
+}
+
+static void unlink_pipeline(const struct sl_pipeline *pipeline)
+{
+    for (struct sl_pipeline **at = &pipelines; *at != NULL; at = &(*at)->next) {
+        if (*at != pipeline) continue;
+        *at = pipeline->next;
+        return;
+    }
+}
+
+static void link_pipeline(struct sl_pipeline *pipeline)
+{
+    pipeline->next = pipelines;
+    pipelines = pipeline;
+}
+
+/* Waits until nobody is inside; frees it. Under sl_lock. */
+static void retire(struct sl_pipeline *pipeline)
+{
+    if (pipeline == NULL) return;
+    if (!needs_fence) (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    struct timespec pause = { 0, 1000000 };
+    for (int waited = 0; sl_thread_is_inside(pipeline); waited++) {
+        /* Some thread hangs in a write: its sinks stay open, and stay in the list. */
+        if (waited == RETIRE_WAIT_MS) return;
+        (void)nanosleep(&pause, NULL);
+    }
+    unlink_pipeline(pipeline);
+    pipeline_free(pipeline);
+}
+
+static void replace(struct sl_core *core, struct sl_pipeline *pipeline)
+{
+    if (pipeline != NULL) link_pipeline(pipeline);
+    retire(__atomic_exchange_n(&core->pipeline, pipeline, __ATOMIC_SEQ_CST));
+}
+
+int sl_configure(const struct sl_config *config)
+{
+    int saved = errno;
+    sl_start();
+    struct sl_pipeline *pipeline = NULL;
+    int code = pipeline_new(&pipeline, config);
+    if (code == 0) {
+        (void)pthread_mutex_lock(&sl_lock);
+        replace(&sl_default_core, pipeline);
+        sl_set_level(NULL, config->level == 0 ? SL_INFO : config->level);
+        __atomic_store_n(&is_configured, true, __ATOMIC_RELAXED);
+        (void)pthread_mutex_unlock(&sl_lock);
+    }
+    errno = saved;
+    return code;
+}
+
+bool sl_is_configured(void)
+{
+    return __atomic_load_n(&is_configured, __ATOMIC_RELAXED);
+}
+
+void sl_shutdown(void)
+{
+    int saved = errno;
+    (void)pthread_mutex_lock(&sl_lock);
+    replace(&sl_default_core, NULL);
+    __atomic_store_n(&is_configured, false, __ATOMIC_RELAXED);
+    (void)pthread_mutex_unlock(&sl_lock);
+    errno = saved;
+}
+
+int sl_open(struct sl_logger **log, const struct sl_config *config)
+{
+    int saved = errno;
+    sl_start();
+    struct sl_core *core = calloc(1, sizeof(*core));
+    struct sl_logger *root = core == NULL ? NULL : sl_logger_root(core);
+    struct sl_pipeline *pipeline = NULL;
+    int code = root == NULL ? -ENOMEM : pipeline_new(&pipeline, config);
+    if (code < 0) {
+        free(root);
+        free(core);
+    } else {
+        core->references = 1;
+        core->level = config->level == 0 ? SL_INFO : config->level;
+        (void)pthread_mutex_lock(&sl_lock);
+        replace(core, pipeline);
+        (void)pthread_mutex_unlock(&sl_lock);
+        *log = root;
+    }
+    errno = saved;
+    return code;
+}
+
+void sl_core_free(struct sl_core *core)
+{
+    (void)pthread_mutex_lock(&sl_lock);
+    replace(core, NULL);
+    (void)pthread_mutex_unlock(&sl_lock);
+    free(core);
+}
+
+int sl_flush(struct sl_logger *log)
+{
+    int saved = errno;
+    struct sl_core *core = log == NULL ? &sl_default_core : log->core;
+    int code = 0;
+    (void)pthread_mutex_lock(&sl_lock); /* so nobody replaces the pipeline meanwhile */
+    struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
+    for (size_t i = 0; pipeline != NULL && i < pipeline->sink_count; i++) {
+        int failure = sl_sink_flush(pipeline->sinks[i]);
+        if (code == 0) code = failure;
+    }
+    (void)pthread_mutex_unlock(&sl_lock);
+    errno = saved;
+    return code;
+}

@@ -1,0 +1,364 @@
+/* sink.c - one write for one line, and what happens when the world does not take it.
+ *
+ * SHORT WRITES  A disk that fills up takes the front of a line. Those bytes are the last of the
+ *               file at an offset that is known, and nobody else's, so they are overwritten in
+ *               place by blanks and a line end (no space is needed for that); then the line is
+ *               tried once more, whole, and counted as lost if that fails too. So a file holds
+ *               whole lines and, at worst, blank ones.
+ * PIPES         A reader that is gone must not kill the writer: SIGPIPE is blocked around the
+ *               write and taken away if it was ours. A full non-blocking pipe is waited for
+ *               PIPE_WAIT_MS, then the line is lost.
+ */
+#include "structlog/sink.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIPE_WAIT_MS  100
+#define BUFFER_MIN    4096
+#define BUFFER_MAX    (UINT64_C(1) << 26)
+#define FLUSH_SECONDS 1  /* a buffered line waits about that long for the next to push it */
+#define NOTE_SECONDS  60 /* between notes on stderr about a sink that fails */
+
+/* ---- writing bytes ---- */
+
+static bool wait_writable(int fd)
+{
+    struct pollfd wanted = { .fd = fd, .events = POLLOUT };
+    return poll(&wanted, 1, PIPE_WAIT_MS) == 1;
+}
+
+/* All bytes or an errno; *done is what was taken. */
+static int write_all(int fd, const char *data, size_t size, size_t *done)
+{
+    while (*done < size) {
+        ssize_t written = write(fd, data + *done, size - *done);
+        if (written > 0) {
+            *done += (size_t)written;
+        } else if (written == 0) {
+            return EIO;
+        } else if (errno == EAGAIN) {
+            if (!wait_writable(fd)) return EAGAIN;
+        } else if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+static int write_pipe(int fd, const char *data, size_t size, size_t *done)
+{
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    int failure = write_all(fd, data, size, done);
+    if (failure == EPIPE && !was_pending) {
+        struct timespec now = { 0, 0 };
+        while (sigtimedwait(&pipe_only, NULL, &now) < 0 && errno == EINTR) {
+        }
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
+static size_t tail_of_line(const char *data, size_t size)
+{
+    size_t tail = 0;
+    while (tail < size && data[size - tail - 1] != '\n') tail++;
+    return tail;
+}
+
+static uint64_t count_lines(const char *data, size_t size)
+{
+    uint64_t lines = 0;
+    for (const char *at = data; (at = memchr(at, '\n', (size_t)(data + size - at))) != NULL; at++) {
+        lines++;
+    }
+    return lines;
+}
+
+static int write_file(struct sl_sink *sink, const char *data, size_t size, size_t *done)
+{
+    int failure = 0;
+    for (int attempt = 0; attempt < 2 && *done < size; attempt++) {
+        ssize_t written = write(sink->fd, data + *done, size - *done);
+        if (written < 0) {
+            failure = errno;
+            if (failure == EINTR) attempt--;
+            continue;
+        }
+        size_t taken = (size_t)written;
+        if (sink->shared != NULL) {
+            (void)__atomic_fetch_add(&sink->shared->size, taken, __ATOMIC_RELAXED);
+        }
+        failure = *done + taken == size ? 0 : ENOSPC;
+        size_t tail = failure == 0 ? 0 : tail_of_line(data + *done, taken);
+        if (tail > 0) sl_file_blank_out(sink, tail);
+        *done += taken - tail;
+    }
+    return failure;
+}
+
+/* Tells stderr, by itself and seldom, that a sink fails: there is no log to tell it to. */
+static void note_failure(struct sl_sink *sink, int failure, time_t second)
+{
+    if (sink->fd == STDERR_FILENO) return;
+    if (sink->noted != 0 && second - sink->noted < NOTE_SECONDS && second >= sink->noted) return;
+    sink->noted = second;
+    char line[512];
+    const char *path = sink->path != NULL ? sink->path : "a descriptor";
+    size_t path_size = strlen(path) < 300 ? strlen(path) : 300;
+    char *to = sl_put_bytes(line, "structlog: cannot write to '", 28);
+    to = sl_put_bytes(to, path, path_size);
+    to = sl_put_bytes(to, "': ", 3);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+    const char *text = strerrordesc_np(failure);
+#else
+    const char *text = strerror(failure);
+#endif
+    if (text == NULL) text = "unknown error";
+    to = sl_put_bytes(to, text, strlen(text));
+    to = sl_put_bytes(to, "; lines are lost and counted\n", 29);
+    size_t done = 0;
+    (void)write_pipe(STDERR_FILENO, line, (size_t)(to - line), &done);
+}
+
+/* `lines` whole lines. */
+static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_t lines,
+                    time_t second)
+{
+    size_t done = 0;
+    int failure = 0;
+    if (sink->kind == SL_SINK_FILE) {
+        sl_file_prepare(sink, size, second);
+        failure = sink->fd < 0 ? sink->failure : write_file(sink, data, size, &done);
+    } else {
+        failure = sink->is_pipe ? write_pipe(sink->fd, data, size, &done)
+                                : write_all(sink->fd, data, size, &done);
+    }
+    sink->has_failed = failure != 0;
+    if (failure == 0) {
+        sl_count(SL_COUNTER_WRITTEN, lines);
+        sl_count(SL_COUNTER_WRITTEN_BYTES, size);
+        return;
+    }
+    sink->failure = failure;
+    uint64_t written = count_lines(data, done);
+    sl_count(SL_COUNTER_WRITTEN, written);
+    sl_count(SL_COUNTER_WRITTEN_BYTES, done);
+    sl_count(SL_COUNTER_LOST, lines - written);
+    note_failure(sink, failure, second);
+}
+
+/* ---- lines ---- */
+
+static void flush_locked(struct sl_sink *sink, time_t second)
+{
+    if (sink->buffer_used == 0) return;
+    size_t size = sink->buffer_used;
+    uint64_t lines = sink->buffer_lines;
+    sink->buffer_used = 0;
+    sink->buffer_lines = 0;
+    put_out(sink, sink->buffer, size, lines, second);
+}
+
+static void put_buffered(struct sl_sink *sink, const struct sl_call *call, size_t size)
+{
+    time_t second = call->time.tv_sec;
+    if (size > sink->buffer_size - sink->buffer_used) flush_locked(sink, second);
+    if (size > sink->buffer_size) {
+        put_out(sink, call->line, size, 1, second);
+        return;
+    }
+    if (sink->buffer_used == 0) sink->buffer_second = second;
+    memcpy(sink->buffer + sink->buffer_used, call->line, size);
+    sink->buffer_used += size;
+    sink->buffer_lines++;
+    bool is_old = second - sink->buffer_second > FLUSH_SECONDS || second < sink->buffer_second;
+    if (call->level >= SL_ERROR || is_old) flush_locked(sink, second);
+}
+
+static void write_locked(struct sl_sink *sink, const struct sl_call *call, size_t size)
+{
+    if (sink->kind == SL_SINK_CALLBACK) {
+        sink->write(sink->context, call->level, call->line, size);
+    } else if (sink->kind == SL_SINK_CAPTURE) {
+        sl_capture_put(sink->capture, call->line, size);
+    } else if (sink->buffer != NULL) {
+        put_buffered(sink, call, size);
+        return;
+    } else {
+        put_out(sink, call->line, size, 1, call->time.tv_sec);
+        return;
+    }
+    sl_count(SL_COUNTER_WRITTEN, 1);
+    sl_count(SL_COUNTER_WRITTEN_BYTES, size);
+}
+
+/* The lock may be held by the very call that was interrupted: then the line goes out alone, which
+ * O_APPEND allows, or is lost where there is no descriptor. */
+static void write_nested(struct sl_sink *sink, const struct sl_call *call, size_t size)
+{
+    if (pthread_mutex_trylock(&sink->lock) == 0) {
+        write_locked(sink, call, size);
+        (void)pthread_mutex_unlock(&sink->lock);
+        return;
+    }
+    size_t done = 0;
+    bool has_fd = sink->kind != SL_SINK_CALLBACK && sink->kind != SL_SINK_CAPTURE && sink->fd >= 0;
+    if (has_fd && write_all(sink->fd, call->line, size, &done) == 0) {
+        sl_count(SL_COUNTER_WRITTEN, 1);
+        sl_count(SL_COUNTER_WRITTEN_BYTES, size);
+    } else {
+        sl_count(SL_COUNTER_LOST, 1);
+    }
+}
+
+void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, size_t size)
+{
+    if (SL_UNLIKELY(call->is_nested)) {
+        write_nested(sink, call, size);
+        return;
+    }
+    (void)pthread_mutex_lock(&sink->lock);
+    write_locked(sink, call, size);
+    (void)pthread_mutex_unlock(&sink->lock);
+}
+
+int sl_sink_flush(struct sl_sink *sink)
+{
+    (void)pthread_mutex_lock(&sink->lock);
+    flush_locked(sink, time(NULL));
+    int failure = sink->has_failed ? -sink->failure : 0;
+    (void)pthread_mutex_unlock(&sink->lock);
+    return failure;
+}
+
+void sl_sink_after_fork(struct sl_sink *sink)
+{
+    sink->buffer_used = 0; /* the parent writes these */
+    sink->buffer_lines = 0;
+    /* A descriptor of its own: the offset, which tells where a short write began, is shared with
+     * the parent's. */
+    if (sink->kind == SL_SINK_FILE) sink->reopened--;
+    if (sink->lock_fd >= 0) sink->is_lock_inherited = true;
+}
+
+/* ---- life ---- */
+
+static bool has_terminal_colors(int fd, enum sl_color color)
+{
+    if (color != SL_COLOR_AUTO) return color == SL_COLOR_ALWAYS;
+    const char *no = getenv("NO_COLOR");
+    const char *force = getenv("FORCE_COLOR");
+    const char *term = getenv("TERM");
+    if (no != NULL && no[0] != '\0') return false;
+    if (force != NULL && force[0] != '\0') return true;
+    if (fd < 0 || isatty(fd) != 1) return false;
+    return term == NULL || strcmp(term, "dumb") != 0;
+}
+
+static enum sl_view view_of(const struct sl_sink_options *options, int fd)
+{
+    enum sl_format format = options->format;
+    bool is_stream = options->kind != SL_SINK_FILE && fd >= 0;
+    if (format == SL_FORMAT_DEFAULT) {
+        format = is_stream && isatty(fd) == 1 ? SL_FORMAT_CONSOLE : SL_FORMAT_ECS;
+    }
+    if (format == SL_FORMAT_JSON) return SL_VIEW_JSON;
+    if (format == SL_FORMAT_LOGFMT) return SL_VIEW_LOGFMT;
+    if (format != SL_FORMAT_CONSOLE) return SL_VIEW_ECS;
+    bool in_color = has_terminal_colors(is_stream ? fd : -1, options->color);
+    return in_color ? SL_VIEW_COLOR : SL_VIEW_CONSOLE;
+}
+
+static int check_options(const struct sl_sink_options *options)
+{
+    if ((unsigned)options->kind > SL_SINK_CAPTURE) return -EINVAL;
+    if ((unsigned)options->format > SL_FORMAT_CONSOLE) return -EINVAL;
+    bool is_file = options->kind == SL_SINK_FILE;
+    if (is_file && (options->path == NULL || options->path[0] == '\0')) return -EINVAL;
+    if (!is_file && (options->rotate_size_max != 0 || options->rotate_count_max != 0)) {
+        return -EINVAL;
+    }
+    if (options->rotate_count_max > 999 || options->buffer_size > BUFFER_MAX) return -EINVAL;
+    if (options->kind == SL_SINK_FD && options->fd < 0) return -EINVAL;
+    if (options->kind == SL_SINK_CALLBACK && options->write == NULL) return -EINVAL;
+    if (options->kind == SL_SINK_CAPTURE && options->capture == NULL) return -EINVAL;
+    return 0;
+}
+
+static int descriptor_of(const struct sl_sink_options *options)
+{
+    switch (options->kind) {
+    case SL_SINK_STDERR: return STDERR_FILENO;
+    case SL_SINK_STDOUT: return STDOUT_FILENO;
+    case SL_SINK_FD: return options->fd;
+    case SL_SINK_FILE:
+    case SL_SINK_CALLBACK:
+    case SL_SINK_CAPTURE: break;
+    }
+    return -1;
+}
+
+static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options)
+{
+    sink->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    sink->kind = options->kind;
+    sink->level = options->level;
+    sink->fd = descriptor_of(options);
+    sink->lock_fd = -1;
+    sink->view = view_of(options, sink->fd);
+    sink->write = options->write;
+    sink->context = options->context;
+    sink->capture = options->capture;
+    struct stat status;
+    if (sink->fd >= 0 && fstat(sink->fd, &status) == 0) sink->is_pipe = !S_ISREG(status.st_mode);
+    if (options->buffer_size > 0 && options->kind <= SL_SINK_FILE) {
+        sink->buffer_size = options->buffer_size < BUFFER_MIN ? BUFFER_MIN : options->buffer_size;
+        sink->buffer = malloc(sink->buffer_size);
+        if (sink->buffer == NULL) return -ENOMEM;
+    }
+    if (options->kind != SL_SINK_FILE) return 0;
+    size_t path_size = strlen(options->path) + 1;
+    sink->path = malloc(path_size);
+    if (sink->path == NULL) return -ENOMEM;
+    memcpy(sink->path, options->path, path_size);
+    sink->rotate_size_max = options->rotate_size_max;
+    sink->rotate_count_max = options->rotate_count_max == 0 ? 5 : options->rotate_count_max;
+    return sl_file_open(sink);
+}
+
+int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options)
+{
+    int code = check_options(options);
+    if (code < 0) return code;
+    struct sl_sink *sink = calloc(1, sizeof(*sink));
+    if (sink == NULL) return -ENOMEM;
+    code = fill_sink(sink, options);
+    if (code < 0) {
+        sl_sink_free(sink);
+        return code;
+    }
+    *out = sink;
+    return 0;
+}
+
+void sl_sink_free(struct sl_sink *sink)
+{
+    if (sink == NULL) return;
+    if (sink->buffer != NULL) (void)sl_sink_flush(sink);
+    if (sink->kind == SL_SINK_FILE) sl_file_close(sink);
+    free(sink->buffer);
+    free(sink->path);
+    free(sink);
+}

@@ -1,0 +1,77 @@
+/* sink.h - where lines end: descriptors, files that rotate, callbacks, memory.
+ *
+ * Lock: `lock` guards all that changes. It is held for one write, so a line is never mixed with
+ * another of this process; other processes are kept apart by O_APPEND (see file.c).
+ */
+#ifndef STRUCTLOG_SINK_H
+#define STRUCTLOG_SINK_H
+
+#include "structlog/internal.h"
+
+#include <sys/types.h>
+
+/* In a file that all processes which rotate the same path have mapped. */
+struct sl_shared {
+    uint64_t magic;
+    uint64_t generation; /* grows with each rotation */
+    uint64_t size;       /* bytes in the current file, as far as the writers have told */
+};
+
+struct sl_sink {
+    pthread_mutex_t lock;
+    enum sl_sink_kind kind;
+    enum sl_view view;
+    int level;
+    int fd; /* -1: not open */
+    bool is_pipe;
+    bool has_failed; /* the last write did */
+    int failure;     /* its errno */
+    time_t noted;    /* second of the last note on stderr */
+
+    /* buffering */
+    char *buffer;
+    size_t buffer_size, buffer_used;
+    uint64_t buffer_lines;
+    time_t buffer_second; /* of its first line */
+
+    /* FILE */
+    char *path;
+    uint64_t rotate_size_max;
+    unsigned rotate_count_max;
+    dev_t device; /* of fd, to notice that the path now names another file */
+    ino_t inode;
+    time_t checked;           /* second of the last look */
+    time_t rotate_not_before; /* after a failed rotation */
+    uint32_t reopened;        /* the sl_reopen that was last obeyed */
+    int lock_fd;              /* -1: no rotation */
+    bool is_lock_inherited;   /* by fork */
+    struct sl_shared *shared; /* NULL: no rotation */
+    uint64_t generation;      /* of what fd is */
+    bool shared_is_private;   /* could not be mapped */
+
+    void (*write)(void *context, int level, const char *line, size_t size);
+    void *context;
+    struct sl_capture *capture;
+};
+
+/* 0 or a negative errno, and then *out is untouched. */
+SL_HIDDEN int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options);
+/* Writes what is buffered, closes what is the sink's; NULL is fine. */
+SL_HIDDEN void sl_sink_free(struct sl_sink *sink);
+/* One whole line. A nested call writes round the lock when it must. */
+SL_HIDDEN void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, size_t size);
+/* 0 or the negative errno of the last write. */
+SL_HIDDEN int sl_sink_flush(struct sl_sink *sink);
+SL_HIDDEN void sl_sink_after_fork(struct sl_sink *sink); /* in the child, lock held */
+
+/* file.c */
+SL_HIDDEN int sl_file_open(struct sl_sink *sink);
+SL_HIDDEN void sl_file_close(struct sl_sink *sink);
+/* Before `size` bytes are written at `second`: obeys sl_reopen, follows the path, rotates. */
+SL_HIDDEN void sl_file_prepare(struct sl_sink *sink, size_t size, time_t second);
+/* The last `size` bytes of the file are the front of a line whose rest did not fit. */
+SL_HIDDEN void sl_file_blank_out(struct sl_sink *sink, size_t size);
+
+SL_HIDDEN void sl_capture_put(struct sl_capture *capture, const char *line, size_t size);
+
+#endif

@@ -1,0 +1,239 @@
+/* thread.c - what each thread owns, the list of all, and the thread's context.
+ *
+ * COUNTERS  Each thread counts in its own record, with plain loads and stores that are atomic only
+ *           so that sl_stats may read them; a thread that ends leaves its sums to `ended`.
+ */
+#include "structlog/internal.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+pthread_mutex_t sl_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static __thread struct sl_thread *self __attribute__((tls_model("initial-exec")));
+static struct sl_thread *threads; /* guarded by sl_lock */
+static uint64_t ended[SL_COUNTER_COUNT];
+static pthread_key_t end_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void thread_end(void *data)
+{
+    struct sl_thread *thread = data;
+    sl_context_clear();
+    self = NULL; /* a later destructor that logs gets a new record, and this runs again */
+    (void)pthread_mutex_lock(&sl_lock);
+    for (struct sl_thread **at = &threads; *at != NULL; at = &(*at)->next) {
+        if (*at != thread) continue;
+        *at = thread->next;
+        break;
+    }
+    for (size_t i = 0; i < SL_COUNTER_COUNT; i++) {
+        (void)__atomic_fetch_add(&ended[i], thread->counters[i], __ATOMIC_RELAXED);
+    }
+    (void)pthread_mutex_unlock(&sl_lock);
+    free(thread->line);
+    free(thread);
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&end_key, thread_end) == 0;
+    sl_start();
+}
+
+static struct sl_thread *thread_start(void)
+{
+    (void)pthread_once(&key_once, make_key);
+    struct sl_thread *thread = calloc(1, sizeof(*thread));
+    if (thread == NULL) return NULL;
+    if (has_key) (void)pthread_setspecific(end_key, thread);
+    (void)pthread_mutex_lock(&sl_lock);
+    thread->next = threads;
+    threads = thread;
+    (void)pthread_mutex_unlock(&sl_lock);
+    self = thread;
+    return thread;
+}
+
+struct sl_thread *sl_thread_self(void)
+{
+    struct sl_thread *thread = self;
+    return SL_LIKELY(thread != NULL) ? thread : thread_start();
+}
+
+void sl_thread_identify(struct sl_thread *thread)
+{
+    thread->tid = syscall(SYS_gettid);
+    if (pthread_getname_np(pthread_self(), thread->name, sizeof(thread->name)) != 0) {
+        thread->name[0] = '\0';
+    }
+}
+
+bool sl_thread_is_inside(const struct sl_pipeline *pipeline)
+{
+    for (const struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
+        for (size_t i = 0; i < SL_NESTING_MAX; i++) {
+            if (__atomic_load_n(&thread->hazards[i], __ATOMIC_SEQ_CST) == pipeline) return true;
+        }
+    }
+    return false;
+}
+
+void sl_thread_after_fork(void)
+{
+    for (struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
+        if (thread == self) {
+            thread->tid = 0;
+        } else { /* its thread is not here; what it counted happened before the fork */
+            memset(thread->hazards, 0, sizeof(thread->hazards));
+        }
+    }
+}
+
+void sl_count(enum sl_counter counter, uint64_t n)
+{
+    struct sl_thread *thread = self;
+    if (thread == NULL) {
+        (void)__atomic_fetch_add(&ended[counter], n, __ATOMIC_RELAXED);
+        return;
+    }
+    uint64_t *cell = &thread->counters[counter];
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static uint64_t sum_of(enum sl_counter counter)
+{
+    uint64_t sum = __atomic_load_n(&ended[counter], __ATOMIC_RELAXED);
+    for (const struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
+        sum += __atomic_load_n(&thread->counters[counter], __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+void sl_stats(struct sl_stats *stats)
+{
+    (void)pthread_mutex_lock(&sl_lock);
+    *stats = (struct sl_stats){
+        .debug_count = sum_of(SL_COUNTER_DEBUG),
+        .info_count = sum_of(SL_COUNTER_INFO),
+        .warn_count = sum_of(SL_COUNTER_WARN),
+        .error_count = sum_of(SL_COUNTER_ERROR),
+        .critical_count = sum_of(SL_COUNTER_CRITICAL),
+        .written_count = sum_of(SL_COUNTER_WRITTEN),
+        .written_bytes = sum_of(SL_COUNTER_WRITTEN_BYTES),
+        .lost_count = sum_of(SL_COUNTER_LOST),
+        .suppressed_count = sum_of(SL_COUNTER_SUPPRESSED),
+        .rotation_count = sum_of(SL_COUNTER_ROTATION),
+        .renamed_count = sum_of(SL_COUNTER_RENAMED),
+        .unbound_count = sum_of(SL_COUNTER_UNBOUND),
+    };
+    (void)pthread_mutex_unlock(&sl_lock);
+}
+
+/* ---- the thread's context: a stack of whole field sets, the last one counts ---- */
+
+struct sl_context {
+    struct sl_fields *fields;
+};
+
+/* Makes `list` the context; the list may hold nothing. */
+static void push_list(struct sl_thread *thread, const struct sl_list *list)
+{
+    struct sl_fields *fields = thread->depth < SL_FRAMES_MAX ? sl_fields_new(list) : NULL;
+    if (fields == NULL) {
+        sl_count(SL_COUNTER_UNBOUND, 1);
+        return;
+    }
+    thread->frames[thread->depth] = fields;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that logs sees the frame or not, whole */
+    thread->depth++;
+}
+
+static void start_from_context(struct sl_list *list, const struct sl_thread *thread)
+{
+    sl_list_init(list);
+    if (thread->depth > 0) sl_list_put_fields(list, thread->frames[thread->depth - 1]);
+}
+
+size_t sl_context_push_(const struct sl_value *pairs, size_t count)
+{
+    int saved = errno;
+    struct sl_thread *thread = sl_thread_self();
+    size_t mark = 0;
+    if (thread == NULL) {
+        sl_count(SL_COUNTER_UNBOUND, 1);
+    } else {
+        struct sl_list list;
+        mark = (size_t)thread->depth;
+        start_from_context(&list, thread);
+        for (size_t i = 0; i < count; i++) {
+            struct sl_value key = pairs[2 * i];
+            if (key.kind != SL_KIND_STRING) continue;
+            sl_list_expand(&list, key.as.pointer, key.size, pairs[2 * i + 1]);
+        }
+        push_list(thread, &list);
+    }
+    errno = saved;
+    return mark;
+}
+
+void sl_context_pop(size_t mark)
+{
+    struct sl_thread *thread = self;
+    while (thread != NULL && (size_t)thread->depth > mark) {
+        thread->depth--;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        sl_fields_unref(thread->frames[thread->depth]);
+    }
+}
+
+void sl_context_clear(void)
+{
+    sl_context_pop(0);
+}
+
+void sl_context_unset(const char *key)
+{
+    int saved = errno;
+    struct sl_thread *thread = self;
+    if (thread != NULL && thread->depth > 0) {
+        const struct sl_fields *fields = thread->frames[thread->depth - 1];
+        size_t size = strlen(key);
+        struct sl_list list;
+        sl_list_init(&list);
+        for (uint32_t i = 0; i < fields->count; i++) {
+            const struct sl_item *item = &fields->items[i];
+            if (item->key_size == size && memcmp(item->key, key, size) == 0) continue;
+            sl_list_put(&list, item->key, item->key_size, item->value, item->is_own);
+        }
+        push_list(thread, &list);
+    }
+    errno = saved;
+}
+
+struct sl_context *sl_context_capture(void)
+{
+    struct sl_thread *thread = self;
+    if (thread == NULL || thread->depth == 0) return NULL;
+    struct sl_context *context = malloc(sizeof(*context));
+    if (context != NULL) context->fields = sl_fields_ref(thread->frames[thread->depth - 1]);
+    return context;
+}
+
+void sl_context_adopt(const struct sl_context *context)
+{
+    sl_context_clear();
+    struct sl_thread *thread = context == NULL ? NULL : sl_thread_self();
+    if (thread == NULL) return;
+    thread->frames[0] = sl_fields_ref(context->fields);
+    thread->depth = 1;
+}
+
+void sl_context_free(struct sl_context *context)
+{
+    if (context == NULL) return;
+    sl_fields_unref(context->fields);
+    free(context);
+}
