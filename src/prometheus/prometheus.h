@@ -164,7 +164,6 @@ int pm_register(struct pm_registry *registry, struct pm_metric *metric, struct p
  * pm_observe(h, v) for histograms and summaries: see update.h. Amounts that cannot be (negative
  * or NaN for a counter, NaN observed) are refused and counted in pm_errors_total{reason="value"}.
  */
-void pm_gauge_set(struct pm_gauge *gauge, double value);
 void pm_gauge_set_now(struct pm_gauge *gauge); /* to the current time, Unix seconds */
 int pm_info_set_(struct pm_info *info, ...);
 #define pm_info_set(info, ...) pm_info_set_(info, __VA_ARGS__, PM_END_) /* pairs; replaces all */
