@@ -1,0 +1,448 @@
+/* family.c - families: checked, made, found; and the registries that hold them. */
+#include "prometheus/fail.h"
+#include "prometheus/name.h"
+#include "prometheus/number.h"
+#include "prometheus/shared.h"
+#include "prometheus/store.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double default_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
+
+/* ---- Registries ---- */
+
+int pm_registry_new(struct pm_registry **registry, struct pm_error *error)
+{
+    struct pm_registry *made = calloc(1, sizeof(*made));
+    if (made == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    words_init_private(&made->words);
+    *registry = made;
+    return PM_OK;
+}
+
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; texts != NULL && i < count; i++) free(texts[i]);
+    free(texts);
+}
+
+static void free_family(struct family *family)
+{
+    if (family == NULL) return;
+    size_t count = family->list == NULL ? 0 : family->list->count;
+    for (size_t i = 0; i < count; i++) {
+        free(family->list->items[i]->info);
+        if (family->list->items[i] != family->parent) free(family->list->items[i]);
+    }
+    free(family->parent);
+    free(family->name);
+    free(family->exposed);
+    free(family->help);
+    free(family->unit);
+    free_texts(family->label_names, family->label_count);
+    free_texts(family->bound_texts, family->bound_count);
+    free_texts(family->states, family->state_count);
+    free(family->bounds);
+    free(family);
+}
+
+void pm_registry_free(struct pm_registry *registry)
+{
+    if (registry == NULL) return;
+    for (size_t i = 0; i < registry->family_count; i++) free_family(registry->families[i]);
+    for (size_t i = 0; i < registry->removed_count; i++) free_family(registry->removed[i]);
+    while (registry->retired != NULL) {
+        struct retired *next = registry->retired->next;
+        free(registry->retired);
+        registry->retired = next;
+    }
+    free(registry->families);
+    free(registry->removed);
+    free(registry->collectors);
+    free(registry->by_record);
+    words_release(&registry->words);
+    free(registry);
+}
+
+static struct pm_registry *default_registry;
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+
+static void make_default(void)
+{
+    (void)pm_registry_new(&default_registry, NULL);
+}
+
+struct pm_registry *pm_registry_default(void)
+{
+    (void)pthread_once(&default_once, make_default);
+    return default_registry;
+}
+
+struct pm_registry *store_registry(struct pm_registry *registry)
+{
+    return registry != NULL ? registry : pm_registry_default();
+}
+
+struct family **store_snapshot(struct pm_registry *registry, size_t *count)
+{
+    store_lock();
+    size_t size = registry->family_count * sizeof(struct family *);
+    struct family **copy = size == 0 ? NULL : malloc(size);
+    *count = copy == NULL ? 0 : registry->family_count;
+    if (copy != NULL) memcpy(copy, registry->families, size);
+    store_unlock();
+    return copy;
+}
+
+/* ---- Checking what a caller asks for ---- */
+
+static int check_labels(enum pm_type type, const struct pm_options *options, struct pm_error *error)
+{
+    if (options->label_count > PM_LABELS_MAX) {
+        return fail(error, PM_ERROR_FULL, "metric '%s' has %zu labels, limit is %d", options->name,
+                    options->label_count, PM_LABELS_MAX);
+    }
+    for (size_t i = 0; i < options->label_count; i++) {
+        const char *name = options->label_names[i];
+        bool is_taken = name != NULL && ((type == PM_HISTOGRAM && strcmp(name, "le") == 0) ||
+                                         (type == PM_SUMMARY && strcmp(name, "quantile") == 0) ||
+                                         (type == PM_ENUM && strcmp(name, options->name) == 0));
+        if (!name_is_label(name) || is_taken) {
+            return fail(error, PM_ERROR_NAME, "metric '%s' cannot have a label '%s'", options->name,
+                        name == NULL ? "(null)" : name);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(options->label_names[j], name) != 0) continue;
+            return fail(error, PM_ERROR_NAME, "metric '%s' has the label '%s' twice", options->name,
+                        name);
+        }
+    }
+    return PM_OK;
+}
+
+static int check_bounds(const struct pm_options *options, struct pm_error *error)
+{
+    if (options->bound_count > PM_BOUNDS_MAX) {
+        return fail(error, PM_ERROR_FULL, "metric '%s' has %zu bounds, limit is %d", options->name,
+                    options->bound_count, PM_BOUNDS_MAX);
+    }
+    for (size_t i = 0; options->bounds != NULL && i < options->bound_count; i++) {
+        double bound = options->bounds[i];
+        if (!isfinite(bound) || (i > 0 && !(bound > options->bounds[i - 1]))) {
+            return fail(error, PM_ERROR_VALUE, "bound %zu of metric '%s' does not rise", i,
+                        options->name);
+        }
+    }
+    return PM_OK;
+}
+
+static int check_states(const struct pm_options *options, struct pm_error *error)
+{
+    if (options->state_count == 0 || options->state_count > PM_STATES_MAX) {
+        return fail(error, PM_ERROR_VALUE, "enum '%s' has %zu states, 1 to %d are possible",
+                    options->name, options->state_count, PM_STATES_MAX);
+    }
+    for (size_t i = 0; i < options->state_count; i++) {
+        const char *state = options->states[i];
+        bool is_good = state != NULL && state[0] != '\0';
+        for (size_t j = 0; is_good && j < i; j++) is_good = strcmp(options->states[j], state) != 0;
+        if (!is_good) {
+            return fail(error, PM_ERROR_VALUE, "state %zu of enum '%s' is empty or twice there", i,
+                        options->name);
+        }
+    }
+    return PM_OK;
+}
+
+static int check_options(enum pm_type type, const struct pm_options *options,
+                         struct pm_error *error)
+{
+    if (!name_is_metric(options->name)) {
+        return fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
+                    options->name == NULL ? "(null)" : options->name);
+    }
+    if (options->help == NULL || options->help[0] == '\0') {
+        return fail(error, PM_ERROR_NAME, "metric '%s' has no help text", options->name);
+    }
+    if ((unsigned)type > PM_ENUM) {
+        return fail(error, PM_ERROR_TYPE, "metric '%s' has an unknown type", options->name);
+    }
+    if (options->function != NULL &&
+        (options->label_count > 0 ||
+         (type != PM_COUNTER && type != PM_GAUGE && type != PM_UNTYPED))) {
+        return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
+    }
+    int code = check_labels(type, options, error);
+    if (code == PM_OK && type == PM_HISTOGRAM) code = check_bounds(options, error);
+    if (code == PM_OK && type == PM_ENUM) code = check_states(options, error);
+    return code;
+}
+
+/* The name without what the type adds to it, and the unit's ending checked. */
+static int make_base_name(enum pm_type type, const struct pm_options *options, char *base,
+                          struct pm_error *error)
+{
+    const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
+    size_t size = strlen(options->name);
+    if (ending[0] != '\0' && name_ends_in(options->name, ending)) size -= strlen(ending);
+    memcpy(base, options->name, size);
+    base[size] = '\0';
+    if (options->unit == NULL || options->unit[0] == '\0') return PM_OK;
+    size_t unit_size = strlen(options->unit);
+    bool fits = type != PM_INFO && type != PM_ENUM && size > unit_size &&
+                base[size - unit_size - 1] == '_' &&
+                strcmp(base + size - unit_size, options->unit) == 0;
+    if (fits) return PM_OK;
+    return fail(error, PM_ERROR_NAME, "metric '%s' does not end in its unit '%.40s'", options->name,
+                options->unit);
+}
+
+/* ---- Names that would meet in an exposition ---- */
+
+static const char *const *endings_of(enum pm_type type)
+{
+    static const char *const plain[] = { "", NULL };
+    static const char *const of_counter[] = { "", "_total", "_created", NULL };
+    static const char *const of_histogram[] = { "", "_bucket", "_sum", "_count", "_created", NULL };
+    static const char *const of_summary[] = { "", "_sum", "_count", "_created", NULL };
+    static const char *const of_info[] = { "", "_info", NULL };
+    switch (type) {
+    case PM_COUNTER: return of_counter;
+    case PM_HISTOGRAM: return of_histogram;
+    case PM_SUMMARY: return of_summary;
+    case PM_INFO: return of_info;
+    case PM_UNTYPED:
+    case PM_GAUGE:
+    case PM_ENUM: return plain;
+    }
+    return plain;
+}
+
+/* Whether long_name, of whatever ending, is one of short_name's; or both the same. */
+static bool names_meet(const char *a, enum pm_type a_type, const char *b, enum pm_type b_type)
+{
+    size_t a_size = strlen(a);
+    size_t b_size = strlen(b);
+    if (memcmp(a, b, a_size < b_size ? a_size : b_size) != 0) return false;
+    for (const char *const *i = endings_of(a_type); *i != NULL; i++) {
+        for (const char *const *j = endings_of(b_type); *j != NULL; j++) {
+            size_t size = a_size + strlen(*i);
+            if (size != b_size + strlen(*j)) continue;
+            const char *longer = a_size > b_size ? a + b_size : b + a_size;
+            const char *ending = a_size > b_size ? *j : *i;
+            const char *rest = a_size > b_size ? *i : *j;
+            size_t longer_size = strlen(longer);
+            if (strncmp(ending, longer, longer_size) == 0 &&
+                strcmp(ending + longer_size, rest) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static int check_clash_locked(const struct pm_registry *registry, const char *name,
+                              enum pm_type type, struct pm_error *error)
+{
+    for (size_t i = 0; i < registry->family_count; i++) {
+        const struct family *other = registry->families[i];
+        if (!names_meet(name, type, other->name, other->type)) continue;
+        return fail(error, PM_ERROR_NAME, "metric '%s' clashes with '%s'", name, other->exposed);
+    }
+    return PM_OK;
+}
+
+/* ---- Making ---- */
+
+static char *copy_text(const char *text)
+{
+    return strdup(text == NULL ? "" : text);
+}
+
+static char **copy_texts(const char *const *texts, size_t count)
+{
+    char **copy = calloc(count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = strdup(texts[i]);
+        if (copy[i] != NULL) continue;
+        free_texts(copy, i);
+        return NULL;
+    }
+    return copy;
+}
+
+static int copy_bounds(struct family *family, const struct pm_options *options)
+{
+    const double *bounds = options->bounds == NULL ? default_bounds : options->bounds;
+    size_t count = options->bounds == NULL ? sizeof(default_bounds) / sizeof(default_bounds[0])
+                                           : options->bound_count;
+    size_t padded = (count + 3) & ~(size_t)3;
+    family->bounds = calloc(padded + 1, sizeof(double));
+    family->bound_texts = calloc(count + 1, sizeof(char *));
+    if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    family->bound_count = count;
+    for (size_t i = 0; i < padded; i++)
+        family->bounds[i] = i < count ? bounds[i] : (double)INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        char *text = calloc(1, NUMBER_SIZE_MAX + 1);
+        if (text == NULL) return PM_ERROR_MEMORY;
+        (void)number_print_double(text, bounds[i]);
+        family->bound_texts[i] = text;
+    }
+    return PM_OK;
+}
+
+static size_t count_words(const struct family *family)
+{
+    return family->type == PM_HISTOGRAM ? family->bound_count + 2 : 2;
+}
+
+static struct family *new_family(struct pm_registry *registry, enum pm_type type, const char *name,
+                                 const struct pm_options *options)
+{
+    struct family *family = calloc(1, sizeof(*family));
+    if (family == NULL) return NULL;
+    const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
+    family->registry = registry;
+    family->type = type;
+    family->name = copy_text(name);
+    family->exposed = calloc(1, strlen(name) + strlen(ending) + 1);
+    family->help = copy_text(options->help);
+    family->unit = copy_text(options->unit);
+    family->label_names = copy_texts(options->label_names, options->label_count);
+    family->label_count = family->label_names == NULL ? 0 : options->label_count;
+    size_t state_count = type == PM_ENUM ? options->state_count : 0;
+    family->states = copy_texts(options->states, state_count);
+    family->state_count = family->states == NULL ? 0 : state_count;
+    family->function = options->function;
+    family->function_arg = options->function_arg;
+    family->series_max = options->series_max == 0 ? PM_SERIES_MAX : options->series_max;
+    bool is_whole = family->name != NULL && family->exposed != NULL && family->help != NULL &&
+                    family->unit != NULL && family->label_names != NULL && family->states != NULL;
+    if (!is_whole || (type == PM_HISTOGRAM && copy_bounds(family, options) < 0)) {
+        free_family(family);
+        return NULL;
+    }
+    memcpy(family->exposed, name, strlen(name));
+    memcpy(family->exposed + strlen(name), ending, strlen(ending));
+    family->word_count = count_words(family);
+    family->double_words = type == PM_COUNTER ? 2 : type == PM_ENUM || type == PM_INFO ? 0 : 1;
+    return family;
+}
+
+static int insert_locked(struct pm_registry *registry, struct family *family)
+{
+    size_t count = registry->family_count;
+    struct family **families = realloc(registry->families, (count + 1) * sizeof(*families));
+    if (families == NULL) return PM_ERROR_MEMORY;
+    registry->families = families;
+    size_t at = count;
+    while (at > 0 && strcmp(families[at - 1]->name, family->name) > 0) {
+        families[at] = families[at - 1];
+        at--;
+    }
+    families[at] = family;
+    registry->family_count++;
+    return PM_OK;
+}
+
+/* The family's handle when it has labels: a series without a cell. */
+static struct series *new_parent(struct family *family)
+{
+    struct series *series = calloc(1, sizeof(*series));
+    if (series == NULL) return NULL;
+    series->family = family;
+    series->flags = &series->own_flags;
+    series->metric.series = series;
+    series->metric.type = (uint32_t)family->type;
+    return series;
+}
+
+int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
+                            const struct pm_options *options, struct family **family_out,
+                            struct pm_error *error)
+{
+    char name[PM_NAME_SIZE_MAX + 1];
+    int code = check_options(type, options, error);
+    if (code == PM_OK) code = make_base_name(type, options, name, error);
+    if (code == PM_OK) code = check_clash_locked(registry, name, type, error);
+    if (code < 0) return code;
+    struct family *family = new_family(registry, type, name, options);
+    if (family == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a metric");
+    if (family->label_count > 0) {
+        family->parent = new_parent(family);
+        code = family->parent == NULL ? PM_ERROR_MEMORY : PM_OK;
+    } else if (registry->region == NULL) {
+        code = store_add_series_locked(family, NULL, NULL, &family->parent, NULL);
+    }
+    if (code == PM_OK) code = insert_locked(registry, family);
+    if (code < 0) {
+        free_family(family);
+        return fail(error, PM_ERROR_MEMORY, "no memory for a metric");
+    }
+    *family_out = family;
+    return PM_OK;
+}
+
+/* An old family asked for again: the same, or an error that says what differs. */
+static int check_same(const struct family *family, enum pm_type type,
+                      const struct pm_options *options, struct pm_error *error)
+{
+    if (family->type != type) {
+        return fail(error, PM_ERROR_TYPE, "metric '%s' exists with another type", family->exposed);
+    }
+    bool is_same = family->label_count == options->label_count;
+    for (size_t i = 0; is_same && i < family->label_count; i++) {
+        is_same = options->label_names[i] != NULL &&
+                  strcmp(family->label_names[i], options->label_names[i]) == 0;
+    }
+    if (!is_same) {
+        return fail(error, PM_ERROR_LABELS, "metric '%s' exists with other labels",
+                    family->exposed);
+    }
+    is_same = options->bounds == NULL || type != PM_HISTOGRAM ||
+              options->bound_count == family->bound_count;
+    for (size_t i = 0;
+         is_same && type == PM_HISTOGRAM && options->bounds != NULL && i < family->bound_count;
+         i++) {
+        is_same =
+            !(options->bounds[i] < family->bounds[i]) && !(options->bounds[i] > family->bounds[i]);
+    }
+    if (is_same && type == PM_ENUM && options->state_count > 0) {
+        is_same = options->state_count == family->state_count;
+        for (size_t i = 0; is_same && i < family->state_count; i++) {
+            is_same = strcmp(family->states[i], options->states[i]) == 0;
+        }
+    }
+    if (is_same) return PM_OK;
+    return fail(error, PM_ERROR_TYPE, "metric '%s' exists with other %s", family->exposed,
+                type == PM_ENUM ? "states" : "bounds");
+}
+
+int store_create(struct pm_registry *registry, enum pm_type type, const struct pm_options *options,
+                 struct family **family, struct pm_error *error)
+{
+    registry = store_registry(registry);
+    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    char name[PM_NAME_SIZE_MAX + 1];
+    if (!name_is_metric(options->name)) return check_options(type, options, error);
+    int code = make_base_name(type, options, name, error);
+    if (code < 0) return code;
+    store_lock();
+    if (registry->region != NULL) shared_read_locked(registry);
+    struct family *found = store_family_locked(registry, name);
+    if (found != NULL) {
+        code = check_same(found, type, options, error);
+    } else if (registry->region != NULL) {
+        code = check_options(type, options, error);
+        if (code == PM_OK) code = shared_family_locked(registry, type, options, &found, error);
+    } else {
+        code = store_add_family_locked(registry, type, options, &found, error);
+    }
+    store_unlock();
+    if (code == PM_OK) *family = found;
+    return code;
+}

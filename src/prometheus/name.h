@@ -1,0 +1,18 @@
+/* name.h - what may be a metric or label name, and text made valid UTF-8 and escaped. */
+#ifndef PROMETHEUS_NAME_H
+#define PROMETHEUS_NAME_H
+
+#include "prometheus/prometheus.h"
+
+#include <stdbool.h>
+
+bool name_is_metric(const char *name); /* [a-zA-Z_:][a-zA-Z0-9_:]*, at most PM_NAME_SIZE_MAX */
+bool name_is_label(const char *name);  /* [a-zA-Z_][a-zA-Z0-9_]*, not starting with "__" */
+bool name_ends_in(const char *name, const char *suffix);
+
+/* Writes text escaped: backslash and line feed, with `quotes` also the quote; bytes that are not
+ * UTF-8 become U+FFFD, one a maximal bad prefix. Returns the size; to NULL only counts.
+ * Needs at most 3 times strlen(text). */
+size_t name_escape(char *to, const char *text, bool quotes);
+
+#endif

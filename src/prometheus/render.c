@@ -1,0 +1,294 @@
+/* render.c - a whole exposition: the registry's families, then its collectors. */
+#include "prometheus/emit.h"
+#include "prometheus/fail.h"
+#include "prometheus/name.h"
+#include "prometheus/number.h"
+#include "prometheus/shared.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Series of the store ---- */
+
+static void render_counter(struct pm_emit *emit, const struct series *series)
+{
+    char *to = emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
+    if (to == NULL) return;
+    const struct words *words = &series->family->registry->words;
+    uint64_t whole = words_get(words, series->cell, WORD_WHOLE);
+    double fraction = words_get_double(words, series->cell, WORD_FRACTION);
+    memcpy(to, series->text, series->line_size);
+    char *at = to + series->line_size;
+    at += fraction == 0 ? number_print_u64(at, whole)
+                        : emit_print_value(at, (double)whole + fraction);
+    *at++ = '\n';
+    emit->used += (size_t)(at - to);
+}
+
+static void render_value(struct pm_emit *emit, const struct series *series, double value)
+{
+    char *to = emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
+    if (to == NULL) return;
+    memcpy(to, series->text, series->line_size);
+    char *at = to + series->line_size;
+    at += emit_print_value(at, value);
+    *at++ = '\n';
+    emit->used += (size_t)(at - to);
+}
+
+/* 'name_ending{labels,extra="text"} ' for the types of several samples. */
+static char *write_start(char *at, const struct series *series, const char *ending)
+{
+    const struct family *family = series->family;
+    size_t size = strlen(family->name);
+    memcpy(at, family->name, size);
+    at += size;
+    size = strlen(ending);
+    memcpy(at, ending, size);
+    at += size;
+    if (series->labels_size > 0) {
+        *at++ = '{';
+        memcpy(at, series->text + series->labels_start, series->labels_size);
+        at += series->labels_size;
+    }
+    return at;
+}
+
+static char *write_pair(char *at, bool is_first, const char *name, const char *value)
+{
+    *at++ = is_first ? '{' : ',';
+    size_t size = strlen(name);
+    memcpy(at, name, size);
+    at += size;
+    memcpy(at, "=\"", 2);
+    at += 2;
+    size = strlen(value);
+    memcpy(at, value, size);
+    at += size;
+    memcpy(at, "\"} ", 3);
+    return at + 3;
+}
+
+static void render_bucket(struct pm_emit *emit, const struct series *series, const char *bound,
+                          uint64_t count)
+{
+    char *to = emit_room(emit, series->line_size + 3 * NUMBER_SIZE_MAX);
+    if (to == NULL) return;
+    char text[NUMBER_SIZE_MAX + 4];
+    size_t size = strlen(bound);
+    memcpy(text, bound, size + 1);
+    if (emit->format.kind != PM_TEXT_0_0_4 && strpbrk(bound, ".eI") == NULL) {
+        memcpy(text + size, ".0", 3);
+    }
+    char *at = write_start(to, series, "_bucket");
+    at = write_pair(at, series->labels_size == 0, "le", text);
+    at += number_print_u64(at, count);
+    *at++ = '\n';
+    emit->used += (size_t)(at - to);
+}
+
+/* The lines _sum and _count. */
+static void render_totals(struct pm_emit *emit, const struct series *series, double sum,
+                          uint64_t count)
+{
+    char *to = emit_room(emit, 2 * ((size_t)series->line_size + 2 * NUMBER_SIZE_MAX));
+    if (to == NULL) return;
+    const char *end = series->labels_size > 0 ? "} " : " ";
+    char *at = write_start(to, series, "_sum");
+    memcpy(at, end, strlen(end));
+    at += strlen(end);
+    at += emit_print_value(at, sum);
+    *at++ = '\n';
+    at = write_start(at, series, "_count");
+    memcpy(at, end, strlen(end));
+    at += strlen(end);
+    at += number_print_u64(at, count);
+    *at++ = '\n';
+    emit->used += (size_t)(at - to);
+}
+
+/* The buckets are read once; count is their sum, so all lines agree with each other. */
+static void render_histogram(struct pm_emit *emit, const struct series *series)
+{
+    const struct family *family = series->family;
+    const struct words *words = &family->registry->words;
+    double sum = words_get_double(words, series->cell, WORD_SUM);
+    uint64_t count = 0;
+    for (size_t i = 0; i <= family->bound_count; i++) {
+        count += words_get(words, series->cell, WORD_BUCKETS + i);
+        render_bucket(emit, series, i < family->bound_count ? family->bound_texts[i] : "+Inf",
+                      count);
+    }
+    render_totals(emit, series, sum, count);
+}
+
+static void render_summary(struct pm_emit *emit, const struct series *series)
+{
+    const struct words *words = &series->family->registry->words;
+    double sum = words_get_double(words, series->cell, WORD_SUM);
+    render_totals(emit, series, sum, words_get(words, series->cell, WORD_COUNT));
+}
+
+static void render_info(struct pm_emit *emit, const struct series *series)
+{
+    char *pairs;
+    if (series->family->registry->region != NULL) {
+        pairs = shared_info_text(series);
+    } else {
+        store_lock();
+        pairs = series->info == NULL ? NULL : strdup(series->info);
+        store_unlock();
+    }
+    size_t size = pairs == NULL ? 0 : strlen(pairs);
+    char *to = emit_room(emit, series->line_size + size + NUMBER_SIZE_MAX);
+    if (to != NULL) {
+        char *at = write_start(to, series, "_info");
+        if (size > 0) {
+            *at++ = series->labels_size > 0 ? ',' : '{';
+            memcpy(at, pairs, size);
+            at += size;
+        }
+        if (size > 0 || series->labels_size > 0) *at++ = '}';
+        memcpy(at, " 1\n", 3);
+        emit->used += (size_t)(at + 3 - to);
+    }
+    free(pairs);
+}
+
+static void render_enum(struct pm_emit *emit, const struct series *series)
+{
+    const struct family *family = series->family;
+    uint64_t now = __atomic_load_n((const uint64_t *)(const void *)series->cell, __ATOMIC_ACQUIRE);
+    for (size_t i = 0; i < family->state_count; i++) {
+        char *state = malloc(strlen(family->states[i]) * 3 + 1);
+        if (state == NULL) return;
+        state[name_escape(state, family->states[i], true)] = '\0';
+        char *to = emit_room(emit, series->line_size + PM_NAME_SIZE_MAX + strlen(state) + 16);
+        if (to != NULL) {
+            char *at = write_start(to, series, "");
+            at = write_pair(at, series->labels_size == 0, family->name, state);
+            *at++ = now == i ? '1' : '0';
+            *at++ = '\n';
+            emit->used += (size_t)(at - to);
+        }
+        free(state);
+    }
+}
+
+static void render_series(struct pm_emit *emit, const struct series *series)
+{
+    switch (series->family->type) {
+    case PM_COUNTER: render_counter(emit, series); return;
+    case PM_UNTYPED:
+    case PM_GAUGE:
+        render_value(emit, series, words_get_gauge(&series->family->registry->words, series->cell));
+        return;
+    case PM_HISTOGRAM: render_histogram(emit, series); return;
+    case PM_SUMMARY: render_summary(emit, series); return;
+    case PM_INFO: render_info(emit, series); return;
+    case PM_ENUM: render_enum(emit, series); return;
+    }
+}
+
+void emit_store_family(struct pm_emit *emit, const struct family *family)
+{
+    const struct list *list = __atomic_load_n(&family->list, __ATOMIC_ACQUIRE);
+    size_t count = list == NULL ? 0 : __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
+    bool is_begun = false;
+    for (size_t i = 0; i < count && emit->code == PM_OK; i++) {
+        const struct series *series = list->items[i];
+        if (!series_is_shown(series)) continue;
+        if (!is_begun &&
+            !emit_begin(emit, family->type, family->exposed, family->help, family->unit)) {
+            return;
+        }
+        is_begun = true;
+        if (family->function != NULL)
+            render_value(emit, series, family->function(family->function_arg));
+        else
+            render_series(emit, series);
+    }
+}
+
+void emit_store(struct pm_emit *emit, struct pm_registry *registry)
+{
+    size_t count = 0;
+    struct family **families = store_snapshot(registry, &count);
+    for (size_t i = 0; i < count; i++) emit_store_family(emit, families[i]);
+    free(families);
+}
+
+/* ---- Everything ---- */
+
+static void run_collectors(struct pm_emit *emit, struct pm_registry *registry)
+{
+    store_lock();
+    size_t size = registry->collector_count * sizeof(struct collector);
+    struct collector *collectors = size == 0 ? NULL : malloc(size);
+    if (collectors != NULL) memcpy(collectors, registry->collectors, size);
+    store_unlock();
+    if (size > 0 && collectors == NULL) emit->code = PM_ERROR_MEMORY;
+    for (size_t i = 0; i < size / sizeof(struct collector) && emit->code == PM_OK; i++) {
+        collectors[i].collect(emit, collectors[i].arg);
+        emit->is_open = false;
+    }
+    free(collectors);
+}
+
+int pm_render_names(struct pm_registry *registry, struct pm_format format, const char *const *names,
+                    size_t name_count, pm_write_function *write, void *arg)
+{
+    registry = store_registry(registry);
+    if (registry == NULL) return PM_ERROR_MEMORY;
+    struct pm_emit emit;
+    int code = emit_init(&emit, format, write, arg);
+    if (code < 0) return code;
+    emit.names = names;
+    emit.name_count = name_count;
+    emit_store(&emit, registry);
+    run_collectors(&emit, registry);
+    if (format.kind != PM_TEXT_0_0_4) emit_bytes(&emit, "# EOF\n", 6);
+    code = emit_flush(&emit);
+    emit_release(&emit);
+    return code;
+}
+
+int pm_render(struct pm_registry *registry, struct pm_format format, pm_write_function *write,
+              void *arg)
+{
+    return pm_render_names(registry, format, NULL, 0, write, arg);
+}
+
+struct text {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+
+static int append(void *arg, const char *data, size_t size)
+{
+    struct text *text = arg;
+    if (text->capacity - text->size <= size) {
+        size_t capacity = (text->capacity + size) * 2 + 1;
+        char *bigger = realloc(text->data, capacity);
+        if (bigger == NULL) return -1;
+        text->data = bigger;
+        text->capacity = capacity;
+    }
+    memcpy(text->data + text->size, data, size);
+    text->size += size;
+    text->data[text->size] = '\0';
+    return 0;
+}
+
+char *pm_render_text(struct pm_registry *registry, struct pm_format format, size_t *size)
+{
+    struct text text = { NULL, 0, 0 };
+    if (append(&text, "", 0) < 0 || pm_render(registry, format, append, &text) < 0) {
+        free(text.data);
+        return NULL;
+    }
+    if (size != NULL) *size = text.size;
+    return text.data;
+}

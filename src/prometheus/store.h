@@ -1,0 +1,147 @@
+/*
+ * store.h - families and series: how a registry keeps what it counts.
+ *
+ * A handle given out points to a struct series, which is never freed nor moved before its
+ * registry, so it never dangles. A series' words are its own for ever, too: removal only marks it.
+ * LOCK     One lock for all registries of the process, taken to make and to remove; held across
+ *          fork(), so a child never inherits it taken. Look-ups take none: they read a hash
+ *          table that is replaced, not changed in size, and old ones live to the end.
+ * SERIES   A family of labels has a parent series without cell; a dead handle's series has no
+ *          family.
+ */
+#ifndef PROMETHEUS_STORE_H
+#define PROMETHEUS_STORE_H
+
+#include "prometheus/prometheus.h"
+#include "prometheus/words.h"
+
+#include <stdbool.h>
+
+struct family;
+struct region;
+
+enum { SERIES_REMOVED = 1 };
+
+struct series {
+    struct pm_metric metric; /* the handle itself */
+    struct family *family;   /* NULL: dead */
+    char *cell;              /* NULL: a parent */
+    uint32_t *flags;         /* own_flags or those of its record */
+    uint32_t own_flags;
+    uint32_t hash;
+    uint32_t record;      /* in the region, 0 = private */
+    uint32_t line_size;   /* text: 'name{a="b"} ' as a line starts */
+    uint32_t labels_size; /* 'a="b"' in it, at labels_start */
+    uint32_t labels_start;
+    uint32_t values_size; /* raw values, each with its NUL, after the line */
+    char *info;           /* private info: its pairs, escaped; replaced as a whole */
+    char text[];
+};
+
+struct table { /* open addressing; capacity a power of two, at most half full */
+    size_t mask;
+    struct series *slots[];
+};
+
+struct list { /* append-only; count is published last */
+    size_t capacity;
+    size_t count;
+    struct series *items[];
+};
+
+struct family {
+    struct pm_registry *registry;
+    enum pm_type type;
+    char *name;    /* without _total and _info */
+    char *exposed; /* as in text 0.0.4 */
+    char *help;
+    char *unit;
+    char **label_names;
+    size_t label_count;
+    double *bounds; /* padded with NaN, which nothing exceeds, to a multiple of 4 */
+    size_t bound_count;
+    char **bound_texts; /* as in text 0.0.4; OpenMetrics adds ".0" to whole ones */
+    char **states;
+    size_t state_count;
+    double (*function)(void *arg);
+    void *function_arg;
+    size_t series_max;
+    size_t word_count;
+    uint64_t double_words; /* bit i: word i is a double */
+    struct series *parent; /* the family's handle; without labels its only series */
+    struct table *table;
+    struct list *list;
+    uint32_t is_removed;
+    uint32_t record;
+};
+
+/* The words of each type, after which lane 0 is zero or says what was taken away:
+ *   counter    0 whole numbers, 1 fractions           gauge  0 added; lane 0: see words.c
+ *   histogram  0 sum, 1 .. bound_count + 1 buckets    summary  0 sum, 1 count
+ *   enum       lane 0: 0 index of the state           info   lane 0: 0 record of its pairs */
+enum { WORD_WHOLE, WORD_FRACTION, WORD_SUM = 0, WORD_COUNT = 1, WORD_BUCKETS = 1 };
+
+struct retired { /* memory that readers may still see */
+    struct retired *next;
+};
+
+struct collector {
+    pm_collect_function *collect;
+    void *arg;
+};
+
+struct pm_registry {
+    struct words words;
+    struct family **families; /* sorted by name */
+    size_t family_count;
+    struct family **removed;
+    size_t removed_count;
+    struct collector *collectors;
+    size_t collector_count;
+    struct retired *retired;
+    struct region *region;     /* of a client; borrowed */
+    uint32_t region_read;      /* records before this offset are known */
+    struct family **by_record; /* families by order of their records, for series that name them */
+    size_t by_record_count;
+};
+
+void store_lock(void);
+void store_unlock(void);
+
+struct pm_registry *store_registry(struct pm_registry *registry); /* NULL: the default one */
+void store_take_out_locked(struct pm_registry *registry, struct family *family);
+int store_set_info(struct series *series, const char *const *pairs, size_t count,
+                   struct pm_error *error);
+int store_set_state(struct series *series, const char *name, struct pm_error *error);
+struct family *store_family_locked(const struct pm_registry *registry, const char *name);
+
+/* Makes or finds; all names are checked here. */
+int store_create(struct pm_registry *registry, enum pm_type type, const struct pm_options *options,
+                 struct family **family, struct pm_error *error);
+int store_child(struct family *family, const char *const *values, size_t value_count,
+                struct series **series, struct pm_error *error);
+/* Finds what is there and shown; NULL otherwise. No lock, no allocation. */
+struct series *store_lookup(const struct family *family, const char *const *values);
+
+/* The series of a handle: registers a static metric first; the dead series at worst. */
+struct series *store_series(struct pm_metric *metric);
+struct series *store_dead(void);
+
+/* For import from a region, under the lock: what the records say, already checked. */
+int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
+                            const struct pm_options *options, struct family **family,
+                            struct pm_error *error);
+int store_add_series_locked(struct family *family, const char *const *values, char *cell,
+                            struct series **series, struct pm_error *error);
+void store_hide(struct series *series);
+void store_reset(struct series *series); /* lets it count from zero */
+
+/* A copy of the families under the lock; free() it. NULL with *count 0 when empty or no memory. */
+struct family **store_snapshot(struct pm_registry *registry, size_t *count);
+
+static inline bool series_is_shown(const struct series *series)
+{
+    return (__atomic_load_n(series->flags, __ATOMIC_ACQUIRE) & SERIES_REMOVED) == 0;
+}
+
+#endif

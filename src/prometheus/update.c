@@ -1,0 +1,261 @@
+/* update.c - updates: those that do not fit inline, and the slow paths of those that do. */
+#include "prometheus/fail.h"
+#include "prometheus/name.h"
+#include "prometheus/shared.h"
+#include "prometheus/store.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* The series to update, or NULL: a dead handle, a parent, a function (each counted). */
+static struct series *updatable(struct pm_metric *metric)
+{
+    struct series *series = store_series(metric);
+    if (__builtin_expect(series->cell != NULL, 1)) return series;
+    if (series->family != NULL) fail_note(PM_ERROR_LABELS, NULL);
+    return NULL;
+}
+
+static const struct words *words_of(const struct series *series)
+{
+    return &series->family->registry->words;
+}
+
+/* ---- Counters ---- */
+
+void pm_counter_add_slow_(struct pm_counter *counter, uint64_t amount)
+{
+    int saved = errno;
+    struct series *series = updatable(&counter->metric);
+    if (series != NULL) words_add(words_of(series), series->cell, WORD_WHOLE, amount);
+    errno = saved;
+}
+
+void pm_counter_add_double_(struct pm_counter *counter, double amount)
+{
+    int saved = errno;
+    struct series *series = updatable(&counter->metric);
+    if (!(amount >= 0) || isinf(amount)) {
+        fail_note(PM_ERROR_VALUE, NULL);
+    } else if (series != NULL) {
+        words_add_double(words_of(series), series->cell, WORD_FRACTION, amount);
+    }
+    errno = saved;
+}
+
+/* ---- Gauges ---- */
+
+void pm_gauge_add_slow_(struct pm_gauge *gauge, double amount)
+{
+    int saved = errno;
+    struct series *series = updatable(&gauge->metric);
+    if (series != NULL) words_add_gauge(words_of(series), series->cell, amount);
+    errno = saved;
+}
+
+void pm_gauge_set(struct pm_gauge *gauge, double value)
+{
+    struct series *series =
+        __atomic_load_n((struct series **)&gauge->metric.series, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(series == NULL || series->cell == NULL, 0)) {
+        int saved = errno;
+        series = updatable(&gauge->metric);
+        errno = saved;
+        if (series == NULL) return;
+    }
+    words_set_gauge(words_of(series), series->cell, value);
+}
+
+void pm_gauge_set_now(struct pm_gauge *gauge)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    pm_gauge_set(gauge, (double)now.tv_sec + (double)now.tv_nsec / 1e9);
+}
+
+double pm_seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- Histograms and summaries ---- */
+
+/* How many of the bounds lie below value: counted without a branch, two at a time, for the values
+ * of real programs cannot be predicted. Beyond 32 bounds the blocks of 16 are searched first. */
+static size_t find_bucket(const struct family *family, double value)
+{
+    const double *bounds = family->bounds;
+    size_t count = family->bound_count;
+    size_t below = 0;
+    while (count > 32 && bounds[below + 15] < value) {
+        below += 16;
+        count -= 16;
+    }
+    if (count > 32) count = 16;
+#ifdef __SSE2__
+    const __m128d wanted = _mm_set1_pd(value);
+    __m128i sum_a = _mm_setzero_si128();
+    __m128i sum_b = _mm_setzero_si128();
+    for (size_t i = 0; i < count; i += 4) {
+        __m128d a = _mm_cmplt_pd(_mm_loadu_pd(bounds + below + i), wanted);
+        __m128d b = _mm_cmplt_pd(_mm_loadu_pd(bounds + below + i + 2), wanted);
+        sum_a = _mm_sub_epi64(sum_a, _mm_castpd_si128(a));
+        sum_b = _mm_sub_epi64(sum_b, _mm_castpd_si128(b));
+    }
+    sum_a = _mm_add_epi64(sum_a, sum_b);
+    sum_a = _mm_add_epi64(sum_a, _mm_unpackhi_epi64(sum_a, sum_a));
+    return below + (size_t)_mm_cvtsi128_si64(sum_a);
+#else
+    size_t more = 0;
+    for (size_t i = 0; i < count; i++) more += bounds[below + i] < value;
+    return below + more;
+#endif
+}
+
+/* Two adds, the count and the sum; a scrape between them sees one of the two. */
+static inline void add_pair(const struct series *series, size_t word, double value)
+{
+    const struct words *words = words_of(series);
+#ifdef PM_RSEQ_
+    if (__builtin_expect(words->mode == PM_MODE_RSEQ, 1)) {
+        char *at = series->cell + LANE_SIZE;
+        pm_rseq_add_(at + word * 8, 1);
+        pm_rseq_add_double_(at + WORD_SUM * 8, value);
+        return;
+    }
+#endif
+    words_add(words, series->cell, word, 1);
+    words_add_double(words, series->cell, WORD_SUM, value);
+}
+
+void pm_histogram_observe(struct pm_histogram *histogram, double value)
+{
+    struct series *series =
+        __atomic_load_n((struct series **)&histogram->metric.series, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(series == NULL || series->cell == NULL || value != value, 0)) {
+        int saved = errno;
+        series = updatable(&histogram->metric);
+        errno = saved;
+        if (value != value) fail_note(PM_ERROR_VALUE, NULL);
+        if (series == NULL || value != value) return;
+    }
+    add_pair(series, WORD_BUCKETS + find_bucket(series->family, value), value);
+}
+
+void pm_summary_observe(struct pm_summary *summary, double value)
+{
+    struct series *series =
+        __atomic_load_n((struct series **)&summary->metric.series, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(series == NULL || series->cell == NULL || value != value, 0)) {
+        int saved = errno;
+        series = updatable(&summary->metric);
+        errno = saved;
+        if (value != value) fail_note(PM_ERROR_VALUE, NULL);
+        if (series == NULL || value != value) return;
+    }
+    add_pair(series, WORD_COUNT, value);
+}
+
+/* ---- Info and enum ---- */
+
+/* Pairs as escaped label text 'a="b",c="d"'. Returns the size, or 0 when a name is not valid. */
+static size_t write_pairs(char *to, const struct family *family, const char *const *pairs,
+                          size_t count)
+{
+    size_t used = 0;
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        bool is_taken = false;
+        for (size_t j = 0; j < family->label_count; j++) {
+            is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
+        }
+        for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
+        if (is_taken || !name_is_label(pairs[i])) return 0;
+        size_t size = strlen(pairs[i]);
+        if (to != NULL) {
+            if (used > 0) to[used - 1] = ',';
+            memcpy(to + used, pairs[i], size);
+            memcpy(to + used + size, "=\"", 2);
+        }
+        used += size + 2;
+        used += name_escape(to == NULL ? NULL : to + used, pairs[i + 1], true);
+        if (to != NULL) memcpy(to + used, "\"", 2);
+        used += 2; /* the quote, and a comma or the NUL */
+    }
+    return used;
+}
+
+int store_set_info(struct series *series, const char *const *pairs, size_t count,
+                   struct pm_error *error)
+{
+    const struct family *family = series->family;
+    size_t size = count % 2 == 0 ? write_pairs(NULL, family, pairs, count) : 0;
+    if (size == 0) {
+        return fail(error, PM_ERROR_LABELS, "the pairs of info '%s' are not label names and values",
+                    family->exposed);
+    }
+    char *text = calloc(1, size + 1);
+    if (text == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for an info");
+    (void)write_pairs(text, family, pairs, count);
+    store_lock();
+    int code = PM_OK;
+    if (family->registry->region != NULL) {
+        code = shared_info_locked(series, text, size, error);
+    } else {
+        char *old = series->info; /* renderers copy it under the lock */
+        series->info = text;
+        text = old;
+    }
+    store_unlock();
+    free(text);
+    return code;
+}
+
+int pm_info_set_(struct pm_info *info, ...)
+{
+    const char *pairs[2 * PM_LABELS_MAX + 1];
+    size_t count = 0;
+    va_list arguments;
+    va_start(arguments, info);
+    while (count <= (size_t)2 * PM_LABELS_MAX) {
+        pairs[count] = va_arg(arguments, const char *);
+        if (pairs[count] == NULL) break;
+        count++;
+    }
+    va_end(arguments);
+    struct series *series = updatable(&info->metric);
+    if (series == NULL) return PM_ERROR_LABELS;
+    struct pm_error error;
+    int code = store_set_info(series, pairs, count, &error);
+    if (code < 0) fail_note(code, &error);
+    return code;
+}
+
+int store_set_state(struct series *series, const char *name, struct pm_error *error)
+{
+    const struct family *family = series->family;
+    for (uint64_t i = 0; i < family->state_count; i++) {
+        if (strcmp(family->states[i], name) != 0) continue;
+        __atomic_store_n((uint64_t *)(void *)series->cell, i, __ATOMIC_RELEASE);
+        return PM_OK;
+    }
+    return fail(error, PM_ERROR_VALUE, "enum '%s' has no state '%.60s'", family->exposed, name);
+}
+
+int pm_enum_set(struct pm_enum *state, const char *name)
+{
+    struct series *series = updatable(&state->metric);
+    if (series == NULL) return PM_ERROR_LABELS;
+    struct pm_error error;
+    int code = store_set_state(series, name, &error);
+    if (code < 0) fail_note(code, &error);
+    return code;
+}
