@@ -51,8 +51,7 @@ struct http_tls {
     const char *authority_path;   /* PEM of the authorities to trust */
     const char *certificate_path; /* our own PEM certificate and key */
     const char *key_path;
-    const char *server_name; /* name to ask for and check in place of the URL's host */
-    bool is_unchecked;       /* insecure_skip_verify */
+    bool is_unchecked; /* insecure_skip_verify */
 };
 
 /* What to ask. Zero means the default that stands behind. Everything is borrowed for the call. */
@@ -93,7 +92,7 @@ enum http_failure {
 };
 const char *http_failure_name(enum http_failure failure); /* "timeout"; for labels and logs */
 
-/* Durations in nanoseconds, of the last redirect's request where there were several; 0 for steps
+/* Durations in nanoseconds, summed over the requests where redirects were followed; 0 for steps
  * not reached or, on a kept connection, not needed. */
 struct http_timings {
     int64_t resolve_ns;

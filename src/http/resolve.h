@@ -61,7 +61,8 @@ struct http_dial {
  *   descriptor  out: the connected socket (blocking, close on exec), which the caller closes
  *   facts       out: filled on success and failure alike; may be NULL
  *
- * Returns 0, ERROR_PARSE (target), ERROR_INVALID (name not found), ERROR_TIMEOUT or an errno.
+ * Returns 0, ERROR_PARSE (target), ERROR_TIMEOUT, -EHOSTUNREACH (name) or -ECONNREFUSED (refused
+ * or unreachable).
  */
 int http_dial(const struct http_dial *dial, int *descriptor, struct http_dial_facts *facts,
               struct error *error) MUST_CHECK;

@@ -50,20 +50,22 @@ struct http_waker;
 
 /* Zero means the default that stands behind. Texts are borrowed until http_server_free. */
 struct http_server_options {
-    const char *listen;                  /* "127.0.0.1:9090", "[::1]:9090", ":9090" (all addresses),
+    const char *listen;      /* "127.0.0.1:9090", "[::1]:9090", ":9090" (all addresses),
                                     "localhost:9090"; port 0: a free one, see http_server_port */
-    unsigned thread_count;               /* network threads: 2 */
-    unsigned worker_count;               /* threads for handlers that are not fast: 8 */
-    size_t queue_count_max;              /* requests that wait for a worker: 256 */
-    unsigned connection_max;             /* 512; further ones wait in the kernel's queue */
+    unsigned thread_count;   /* network threads: 2 */
+    unsigned worker_count;   /* at most so many threads for handlers that are not fast; started
+                                            when needed: 8 */
+    size_t queue_count_max;  /* requests that wait for a worker: 256 */
+    unsigned connection_max; /* 512; further ones wait in the kernel's queue */
     unsigned connection_per_address_max; /* connections from one address: no limit */
     size_t head_size_max;                /* request line and headers: 32 KiB */
-    size_t body_size_max;       /* 64 MiB, as sent and after gzip; a route may say otherwise */
-    size_t arena_size_max;      /* request->arena: 16 MiB */
-    size_t answer_size_max;     /* response->body: 256 MiB */
-    int64_t idle_timeout_ms;    /* kept-alive connection without a request: 60 s */
+    size_t body_size_max;   /* 64 MiB, as sent and after gzip; a route may say otherwise */
+    size_t arena_size_max;  /* request->arena: 16 MiB */
+    size_t answer_size_max; /* response->body: 256 MiB */
+    int64_t
+        idle_timeout_ms; /* a connection without a request, or a peer that does not read: 60 s */
     int64_t head_timeout_ms;    /* from the first byte to the end of the headers: 10 s */
-    int64_t body_stall_ms;      /* no byte of the body or nobody reading the answer: 10 s */
+    int64_t body_stall_ms;      /* no byte of the body comes: 10 s */
     int64_t request_timeout_ms; /* whole body, and request->deadline_ns for the handler: 300 s */
     const char *const *names;   /* more host names (without port) that Host may hold; "*" = all */
     size_t name_count;
@@ -135,7 +137,6 @@ struct http_response {
     struct str static_body; /* see http_response_static */
     struct str static_gzip;
     const char *etag;
-    struct http_stream stream;
     struct http_waker *waker;
     struct arena *arena; /* the request's */
     bool must_close;     /* Connection: close after this answer */

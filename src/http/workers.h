@@ -1,0 +1,41 @@
+/* workers.h - threads that run what is put into a bounded queue. For http/ alone.
+ *
+ * A thread is started when something is put and nobody is idle, up to a maximum: a role that is
+ * asked little has few. Lock: its own mutex guards everything.
+ */
+#ifndef HTTP_WORKERS_H
+#define HTTP_WORKERS_H
+
+#include "base/error.h"
+#include "base/thread.h"
+
+#include <stddef.h>
+
+#define WORKERS_MAX 64
+
+struct workers {
+    struct mutex mutex;
+    struct condition has_work;
+    void (*run)(void *item);
+    void **items;     /* a ring of capacity places */
+    size_t capacity;  /* most items that wait */
+    size_t first;     /* GUARDED_BY(mutex) */
+    size_t count;     /* GUARDED_BY(mutex) */
+    unsigned idle;    /* GUARDED_BY(mutex) threads that wait */
+    unsigned started; /* GUARDED_BY(mutex) */
+    unsigned most;    /* threads */
+    bool is_stopping; /* GUARDED_BY(mutex) */
+    pthread_t threads[WORKERS_MAX];
+};
+
+int workers_init(struct workers *workers, unsigned thread_max, size_t count_max,
+                 void (*run)(void *item), struct error *error) MUST_CHECK;
+
+/* False: the queue is full, or there is no thread and none can be started. */
+bool workers_try_put(struct workers *workers, void *item) MUST_CHECK;
+
+/* Runs what waits, then ends the threads. Once. */
+void workers_stop(struct workers *workers);
+void workers_release(struct workers *workers); /* after the stop; accepts a zeroed one */
+
+#endif
