@@ -53,6 +53,7 @@ void pm_daemon_close(struct pm_daemon *daemon); /* NULL is fine; the file stays 
 int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
                        struct pm_error *error);
 const char *pm_daemon_path(const struct pm_daemon *daemon);
+struct pm_registry *pm_daemon_registry(struct pm_daemon *daemon); /* to make metrics itself */
 
 /* path NULL: as the daemon. PM_ERROR_SYSTEM when no daemon made it, PM_ERROR_REGION otherwise. */
 int pm_client_open(struct pm_client **client, const char *path, struct pm_error *error);
