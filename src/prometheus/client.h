@@ -1,5 +1,4 @@
-/*
- * client.h - metrics shared by processes: a region of memory, its daemon and its clients.
+/* client.h - metrics shared by processes: a region of memory, its daemon and its clients.
  *
  *     daemon   pm_daemon_open(&daemon, NULL, &error); pm_daemon_register(daemon, registry, &error);
  *     client   pm_client_open(&client, NULL, &error);

@@ -1,5 +1,4 @@
-/*
- * region.h - one file of shared memory: a directory of records, and words.
+/* region.h - one file of shared memory: a directory of records, and words.
  *
  * FORMAT  all numbers in the byte order of the host, for a region never leaves it
  *   offset            what

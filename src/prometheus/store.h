@@ -1,5 +1,4 @@
-/*
- * store.h - families and series: how a registry keeps what it counts.
+/* store.h - families and series: how a registry keeps what it counts.
  *
  * A handle given out points to a struct series, which is never freed nor moved before its
  * registry, so it never dangles. A series' words are its own for ever, too: removal only marks it.

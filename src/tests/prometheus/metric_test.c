@@ -337,7 +337,8 @@ PM_STATIC_GAUGE(static_load, "static_load", "Load.", "cpu");
 
 static void static_metrics_join_with_their_first_update(void)
 {
-    registry = NULL;
+    pm_registry_free(registry);
+    registry = NULL; /* the default one */
     pm_inc(&static_requests);
     pm_inc(&static_requests);
     pm_set(pm_gauge_with(&static_load, "0"), 0.5);
