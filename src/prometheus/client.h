@@ -1,5 +1,4 @@
-/*
- * client.h - metrics shared by processes: a region of memory, its daemon and its clients.
+/* client.h - metrics shared by processes: a region of memory, its daemon and its clients.
  *
  *     daemon   pm_daemon_open(&daemon, NULL, &error); pm_daemon_register(daemon, registry, &error);
  *     client   pm_client_open(&client, NULL, &error);
@@ -53,6 +52,7 @@ void pm_daemon_close(struct pm_daemon *daemon); /* NULL is fine; the file stays 
 int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
                        struct pm_error *error);
 const char *pm_daemon_path(const struct pm_daemon *daemon);
+struct pm_registry *pm_daemon_registry(struct pm_daemon *daemon); /* to make metrics itself */
 
 /* path NULL: as the daemon. PM_ERROR_SYSTEM when no daemon made it, PM_ERROR_REGION otherwise. */
 int pm_client_open(struct pm_client **client, const char *path, struct pm_error *error);

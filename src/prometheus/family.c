@@ -182,8 +182,8 @@ static int check_options(enum pm_type type, const struct pm_options *options,
 }
 
 /* The name without what the type adds to it, and the unit's ending checked. */
-static int make_base_name(enum pm_type type, const struct pm_options *options, char *base,
-                          struct pm_error *error)
+int store_base_name(enum pm_type type, const struct pm_options *options, char *base,
+                    struct pm_error *error)
 {
     const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
     size_t size = strlen(options->name);
@@ -244,8 +244,8 @@ static bool names_meet(const char *a, enum pm_type a_type, const char *b, enum p
     return false;
 }
 
-static int check_clash_locked(const struct pm_registry *registry, const char *name,
-                              enum pm_type type, struct pm_error *error)
+int store_check_clash_locked(const struct pm_registry *registry, const char *name,
+                             enum pm_type type, struct pm_error *error)
 {
     for (size_t i = 0; i < registry->family_count; i++) {
         const struct family *other = registry->families[i];
@@ -274,12 +274,18 @@ static char **copy_texts(const char *const *texts, size_t count)
     return copy;
 }
 
+const double *store_bounds(const struct pm_options *options, uint32_t *count)
+{
+    size_t default_count = sizeof(default_bounds) / sizeof(default_bounds[0]);
+    *count = (uint32_t)(options->bounds == NULL ? default_count : options->bound_count);
+    return options->bounds == NULL ? default_bounds : options->bounds;
+}
+
 static int copy_bounds(struct family *family, const struct pm_options *options)
 {
-    const double *bounds = options->bounds == NULL ? default_bounds : options->bounds;
-    size_t count = options->bounds == NULL ? sizeof(default_bounds) / sizeof(default_bounds[0])
-                                           : options->bound_count;
-    size_t padded = (count + 3) & ~(size_t)3;
+    uint32_t count;
+    const double *bounds = store_bounds(options, &count);
+    size_t padded = ((size_t)count + 3) & ~(size_t)3;
     family->bounds = calloc(padded + 1, sizeof(double));
     family->bound_texts = calloc(count + 1, sizeof(char *));
     if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
@@ -367,8 +373,8 @@ int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
 {
     char name[PM_NAME_SIZE_MAX + 1];
     int code = check_options(type, options, error);
-    if (code == PM_OK) code = make_base_name(type, options, name, error);
-    if (code == PM_OK) code = check_clash_locked(registry, name, type, error);
+    if (code == PM_OK) code = store_base_name(type, options, name, error);
+    if (code == PM_OK) code = store_check_clash_locked(registry, name, type, error);
     if (code < 0) return code;
     struct family *family = new_family(registry, type, name, options);
     if (family == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a metric");
@@ -388,8 +394,8 @@ int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
 }
 
 /* An old family asked for again: the same, or an error that says what differs. */
-static int check_same(const struct family *family, enum pm_type type,
-                      const struct pm_options *options, struct pm_error *error)
+int store_check_same(const struct family *family, enum pm_type type,
+                     const struct pm_options *options, struct pm_error *error)
 {
     if (family->type != type) {
         return fail(error, PM_ERROR_TYPE, "metric '%s' exists with another type", family->exposed);
@@ -428,21 +434,26 @@ int store_create(struct pm_registry *registry, enum pm_type type, const struct p
     registry = store_registry(registry);
     if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
     char name[PM_NAME_SIZE_MAX + 1];
-    if (!name_is_metric(options->name)) return check_options(type, options, error);
-    int code = make_base_name(type, options, name, error);
+    if (!name_is_metric(options->name)) {
+        return store_count_error(registry, check_options(type, options, error));
+    }
+    int code = store_base_name(type, options, name, error);
     if (code < 0) return code;
     store_lock();
     if (registry->region != NULL) shared_read_locked(registry);
     struct family *found = store_family_locked(registry, name);
     if (found != NULL) {
-        code = check_same(found, type, options, error);
+        code = store_check_same(found, type, options, error);
     } else if (registry->region != NULL) {
         code = check_options(type, options, error);
         if (code == PM_OK) code = shared_family_locked(registry, type, options, &found, error);
     } else {
         code = store_add_family_locked(registry, type, options, &found, error);
     }
+    if (code == PM_OK && found->parent == NULL) { /* its maker died before its one series */
+        code = shared_child_locked(found, NULL, &found->parent, error);
+    }
     store_unlock();
     if (code == PM_OK) *family = found;
-    return code;
+    return store_count_error(registry, code);
 }

@@ -144,11 +144,9 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
     return code;
 }
 
-int pm_find(struct pm_registry *registry, const char *name, struct pm_metric **metric,
-            struct pm_error *error)
+int store_find_family(struct pm_registry *registry, const char *name, struct family **found,
+                      struct pm_error *error)
 {
-    registry = store_registry(registry);
-    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
     if (!name_is_metric(name)) return fail(error, PM_ERROR_NAME, "that is no name for a metric");
     store_lock();
     if (registry->region != NULL) shared_read_locked(registry);
@@ -156,8 +154,28 @@ int pm_find(struct pm_registry *registry, const char *name, struct pm_metric **m
     for (size_t i = 0; family == NULL && i < registry->family_count; i++) {
         if (strcmp(registry->families[i]->exposed, name) == 0) family = registry->families[i];
     }
+    int code = PM_ERROR_UNKNOWN;
+    if (family == NULL) {
+        (void)fail(error, code, "there is no metric '%s'", name);
+    } else {
+        code = PM_OK;
+        if (family->parent == NULL) {
+            code = shared_child_locked(family, NULL, &family->parent, error);
+        }
+    }
     store_unlock();
-    if (family == NULL) return fail(error, PM_ERROR_UNKNOWN, "there is no metric '%s'", name);
+    if (code == PM_OK) *found = family;
+    return code;
+}
+
+int pm_find(struct pm_registry *registry, const char *name, struct pm_metric **metric,
+            struct pm_error *error)
+{
+    registry = store_registry(registry);
+    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    struct family *family = NULL;
+    int code = store_find_family(registry, name, &family, error);
+    if (code < 0) return store_count_error(registry, code);
     *metric = &family->parent->metric;
     return PM_OK;
 }
@@ -195,6 +213,7 @@ int pm_remove(struct pm_metric *metric, const char *const *values, size_t value_
     if (series != NULL) store_hide(series);
     store_unlock();
     if (series != NULL) return PM_OK;
+    (void)store_count_error(family->registry, PM_ERROR_UNKNOWN);
     return fail(error, PM_ERROR_UNKNOWN, "metric '%s' has no such series", family->exposed);
 }
 

@@ -1,5 +1,4 @@
-/*
- * prometheus.h - a Prometheus client library for C: metrics that cost a nanosecond.
+/* prometheus.h - a Prometheus client library for C: metrics that cost a nanosecond.
  *
  *     static struct pm_counter *jobs;
  *     jobs = pm_counter_new(NULL, "jobs_total", "Jobs done.", "queue");    NULL: default registry

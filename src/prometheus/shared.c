@@ -1,46 +1,386 @@
-/* shared.c - a registry over a region; not there yet: every use is an error. */
+/* shared.c - a registry over a region: its families and series are records that all may read.
+ *
+ * A process knows the records it has read and reads the new ones before it looks anything up, so
+ * the only way in is shared_read_locked(): what this process adds comes back through it, too.
+ * DEATH    A family of no labels is two records, itself and its series. Its maker may die between
+ *          them; who next asks for the family makes the series.
+ */
 #include "prometheus/shared.h"
 
 #include "prometheus/fail.h"
+#include "prometheus/region.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXTS_MAX = 3 + 2 * PM_LABELS_MAX + PM_STATES_MAX };
+
+/* ---- Reading ---- */
+
+/* Splits the record's text into count texts; false when it does not hold as many, exactly. */
+static bool split(const struct record *record, const char **texts, size_t count)
+{
+    const char *at = record_text(record);
+    const char *end = at + record->text_size;
+    for (size_t i = 0; i < count; i++) {
+        const char *stop = at < end ? memchr(at, '\0', (size_t)(end - at)) : NULL;
+        if (stop == NULL) return false;
+        texts[i] = at;
+        at = stop + 1;
+    }
+    return at == end;
+}
+
+static int keep_by_record(struct pm_registry *registry, struct family *family)
+{
+    size_t count = registry->by_record_count;
+    struct family **families = realloc(registry->by_record, (count + 1) * sizeof(*families));
+    if (families == NULL) return PM_ERROR_MEMORY;
+    registry->by_record = families;
+    families[count] = family; /* offsets only grow, so the array is sorted */
+    registry->by_record_count++;
+    return PM_OK;
+}
+
+static struct family *family_of_record(const struct pm_registry *registry, uint32_t offset)
+{
+    size_t low = 0;
+    size_t high = registry->by_record_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        struct family *family = registry->by_record[middle];
+        if (family->record == offset) return family;
+        if (family->record < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static int read_family(struct pm_registry *registry, uint32_t offset, const struct record *record)
+{
+    const char *texts[TEXTS_MAX];
+    if (record->label_count > PM_LABELS_MAX || record->state_count > PM_STATES_MAX ||
+        record->bound_count > PM_BOUNDS_MAX || record->type > PM_ENUM) {
+        return PM_ERROR_REGION;
+    }
+    size_t labels = record->label_count;
+    if (!split(record, texts, 3 + labels + record->state_count)) return PM_ERROR_REGION;
+    struct pm_options options = { .name = texts[0], .help = texts[1], .unit = texts[2] };
+    options.label_names = texts + 3;
+    options.label_count = labels;
+    options.states = texts + 3 + labels;
+    options.state_count = record->state_count;
+    options.bounds = record_bounds(record);
+    options.bound_count = record->bound_count;
+    struct family *family = NULL;
+    int code =
+        store_add_family_locked(registry, (enum pm_type)record->type, &options, &family, NULL);
+    if (code < 0) return code;
+    family->record = offset;
+    family->flags = region_flags(registry->region, offset);
+    return keep_by_record(registry, family);
+}
+
+/* A series may outlive its family's removal: then it is nobody's, but no nonsense. */
+static bool is_removed_family(const struct pm_registry *registry, uint32_t offset)
+{
+    uint32_t next = 0;
+    struct record *record = region_read(registry->region, offset, &next);
+    bool is_removed =
+        record != NULL && record->kind == RECORD_FAMILY && (record->flags & RECORD_REMOVED) != 0;
+    free(record);
+    return is_removed;
+}
+
+static int read_series(struct pm_registry *registry, uint32_t offset, const struct record *record)
+{
+    struct family *family = family_of_record(registry, record->family);
+    if (family == NULL) {
+        return is_removed_family(registry, record->family) ? PM_OK : PM_ERROR_REGION;
+    }
+    if (family->is_removed) return PM_OK;
+    if (family->label_count != record->label_count) return PM_ERROR_REGION;
+    const char *values[PM_LABELS_MAX];
+    if (record->word_count != family->word_count || !split(record, values, record->label_count)) {
+        return PM_ERROR_REGION;
+    }
+    struct place place = { .flags = region_flags(registry->region, offset), .record = offset };
+    place.cell = region_cell(registry->region, record->word, record->word_count);
+    if (place.cell == NULL) return PM_ERROR_REGION;
+    struct series *series = NULL;
+    int code = store_add_series_locked(family, values, &place, &series, NULL);
+    if (code == PM_OK && family->label_count == 0) family->parent = series;
+    return code;
+}
+
+/* Families that others removed leave the list; their handles go on, unseen. */
+static void take_out_removed(struct pm_registry *registry)
+{
+    for (size_t i = 0; i < registry->family_count;) {
+        struct family *family = registry->families[i];
+        if (family->flags == NULL ||
+            (__atomic_load_n(family->flags, __ATOMIC_ACQUIRE) & RECORD_REMOVED) == 0) {
+            i++;
+            continue;
+        }
+        struct family **removed =
+            realloc(registry->removed, (registry->removed_count + 1) * sizeof(struct family *));
+        if (removed == NULL) return;
+        registry->removed = removed;
+        removed[registry->removed_count++] = family;
+        store_take_out_locked(registry, family);
+    }
+}
+
+void shared_read_locked(struct pm_registry *registry)
+{
+    take_out_removed(registry);
+    while (registry->region_read != 0) {
+        uint32_t offset = registry->region_read;
+        uint32_t next = offset;
+        struct record *record = region_read(registry->region, offset, &next);
+        if (next == offset) break; /* the end, for now */
+        int code = next == 0 ? PM_ERROR_REGION : PM_OK;
+        bool is_gone = record != NULL && record->kind == RECORD_FAMILY &&
+                       (record->flags & RECORD_REMOVED) != 0;
+        if (record != NULL && record->kind == RECORD_FAMILY && !is_gone) {
+            code = read_family(registry, offset, record);
+        } else if (record != NULL && record->kind == RECORD_SERIES) {
+            code = read_series(registry, offset, record);
+        } else if (record != NULL && record->kind != RECORD_PAIRS && !is_gone) {
+            code = PM_ERROR_REGION;
+        }
+        free(record);
+        registry->region_read = next; /* 0: what follows a broken record cannot be found */
+        if (code < 0) registry->bad_records++;
+    }
+}
+
+/* ---- Adding ---- */
+
+struct texts {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+
+static int add_text(struct texts *texts, const char *text)
+{
+    size_t size = strlen(text == NULL ? "" : text) + 1;
+    if (texts->size + size > texts->capacity) return PM_ERROR_FULL;
+    memcpy(texts->data + texts->size, text == NULL ? "" : text, size);
+    texts->size += size;
+    return PM_OK;
+}
+
+static int add_texts(struct texts *texts, const char *const *more, size_t count)
+{
+    int code = PM_OK;
+    for (size_t i = 0; i < count && code == PM_OK; i++) code = add_text(texts, more[i]);
+    return code;
+}
+
+/* Appends a record whose texts were added with that code; frees the texts. */
+static int append(struct region *region, struct record *record, const double *bounds,
+                  struct texts *texts, uint32_t *offset, struct pm_error *error)
+{
+    int code = texts->size > RECORD_SIZE_MAX ? PM_ERROR_FULL : PM_OK;
+    if (code < 0) {
+        code = fail(error, PM_ERROR_FULL, "the texts take over %d bytes", (int)RECORD_SIZE_MAX);
+    } else {
+        record->text_size = (uint32_t)texts->size;
+        code = region_append(region, record, bounds, texts->data, offset, error);
+    }
+    free(texts->data);
+    return code;
+}
+
+static int texts_init(struct texts *texts, struct pm_error *error)
+{
+    texts->data = malloc(RECORD_SIZE_MAX);
+    texts->size = 0;
+    texts->capacity = RECORD_SIZE_MAX;
+    return texts->data != NULL ? PM_OK : fail(error, PM_ERROR_MEMORY, "no memory for a record");
+}
+
+static int append_family(struct pm_registry *registry, enum pm_type type,
+                         const struct pm_options *options, struct pm_error *error)
+{
+    struct texts texts;
+    int code = texts_init(&texts, error);
+    if (code < 0) return code;
+    code = add_text(&texts, options->name);
+    if (code == PM_OK) code = add_text(&texts, options->help);
+    if (code == PM_OK) code = add_text(&texts, options->unit);
+    if (code == PM_OK) code = add_texts(&texts, options->label_names, options->label_count);
+    size_t state_count = type == PM_ENUM ? options->state_count : 0;
+    if (code == PM_OK) code = add_texts(&texts, options->states, state_count);
+    if (code < 0) texts.size = texts.capacity + 1;
+    struct record record = { .kind = RECORD_FAMILY, .type = (uint32_t)type };
+    record.label_count = (uint32_t)options->label_count;
+    record.state_count = (uint32_t)state_count;
+    const double *bounds = NULL;
+    if (type == PM_HISTOGRAM) bounds = store_bounds(options, &record.bound_count);
+    uint32_t offset;
+    return append(registry->region, &record, bounds, &texts, &offset, error);
+}
 
 int shared_family_locked(struct pm_registry *registry, enum pm_type type,
                          const struct pm_options *options, struct family **family,
                          struct pm_error *error)
 {
-    (void)registry;
-    (void)type;
-    (void)family;
-    return fail(error, PM_ERROR_REGION, "metric '%s' cannot be shared", options->name);
+    char name[PM_NAME_SIZE_MAX + 1];
+    if (options->function != NULL) {
+        return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function: others cannot call it",
+                    options->name);
+    }
+    int code = store_base_name(type, options, name, error);
+    if (code == PM_OK) code = region_lock(registry->region, error);
+    if (code < 0) return code;
+    shared_read_locked(registry);
+    if (store_family_locked(registry, name) == NULL) {
+        code = store_check_clash_locked(registry, name, type, error);
+        if (code == PM_OK) code = append_family(registry, type, options, error);
+        if (code == PM_OK) shared_read_locked(registry);
+    }
+    region_unlock(registry->region);
+    struct family *found = store_family_locked(registry, name);
+    if (code == PM_OK && found == NULL) {
+        code = fail(error, PM_ERROR_REGION, "metric '%s' did not come back from the region", name);
+    }
+    if (code == PM_OK) code = store_check_same(found, type, options, error);
+    if (code == PM_OK && found->label_count == 0 && found->parent == NULL) {
+        code = shared_child_locked(found, NULL, &found->parent, error);
+    }
+    if (code == PM_OK) *family = found;
+    return code;
+}
+
+static int append_series(struct family *family, const char *const *values, struct pm_error *error)
+{
+    struct region *region = family->registry->region;
+    struct texts texts;
+    int code = texts_init(&texts, error);
+    if (code < 0) return code;
+    if (add_texts(&texts, values, family->label_count) < 0) texts.size = texts.capacity + 1;
+    struct record record = { .kind = RECORD_SERIES, .type = (uint32_t)family->type };
+    record.family = family->record;
+    record.label_count = (uint32_t)family->label_count;
+    record.word_count = (uint32_t)family->word_count;
+    code = region_alloc(region, record.word_count, &record.word, error);
+    if (code < 0) {
+        free(texts.data);
+        return code;
+    }
+    uint32_t offset;
+    return append(region, &record, NULL, &texts, &offset, error);
 }
 
 int shared_child_locked(struct family *family, const char *const *values, struct series **series,
                         struct pm_error *error)
 {
-    (void)values;
-    (void)series;
-    return fail(error, PM_ERROR_REGION, "metric '%s' cannot be shared", family->exposed);
-}
-
-int shared_info_locked(struct series *series, const char *pairs, size_t pairs_size,
-                       struct pm_error *error)
-{
-    (void)pairs;
-    (void)pairs_size;
-    return fail(error, PM_ERROR_REGION, "info '%s' cannot be shared", series->family->exposed);
+    struct pm_registry *registry = family->registry;
+    int code = region_lock(registry->region, error);
+    if (code < 0) return code;
+    shared_read_locked(registry);
+    struct series *found = store_find_locked(family, values);
+    if (found == NULL && family->is_removed) {
+        code = fail(error, PM_ERROR_UNKNOWN, "metric '%s' was removed", family->exposed);
+    } else if (found == NULL && family->list != NULL && family->list->count >= family->series_max) {
+        code = fail(error, PM_ERROR_FULL, "metric '%s' has %zu series, its limit", family->exposed,
+                    family->series_max);
+    } else if (found == NULL) {
+        code = append_series(family, values, error);
+        if (code == PM_OK) shared_read_locked(registry);
+        found = store_find_locked(family, values);
+    }
+    if (found != NULL && !series_is_shown(found)) {
+        store_reset(found);
+        (void)__atomic_fetch_and(found->flags, ~(uint32_t)SERIES_REMOVED, __ATOMIC_RELEASE);
+    }
+    region_unlock(registry->region);
+    if (code < 0) return code;
+    if (found == NULL) {
+        return fail(error, PM_ERROR_REGION, "a series of '%s' did not come back from the region",
+                    family->exposed);
+    }
+    *series = found;
+    return PM_OK;
 }
 
 int shared_remove_family_locked(struct family *family, struct pm_error *error)
 {
-    return fail(error, PM_ERROR_REGION, "metric '%s' cannot be shared", family->exposed);
+    if (family->flags == NULL) return fail(error, PM_ERROR_UNKNOWN, "the metric is not shared");
+    __atomic_fetch_or(family->flags, RECORD_REMOVED, __ATOMIC_RELEASE);
+    return PM_OK;
 }
 
-void shared_read_locked(struct pm_registry *registry)
+/* ---- Infos ---- */
+
+/* The record of these pairs made before, or 0. Infos change seldom: a walk is good enough. */
+static uint32_t find_pairs(const struct region *region, uint32_t family, const struct texts *texts)
 {
-    (void)registry;
+    uint32_t offset = RECORD_FIRST;
+    while (offset != 0) {
+        uint32_t next = offset;
+        struct record *record = region_read(region, offset, &next);
+        if (next == offset) break;
+        bool is_it = record != NULL && record->kind == RECORD_PAIRS && record->family == family &&
+                     record->text_size == texts->size &&
+                     memcmp(record_text(record), texts->data, texts->size) == 0;
+        free(record);
+        if (is_it) return offset;
+        offset = next;
+    }
+    return 0;
+}
+
+int shared_info_locked(struct series *series, const char *const *pairs, size_t count,
+                       struct pm_error *error)
+{
+    struct region *region = series->family->registry->region;
+    struct texts texts;
+    int code = texts_init(&texts, error);
+    if (code < 0) return code;
+    if (add_texts(&texts, pairs, count) < 0) texts.size = texts.capacity + 1;
+    code = region_lock(region, error);
+    if (code < 0) {
+        free(texts.data);
+        return code;
+    }
+    struct record record = { .kind = RECORD_PAIRS, .family = series->family->record };
+    record.label_count = (uint32_t)count;
+    uint32_t offset = texts.size > texts.capacity ? 0 : find_pairs(region, record.family, &texts);
+    if (offset != 0)
+        free(texts.data);
+    else
+        code = append(region, &record, NULL, &texts, &offset, error);
+    region_unlock(region);
+    if (code == PM_OK) {
+        __atomic_store_n((uint64_t *)(void *)series->cell, offset, __ATOMIC_RELEASE);
+    }
+    return code;
 }
 
 char *shared_info_text(const struct series *series)
 {
-    (void)series;
-    return NULL;
+    const struct family *family = series->family;
+    uint64_t offset =
+        __atomic_load_n((const uint64_t *)(const void *)series->cell, __ATOMIC_ACQUIRE);
+    if (offset == 0 || offset > UINT32_MAX) return NULL;
+    uint32_t next = 0;
+    struct record *record = region_read(family->registry->region, (uint32_t)offset, &next);
+    const char *pairs[2 * PM_LABELS_MAX];
+    char *text = NULL;
+    if (record != NULL && record->kind == RECORD_PAIRS && record->family == family->record &&
+        record->label_count <= 2 * PM_LABELS_MAX && record->label_count % 2 == 0 &&
+        split(record, pairs, record->label_count)) {
+        size_t size = store_write_pairs(NULL, family, pairs, record->label_count);
+        text = size == 0 ? NULL : calloc(1, size + 1);
+        if (text != NULL) (void)store_write_pairs(text, family, pairs, record->label_count);
+    }
+    free(record);
+    return text;
 }

@@ -10,7 +10,7 @@ int shared_family_locked(struct pm_registry *registry, enum pm_type type,
                          struct pm_error *error);
 int shared_child_locked(struct family *family, const char *const *values, struct series **series,
                         struct pm_error *error);
-int shared_info_locked(struct series *series, const char *pairs, size_t pairs_size,
+int shared_info_locked(struct series *series, const char *const *pairs, size_t count,
                        struct pm_error *error);
 int shared_remove_family_locked(struct family *family, struct pm_error *error);
 

@@ -3,6 +3,7 @@
 
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/region.h"
 #include "prometheus/shared.h"
 
 #include <pthread.h>
@@ -106,6 +107,13 @@ static struct series *find(const struct family *family, const char *const *value
             return series;
         }
     }
+}
+
+struct series *store_find_locked(const struct family *family, const char *const *values)
+{
+    size_t sizes[PM_LABELS_MAX];
+    uint32_t hash = hash_values(values, family->label_count, sizes);
+    return find(family, values, hash, sizes);
 }
 
 struct series *store_lookup(const struct family *family, const char *const *values)
@@ -250,8 +258,9 @@ static void make_ready(struct series *series)
                      __ATOMIC_RELEASE);
 }
 
-int store_add_series_locked(struct family *family, const char *const *values, char *cell,
-                            struct series **series_out, struct pm_error *error)
+int store_add_series_locked(struct family *family, const char *const *values,
+                            const struct place *place, struct series **series_out,
+                            struct pm_error *error)
 {
     size_t sizes[PM_LABELS_MAX];
     uint32_t hash = hash_values(values, family->label_count, sizes);
@@ -267,8 +276,13 @@ int store_add_series_locked(struct family *family, const char *const *values, ch
     struct series *series = new_series(family, values);
     if (series == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a series");
     series->hash = hash;
-    series->cell = cell;
-    if (cell == NULL) series->cell = words_alloc(&family->registry->words, family->word_count);
+    if (place != NULL) {
+        series->cell = place->cell;
+        series->flags = place->flags;
+        series->record = place->record;
+    } else {
+        series->cell = words_alloc(&family->registry->words, family->word_count);
+    }
     if (series->cell == NULL || make_room_in_list(family) < 0 || put_in_table(family, series) < 0) {
         free(series);
         return fail(error, PM_ERROR_MEMORY, "no memory for a series");
@@ -306,10 +320,17 @@ static int child_locked(struct family *family, const char *const *values, struct
     return PM_OK;
 }
 
+int store_count_error(struct pm_registry *registry, int code)
+{
+    if (code < 0 && registry->region != NULL) region_count_error(registry->region, code);
+    return code;
+}
+
 int store_child(struct family *family, const char *const *values, size_t value_count,
                 struct series **series, struct pm_error *error)
 {
     if (value_count != family->label_count) {
+        (void)store_count_error(family->registry, PM_ERROR_LABELS);
         return fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not %zu", family->exposed,
                     family->label_count, value_count);
     }
@@ -321,7 +342,7 @@ int store_child(struct family *family, const char *const *values, size_t value_c
     store_lock();
     int code = child_locked(family, values, series, error);
     store_unlock();
-    return code;
+    return store_count_error(family->registry, code);
 }
 
 void store_hide(struct series *series)

@@ -1,5 +1,4 @@
-/*
- * store.h - families and series: how a registry keeps what it counts.
+/* store.h - families and series: how a registry keeps what it counts.
  *
  * A handle given out points to a struct series, which is never freed nor moved before its
  * registry, so it never dangles. A series' words are its own for ever, too: removal only marks it.
@@ -72,7 +71,8 @@ struct family {
     struct table *table;
     struct list *list;
     uint32_t is_removed;
-    uint32_t record;
+    uint32_t record; /* in the region, 0 = private */
+    uint32_t *flags; /* of the record, NULL = private */
 };
 
 /* The words of each type, after which lane 0 is zero or says what was taken away:
@@ -103,6 +103,13 @@ struct pm_registry {
     uint32_t region_read;      /* records before this offset are known */
     struct family **by_record; /* families by order of their records, for series that name them */
     size_t by_record_count;
+    uint64_t bad_records; /* of the region, skipped */
+};
+
+struct place { /* where a series of a region is; private ones get their words from the registry */
+    char *cell;
+    uint32_t *flags;
+    uint32_t record;
 };
 
 void store_lock(void);
@@ -112,12 +119,26 @@ struct pm_registry *store_registry(struct pm_registry *registry); /* NULL: the d
 void store_take_out_locked(struct pm_registry *registry, struct family *family);
 int store_set_info(struct series *series, const char *const *pairs, size_t count,
                    struct pm_error *error);
+/* Parts of making that a region needs one by one. */
+int store_base_name(enum pm_type type, const struct pm_options *options, char *base,
+                    struct pm_error *error);
+int store_check_clash_locked(const struct pm_registry *registry, const char *name,
+                             enum pm_type type, struct pm_error *error);
+int store_check_same(const struct family *family, enum pm_type type,
+                     const struct pm_options *options, struct pm_error *error);
+const double *store_bounds(const struct pm_options *options, uint32_t *count);
+/* Pairs as escaped label text 'a="b",c="d"' and a NUL. Returns the size with it, or 0 when they
+ * are no label names and values, or meet the family's labels. to NULL: only the size. */
+size_t store_write_pairs(char *to, const struct family *family, const char *const *pairs,
+                         size_t count);
 int store_set_state(struct series *series, const char *name, struct pm_error *error);
 struct family *store_family_locked(const struct pm_registry *registry, const char *name);
 
 /* Makes or finds; all names are checked here. */
 int store_create(struct pm_registry *registry, enum pm_type type, const struct pm_options *options,
                  struct family **family, struct pm_error *error);
+int store_find_family(struct pm_registry *registry, const char *name, struct family **found,
+                      struct pm_error *error); /* by either name; counts no error */
 int store_child(struct family *family, const char *const *values, size_t value_count,
                 struct series **series, struct pm_error *error);
 /* Finds what is there and shown; NULL otherwise. No lock, no allocation. */
@@ -131,8 +152,11 @@ struct series *store_dead(void);
 int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
                             const struct pm_options *options, struct family **family,
                             struct pm_error *error);
-int store_add_series_locked(struct family *family, const char *const *values, char *cell,
-                            struct series **series, struct pm_error *error);
+int store_add_series_locked(struct family *family, const char *const *values,
+                            const struct place *place, struct series **series,
+                            struct pm_error *error);
+struct series *store_find_locked(const struct family *family, const char *const *values);
+int store_count_error(struct pm_registry *registry, int code); /* also for the daemon; returns it */
 void store_hide(struct series *series);
 void store_reset(struct series *series); /* lets it count from zero */
 

@@ -23,6 +23,13 @@ static struct series *updatable(struct pm_metric *metric)
     return NULL;
 }
 
+/* An amount that cannot be: counted here, and where the daemon shows it. */
+static void refuse_value(const struct series *series)
+{
+    fail_note(PM_ERROR_VALUE, NULL);
+    if (series != NULL) (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
+}
+
 static const struct words *words_of(const struct series *series)
 {
     return &series->family->registry->words;
@@ -43,7 +50,7 @@ void pm_counter_add_double_(struct pm_counter *counter, double amount)
     int saved = errno;
     struct series *series = updatable(&counter->metric);
     if (!(amount >= 0) || isinf(amount)) {
-        fail_note(PM_ERROR_VALUE, NULL);
+        refuse_value(series);
     } else if (series != NULL) {
         words_add_double(words_of(series), series->cell, WORD_FRACTION, amount);
     }
@@ -145,7 +152,7 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
         int saved = errno;
         series = updatable(&histogram->metric);
         errno = saved;
-        if (value != value) fail_note(PM_ERROR_VALUE, NULL);
+        if (value != value) refuse_value(series);
         if (series == NULL || value != value) return;
     }
     add_pair(series, WORD_BUCKETS + find_bucket(series->family, value), value);
@@ -159,7 +166,7 @@ void pm_summary_observe(struct pm_summary *summary, double value)
         int saved = errno;
         series = updatable(&summary->metric);
         errno = saved;
-        if (value != value) fail_note(PM_ERROR_VALUE, NULL);
+        if (value != value) refuse_value(series);
         if (series == NULL || value != value) return;
     }
     add_pair(series, WORD_COUNT, value);
@@ -167,9 +174,8 @@ void pm_summary_observe(struct pm_summary *summary, double value)
 
 /* ---- Info and enum ---- */
 
-/* Pairs as escaped label text 'a="b",c="d"'. Returns the size, or 0 when a name is not valid. */
-static size_t write_pairs(char *to, const struct family *family, const char *const *pairs,
-                          size_t count)
+size_t store_write_pairs(char *to, const struct family *family, const char *const *pairs,
+                         size_t count)
 {
     size_t used = 0;
     for (size_t i = 0; i + 1 < count; i += 2) {
@@ -193,30 +199,34 @@ static size_t write_pairs(char *to, const struct family *family, const char *con
     return used;
 }
 
+static int set_private_info(struct series *series, const char *const *pairs, size_t count,
+                            size_t size, struct pm_error *error)
+{
+    char *text = calloc(1, size + 1);
+    if (text == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for an info");
+    (void)store_write_pairs(text, series->family, pairs, count);
+    char *old = series->info; /* renderers copy it under the lock */
+    series->info = text;
+    free(old);
+    return PM_OK;
+}
+
 int store_set_info(struct series *series, const char *const *pairs, size_t count,
                    struct pm_error *error)
 {
     const struct family *family = series->family;
-    size_t size = count % 2 == 0 ? write_pairs(NULL, family, pairs, count) : 0;
+    size_t size = count % 2 == 0 ? store_write_pairs(NULL, family, pairs, count) : 0;
     if (size == 0) {
+        (void)store_count_error(family->registry, PM_ERROR_LABELS);
         return fail(error, PM_ERROR_LABELS, "the pairs of info '%s' are not label names and values",
                     family->exposed);
     }
-    char *text = calloc(1, size + 1);
-    if (text == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for an info");
-    (void)write_pairs(text, family, pairs, count);
     store_lock();
-    int code = PM_OK;
-    if (family->registry->region != NULL) {
-        code = shared_info_locked(series, text, size, error);
-    } else {
-        char *old = series->info; /* renderers copy it under the lock */
-        series->info = text;
-        text = old;
-    }
+    int code = family->registry->region != NULL
+                   ? shared_info_locked(series, pairs, count, error)
+                   : set_private_info(series, pairs, count, size, error);
     store_unlock();
-    free(text);
-    return code;
+    return store_count_error(family->registry, code);
 }
 
 int pm_info_set_(struct pm_info *info, ...)
@@ -247,6 +257,7 @@ int store_set_state(struct series *series, const char *name, struct pm_error *er
         __atomic_store_n((uint64_t *)(void *)series->cell, i, __ATOMIC_RELEASE);
         return PM_OK;
     }
+    (void)store_count_error(family->registry, PM_ERROR_VALUE);
     return fail(error, PM_ERROR_VALUE, "enum '%s' has no state '%.60s'", family->exposed, name);
 }
 

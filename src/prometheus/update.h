@@ -1,5 +1,4 @@
-/*
- * update.h - the part of prometheus.h that runs inline: handles and the cheapest updates.
+/* update.h - the part of prometheus.h that runs inline: handles and the cheapest updates.
  *
  * A handle holds the address of its series' word for CPU 0; the word of CPU n lies n strides
  * further. One restartable sequence (Linux rseq) adds to the word of the CPU it runs on: the

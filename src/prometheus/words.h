@@ -1,9 +1,8 @@
-/*
- * words.h - where the numbers are: words of 8 bytes, one copy a lane, summed when read.
+/* words.h - where the numbers are: words of 8 bytes, one copy a lane, summed when read.
  *
  * LAYOUT  A chunk is lane_count times 64 KiB. A series' words stand at the same offset in every
  *         lane; its `cell` is their address in lane 0.
- *           lane 0                    shared by all: a gauge's setting, what was taken away by removal
+ *           lane 0                    shared: a gauge's setting, what removal took away
  *           1 .. cpu_count            one a CPU, added to in restartable sequences
  *           then atomic_count         added to with lock add, by processes without rseq
  *           then thread_count         one a thread that owns it, plain adds by that thread only

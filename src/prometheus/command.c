@@ -1,0 +1,192 @@
+/* command.c - one update of a shared region as a script asks for it. */
+#include "prometheus/client.h"
+
+#include "prometheus/fail.h"
+#include "prometheus/shared.h"
+#include "prometheus/store.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct action {
+    const char *name;
+    enum pm_type made; /* what is made of an unknown name */
+    unsigned takes;    /* bit of each type it works on */
+    bool needs_value;
+};
+
+static const struct action actions[] = {
+    [PM_DO_INC] = { "inc", PM_COUNTER, 1u << PM_COUNTER | 1u << PM_GAUGE, false },
+    [PM_DO_DEC] = { "dec", PM_GAUGE, 1u << PM_GAUGE, false },
+    [PM_DO_SET] = { "set", PM_GAUGE, 1u << PM_GAUGE, true },
+    [PM_DO_OBSERVE] = { "observe", PM_SUMMARY, 1u << PM_HISTOGRAM | 1u << PM_SUMMARY, true },
+    [PM_DO_INFO] = { "info", PM_INFO, 1u << PM_INFO, false },
+    [PM_DO_STATE] = { "state", PM_ENUM, 1u << PM_ENUM, false },
+};
+
+/* The values of the command's labels in the order of the family's names. */
+static int order_values(const struct family *family, const struct pm_command *command,
+                        const char **values, struct pm_error *error)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < family->label_count; i++) {
+        values[i] = NULL;
+        for (size_t j = 0; j < command->label_count; j++) {
+            if (strcmp(command->labels[j].name, family->label_names[i]) != 0) continue;
+            if (values[i] != NULL) found = PM_LABELS_MAX + 1; /* given twice */
+            values[i] = command->labels[j].value;
+            found++;
+        }
+        if (values[i] == NULL) {
+            return fail(error, PM_ERROR_LABELS, "metric '%s' needs the label '%s'", family->exposed,
+                        family->label_names[i]);
+        }
+    }
+    if (found == command->label_count) return PM_OK;
+    return fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not those given",
+                family->exposed, family->label_count);
+}
+
+static int make(struct pm_registry *registry, const struct pm_command *command,
+                struct family **family, struct pm_error *error)
+{
+    if (command->label_count > PM_LABELS_MAX) {
+        return fail(error, PM_ERROR_FULL, "%zu labels are over the limit of %d",
+                    command->label_count, PM_LABELS_MAX);
+    }
+    const char *names[PM_LABELS_MAX];
+    enum pm_type type = actions[command->action].made;
+    if (command->action == PM_DO_OBSERVE && command->bound_count > 0) type = PM_HISTOGRAM;
+    struct pm_options options = { .name = command->name, .help = command->help };
+    if (options.help == NULL) options.help = "Made by a script.";
+    for (size_t i = 0; type != PM_INFO && i < command->label_count; i++) {
+        names[i] = command->labels[i].name;
+        options.label_count = i + 1;
+    }
+    options.label_names = names;
+    options.states = command->states;
+    options.state_count = command->state_count;
+    options.bounds = command->bound_count > 0 ? command->bounds : NULL;
+    options.bound_count = command->bound_count;
+    return store_create(registry, type, &options, family, error);
+}
+
+static int set_info(struct series *series, const struct pm_command *command, struct pm_error *error)
+{
+    const char *pairs[2 * PM_LABELS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < command->label_count && i < PM_LABELS_MAX; i++) {
+        pairs[count++] = command->labels[i].name;
+        pairs[count++] = command->labels[i].value;
+    }
+    return store_set_info(series, pairs, count, error);
+}
+
+/* The handle's updates do not say when they refuse: what they would refuse is refused here. */
+static int update(struct series *series, const struct pm_command *command, struct pm_error *error)
+{
+    double value = command->has_value ? command->value : 1;
+    enum pm_type type = series->family->type;
+    struct pm_metric *metric = &series->metric;
+    if (isnan(value) && type != PM_GAUGE) {
+        (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
+        return fail(error, PM_ERROR_VALUE, "metric '%s' cannot take what is not a number",
+                    series->family->exposed);
+    }
+    switch (type) {
+    case PM_COUNTER:
+        if (!(value >= 0) || isinf(value)) {
+            (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
+            return fail(error, PM_ERROR_VALUE, "counter '%s' only goes up",
+                        series->family->exposed);
+        }
+        pm_counter_add((struct pm_counter *)metric, value);
+        return PM_OK;
+    case PM_GAUGE:
+        if (command->action == PM_DO_SET)
+            pm_gauge_set((struct pm_gauge *)metric, value);
+        else
+            pm_gauge_add((struct pm_gauge *)metric, command->action == PM_DO_DEC ? -value : value);
+        return PM_OK;
+    case PM_HISTOGRAM: pm_histogram_observe((struct pm_histogram *)metric, value); return PM_OK;
+    case PM_SUMMARY: pm_summary_observe((struct pm_summary *)metric, value); return PM_OK;
+    case PM_INFO: return set_info(series, command, error);
+    case PM_ENUM: return store_set_state(series, command->state, error);
+    case PM_UNTYPED: break;
+    }
+    return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be updated", series->family->exposed);
+}
+
+static int change(struct pm_registry *registry, const struct pm_command *command,
+                  struct pm_error *error)
+{
+    const struct action *action = &actions[command->action];
+    if (action->needs_value && !command->has_value) {
+        return fail(error, PM_ERROR_VALUE, "'%s' needs a value", action->name);
+    }
+    if (command->action == PM_DO_STATE && command->state == NULL) {
+        return fail(error, PM_ERROR_VALUE, "'state' needs the name of a state");
+    }
+    struct family *family = NULL;
+    int code = store_find_family(registry, command->name, &family, error);
+    if (code == PM_ERROR_UNKNOWN && !command->must_exist)
+        code = make(registry, command, &family, error);
+    if (code < 0) return store_count_error(registry, code);
+    if ((action->takes >> family->type & 1) == 0) {
+        (void)store_count_error(registry, PM_ERROR_TYPE);
+        return fail(error, PM_ERROR_TYPE, "'%s' does not work on metric '%s': wrong type",
+                    action->name, family->exposed);
+    }
+    const char *values[PM_LABELS_MAX];
+    if (family->type != PM_INFO) code = order_values(family, command, values, error);
+    if (code < 0) return store_count_error(registry, code);
+    struct series *series = NULL;
+    code = store_child(family, values, family->label_count, &series, error);
+    return code < 0 ? code : update(series, command, error);
+}
+
+static int remove_one(struct pm_registry *registry, const struct pm_command *command,
+                      struct pm_error *error)
+{
+    struct pm_metric *metric = NULL;
+    int code = pm_find(registry, command->name, &metric, error);
+    if (code < 0) return code;
+    if (command->label_count == 0) return pm_unregister(registry, command->name, error);
+    const struct family *family = store_series(metric)->family;
+    const char *values[PM_LABELS_MAX];
+    code = order_values(family, command, values, error);
+    if (code < 0) return store_count_error(registry, code);
+    return pm_remove(metric, values, family->label_count, error);
+}
+
+int pm_client_command(struct pm_client *client, const struct pm_command *command,
+                      struct pm_error *error)
+{
+    if ((unsigned)command->action > PM_DO_REMOVE) {
+        return fail(error, PM_ERROR_TYPE, "that is no update");
+    }
+    struct pm_registry *registry = pm_client_registry(client);
+    if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
+    return change(registry, command, error);
+}
+
+int pm_command_run(const struct pm_command *command, pm_write_function *write, void *arg,
+                   struct pm_error *error)
+{
+    struct pm_client *client = NULL;
+    int code = pm_client_open(&client, command->path, error);
+    if (code < 0) return code;
+    if (command->action == PM_DO_LIST) {
+        struct pm_registry *registry = pm_client_registry(client);
+        store_lock();
+        shared_read_locked(registry);
+        store_unlock();
+        code = pm_render(registry, (struct pm_format){ PM_TEXT_0_0_4 }, write, arg);
+        if (code < 0) (void)fail(error, code, "the list could not be written");
+    } else {
+        code = pm_client_command(client, command, error);
+    }
+    pm_client_close(client);
+    return code;
+}
