@@ -251,7 +251,7 @@ SL_API int sl_flush(struct sl_logger *log);
  * rotation. Safe in a signal handler. */
 SL_API void sl_reopen(void);
 
-/* Counted since the start of the process, over all loggers. */
+/* Counted since the start of the process, or since the fork that made it, over all loggers. */
 struct sl_stats {
     uint64_t debug_count, info_count, warn_count, error_count, critical_count; /* emitted events */
     uint64_t written_count, written_bytes; /* lines and bytes that sinks took */

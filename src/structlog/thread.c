@@ -83,13 +83,14 @@ bool sl_thread_is_inside(const struct sl_pipeline *pipeline)
 
 void sl_thread_after_fork(void)
 {
-    for (struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
-        if (thread == self) {
-            thread->tid = 0;
-        } else { /* its thread is not here; what it counted happened before the fork */
-            memset(thread->hazards, 0, sizeof(thread->hazards));
-        }
-    }
+    memset(ended, 0, sizeof(ended));
+    threads = self;
+    if (self == NULL) return;
+    /* The records of the others are left behind: their threads may have been about to change them,
+     * so that not even freeing is safe. */
+    self->next = NULL;
+    self->tid = 0;
+    memset(self->counters, 0, sizeof(self->counters));
 }
 
 void sl_count(enum sl_counter counter, uint64_t n)
