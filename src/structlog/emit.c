@@ -66,7 +66,7 @@ static void run(struct sl_call *call)
     struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
     struct sl_pipeline **hazard = &thread->hazards[call->is_nested ? 1 : 0];
     struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
-    sl_count(counter_of(call->level), 1);
+    sl_count_in(thread, counter_of(call->level), 1);
     if (pipeline == NULL) {
         sl_count(SL_COUNTER_LOST, 1);
         return;

@@ -371,7 +371,7 @@ struct sl_fields *sl_fields_new(const struct sl_list *list)
         json_size += sl_item_bound(item);
     }
     bool is_odd = list_is_odd(list);
-    if (is_odd) json_size = 0;
+    if (is_odd) json_size = SL_PUT_SLACK;
     size_t head_size = sizeof(struct sl_fields) + list->count * sizeof(struct sl_item);
     struct sl_fields *fields = malloc(head_size + text_size + json_size);
     if (fields == NULL) return NULL;

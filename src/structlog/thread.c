@@ -5,6 +5,7 @@
  */
 #include "structlog/internal.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -100,8 +101,7 @@ void sl_count(enum sl_counter counter, uint64_t n)
         (void)__atomic_fetch_add(&ended[counter], n, __ATOMIC_RELAXED);
         return;
     }
-    uint64_t *cell = &thread->counters[counter];
-    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    sl_count_in(thread, counter, n);
 }
 
 static uint64_t sum_of(enum sl_counter counter)
@@ -131,6 +131,25 @@ void sl_stats(struct sl_stats *stats)
         .unbound_count = sum_of(SL_COUNTER_UNBOUND),
     };
     (void)pthread_mutex_unlock(&sl_lock);
+}
+
+/* ---- waiting for a lock ---- */
+
+void sl_mutex_wait(struct sl_mutex *mutex)
+{
+    int saved = errno;
+    /* Whoever had to wait marks the lock as waited for, since others may wait too. */
+    while (__atomic_exchange_n(&mutex->state, 2, __ATOMIC_ACQUIRE) != 0) {
+        (void)syscall(SYS_futex, &mutex->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    }
+    errno = saved;
+}
+
+void sl_mutex_wake(struct sl_mutex *mutex)
+{
+    int saved = errno;
+    (void)syscall(SYS_futex, &mutex->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
 }
 
 /* ---- the thread's context: a stack of whole field sets, the last one counts ---- */
