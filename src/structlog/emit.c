@@ -56,8 +56,8 @@ static void give_back(struct sl_thread *thread)
 {
     if (thread->line_size <= SL_LINE_KEEP_MAX) return;
     free(thread->line);
-    thread->line = NULL;
-    thread->line_size = 0;
+    thread->line = malloc(SL_LINE_SIZE);
+    thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
 }
 
 static void run(struct sl_call *call)
@@ -81,6 +81,8 @@ static void run(struct sl_call *call)
 static __attribute__((noinline)) void run_nested(struct sl_call *call)
 {
     char line[SL_NESTED_SIZE];
+    struct sl_stamp stamp = { 0, "" };
+    call->stamp = &stamp;
     call->line = line;
     call->line_size = sizeof(line);
     call->is_nested = true;
@@ -106,6 +108,7 @@ static inline void start_call(struct sl_call *call)
     }
     thread->busy = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the mark is there before the buffer is touched */
+    call->stamp = &thread->stamp;
     call->line = thread->line;
     call->line_size = thread->line_size;
     run(call);

@@ -99,6 +99,11 @@ bool sl_key_is_odd(const char *key, size_t size)
     return !sl_text_is_plain(key, size);
 }
 
+bool sl_key_is_root(const char *key, size_t size)
+{
+    return is_one_of(root_names, SL_LENGTH(root_names), key, size);
+}
+
 bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
 {
     size_t least = a_size < b_size ? a_size : b_size;

@@ -52,6 +52,7 @@ static inline void sl_mutex_unlock(struct sl_mutex *mutex)
 
 #define SL_VALUE_SIZE_MAX (UINT32_C(1) << 20) /* longer text is cut and ends in an ellipsis */
 #define SL_FRAMES_MAX     64                  /* pushes that are open on one thread */
+#define SL_LINE_SIZE      4096                /* of the line buffer that every thread has */
 #define SL_LINE_KEEP_MAX  65536 /* a larger line buffer is given back after its line */
 #define SL_NESTED_SIZE    4096  /* buffer of a call that interrupted another on its thread */
 #define SL_NESTING_MAX    2     /* a call inside a call; the third is lost */
@@ -95,6 +96,8 @@ enum sl_naming { SL_NAMING_ECS, SL_NAMING_PLAIN };
 SL_HIDDEN uint64_t sl_key_hash(const char *key, size_t size);
 /* True when the key needs the careful path: reserved, the library's own, or not plain text. */
 SL_HIDDEN bool sl_key_is_odd(const char *key, size_t size);
+/* True for the name of an object of ECS. */
+SL_HIDDEN bool sl_key_is_root(const char *key, size_t size);
 /* True when one is the other or its object: "a" and "a.b". */
 SL_HIDDEN bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size);
 
@@ -237,6 +240,7 @@ struct sl_call {
     int level;
     uint64_t suppressed_count;
     struct timespec time;
+    struct sl_stamp *stamp; /* the thread's; a nested call's own */
     /* the buffer; grows only when it is the thread's */
     char *line;
     size_t line_size;

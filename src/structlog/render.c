@@ -251,7 +251,7 @@ static inline size_t level_index(int level)
 static inline char *put_head(char *to, const struct sl_call *call, bool is_ecs, bool is_plain)
 {
     to = is_ecs ? LITERAL(to, "{\"@timestamp\":\"") : LITERAL(to, "{\"timestamp\":\"");
-    to = sl_put_stamp(to, &call->thread->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
+    to = sl_put_stamp(to, call->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
     const struct piece *level = (is_ecs ? ecs_levels : json_levels) + level_index(call->level);
     memcpy(to, level->text, PIECE_SIZE); /* all of it; what is too much is overwritten */
     to += level->size;

@@ -49,6 +49,8 @@ static struct sl_thread *thread_start(void)
     (void)pthread_once(&key_once, make_key);
     struct sl_thread *thread = calloc(1, sizeof(*thread));
     if (thread == NULL) return NULL;
+    thread->line = malloc(SL_LINE_SIZE); /* now, for a signal handler may not; grows if it must */
+    thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
     if (has_key) (void)pthread_setspecific(end_key, thread);
     (void)pthread_mutex_lock(&sl_lock);
     thread->next = threads;
