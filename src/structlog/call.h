@@ -38,7 +38,7 @@
 /* ---- the site ---- */
 
 struct sl_key {
-    const char *json; /* ,"key": */
+    const char *json; /* ,"key": and 16 zero bytes, so that whole vectors may be read */
     uint32_t size;    /* of the key alone, which stands at json + 2 */
 };
 
@@ -51,22 +51,23 @@ struct sl_site {
     /* the library's; zero at the start */
     uint32_t flags;
     int32_t mode; /* 0: by level, > 0: on, < 0: off */
+    size_t bound; /* bytes that a line takes at most, texts among the values apart */
     uint64_t shape;
     int64_t next_ms;
     uint64_t suppressed_count;
     struct sl_site *next;
 };
 
-#define SL_KEY_(k)                                                                                 \
-    {                                                                                              \
-        ",\"" k "\":", (uint32_t)(sizeof("" k "") - 1)                                             \
-    }
+/* clang-format off */
+#define SL_ZEROS_  "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define SL_KEY_(k) { ",\"" k "\":" SL_ZEROS_, (uint32_t)(sizeof("" k "") - 1) }
+/* clang-format on */
 
 #define SL_AT_(log, level, ms, ...)                                                                \
     do {                                                                                           \
         static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
         static struct sl_site sl_site_ = {                                                         \
-            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, NULL    \
+            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, 0, NULL \
         };                                                                                         \
         struct sl_logger *const sl_log_ = log;                                                     \
         const int sl_level_ = level;                                                               \
@@ -225,11 +226,11 @@ static inline struct sl_value sl_lazily(const struct sl_lazy *lazy)
 
 #ifndef __cplusplus
 /* clang-format off */
-#define SL_VALUE(x) _Generic((x),                                                                  \
+#define SL_VALUE(x) _Generic((x),                       \
     bool: sl_value_bool_, char: sl_value_char_, float: sl_value_float_, double: sl_value_double_,  \
-    long double: sl_value_long_double_,                                                            \
+    long double: sl_value_long_double_,                 \
     signed char: sl_value_int_, short: sl_value_int_, int: sl_value_int_,                          \
-    long: sl_value_int_, long long: sl_value_int_,                                                 \
+    long: sl_value_int_, long long: sl_value_int_,      \
     unsigned char: sl_value_uint_, unsigned short: sl_value_uint_, unsigned: sl_value_uint_,       \
     unsigned long: sl_value_uint_, unsigned long long: sl_value_uint_,                             \
     char *: sl_value_string_, const char *: sl_value_string_,                                      \

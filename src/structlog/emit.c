@@ -56,8 +56,8 @@ static void give_back(struct sl_thread *thread)
 {
     if (thread->line_size <= SL_LINE_KEEP_MAX) return;
     free(thread->line);
-    thread->line = NULL;
-    thread->line_size = 0;
+    thread->line = malloc(SL_LINE_SIZE);
+    thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
 }
 
 static void run(struct sl_call *call)
@@ -66,7 +66,7 @@ static void run(struct sl_call *call)
     struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
     struct sl_pipeline **hazard = &thread->hazards[call->is_nested ? 1 : 0];
     struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
-    sl_count(counter_of(call->level), 1);
+    sl_count_in(thread, counter_of(call->level), 1);
     if (pipeline == NULL) {
         sl_count(SL_COUNTER_LOST, 1);
         return;
@@ -81,6 +81,8 @@ static void run(struct sl_call *call)
 static __attribute__((noinline)) void run_nested(struct sl_call *call)
 {
     char line[SL_NESTED_SIZE];
+    struct sl_stamp stamp = { 0, "" };
+    call->stamp = &stamp;
     call->line = line;
     call->line_size = sizeof(line);
     call->is_nested = true;
@@ -106,6 +108,7 @@ static inline void start_call(struct sl_call *call)
     }
     thread->busy = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the mark is there before the buffer is touched */
+    call->stamp = &thread->stamp;
     call->line = thread->line;
     call->line_size = thread->line_size;
     run(call);

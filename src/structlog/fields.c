@@ -99,6 +99,11 @@ bool sl_key_is_odd(const char *key, size_t size)
     return !sl_text_is_plain(key, size);
 }
 
+bool sl_key_is_root(const char *key, size_t size)
+{
+    return is_one_of(root_names, SL_LENGTH(root_names), key, size);
+}
+
 bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
 {
     size_t least = a_size < b_size ? a_size : b_size;
@@ -371,7 +376,7 @@ struct sl_fields *sl_fields_new(const struct sl_list *list)
         json_size += sl_item_bound(item);
     }
     bool is_odd = list_is_odd(list);
-    if (is_odd) json_size = 0;
+    if (is_odd) json_size = SL_PUT_SLACK;
     size_t head_size = sizeof(struct sl_fields) + list->count * sizeof(struct sl_item);
     struct sl_fields *fields = malloc(head_size + text_size + json_size);
     if (fields == NULL) return NULL;

@@ -70,7 +70,7 @@ static bool reserve(struct sl_call *call, const struct sl_list *list)
 
 static char *put_time(char *to, struct sl_call *call)
 {
-    return sl_put_stamp(to, &call->thread->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
+    return sl_put_stamp(to, call->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
 }
 
 size_t sl_render_logfmt(struct sl_call *call)

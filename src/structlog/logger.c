@@ -21,19 +21,29 @@ void sl_core_unref(struct sl_core *core)
 static struct sl_logger *logger_new(struct sl_logger *log, struct sl_fields *fields,
                                     const char *name, size_t name_size)
 {
-    struct sl_logger *made = malloc(sizeof(*made) + name_size);
+    static const char name_key[] = ",\"log.logger\":\"";
+    size_t json_max = sizeof(name_key) + SL_TEXT_GROWTH_MAX * name_size + SL_PUT_SLACK;
+    if (name_size == 0) json_max = 0;
+    struct sl_logger *made = malloc(sizeof(*made) + name_size + json_max);
     if (made == NULL) return NULL;
     struct sl_core *core = core_of(log);
     char *text = (char *)(made + 1);
-    if (name_size > 0) memcpy(text, name, name_size);
     *made = (struct sl_logger){
         .head.level = log == NULL ? &sl_default_level_ : log->head.level,
         .references = 1,
         .core = core,
         .fields = fields,
-        .name = name_size > 0 ? text : NULL,
-        .name_size = (uint32_t)name_size,
     };
+    if (name_size > 0) {
+        char *json = text + name_size;
+        made->name = memcpy(text, name, name_size);
+        made->name_size = (uint32_t)name_size;
+        made->name_json = json;
+        memcpy(json, name_key, sizeof(name_key) - 1);
+        char *end = sl_put_json_text(json + sizeof(name_key) - 1, name, name_size);
+        *end++ = '"';
+        made->name_json_size = (uint32_t)(end - json);
+    }
     if (log != NULL) {
         made->level_owner = log->head.level == &log->level ? log : log->level_owner;
         (void)sl_ref(made->level_owner);

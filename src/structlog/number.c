@@ -23,39 +23,30 @@ const char sl_two_digits[201] =
     "80818283848586878889" "90919293949596979899";
 /* clang-format on */
 
-char *sl_put_uint(char *to, uint64_t x)
+/* clang-format off */
+const uint64_t sl_powers_of_ten[20] = {
+    1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
+    10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u,
+    1000000000000000u, 10000000000000000u, 100000000000000000u, 1000000000000000000u,
+    10000000000000000000u,
+};
+/* clang-format on */
+
+char *sl_put_wide_uint(char *to, uint64_t x)
 {
-    char text[20];
-    unsigned at = sizeof(text);
+    char *end = to + sl_count_digits(x);
+    char *at = end;
     while (x >= 100) {
-        uint64_t rest = x % 100;
-        x /= 100;
         at -= 2;
-        memcpy(text + at, sl_two_digits + 2 * rest, 2);
+        memcpy(at, sl_two_digits + 2 * (x % 100), 2);
+        x /= 100;
     }
     if (x >= 10) {
-        at -= 2;
-        memcpy(text + at, sl_two_digits + 2 * x, 2);
+        memcpy(at - 2, sl_two_digits + 2 * x, 2);
     } else {
-        text[--at] = (char)('0' + x);
+        at[-1] = (char)('0' + x);
     }
-    unsigned size = (unsigned)sizeof(text) - at;
-    /* The target has room to spare, so a short number needs no loop. */
-    if (size <= 8) {
-        char padded[8];
-        memcpy(padded, text + at, size);
-        memcpy(to, padded, size);
-    } else {
-        memcpy(to, text + at, size);
-    }
-    return to + size;
-}
-
-char *sl_put_int(char *to, int64_t x)
-{
-    if (x >= 0) return sl_put_uint(to, (uint64_t)x);
-    *to = '-';
-    return sl_put_uint(to + 1, 0u - (uint64_t)x);
+    return end;
 }
 
 char *sl_put_hex(char *to, uint64_t x)

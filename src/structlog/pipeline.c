@@ -10,6 +10,7 @@
  */
 #include "structlog/pipeline.h"
 
+#include "structlog/number.h"
 #include "structlog/sink.h"
 
 #include <linux/membarrier.h>
@@ -32,21 +33,32 @@
 
 struct sl_core sl_default_core = { .pipeline = NULL, .references = 1, .level = SL_INFO };
 int64_t sl_process_id;
+char sl_process_json[64];
+size_t sl_process_json_size;
 
 static struct sl_pipeline *pipelines; /* all that live; guarded by sl_lock */
 static struct sl_pipeline *fallback;  /* to stderr; made once, never freed */
-static bool needs_fence = true;
+bool sl_needs_fence = true;
 static bool is_configured;
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 
 /* ---- fork and exit ---- */
+
+static void learn_process(void)
+{
+    static const char key[] = ",\"process.pid\":";
+    sl_process_id = getpid();
+    memcpy(sl_process_json, key, sizeof(key) - 1);
+    char *end = sl_put_int(sl_process_json + sizeof(key) - 1, sl_process_id);
+    sl_process_json_size = (size_t)(end - sl_process_json);
+}
 
 static void before_fork(void)
 {
     (void)pthread_mutex_lock(&sl_lock);
     for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
         for (size_t i = 0; i < pipeline->sink_count; i++) {
-            (void)pthread_mutex_lock(&pipeline->sinks[i]->lock);
+            sl_mutex_lock(&pipeline->sinks[i]->lock);
         }
     }
 }
@@ -56,11 +68,11 @@ static void after_fork(bool is_child)
     for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
         for (size_t i = 0; i < pipeline->sink_count; i++) {
             if (is_child) sl_sink_after_fork(pipeline->sinks[i]);
-            (void)pthread_mutex_unlock(&pipeline->sinks[i]->lock);
+            sl_mutex_unlock(&pipeline->sinks[i]->lock);
         }
     }
     if (is_child) {
-        sl_process_id = getpid();
+        learn_process();
         sl_thread_after_fork();
     }
     (void)pthread_mutex_unlock(&sl_lock);
@@ -78,10 +90,11 @@ static void after_fork_child(void)
 
 static void start(void)
 {
-    sl_process_id = getpid();
+    learn_process();
     long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
     if (commands >= 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 && !ALWAYS_FENCE) {
-        needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+        sl_needs_fence =
+            syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
     }
     (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     (void)atexit(sl_shutdown);
@@ -157,7 +170,7 @@ static int pipeline_new(struct sl_pipeline **out, const struct sl_config *config
 
 /* ---- in and out ---- */
 
-static struct sl_pipeline *get_fallback(void)
+struct sl_pipeline *sl_pipeline_fallback(void)
 {
     struct sl_pipeline *there = __atomic_load_n(&fallback, __ATOMIC_ACQUIRE);
     if (there != NULL) return there;
@@ -170,29 +183,6 @@ static struct sl_pipeline *get_fallback(void)
         return there;
     }
     return made;
-}
-
-struct sl_pipeline *sl_pipeline_enter(struct sl_core *core, struct sl_pipeline **hazard)
-{
-    for (;;) {
-        struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
-        if (SL_UNLIKELY(pipeline == NULL)) return get_fallback();
-        if (needs_fence) {
-            __atomic_store_n(hazard, pipeline, __ATOMIC_SEQ_CST);
-        } else {
-            __atomic_store_n(hazard, pipeline, __ATOMIC_RELAXED);
-            __atomic_signal_fence(__ATOMIC_SEQ_CST); /* membarrier makes more of it */
-        }
-        if (SL_LIKELY(__atomic_load_n(&core->pipeline, __ATOMIC_SEQ_CST) == pipeline)) {
-            return pipeline;
-        }
-    }
-}
-
-void sl_pipeline_leave(struct sl_pipeline **hazard)
-{
-    /* Release: all that was done inside is done before the mark goes. */
-    __atomic_store_n(hazard, NULL, __ATOMIC_RELEASE);
 }
 
 static void unlink_pipeline(const struct sl_pipeline *pipeline)
@@ -214,7 +204,7 @@ static void link_pipeline(struct sl_pipeline *pipeline)
 static void retire(struct sl_pipeline *pipeline)
 {
     if (pipeline == NULL) return;
-    if (!needs_fence) (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    if (!sl_needs_fence) (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     struct timespec pause = { 0, 1000000 };
     for (int waited = 0; sl_thread_is_inside(pipeline); waited++) {
         /* Some thread hangs in a write: its sinks stay open, and stay in the list. */

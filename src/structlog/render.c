@@ -16,6 +16,11 @@
 
 #define ECS_VERSION "1.6.0"
 
+/* Bytes that the head, the origin and the library's own fields take at most, texts apart. */
+#define FRAME_SIZE 640
+
+#define PARTED_KINDS (1u << SL_KIND_ERRNO | 1u << SL_KIND_FAILURE | 1u << SL_KIND_LAZY)
+
 #define SITE_KNOWN 1u /* the flags below are right */
 #define SITE_ODD   2u /* some key needs the careful way */
 #define SITE_EVENT 4u /* the event needs escaping */
@@ -55,11 +60,11 @@ size_t sl_item_bound(const struct sl_item *item)
     return (size_t)SL_TEXT_GROWTH_MAX * item->key_size + 32 + sl_value_bound(&item->value);
 }
 
-static char *put_string(char *to, const char *text, uint32_t size)
+static inline char *put_string(char *to, const char *text, uint32_t size)
 {
     *to++ = '"';
     if (SL_LIKELY(size <= SL_VALUE_SIZE_MAX)) {
-        to = sl_put_json_text(to, text, size);
+        to = sl_put_short_text(to, text, size);
     } else {
         to = sl_put_json_text(to, text, sl_utf8_cut(text, SL_VALUE_SIZE_MAX));
         to = sl_put_bytes(to, "\xe2\x80\xa6", 3);
@@ -93,7 +98,7 @@ static char *put_pointer(char *to, const void *pointer)
     return to;
 }
 
-static inline char *put_value(char *to, const struct sl_value *value)
+static char *put_value(char *to, const struct sl_value *value)
 {
     char byte = 0;
     switch ((enum sl_kind)value->kind) {
@@ -135,10 +140,13 @@ char *sl_put_json_item(char *to, const struct sl_item *item)
 static uint32_t judge_site(struct sl_site *site)
 {
     uint32_t flags = SITE_KNOWN;
+    size_t bound = FRAME_SIZE + SL_TEXT_GROWTH_MAX * (site->keys[0].size + strlen(site->file) +
+                                                      strlen(site->function));
     const struct sl_key *event = &site->keys[0];
     if (!sl_text_is_plain(event->json + 2, event->size)) flags |= SITE_EVENT;
     for (uint32_t i = 1; i <= site->count; i++) {
         const struct sl_key *key = &site->keys[i];
+        bound += key->size + 16 + SL_NUMBER_SIZE_MAX;
         if (sl_key_is_odd(key->json + 2, key->size)) flags |= SITE_ODD;
         for (uint32_t j = 1; j < i; j++) {
             const struct sl_key *other = &site->keys[j];
@@ -147,8 +155,10 @@ static uint32_t judge_site(struct sl_site *site)
             }
         }
     }
-    /* Two threads may both judge; they come to the same result. */
-    __atomic_store_n(&site->flags, flags, __ATOMIC_RELAXED);
+    /* Two threads may both judge; they come to the same result. Release: who sees the flags sees
+     * the bound. */
+    __atomic_store_n(&site->bound, bound, __ATOMIC_RELAXED);
+    __atomic_store_n(&site->flags, flags, __ATOMIC_RELEASE);
     return flags;
 }
 
@@ -241,34 +251,38 @@ static inline size_t level_index(int level)
 static inline char *put_head(char *to, const struct sl_call *call, bool is_ecs, bool is_plain)
 {
     to = is_ecs ? LITERAL(to, "{\"@timestamp\":\"") : LITERAL(to, "{\"timestamp\":\"");
-    to = sl_put_stamp(to, &call->thread->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
+    to = sl_put_stamp(to, call->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
     const struct piece *level = (is_ecs ? ecs_levels : json_levels) + level_index(call->level);
     memcpy(to, level->text, PIECE_SIZE); /* all of it; what is too much is overwritten */
     to += level->size;
-    to = is_plain ? sl_put_bytes(to, call->event, call->event_size)
+    to = is_plain ? sl_put_padded(to, call->event, call->event_size)
                   : sl_put_json_text(to, call->event, call->event_size);
     return is_ecs ? LITERAL(to, "\",\"ecs.version\":\"" ECS_VERSION "\"") : LITERAL(to, "\"");
 }
 
-/* Bytes that the head, the origin and the library's own fields take at most, texts apart. */
-#define FRAME_SIZE 640
-
 /* ---- the short way ---- */
 
-static size_t short_bound(const struct sl_call *call, const struct sl_fields *bound)
+/* 0: some value must be taken apart first. */
+static inline size_t short_bound(const struct sl_call *call, const struct sl_fields *bound)
 {
-    size_t size = FRAME_SIZE + SL_TEXT_GROWTH_MAX * call->event_size;
+    uint32_t kinds = 0;
+    size_t text_size = 0;
+    const struct sl_value *value = call->values + 1;
+    for (size_t left = call->count; left > 0; left--, value++) {
+        kinds |= 1u << value->kind;
+        text_size += value->size; /* 0 where there is no text */
+    }
+    if (SL_UNLIKELY((kinds & PARTED_KINDS) != 0)) return 0;
+    if (SL_UNLIKELY(text_size > SL_VALUE_SIZE_MAX)) {
+        text_size = 0;
+        for (size_t i = 1; i <= call->count; i++) text_size += sl_value_bound(&call->values[i]);
+    }
+    size_t size = __atomic_load_n(&call->site->bound, __ATOMIC_RELAXED) + SL_PUT_SLACK;
+    size += SL_TEXT_GROWTH_MAX * text_size;
     if (call->context != NULL) size += call->context->json_size;
     if (bound != NULL) size += bound->json_size;
     if (call->pipeline->fields != NULL) size += call->pipeline->fields->json_size;
-    if (call->log != NULL) size += SL_TEXT_GROWTH_MAX * (size_t)call->log->name_size;
-    for (uint32_t i = 1; i <= call->site->count; i++) {
-        const struct sl_value *value = &call->values[i];
-        size += call->site->keys[i].size + 4 + sl_value_bound(value);
-    }
-    if (call->pipeline->with_origin) {
-        size += SL_TEXT_GROWTH_MAX * (strlen(call->site->file) + strlen(call->site->function));
-    }
+    if (call->log != NULL) size += call->log->name_json_size;
     return size;
 }
 
@@ -284,48 +298,64 @@ static char *put_origin(char *to, const struct sl_site *site)
     return LITERAL(to, "\"");
 }
 
+static char *put_thread(char *to, struct sl_thread *thread)
+{
+    if (thread->tid == 0) sl_thread_identify(thread);
+    to = LITERAL(to, ",\"process.thread.id\":");
+    to = sl_put_int(to, thread->tid);
+    to = LITERAL(to, ",\"process.thread.name\":\"");
+    to = sl_put_json_text(to, thread->name, strlen(thread->name));
+    return LITERAL(to, "\"");
+}
+
 static inline char *put_own(char *to, const struct sl_call *call)
 {
     const struct sl_pipeline *pipeline = call->pipeline;
     if (pipeline->fields != NULL) {
-        to = sl_put_bytes(to, pipeline->fields->json, pipeline->fields->json_size);
+        to = sl_put_padded(to, pipeline->fields->json, pipeline->fields->json_size);
     }
-    if (pipeline->with_pid) {
-        to = LITERAL(to, ",\"process.pid\":");
-        to = sl_put_int(to, sl_process_id);
-    }
+    if (pipeline->with_pid) to = sl_put_padded(to, sl_process_json, sl_process_json_size);
     if (call->log != NULL && call->log->name != NULL) {
-        to = LITERAL(to, ",\"log.logger\":\"");
-        to = sl_put_json_text(to, call->log->name, call->log->name_size);
-        to = LITERAL(to, "\"");
+        to = sl_put_padded(to, call->log->name_json, call->log->name_json_size);
     }
-    if (pipeline->with_thread) {
-        if (call->thread->tid == 0) sl_thread_identify(call->thread);
-        to = LITERAL(to, ",\"process.thread.id\":");
-        to = sl_put_int(to, call->thread->tid);
-        to = LITERAL(to, ",\"process.thread.name\":\"");
-        to = sl_put_json_text(to, call->thread->name, strlen(call->thread->name));
-        to = LITERAL(to, "\"");
+    if (pipeline->with_thread) to = put_thread(to, call->thread);
+    return to;
+}
+
+static inline char *put_pairs(char *to, const struct sl_call *call)
+{
+    const struct sl_key *key = call->site->keys + 1;
+    const struct sl_value *value = call->values + 1;
+    for (size_t left = call->count; left > 0; left--, key++, value++) {
+        to = sl_put_padded(to, key->json, key->size + 4);
+        if (value->kind == SL_KIND_STRING && SL_LIKELY(value->size <= SL_VALUE_SIZE_MAX)) {
+            *to++ = '"';
+            to = sl_put_short_text(to, value->as.pointer, value->size);
+            *to++ = '"';
+        } else if (value->kind == SL_KIND_INT) {
+            to = sl_put_int(to, value->as.integer);
+        } else {
+            to = put_value(to, value);
+        }
     }
     return to;
 }
 
+/* 0: does not fit, or `needs_care`. */
 static size_t render_short(struct sl_call *call, const struct sl_fields *bound, bool is_ecs,
-                           uint32_t flags)
+                           bool *needs_care)
 {
-    if (!sl_call_reserve(call, short_bound(call, bound) + SL_PUT_SLACK)) return 0;
-    char *to = put_head(call->line, call, is_ecs, (flags & SITE_EVENT) == 0);
+    size_t size = short_bound(call, bound);
+    bool is_plain = (__atomic_load_n(&call->site->flags, __ATOMIC_RELAXED) & SITE_EVENT) == 0;
+    *needs_care = size == 0;
+    if (SL_UNLIKELY(size == 0 || !sl_call_reserve(call, size))) return 0;
+    char *to = put_head(call->line, call, is_ecs, is_plain);
     to = put_own(to, call);
     if (call->context != NULL) {
-        to = sl_put_bytes(to, call->context->json, call->context->json_size);
+        to = sl_put_padded(to, call->context->json, call->context->json_size);
     }
-    if (bound != NULL) to = sl_put_bytes(to, bound->json, bound->json_size);
-    const struct sl_key *key = call->site->keys + 1;
-    const struct sl_value *value = call->values + 1;
-    for (uint32_t i = call->site->count; i > 0; i--, key++, value++) {
-        to = sl_put_bytes(to, key->json, key->size + 4);
-        to = put_value(to, value);
-    }
+    if (bound != NULL) to = sl_put_padded(to, bound->json, bound->json_size);
+    to = put_pairs(to, call);
     if (call->pipeline->with_origin) to = put_origin(to, call->site);
     *to++ = '}';
     *to++ = '\n';
@@ -401,22 +431,16 @@ static __attribute__((noinline)) size_t render_careful(struct sl_call *call, boo
     return (size_t)(to - call->line);
 }
 
-static bool has_parts(const struct sl_call *call)
-{
-    for (size_t i = 1; i <= call->count; i++) {
-        if (call->values[i].kind >= SL_KIND_ERRNO) return true;
-    }
-    return false;
-}
-
 static size_t render_json(struct sl_call *call, bool is_ecs)
 {
     if (call->site == NULL) return render_careful(call, is_ecs);
-    uint32_t flags = __atomic_load_n(&call->site->flags, __ATOMIC_RELAXED);
+    uint32_t flags = __atomic_load_n(&call->site->flags, __ATOMIC_ACQUIRE);
     if (SL_UNLIKELY(flags == 0)) flags = judge_site(call->site);
     const struct sl_fields *bound = call->log == NULL ? NULL : call->log->fields;
-    if (!is_short(call, bound, flags) || has_parts(call)) return render_careful(call, is_ecs);
-    return render_short(call, bound, is_ecs, flags);
+    if (SL_UNLIKELY(!is_short(call, bound, flags))) return render_careful(call, is_ecs);
+    bool needs_care = false;
+    size_t size = render_short(call, bound, is_ecs, &needs_care);
+    return SL_UNLIKELY(needs_care) ? render_careful(call, is_ecs) : size;
 }
 
 size_t sl_render(struct sl_call *call, enum sl_view view)

@@ -200,17 +200,17 @@ static void write_locked(struct sl_sink *sink, const struct sl_call *call, size_
         put_out(sink, call->line, size, 1, call->time.tv_sec);
         return;
     }
-    sl_count(SL_COUNTER_WRITTEN, 1);
-    sl_count(SL_COUNTER_WRITTEN_BYTES, size);
+    sl_count_in(call->thread, SL_COUNTER_WRITTEN, 1);
+    sl_count_in(call->thread, SL_COUNTER_WRITTEN_BYTES, size);
 }
 
 /* The lock may be held by the very call that was interrupted: then the line goes out alone, which
  * O_APPEND allows, or is lost where there is no descriptor. */
 static void write_nested(struct sl_sink *sink, const struct sl_call *call, size_t size)
 {
-    if (pthread_mutex_trylock(&sink->lock) == 0) {
+    if (sl_mutex_try(&sink->lock)) {
         write_locked(sink, call, size);
-        (void)pthread_mutex_unlock(&sink->lock);
+        sl_mutex_unlock(&sink->lock);
         return;
     }
     size_t done = 0;
@@ -229,17 +229,17 @@ void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, size_t size
         write_nested(sink, call, size);
         return;
     }
-    (void)pthread_mutex_lock(&sink->lock);
+    sl_mutex_lock(&sink->lock);
     write_locked(sink, call, size);
-    (void)pthread_mutex_unlock(&sink->lock);
+    sl_mutex_unlock(&sink->lock);
 }
 
 int sl_sink_flush(struct sl_sink *sink)
 {
-    (void)pthread_mutex_lock(&sink->lock);
+    sl_mutex_lock(&sink->lock);
     flush_locked(sink, time(NULL));
     int failure = sink->has_failed ? -sink->failure : 0;
-    (void)pthread_mutex_unlock(&sink->lock);
+    sl_mutex_unlock(&sink->lock);
     return failure;
 }
 
@@ -312,7 +312,6 @@ static int descriptor_of(const struct sl_sink_options *options)
 
 static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options)
 {
-    sink->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     sink->kind = options->kind;
     sink->level = options->level;
     sink->fd = descriptor_of(options);

@@ -18,7 +18,7 @@ struct sl_shared {
 };
 
 struct sl_sink {
-    pthread_mutex_t lock;
+    struct sl_mutex lock;
     enum sl_sink_kind kind;
     enum sl_view view;
     int level;

@@ -1,10 +1,6 @@
 /* stamp.c - seconds since 1970 to a calendar, by whole days of the 400-year cycle. */
 #include "structlog/stamp.h"
 
-#include "structlog/number.h"
-
-#include <string.h>
-
 #define SECOND_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 static void put_2(char *to, int64_t x)
@@ -12,7 +8,7 @@ static void put_2(char *to, int64_t x)
     memcpy(to, sl_two_digits + 2 * x, 2);
 }
 
-static void format_second(struct sl_stamp *stamp, int64_t second)
+void sl_stamp_format(struct sl_stamp *stamp, int64_t second)
 {
     stamp->second = second;
     if (second < 0) second = 0;
@@ -27,7 +23,7 @@ static void format_second(struct sl_stamp *stamp, int64_t second)
     day -= (153 * month + 2) / 5;
     year += 400 * era + (month >= 10 ? 1 : 0);
     month = month < 10 ? month + 3 : month - 9;
-    memcpy(stamp->text, "yyyy-mm-ddThh:mm:ss", 20);
+    memcpy(stamp->text, "yyyy-mm-ddThh:mm:ss.", 21);
     put_2(stamp->text, year / 100);
     put_2(stamp->text + 2, year % 100);
     put_2(stamp->text + 5, month);
@@ -35,19 +31,4 @@ static void format_second(struct sl_stamp *stamp, int64_t second)
     put_2(stamp->text + 11, rest / 3600);
     put_2(stamp->text + 14, rest / 60 % 60);
     put_2(stamp->text + 17, rest % 60);
-}
-
-char *sl_put_stamp(char *to, struct sl_stamp *stamp, int64_t second, uint32_t nanosecond)
-{
-    if (__builtin_expect(second != stamp->second || stamp->text[0] == '\0', 0)) {
-        format_second(stamp, second);
-    }
-    memcpy(to, stamp->text, 19);
-    uint32_t micro = nanosecond / 1000;
-    to[19] = '.';
-    memcpy(to + 20, sl_two_digits + 2 * (micro / 10000), 2);
-    memcpy(to + 22, sl_two_digits + 2 * (micro / 100 % 100), 2);
-    memcpy(to + 24, sl_two_digits + 2 * (micro % 100), 2);
-    to[26] = 'Z';
-    return to + SL_STAMP_SIZE;
 }

@@ -19,6 +19,9 @@
  *         would break the ECS form (message, log.level, log, error, ... as plain values) are moved
  *         under labels. and counted.
  * BEFORE  sl_configure and after sl_shutdown lines go to stderr, so nothing is ever lost silently.
+ * SIGNALS A handler may log on a thread that has logged before: short lines allocate nothing, a call
+ *         that interrupts a call has a buffer of its own, and a sink that the interrupted call holds
+ *         is written round (files, descriptors) or misses the line (counted).
  * FORK    The child goes on with the same sinks; what the parent had buffered stays the parent's.
  * NAMES   Everything is sl_ or SL_; what ends in an underscore is not for callers.
  */
@@ -251,7 +254,7 @@ SL_API int sl_flush(struct sl_logger *log);
  * rotation. Safe in a signal handler. */
 SL_API void sl_reopen(void);
 
-/* Counted since the start of the process, over all loggers. */
+/* Counted since the start of the process, or since the fork that made it, over all loggers. */
 struct sl_stats {
     uint64_t debug_count, info_count, warn_count, error_count, critical_count; /* emitted events */
     uint64_t written_count, written_bytes; /* lines and bytes that sinks took */
@@ -273,6 +276,33 @@ SL_API void sl_printf(struct sl_logger *log, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 SL_API void sl_vprintf(struct sl_logger *log, int level, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));
+
+/* ---- checking ECS lines ---- */
+
+enum sl_ecs_rule {
+    SL_ECS_SIZE = 1,  /* empty, longer than SL_ECS_SIZE_MAX, too deep or too many fields */
+    SL_ECS_UTF8,      /* invalid UTF-8 */
+    SL_ECS_JSON,      /* not one JSON object on one line */
+    SL_ECS_ORDER,     /* the first keys are not @timestamp, log.level, message */
+    SL_ECS_TIMESTAMP, /* @timestamp is not ISO 8601 with a zone */
+    SL_ECS_VERSION,   /* ecs.version is missing */
+    SL_ECS_TYPE,      /* a field of ECS has another type there */
+    SL_ECS_LABEL,     /* a key under labels. has . * or \, or its value is no plain value */
+    SL_ECS_CONFLICT,  /* a path is a value and an object, which Filebeat's expand_keys refuses */
+    SL_ECS_DUPLICATE, /* a key or a path comes twice */
+    SL_ECS_NAME       /* a top-level key is empty or begins with _ or @ */
+};
+#define SL_ECS_SIZE_MAX (10u << 20) /* what Filebeat takes by default */
+
+struct sl_ecs_finding {
+    enum sl_ecs_rule rule;
+    size_t offset;  /* byte in the line where it was noticed */
+    char text[128]; /* "log.level is not the second key"; NUL-terminated */
+};
+
+/* Checks one line, with or without its LF, as Filebeat and Elasticsearch will: 0, or -EINVAL and
+ * the first finding. Allocates nothing; any thread. Source: ecs-logging spec 1.0; beats #22849. */
+SL_API int sl_ecs_lint_line(const char *line, size_t size, struct sl_ecs_finding *finding);
 
 /* ---- tests ---- */
 

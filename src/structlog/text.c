@@ -12,17 +12,6 @@ static bool is_special(unsigned char c)
     return c < 0x20 || c >= 0x80 || c == '"' || c == '\\';
 }
 
-#define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
-
-/* Not zero when one of eight bytes is special. */
-static uint64_t special_of_8(uint64_t x)
-{
-    uint64_t quote = x ^ EACH_BYTE('"');
-    uint64_t backslash = x ^ EACH_BYTE('\\');
-    uint64_t found = (x - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1));
-    return (found | x) & EACH_BYTE(0x80); /* exact for ASCII; other bytes are special anyway */
-}
-
 #if defined(__SSE2__)
 static unsigned special_of_16(__m128i x)
 {
@@ -50,14 +39,14 @@ static size_t copy_plain(char *to, const char *from, size_t size)
     while (size - done >= 8) {
         uint64_t x = 0;
         memcpy(&x, from + done, 8);
-        if (special_of_8(x) != 0) break;
+        if (sl_special_of_8(x) != 0) break;
         memcpy(to + done, &x, 8);
         done += 8;
     }
     if (size >= 8 && size - done < 8 && size != done) {
         uint64_t x = 0;
         memcpy(&x, from + size - 8, 8);
-        if (special_of_8(x) == 0) {
+        if (sl_special_of_8(x) == 0) {
             memcpy(to + size - 8, &x, 8);
             return size;
         }

@@ -30,10 +30,68 @@ static inline char *sl_put_bytes(char *to, const char *from, size_t size)
     return to + size;
 }
 
+/* The same where SL_PUT_SLACK more bytes may be read and written: whole vectors. */
+static inline char *sl_put_padded(char *to, const char *from, size_t size)
+{
+    memcpy(to, from, 16);
+    for (size_t done = 16; done < size; done += 16) memcpy(to + done, from + done, 16);
+    return to + size;
+}
+
 /* The inside of a JSON string: quotes, backslashes and controls escaped, UTF-8 passed on, each
  * maximal part of an invalid sequence replaced by U+FFFD. Writes at most SL_TEXT_GROWTH_MAX * size
  * bytes at `to` and scribbles over SL_PUT_SLACK more; returns the end. */
 char *sl_put_json_text(char *to, const char *from, size_t size);
+
+/* Not zero when one of eight bytes needs more than a copy: a control, a quote, a backslash, or
+ * anything that is not ASCII. */
+static inline uint64_t sl_special_of_8(uint64_t x)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t quote = x ^ ones * '"';
+    uint64_t backslash = x ^ ones * '\\';
+    /* Exact for ASCII; where another byte borrows, that one is special anyway. */
+    uint64_t found = (x - ones * 0x20) | (quote - ones) | (backslash - ones);
+    return (found | x) & ones * 0x80;
+}
+
+/* sl_put_json_text, the common short text without a call. */
+static inline char *sl_put_short_text(char *to, const char *from, size_t size)
+{
+    uint64_t front = 0;
+    uint64_t back = 0;
+    if (size >= 8 && size <= 16) {
+        memcpy(&front, from, 8);
+        memcpy(&back, from + size - 8, 8);
+        if ((sl_special_of_8(front) | sl_special_of_8(back)) == 0) {
+            memcpy(to, &front, 8);
+            memcpy(to + size - 8, &back, 8);
+            return to + size;
+        }
+    } else if (size >= 4 && size < 8) {
+        uint32_t low = 0;
+        uint32_t high = 0;
+        memcpy(&low, from, 4);
+        memcpy(&high, from + size - 4, 4);
+        if (sl_special_of_8((uint64_t)high << 32 | low) == 0) {
+            memcpy(to, &low, 4);
+            memcpy(to + size - 4, &high, 4);
+            return to + size;
+        }
+    } else if (size > 0 && size < 4) {
+        unsigned char a = (unsigned char)from[0];
+        unsigned char b = (unsigned char)from[size / 2];
+        unsigned char c = (unsigned char)from[size - 1];
+        uint64_t all = UINT64_C(0x6161616161000000) | (uint64_t)c << 16 | (uint64_t)b << 8 | a;
+        if (sl_special_of_8(all) == 0) {
+            to[0] = (char)a;
+            to[size / 2] = (char)b;
+            to[size - 1] = (char)c;
+            return to + size;
+        }
+    }
+    return sl_put_json_text(to, from, size);
+}
 
 /* True when the text goes through sl_put_json_text unchanged. */
 bool sl_text_is_plain(const char *from, size_t size);

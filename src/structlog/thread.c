@@ -5,6 +5,7 @@
  */
 #include "structlog/internal.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,6 +49,8 @@ static struct sl_thread *thread_start(void)
     (void)pthread_once(&key_once, make_key);
     struct sl_thread *thread = calloc(1, sizeof(*thread));
     if (thread == NULL) return NULL;
+    thread->line = malloc(SL_LINE_SIZE); /* now, for a signal handler may not; grows if it must */
+    thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
     if (has_key) (void)pthread_setspecific(end_key, thread);
     (void)pthread_mutex_lock(&sl_lock);
     thread->next = threads;
@@ -83,13 +86,14 @@ bool sl_thread_is_inside(const struct sl_pipeline *pipeline)
 
 void sl_thread_after_fork(void)
 {
-    for (struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
-        if (thread == self) {
-            thread->tid = 0;
-        } else { /* its thread is not here; what it counted happened before the fork */
-            memset(thread->hazards, 0, sizeof(thread->hazards));
-        }
-    }
+    memset(ended, 0, sizeof(ended));
+    threads = self;
+    if (self == NULL) return;
+    /* The records of the others are left behind: their threads may have been about to change them,
+     * so that not even freeing is safe. */
+    self->next = NULL;
+    self->tid = 0;
+    memset(self->counters, 0, sizeof(self->counters));
 }
 
 void sl_count(enum sl_counter counter, uint64_t n)
@@ -99,8 +103,7 @@ void sl_count(enum sl_counter counter, uint64_t n)
         (void)__atomic_fetch_add(&ended[counter], n, __ATOMIC_RELAXED);
         return;
     }
-    uint64_t *cell = &thread->counters[counter];
-    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    sl_count_in(thread, counter, n);
 }
 
 static uint64_t sum_of(enum sl_counter counter)
@@ -130,6 +133,25 @@ void sl_stats(struct sl_stats *stats)
         .unbound_count = sum_of(SL_COUNTER_UNBOUND),
     };
     (void)pthread_mutex_unlock(&sl_lock);
+}
+
+/* ---- waiting for a lock ---- */
+
+void sl_mutex_wait(struct sl_mutex *mutex)
+{
+    int saved = errno;
+    /* Whoever had to wait marks the lock as waited for, since others may wait too. */
+    while (__atomic_exchange_n(&mutex->state, 2, __ATOMIC_ACQUIRE) != 0) {
+        (void)syscall(SYS_futex, &mutex->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    }
+    errno = saved;
+}
+
+void sl_mutex_wake(struct sl_mutex *mutex)
+{
+    int saved = errno;
+    (void)syscall(SYS_futex, &mutex->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
 }
 
 /* ---- the thread's context: a stack of whole field sets, the last one counts ---- */
