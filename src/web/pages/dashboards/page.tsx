@@ -300,7 +300,7 @@ export function DashboardPage({ uid, onMissing }: { uid: string; onMissing: (uid
         return (
             <>
                 <TopBar><span class="grow" /></TopBar>
-                <main class="state tall" role="alert" data-testid="dashboard" data-state="error"><strong>The dashboard could not be loaded</strong>{failure}
+                <main class="state tall" aria-live="assertive" data-testid="dashboard" data-state="error"><strong>The dashboard could not be loaded</strong>{failure}
                     <button type="button" class="button" onClick={() => setAttempt(attempt + 1)}>Try again</button></main>
             </>
         );
