@@ -87,23 +87,24 @@ const TOOLTIP_ROWS_MAX = 40;
 
 /** Piles up what is to be stacked. Drawn values differ from told values; gaps count as nothing. */
 function pile(series: ChartSeries[], length: number): { drawn: (number | null)[][]; below: Map<number, number> } {
-    const sums = new Map<string, { total: number[]; last: number }>();
+    const sums = new Map<string, { total: number[]; seen: boolean[]; last: number }>();
     const below = new Map<number, number>();
     const drawn = series.map((one, index) => {
         if (one.stack === undefined || one.hidden) return one.values;
         // What grows downward is piled up apart from what grows upward.
         const negative = one.values.some((value) => value !== null && value < 0) && !one.values.some((value) => value !== null && value > 0);
         const key = `${one.stack} ${one.axis ?? 'left'} ${negative}`;
-        const pileOf = sums.get(key) ?? { total: new Array<number>(length).fill(0), last: -1 };
+        const pileOf = sums.get(key) ?? { total: new Array<number>(length).fill(0), seen: new Array<boolean>(length).fill(false), last: -1 };
         sums.set(key, pileOf);
         const result = new Array<number | null>(length);
         for (let i = 0; i < length; i++) {
             const value = one.values[i];
             if (value == null || Number.isNaN(value)) {
-                result[i] = one.draw === 'bars' || pileOf.last < 0 ? null : pileOf.total[i]!;
-                if (pileOf.last < 0) result[i] = null;
+                // Where nothing lies below there is a gap; else the pile goes on at its height.
+                result[i] = one.draw === 'bars' || !pileOf.seen[i] ? null : pileOf.total[i]!;
             } else {
                 pileOf.total[i]! += value;
+                pileOf.seen[i] = true;
                 result[i] = pileOf.total[i]!;
             }
         }
@@ -227,12 +228,12 @@ function seriesOptions(one: ChartSeries, barShare: number, dense: boolean): uPlo
     const paths = one.curve === 'smooth' ? spline!() : one.curve === 'stepAfter' ? stepped!({ align: 1 })
         : one.curve === 'stepBefore' ? stepped!({ align: -1 }) : undefined;
     const size = one.pointSize ?? Math.max(4, (one.width ?? 1.5) * 2.5);
-    const lonely = (u: uPlot, index: number): number[] | null => {
+    const lonely = (u: uPlot, index: number): number[] => {
         const values = u.data[index]!;
         const [low, high] = u.series[0]!.idxs ?? [0, values.length - 1];
         const alone: number[] = [];
         for (let i = low; i <= high; i++) if (values[i] != null && values[i - 1] == null && values[i + 1] == null) alone.push(i);
-        return alone.length > 0 ? alone : null;
+        return alone;
     };
     const always = one.points === 'always' || (one.points === 'auto' && !dense);
     return {
@@ -320,7 +321,7 @@ function buildOptions(live: { current: ChartProps }, width: number, height: numb
     return {
         width, height, ms: 1,
         tzDate: (at) => { const d = wallClock(at, zone); return new Date(d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate(), d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()); },
-        padding: props.bare ? [2, 0, 2, 0] : [8, usesRight ? 0 : 10, 0, 0],
+        padding: props.bare ? [2, 0, 2, 0] : [8, usesRight ? 0 : 16, 0, 0],
         legend: { show: false },
         focus: { alpha: 1 },
         cursor: {

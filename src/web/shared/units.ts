@@ -43,7 +43,11 @@ const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei', 'Zi', 'Yi'];
 const COUNT = ['', 'K', 'M', 'B', 'T'];
 const si = (unit: string, offset = 0): Format => scaled(1000, SI, unit, 5 + offset);
 const binary = (unit: string, offset = 0): Format => scaled(1024, BINARY, unit, offset);
-const count = (unit: string): Format => scaled(1000, COUNT, unit === '' ? '' : ` ${unit}`);
+/** "1.23K ops/s": the letter stands at the number. */
+const count = (unit: string): Format => (value, decimals) => {
+    const { text, suffix } = scaled(1000, COUNT, '')(value, decimals, 'utc');
+    return plain(text, suffix.trim() + (unit === '' ? '' : ` ${unit}`));
+};
 const currency = (symbol: string): Format => (value, decimals) => {
     const { text, suffix } = scaled(1000, COUNT, '')(value, decimals, 'utc');
     return plain(text, suffix.trim(), symbol);

@@ -65,9 +65,9 @@ export function DashboardList({ missing }: { missing?: string }) {
     return (
         <>
             <TopBar><h1>Dashboards</h1><span class="grow" /></TopBar>
-            <main class="list" data-testid="dashboard-list" data-state={failure ? 'error' : all === null ? 'loading' : found.length === 0 ? 'empty' : 'ok'}>
+            <main class="catalogue" data-testid="dashboard-list" data-state={failure ? 'error' : all === null ? 'loading' : found.length === 0 ? 'empty' : 'ok'}>
                 {missing !== undefined && <div class="missing" role="alert" data-testid="not-found"><h2>There is no such dashboard</h2><p>The address names “{missing}”. It may have been renamed or removed; these exist.</p></div>}
-                <div class="list-search"><Icon name="search" />
+                <div class="catalogue-search"><Icon name="search" />
                     <input ref={input} class="input" type="search" placeholder="Search dashboards" aria-label="Search dashboards" value={needle} data-testid="dashboard-search"
                         onInput={(event) => { setNeedle(event.currentTarget.value); setAt(0); }} onKeyDown={onKeyDown} />
                 </div>

@@ -8,6 +8,7 @@ import type { fillIn } from '../vars';
 import { BarGauge, Gauge, Pie, Stat } from './single';
 import { asTable, DataTable, Table } from './table';
 import { Logs } from './logs';
+import { Timeline } from './timeline';
 import { Timeseries } from './timeseries';
 
 export interface RenderProps {
@@ -42,6 +43,7 @@ export function Unsupported(props: RenderProps) {
 
 const RENDERERS: Record<string, ComponentType<RenderProps>> = {
     timeseries: Timeseries, stat: Stat, gauge: Gauge, bargauge: BarGauge, piechart: Pie, table: Table, text: LazyText, logs: Logs,
+    'state-timeline': Timeline, 'status-history': Timeline,
 };
 
 export const isSupported = (type: string): boolean => Object.hasOwn(RENDERERS, type);

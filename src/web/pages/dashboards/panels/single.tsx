@@ -65,7 +65,8 @@ export function Stat({ panel, frames, zone, width, height }: RenderProps) {
     const longest = items.reduce((most, item) => (saidText(item).length > most.length ? saidText(item) : most), '');
     const wide = names && inner.width > inner.height * 3;
     const valueHeight = names && !wide ? inner.height * 0.6 : inner.height;
-    const size = number(fixed.valueSize) ? Math.min(number(fixed.valueSize)!, fitText(longest, inner.width, valueHeight, 200)) : fitText(longest, wide ? inner.width * 0.55 : inner.width * 0.94, valueHeight * 0.82, 56);
+    const most = wide ? 26 : 44;
+    const size = number(fixed.valueSize) ? Math.min(number(fixed.valueSize)!, fitText(longest, inner.width, valueHeight, 200)) : fitText(longest, wide ? inner.width * 0.55 : inner.width * 0.94, valueHeight * 0.82, most);
     return (
         <div class="singles" style={{ gridTemplateColumns: `repeat(${cell.columns}, minmax(0, 1fr))` }}>
             {items.map((item, index) => {

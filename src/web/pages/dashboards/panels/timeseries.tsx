@@ -36,7 +36,7 @@ function align(frames: Frame[]): { times: number[]; columns: { one: Field; value
 
 const asNumber = (value: Cell | undefined): number | null | undefined => (value === undefined ? undefined : typeof value === 'number' && Number.isFinite(value) ? value : null);
 
-function drawn(one: Field, values: (number | null)[], panel: Panel, reference: Map<string, number>): Drawn {
+function drawn(one: Field, values: (number | null)[], reference: Map<string, number>): Drawn {
     const custom = one.config.custom;
     const hide = object(custom.hideFrom);
     const color = seriesColor(one);
@@ -61,9 +61,9 @@ function drawn(one: Field, values: (number | null)[], panel: Panel, reference: M
             dash: dash.fill === 'dash' && Array.isArray(dash.dash) ? dash.dash.map(Number) : dash.fill === 'dot' ? [1, 4] : undefined,
             points: custom.showPoints === 'always' ? 'always' : custom.showPoints === 'never' ? 'never' : 'auto', pointSize: number(custom.pointSize),
             spanNulls: custom.spanNulls === true ? true : number(custom.spanNulls) ?? false,
-            stack: mode === 'normal' || mode === 'percent' ? `${text(stacking.group, 'A')}-${mode}` : undefined,
+            stack: mode === 'normal' || mode === 'percent' ? `${String(stacking.group ?? 'A')}-${mode}` : undefined,
             fillBelowTo: under, axis: custom.axisPlacement === 'right' ? 'right' : 'left',
-            unit: mode === 'percent' && panel.defaults.custom.stacking?.mode === 'percent' ? one.config.unit : one.config.unit, decimals: one.config.decimals,
+            unit: one.config.unit, decimals: one.config.decimals,
             hidden: hide.viz === true, quiet: hide.tooltip === true,
         },
     };
@@ -110,7 +110,7 @@ export function Timeseries({ panel, frames, range, zone, width, height, onZoom, 
     const { times, all, thresholds, left, right } = useMemo(() => {
         const aligned = align(frames);
         const reference = new Map(aligned.columns.map(({ one }, index) => [one.title, index]));
-        let made = aligned.columns.map(({ one, values }) => drawn(one, values, panel, reference));
+        let made = aligned.columns.map(({ one, values }) => drawn(one, values, reference));
         if (panel.defaults.custom.hideEmpty === true) made = made.filter(({ series }) => series.values.some((value) => value != null));
         if (panel.defaults.custom.hideZero === true) made = made.filter(({ series }) => series.values.some((value) => value != null && value !== 0));
         for (const one of made) if (hidden.has(one.series.name)) one.series.hidden = true;
@@ -137,7 +137,10 @@ export function Timeseries({ panel, frames, range, zone, width, height, onZoom, 
     }, [all, legend.calcs]);
 
     const lines = table ? all.length + 1 : Math.ceil(all.reduce((sum, { one }) => sum + 34 + one.title.length * 6.3, 0) / Math.max(120, width - 16));
-    const legendHeight = Math.min(lines * (table ? 21 : 20) + 8, Math.max(28, Math.round(height * (table ? 0.42 : 0.34))));
+    // As high as all lines need, but no more than its share of the panel, and no line cut in two.
+    const [lineHeight, extra] = table ? [21, 24 - 21] : [20, 8];
+    const most = Math.max(1, Math.floor((height * (table ? 0.45 : 0.34) - extra) / lineHeight));
+    const legendHeight = Math.min(lines, most) * lineHeight + extra;
     const legendWidth = Math.min(number(legend.width) ?? (table ? 130 + columns.length * 72 : 200), Math.round(width * 0.45));
     const lastValues = all.slice(0, 5).map(({ one }) => { const last = reduce(one.values, 'lastNotNull'); return `${one.title} ${typeof last === 'number' ? formatValue(last, one.config.unit, one.config.decimals, zone) : 'no value'}`; });
     return (
