@@ -165,7 +165,7 @@ function valueAxis(scale: 'y' | 'y2', axis: ChartAxis, side: 1 | 3): uPlot.Axis 
         stroke: () => token('--text-3'),
         font: font(),
         gap: 6,
-        space: 32,
+        space: (_u, _axis, _min, _max, room) => Math.max(30, room / 9),
         label: axis.label || undefined,
         labelFont: font(),
         labelSize: 16,

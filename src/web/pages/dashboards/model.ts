@@ -296,12 +296,15 @@ function readPanel(given: Loose): Panel {
     const grid = object(raw.gridPos);
     const config = object(raw.fieldConfig);
     const targets = list(raw.targets).map((target, index) => ({ ...target, refId: text(target.refId) || letters(index) }) as Target);
+    const defaults = readConfig(object(config.defaults));
+    // What Grafana takes when a panel's colour mode is not written down.
+    if (!defaults.color?.mode && ['timeseries', 'piechart', 'barchart', 'histogram'].includes(text(raw.type))) defaults.color = { ...defaults.color, mode: 'palette-classic' };
     const id = number(raw.id) ?? nextId++;
     const width = Math.min(24, Math.max(1, Math.round(number(grid.w) ?? 12)));
     return {
         id, key: String(id), type: text(raw.type, 'unknown'), title: text(raw.title), description: text(raw.description),
         grid: { x: Math.min(24 - width, Math.max(0, Math.round(number(grid.x) ?? 0))), y: Math.max(0, number(grid.y) ?? 0), w: width, h: Math.max(1, Math.round(number(grid.h) ?? 8)) },
-        datasource: raw.datasource as Panel['datasource'], targets, options: object(raw.options), defaults: readConfig(object(config.defaults)),
+        datasource: raw.datasource as Panel['datasource'], targets, options: object(raw.options), defaults,
         overrides: list(config.overrides).filter((one) => one.matcher).map((one) => ({ matcher: one.matcher, properties: list(one.properties) })) as Override[],
         transformations: list(raw.transformations), interval: text(raw.interval), maxDataPoints: number(raw.maxDataPoints),
         timeFrom: text(raw.timeFrom), timeShift: text(raw.timeShift), hideTimeOverride: raw.hideTimeOverride === true,

@@ -100,19 +100,19 @@ function Inspect({ panel, frames, data, page, onClose, fillText }: { panel: Pane
     return (
         <Dialog title={fillText(panel.title) || 'Panel'} testid="inspect" onClose={onClose}>
             <div class="inspect">
-                {data?.sent.map(({ refId, query, step }) => (
-                    <div class="sent" key={refId + step}>
-                        <div class="dimmer">{refId}, step {step}</div>
-                        <pre>{query}</pre>
-                        <button type="button" class="button" onClick={() => void copyText(query, 'Query copied')}><Icon name="copy" size={14} />Copy query</button>
-                    </div>
-                ))}
                 {data?.errors.map((one, index) => <div class="note crit" key={index}>{one.refId}: {one.message}</div>)}
                 <div class="inspect-actions"><strong>Data</strong><span class="grow" />
                     <button type="button" class="button" onClick={() => void copyText(csv(), 'Table copied as CSV')}><Icon name="copy" size={14} />Copy as CSV</button>
                     <button type="button" class="button" onClick={() => void copyText(JSON.stringify(page.dashboard.raw, null, 2), 'Dashboard copied as JSON')}><Icon name="copy" size={14} />Dashboard JSON</button>
                 </div>
                 <div class="inspect-table"><DataTable frame={frame} panel={{ ...panel, options: {} }} zone={page.zone} height={300} fillText={fillText} /></div>
+                {data?.sent.map(({ refId, query, step }) => (
+                    <div class="sent" key={refId + step}>
+                        <div class="dimmer">{refId}, step {step}
+                            <button type="button" class="button plain icon" title="Copy query" aria-label={`Copy query ${refId}`} onClick={() => void copyText(query, 'Query copied')}><Icon name="copy" size={14} /></button></div>
+                        <pre>{query}</pre>
+                    </div>
+                ))}
             </div>
         </Dialog>
     );

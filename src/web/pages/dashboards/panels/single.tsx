@@ -159,8 +159,8 @@ function barBackground(item: Reduced, mode: string, vertical: boolean): string {
 export function BarGauge({ panel, frames, zone, width, height }: RenderProps) {
     const shade = theme.value;
     const items = useMemo(() => reduced(frames, panel, zone), [frames, panel, zone, shade]);
-    const said = text(panel.options.orientation, 'auto');
-    const vertical = said === 'vertical' || (said === 'auto' && width < height * 1.2 && items.length < 12 && width / items.length > 34);
+    const direction = text(panel.options.orientation, 'auto');
+    const vertical = direction === 'vertical' || (direction === 'auto' && width < height * 1.2 && items.length < 12 && width / items.length > 34);
     const mode = text(panel.options.displayMode, 'gradient');
     const longest = Math.max(0, ...items.map((item) => fitWidth(saidText(item))));
     const names = text(panel.options.namePlacement, 'auto');
@@ -182,7 +182,7 @@ export function BarGauge({ panel, frames, zone, width, height }: RenderProps) {
                         <div class={`track${panel.options.showUnfilled === false ? ' bare' : ''}${cells ? ' cells' : ''}`} role="meter" aria-label={item.title} aria-valuenow={value} aria-valuemin={min} aria-valuemax={max}>
                             <div class="fill" style={fill} />
                         </div>
-                        <span class="bar-value" style={{ color: panel.options.valueMode === 'text' ? undefined : color }} data-testid="stat-value">{saidText(item)}</span>
+                        <span class="bar-value" style={{ color: panel.options.valueMode === 'text' ? undefined : color, fontSize: vertical ? `${fitText(saidText(item), width / items.length - 6, 16, 13)}px` : undefined }} data-testid="stat-value">{saidText(item)}</span>
                     </div>
                 );
             })}
@@ -197,7 +197,7 @@ function fitWidth(given: string): number {
 
 export function Pie({ panel, frames, zone, width, height }: RenderProps) {
     const shade = theme.value;
-    const items = useMemo(() => reduced(frames, { ...panel, defaults: { ...panel.defaults, color: { mode: 'palette-classic', ...panel.defaults.color } } }, zone), [frames, panel, zone, shade]);
+    const items = useMemo(() => reduced(frames, panel, zone), [frames, panel, zone, shade]);
     const sum = items.reduce((total, item) => total + Math.max(0, Number(item.shown.value) || 0), 0);
     const legend = object(panel.options.legend);
     const values: string[] = Array.isArray(legend.values) ? legend.values : [];

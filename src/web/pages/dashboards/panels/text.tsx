@@ -1,53 +1,61 @@
 // text.tsx - text panels: markdown or HTML, rebuilt from a list of allowed elements.
 //
-// The text is parsed into a document that runs nothing; only allowed elements and attributes are
-// then made anew. No string ever becomes markup of the page.
+// The text is cut into tags and words by a reader of our own, and allowed elements are made one by
+// one with createElement. No string ever reaches a parser of the browser: not of this page, nor of
+// an inert document, which would still report to the content security policy.
 import { useEffect, useRef } from 'preact/hooks';
 import { safeLink } from '../../../shared/url';
 import { object, text } from '../model';
 import type { RenderProps } from './panels';
 
 const ELEMENTS = new Set('h1 h2 h3 h4 h5 h6 p br hr b i em strong u s small sub sup a ul ol li dl dt dd table thead tbody tfoot tr td th caption span div code pre blockquote img center font section header footer details summary'.split(' '));
-const DROPPED = new Set('script style iframe object embed form input button textarea select svg math template link meta base noscript title head'.split(' '));
 const STYLES = new Set('color background background-color font-size font-weight font-style text-align text-decoration margin margin-top margin-bottom margin-left margin-right padding padding-top padding-bottom padding-left padding-right width height max-width max-height border border-radius line-height display vertical-align white-space justify-content align-items gap flex flex-direction'.split(' '));
 const DEPTH_MAX = 60;
 
-interface TrustedPolicy { createHTML(input: string): string }
-const factory = (globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): TrustedPolicy } }).trustedTypes;
-// The only use of this policy is to feed the inert parser below.
-const policy: TrustedPolicy = factory?.createPolicy('app', { createHTML: (input: string) => input }) ?? { createHTML: (input) => input };
+/** Pictures in the text itself or of our own server's public folder; nothing else is fetched. */
+const isImage = (source: string): boolean => /^data:image\/(png|jpeg|gif|webp);base64,/i.test(source) || /^\/public\/[\w./-]+$/.test(source);
 
-const isImage = (source: string): boolean => {
-    if (/^data:image\/(png|jpeg|gif|webp);base64,/i.test(source)) return true;
-    try {
-        return new URL(source, location.href).origin === location.origin;
-    } catch {
-        return false;
+type Attributes = ReadonlyMap<string, string>;
+
+const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', copy: '©', middot: '·', ndash: '–', mdash: '—', hellip: '…', rarr: '→', larr: '←', deg: '°', micro: 'µ', times: '×' };
+
+function unescape(given: string): string {
+    return given.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,8}));/gi, (whole, decimal?: string, hex?: string, name?: string) => {
+        if (name !== undefined) return Object.hasOwn(NAMED, name) ? NAMED[name]! : whole;
+        const code = decimal !== undefined ? Number(decimal) : parseInt(hex!, 16);
+        return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '';
+    });
+}
+
+function readAttributes(given: string): Attributes {
+    const made = new Map<string, string>();
+    for (const match of given.matchAll(/([^\s=>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))?/g)) {
+        const name = match[1]!.toLowerCase();
+        if (!made.has(name)) made.set(name, unescape(match[2] ?? match[3] ?? match[4] ?? ''));
     }
-};
+    return made;
+}
 
-function copyAttributes(from: Element, to: HTMLElement): void {
-    const name = from.localName;
+function setAttributes(name: string, from: Attributes, to: HTMLElement): void {
     if (name === 'a') {
-        const link = safeLink(from.getAttribute('href') ?? '');
-        if (link) {
+        const link = safeLink(from.get('href') ?? '');
+        if (link && from.has('href')) {
             to.setAttribute('href', link);
             to.setAttribute('rel', 'noopener noreferrer');
-            if (from.getAttribute('target') === '_blank') to.setAttribute('target', '_blank');
+            if (from.get('target') === '_blank') to.setAttribute('target', '_blank');
         }
     }
     if (name === 'img') {
-        to.setAttribute('alt', from.getAttribute('alt') ?? '');
-        const source = from.getAttribute('src') ?? '';
-        if (isImage(source)) to.setAttribute('src', source);
+        to.setAttribute('alt', from.get('alt') ?? '');
+        const source = from.get('src') ?? '';
+        if (source !== '' && isImage(source)) to.setAttribute('src', source);
     }
     for (const attribute of ['title', 'colspan', 'rowspan', 'align', 'width', 'height', 'start']) {
-        const value = from.getAttribute(attribute);
-        if (value !== null) to.setAttribute(attribute, value);
+        const value = from.get(attribute);
+        if (value !== undefined) to.setAttribute(attribute, value);
     }
-    if (name === 'font' && from.getAttribute('color')) to.style.color = from.getAttribute('color')!;
-    // Read from the text, not from the inert document's style object: a policy may refuse inline styles there.
-    for (const part of (from.getAttribute('style') ?? '').split(';')) {
+    if (name === 'font' && from.has('color')) to.style.color = from.get('color')!;
+    for (const part of (from.get('style') ?? '').split(';')) {
         const colon = part.indexOf(':');
         const property = part.slice(0, colon).trim().toLowerCase();
         const value = part.slice(colon + 1).trim();
@@ -55,29 +63,45 @@ function copyAttributes(from: Element, to: HTMLElement): void {
     }
 }
 
-function copyNodes(from: Node, to: Node, depth: number): void {
-    for (const node of from.childNodes) {
-        if (node.nodeType === Node.TEXT_NODE) to.appendChild(document.createTextNode(node.nodeValue ?? ''));
-        else if (node.nodeType === Node.ELEMENT_NODE && depth < DEPTH_MAX) {
-            const element = node as Element;
-            if (DROPPED.has(element.localName)) continue;
-            if (!ELEMENTS.has(element.localName)) {
-                copyNodes(element, to, depth + 1);
-                continue;
-            }
-            const made = document.createElement(element.localName);
-            copyAttributes(element, made);
-            copyNodes(element, made, depth + 1);
-            to.appendChild(made);
-        }
-    }
-}
+const EMPTY = new Set(['br', 'hr', 'img']);
+/** Opening the first closes an open one of the second kind. */
+const CLOSES: Record<string, readonly string[]> = { li: ['li'], tr: ['tr', 'td', 'th'], td: ['td', 'th'], th: ['td', 'th'], p: ['p'], dt: ['dd', 'dt'], dd: ['dd', 'dt'] };
+const RAW = new Set(['script', 'style', 'textarea', 'title', 'iframe', 'noscript', 'template', 'svg', 'math', 'object', 'select', 'button', 'head']);
 
 /** HTML of unknown origin as safe nodes. */
 export function safeNodes(html: string): DocumentFragment {
-    const parsed = new DOMParser().parseFromString(policy.createHTML(html), 'text/html');
     const made = document.createDocumentFragment();
-    copyNodes(parsed.body, made, 0);
+    const open: { name: string; node: Node }[] = [{ name: '', node: made }];
+    const add = (node: Node): void => { open[open.length - 1]!.node.appendChild(node); };
+    const close = (name: string): void => {
+        const at = open.findLastIndex((one) => one.name === name);
+        if (at > 0) open.length = at;
+    };
+    const tags = /<!--[\s\S]*?(?:-->|$)|<[!?][^>]*>|<\/([a-z][\w-]*)[^>]*>|<([a-z][\w-]*)((?:"[^"]*"|'[^']*'|[^"'>])*)>/gi;
+    let last = 0;
+    for (let tag = tags.exec(html); tag !== null; tag = tags.exec(html)) {
+        if (tag.index > last) add(document.createTextNode(unescape(html.slice(last, tag.index))));
+        last = tags.lastIndex;
+        const closing = tag[1]?.toLowerCase();
+        const name = tag[2]?.toLowerCase();
+        if (closing !== undefined) close(closing);
+        if (name === undefined) continue;
+        if (RAW.has(name)) {
+            // What stands in these is no text for people: skip to their end.
+            const end = new RegExp(`</${name}\\s*>`, 'gi');
+            end.lastIndex = last;
+            if (!/\/\s*$/.test(tag[3] ?? '')) last = tags.lastIndex = end.exec(html) ? end.lastIndex : html.length;
+            continue;
+        }
+        if (!ELEMENTS.has(name)) continue;
+        const scope = open.findLastIndex((one) => ['table', 'ul', 'ol', 'dl'].includes(one.name));
+        for (const other of CLOSES[name] ?? []) if (open.findLastIndex((one) => one.name === other) > scope) close(other);
+        const element = document.createElement(name);
+        setAttributes(name, readAttributes(tag[3] ?? ''), element);
+        add(element);
+        if (!EMPTY.has(name) && open.length < DEPTH_MAX) open.push({ name, node: element });
+    }
+    if (last < html.length) add(document.createTextNode(unescape(html.slice(last))));
     return made;
 }
 
