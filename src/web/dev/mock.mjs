@@ -7,6 +7,7 @@ import { createServer, request } from 'node:http';
 import { readFileSync, readdirSync, existsSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { expose, history, roles, roleSample, sample } from './metrics.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -42,10 +43,15 @@ const send = (response, status, body, type = 'application/json') => {
     response.writeHead(status, { 'Content-Type': type, 'Content-Security-Policy': csp, 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-cache' });
     response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
 };
-const asset = (response, name) => {
+const asset = (response, name, incoming) => {
     const path = join(dist, name);
     if (!path.startsWith(dist) || !existsSync(path)) return send(response, 404, { message: 'not found' });
-    return send(response, 200, readFileSync(path), types[extname(path)] ?? 'application/octet-stream');
+    const type = types[extname(path)] ?? 'application/octet-stream';
+    if (!String(incoming.headers['accept-encoding']).includes('gzip')) return send(response, 200, readFileSync(path), type);
+    const packed = gzipSync(readFileSync(path), { level: 9 });
+    response.setHeader('Content-Encoding', 'gzip');
+    response.setHeader('Content-Length', packed.length);
+    return send(response, 200, packed, type);
 };
 
 createServer((incoming, response) => {
@@ -53,8 +59,8 @@ createServer((incoming, response) => {
     const { pathname } = url;
     const role = /^\/fake\/metrics\/(\w+)$/.exec(pathname)?.[1];
     if (role) return send(response, 200, expose(make(role)(Math.floor(Date.now() / 1000))), 'text/plain; version=0.0.4');
-    if (pathname === '/' || pathname.startsWith('/d/')) return asset(response, 'dashboards.html');
-    if (pathname.startsWith('/assets/')) return asset(response, pathname.slice(1));
+    if (pathname === '/' || pathname.startsWith('/d/')) return asset(response, 'dashboards.html', incoming);
+    if (pathname.startsWith('/assets/')) return asset(response, pathname.slice(1), incoming);
     if (pathname === '/api/health') return send(response, 200, { commit: 'mock', database: 'ok', version: '10.0.1' });
     if (pathname === '/api/search') {
         return send(response, 200, load().map((one, id) => ({ id, uid: uidOf(one), title: one.dashboard.title, url: `/d/${uidOf(one)}/${slug(one.dashboard.title)}`, type: 'dash-db', tags: one.dashboard.tags ?? [] })));
