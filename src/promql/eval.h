@@ -1,0 +1,244 @@
+/* eval.h - how a tree becomes columns.
+ *
+ * An expression is evaluated for all steps of a query at once. A vector flows from node to node as
+ * rows: one series with a value for each step. A node pushes each of its rows into a sink, which
+ * works on it at once (a sum adds it up) or keeps a copy (a join needs all). So a sum over rates
+ * of ten thousand series holds its groups and one row, not ten thousand.
+ *
+ *     source -> selector -> rate -> sum          rows are pushed from left to right
+ *
+ * What is the same at every step (constants, `@`) is evaluated at one step and repeated.
+ *
+ * A value that is not there is ROW_ABSENT: the bits of a stale marker, which never is a value.
+ */
+#ifndef PROMQL_EVAL_H
+#define PROMQL_EVAL_H
+
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/histogram.h"
+#include "model/sample.h"
+#include "model/series_source.h"
+#include "promql/annotations.h"
+#include "promql/expr.h"
+#include "promql/functions.h"
+#include "promql/promql.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The times at which to evaluate. */
+struct steps {
+    int64_t start_ms;
+    int64_t step_ms; /* > 0 */
+    size_t count;    /* > 0 */
+};
+
+static inline int64_t steps_time(const struct steps *steps, size_t step)
+{
+    return steps->start_ms + (int64_t)step * steps->step_ms;
+}
+
+/* One query from start to end. Owned by the thread that evaluates it. */
+struct query {
+    struct arena *arena;
+    const struct series_source *source;
+    const struct promql_expr *expr;
+    const struct promql_request *request;
+    const struct clock *clock;
+    struct error *error;
+    struct annotations annotations;
+    VEC(struct series_cursor *) cursors; /* open until the end: rows borrow their labels */
+    struct promql_range range;           /* what start(), end(), step() and @ mean */
+    int64_t default_step_ms;
+    int64_t lookback_ms;
+    int64_t deadline_ns;
+    size_t samples_max;
+    size_t samples_held;
+    size_t samples_peak;
+    uint64_t samples_seen;
+    unsigned work; /* since the clock was looked at */
+    uint32_t features;
+    bool is_instant;
+};
+
+struct evaluation {
+    struct query *query;
+    struct steps steps;
+};
+
+#define ROW_ABSENT      (sample_stale())
+#define ROW_IS_THERE(v) (!sample_is_stale(v))
+
+struct row {
+    struct labels labels;
+    bool drops_name;                     /* delayed removal: at the end the name goes */
+    double *values;                      /* one a step; ROW_ABSENT: nothing or a histogram */
+    const struct histogram **histograms; /* NULL, or one a step; NULL: nothing or a number */
+};
+
+/* Takes rows. The row and its arrays are the giver's, valid during the call; the taker may change
+ * the arrays. */
+struct sink {
+    int (*take)(struct sink *sink, struct row *row);
+};
+
+VEC_TYPE(row_list, struct row);
+
+/* --- eval.c --- */
+
+/* Pushes the rows of an instant vector. */
+int evaluate_vector(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+
+/* Fills one value a step. */
+int evaluate_scalar(struct evaluation *evaluation, const struct node *node, double *values);
+
+/* A string needs no steps. */
+struct str evaluate_string(const struct node *node);
+
+/* Keeps copies of all rows in the arena; rows->items is to be given back by VEC_RELEASE. */
+int evaluate_collect(struct evaluation *evaluation, const struct node *node,
+                     struct row_list *rows);
+
+/* A row of the evaluation's length with nothing in it; histograms too when wanted. */
+int row_new(struct evaluation *evaluation, struct row *row, bool has_histograms);
+int row_copy(struct evaluation *evaluation, const struct row *row, struct row *copy);
+int row_need_histograms(struct evaluation *evaluation, struct row *row);
+void row_clear(const struct evaluation *evaluation, struct row *row);
+bool row_is_empty(const struct evaluation *evaluation, const struct row *row);
+
+/* Takes __name__ off (or marks it to be), by the query's rules. */
+int row_drop_name(struct evaluation *evaluation, struct row *row);
+
+/* At the end: takes the name off where that was put off. */
+int row_finish_name(struct evaluation *evaluation, struct row *row);
+
+/* Rows in front of `next` that have the same labels become one; ERROR_EVALUATION when two of them
+ * have a value at the same step. */
+struct merge_sink {
+    struct sink sink;
+    struct evaluation *evaluation;
+    struct map by_labels;
+    struct row_list rows;
+};
+void merge_sink_init(struct merge_sink *merge, struct evaluation *evaluation);
+int merge_sink_flush(struct merge_sink *merge, struct sink *next);
+void merge_sink_release(struct merge_sink *merge);
+
+/* True when no two rows of the node differ in the name alone. */
+bool node_has_one_name(const struct node *node);
+
+/* The bytes that name a label set, in the arena. */
+struct str labels_key(struct arena *arena, struct labels labels);
+
+int out_of_memory(struct query *query);
+int evaluation_fail(struct query *query, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Counts work and, now and then, looks whether to go on: ERROR_TIMEOUT, ERROR_CLOSED. */
+int query_tick(struct query *query, size_t work);
+
+/* Counts samples that stay; ERROR_LIMIT past the most. */
+int query_hold(struct query *query, size_t samples);
+
+void *query_alloc(struct query *query, size_t count, size_t size);
+#define QUERY_ARRAY(query, type, count) ((type *)query_alloc((query), (count), sizeof(type)))
+
+/* --- selector.c --- */
+
+int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+
+/* As the selector, but the values are the samples' own times in seconds. */
+int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+
+/* `selector smoothed`: between two samples the straight line. */
+int evaluate_smoothed(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+
+/* A series' samples, without stale markers; numbers and histograms apart. */
+struct points {
+    struct labels labels;
+    bool drops_name;
+    const int64_t *times_ms;
+    const double *values;
+    size_t count;
+    const int64_t *histogram_times_ms;
+    const struct histogram *const *histograms;
+    size_t histogram_count;
+};
+
+/* What a range function sees at one step: [from, to) of each. */
+struct window {
+    const struct points *points;
+    size_t from;
+    size_t to;
+    size_t histogram_from;
+    size_t histogram_to;
+    int64_t start_ms; /* not inside */
+    int64_t end_ms;   /* inside */
+    int64_t time_ms;  /* of the step: without offset and @ */
+    size_t step;
+    bool is_anchored;
+    bool is_smoothed;
+};
+
+/* How the windows of a range vector lie. */
+struct windows {
+    struct steps steps; /* when they are asked for */
+    struct steps ends;  /* where they end: moved by offset; step_ms 0 with `@` */
+    int64_t range_ms;
+    bool is_anchored;
+    bool is_smoothed;
+};
+
+struct points_sink {
+    int (*take)(struct points_sink *sink, const struct points *points,
+                const struct windows *windows);
+};
+
+int evaluate_matrix(struct evaluation *evaluation, const struct node *node,
+                    struct points_sink *sink);
+
+/* --- the others --- */
+
+int evaluate_call(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int evaluate_aggregate(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int evaluate_binary(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+double binary_scalar(enum binary_operator op, double left, double right);
+int evaluate_duration(const struct query *query, const struct duration *duration,
+                      int64_t *duration_ms);
+
+/* A function call under way. */
+struct call {
+    struct evaluation *evaluation;
+    const struct node *node;
+    const double *scalars[FUNCTION_ARGUMENTS_MAX]; /* by argument; NULL: not a scalar */
+    struct labels labels;                          /* of the series at hand */
+};
+
+/* Compensated sums (Neumaier). */
+struct kahan {
+    double sum;
+    double lost;
+};
+
+static inline void kahan_add(struct kahan *kahan, double value)
+{
+    double total = kahan->sum + value;
+    if (__builtin_isinf(total)) {
+        kahan->lost = 0;
+    } else if (__builtin_fabs(kahan->sum) >= __builtin_fabs(value)) {
+        kahan->lost += (kahan->sum - total) + value;
+    } else {
+        kahan->lost += (value - total) + kahan->sum;
+    }
+    kahan->sum = total;
+}
+
+double quantile_of_sorted(double q, const double *values, size_t count);
+/* Warns when q is not in [0, 1]. */
+void annotate_quantile(struct query *query, struct place place, double q);
+void sort_doubles(double *values, size_t count); /* NaN first */
+
+#endif
