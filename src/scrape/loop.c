@@ -469,7 +469,7 @@ static void count_refused(const struct scrape *scrape)
                                              counters->out_of_bounds };
     uint64_t total = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(by_reason); i++) {
-        if (scrape->refused[i] > 0) pm_add(by_reason[i], scrape->refused[i]);
+        if (scrape->refused[i] > 0) pm_add(by_reason[i], (double)scrape->refused[i]);
         total += scrape->refused[i];
     }
     if (total == 0) return;
