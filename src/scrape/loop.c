@@ -1,0 +1,639 @@
+/* loop.c - one scrape: ask, parse, append, mark what has gone, report.
+ *
+ * A scrape is one batch: it is in the store whole or not at all. When the body turns out to be
+ * broken half way, the batch is given up and a second one says up 0 and ends the known series. */
+#include "scrape/target.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/vec.h"
+#include "codec/number.h"
+#include "model/sample.h"
+#include "scrape/exposition.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define BODY_SIZE_MAX      (256u << 20) /* when the job sets no limit */
+#define SCRAPE_ARENA_MAX   (64u << 20)
+#define SECRET_SIZE_MAX    (64u << 10)
+#define REDIRECTS_MAX      10
+#define TOLERANCE_MAX_MS   2
+#define EXPORTED_DEPTH_MAX 8
+
+static const struct str accept_value = STR_INIT(
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1");
+
+/* One scrape on its way. */
+struct scrape {
+    struct scrape_target *target;
+    const struct scrape_job *job;
+    const struct scrape_tools *tools;
+    struct sample_batch *batch;
+    struct arena arena;
+    int64_t time_ms; /* of samples that bring none */
+    double duration_s;
+    size_t body_size;
+    uint64_t scraped;    /* samples in the body */
+    uint64_t kept;       /* after relabelling */
+    uint64_t added;      /* series not seen by the scrape before */
+    uint64_t refused[3]; /* out of order, duplicate, out of bounds */
+    struct str type;     /* of the TYPE line last seen */
+};
+
+/* ---- asking ---- */
+
+/* The secret itself, or what its file holds now. */
+static int read_secret(struct scrape *scrape, struct str plain, struct str file, struct str *secret,
+                       struct error *error)
+{
+    *secret = plain;
+    if (file.size == 0) return 0;
+    char name[FILE_PATH_SIZE];
+    char path[FILE_PATH_SIZE];
+    if (!str_to_cstr(file, name, sizeof(name)))
+        return error_set(error, ERROR_LIMIT, "path too long");
+    bool is_absolute = name[0] == '/';
+    int code = file_join(path, is_absolute ? "" : scrape->tools->folder,
+                         name + (is_absolute ? 1 : 0), error);
+    if (code != 0) return code;
+    CLEANUP(buf_release) struct buf bytes;
+    buf_init(&bytes, SECRET_SIZE_MAX);
+    code = file_read(&disk_system, path, &bytes, error);
+    if (code != 0) return code;
+    *secret = arena_copy(&scrape->arena, str_trim(buf_str(&bytes)));
+    return 0;
+}
+
+static int add_secrets(struct scrape *scrape, struct http_call *call, struct http_field *header,
+                       struct error *error)
+{
+    const struct scrape_http *http = &scrape->job->http;
+    int code = 0;
+    if (http->has_basic) {
+        code =
+            read_secret(scrape, http->basic_user, http->basic_user_file, &call->basic_user, error);
+        if (code != 0) return code;
+        return read_secret(scrape, http->basic_password, http->basic_password_file,
+                           &call->basic_password, error);
+    }
+    if (!http->has_authorization) return 0;
+    struct str credentials;
+    code = read_secret(scrape, http->credentials, http->credentials_file, &credentials, error);
+    if (code != 0) return code;
+    header->name = STR("Authorization");
+    header->value = arena_printf(&scrape->arena, STR_FMT " " STR_FMT,
+                                 STR_ARG(http->authorization_type), STR_ARG(credentials));
+    call->header_count++;
+    return 0;
+}
+
+static const char *cstr_or_null(struct str text)
+{
+    return text.size == 0 ? NULL : text.data;
+}
+
+static int ask(struct scrape *scrape, struct http_answer *answer, struct error *error)
+{
+    const struct scrape_job *job = scrape->job;
+    struct scrape_target *target = scrape->target;
+    const struct scrape_http *http = &job->http;
+    struct http_tls tls = { .authority_path = cstr_or_null(http->tls_ca_file),
+                            .certificate_path = cstr_or_null(http->tls_cert_file),
+                            .key_path = cstr_or_null(http->tls_key_file),
+                            .server_name = cstr_or_null(http->tls_server_name),
+                            .is_unchecked = http->tls_insecure };
+    struct http_field headers[3] = {
+        { STR("Accept"), accept_value },
+        { STR("X-Prometheus-Scrape-Timeout-Seconds"),
+          arena_printf(&scrape->arena, "%g", (double)target->timeout_ms / 1000) },
+    };
+    struct http_call call = {
+        .url = target->url,
+        .headers = headers,
+        .header_count = 2,
+        .tls = http->has_tls ? &tls : NULL,
+        .timeout_ms = target->timeout_ms,
+        .body_size_max =
+            job->limits.body_size > 0 ? (size_t)job->limits.body_size - 1 : BODY_SIZE_MAX,
+        .redirect_max = http->follows_redirects ? REDIRECTS_MAX : 0,
+        .refuses_gzip = !job->has_compression,
+    };
+    int code = add_secrets(scrape, &call, &headers[2], error);
+    if (code == 0) code = http_client_send(scrape->tools->client, &call, answer, error);
+    scrape->body_size = answer->body.size;
+    if (code == ERROR_LIMIT && answer->failure == HTTP_FAILURE_LIMIT) {
+        pm_inc(scrape->tools->counters->over_body_limit);
+    }
+    if (code != 0) return code;
+    if (answer->status != 200) {
+        return error_set(error, ERROR_INVALID, "server returned HTTP status %u", answer->status);
+    }
+    return 0;
+}
+
+/* ---- a series seen for the first time ---- */
+
+/* Prometheus 3 writes bounds as OpenMetrics does: le="1" becomes le="1.0". */
+static void normalise_bound(struct scrape *scrape, struct labels_builder *builder)
+{
+    struct str name = { 0 };
+    if (str_equal(scrape->type, STR("histogram"))) name = STR("le");
+    if (str_equal(scrape->type, STR("summary"))) name = STR("quantile");
+    if (name.size == 0) return;
+    struct str value = labels_builder_get(builder, name);
+    double number;
+    if (value.size == 0 || !number_parse(value, &number)) return;
+    char *text = arena_alloc(&scrape->arena, NUMBER_SIZE_MAX, 1);
+    if (text == NULL) return;
+    size_t size = number_print_go(number, text);
+    struct str printed = { text, size };
+    if (isfinite(number) && str_find_char(printed, '.') == STR_NONE &&
+        str_find_char(printed, 'e') == STR_NONE) {
+        memcpy(text + size, ".0", 2);
+        printed.size += 2;
+    }
+    labels_builder_set(builder, name, printed);
+}
+
+/* Puts the target's labels over the scraped ones; what they hide is kept as exported_<name>. */
+static void merge_labels(struct scrape *scrape, struct labels_builder *builder)
+{
+    struct labels own = scrape->target->labels;
+    for (size_t i = 0; i < own.count; i++) {
+        struct str name = own.items[i].name;
+        struct str scraped = labels_builder_get(builder, name);
+        if (scraped.size > 0 && scrape->job->honor_labels) continue;
+        if (scraped.size > 0) {
+            struct str moved = name;
+            for (int depth = 0; depth < EXPORTED_DEPTH_MAX; depth++) {
+                moved = arena_printf(&scrape->arena, "exported_" STR_FMT, STR_ARG(moved));
+                if (labels_builder_get(builder, moved).size == 0) break;
+            }
+            labels_builder_set(builder, moved, scraped);
+        }
+        labels_builder_set(builder, name, own.items[i].value);
+    }
+}
+
+static int check_limits(const struct scrape *scrape, struct labels labels, struct error *error)
+{
+    const struct scrape_limits *limits = &scrape->job->limits;
+    if (limits->label_count > 0 && labels.count > limits->label_count) {
+        return error_set(error, ERROR_LIMIT, "label_limit exceeded: %zu labels, limit %llu",
+                         labels.count, (unsigned long long)limits->label_count);
+    }
+    for (size_t i = 0; i < labels.count; i++) {
+        if (limits->label_name_size > 0 && labels.items[i].name.size > limits->label_name_size) {
+            return error_set(error, ERROR_LIMIT, "label_name_length_limit exceeded");
+        }
+        if (limits->label_value_size > 0 && labels.items[i].value.size > limits->label_value_size) {
+            return error_set(error, ERROR_LIMIT, "label_value_length_limit exceeded");
+        }
+    }
+    return 0;
+}
+
+/* One block: the struct, the labels, their texts. */
+static struct scrape_series *series_new(struct labels labels)
+{
+    size_t size = sizeof(struct scrape_series) + labels.count * sizeof(struct label);
+    for (size_t i = 0; i < labels.count; i++) {
+        size += labels.items[i].name.size + labels.items[i].value.size;
+    }
+    struct scrape_series *series = calloc(1, size);
+    if (series == NULL) return NULL;
+    struct label *items = (struct label *)(series + 1);
+    char *bytes = (char *)(items + labels.count);
+    for (size_t i = 0; i < labels.count; i++) {
+        struct str texts[2] = { labels.items[i].name, labels.items[i].value };
+        for (int j = 0; j < 2; j++) {
+            memcpy(bytes, texts[j].data, texts[j].size);
+            texts[j].data = bytes;
+            bytes += texts[j].size;
+        }
+        items[i] = (struct label){ texts[0], texts[1] };
+    }
+    series->labels = (struct labels){ items, labels.count };
+    return series;
+}
+
+static int append(struct scrape *scrape, struct scrape_series *series, int64_t time_ms,
+                  double value, struct error *error);
+
+/* The series as this configuration relabels it, in the builder; 0 when it is dropped. */
+static int relabel_series(struct scrape *scrape, struct str raw, struct labels_builder *builder,
+                          struct error *error)
+{
+    int code = exposition_labels(raw, &scrape->arena, builder, error);
+    if (code != 0) return code;
+    normalise_bound(scrape, builder);
+    merge_labels(scrape, builder);
+    code = relabel_apply(scrape->job->metric_relabels.items, scrape->job->metric_relabels.count,
+                         builder, &scrape->arena, error);
+    if (code <= 0) return code;
+    if (labels_builder_get(builder, LABEL_METRIC_NAME).size == 0) {
+        return error_set(error, ERROR_INVALID, "a series has no metric name after relabelling");
+    }
+    code = check_limits(scrape, labels_builder_labels(builder), error);
+    return code == 0 ? 1 : code;
+}
+
+/* Makes the series known, or known anew after a reload. */
+static int learn_series(struct scrape *scrape, struct str raw, struct scrape_series *before,
+                        struct scrape_series **out, struct error *error)
+{
+    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
+    int code = relabel_series(scrape, raw, &builder, error);
+    if (code < 0) return code;
+    struct labels labels = { 0 };
+    if (code == 1) labels = labels_builder_labels(&builder);
+    if (before != NULL && labels_equal(before->labels, labels)) {
+        before->generation = scrape->target->generation_number;
+        *out = before;
+        return 0;
+    }
+    if (before != NULL && before->ref != 0) {
+        (void)append(scrape, before, scrape->time_ms, sample_stale(), NULL);
+    }
+    struct scrape_series *series = series_new(labels);
+    if (series == NULL || map_put(&scrape->target->series, raw, series) != 0) {
+        free(series);
+        return error_set(error, -ENOMEM, "no memory for a series");
+    }
+    free(before);
+    series->generation = scrape->target->generation_number;
+    *out = series;
+    return 0;
+}
+
+/* ---- appending ---- */
+
+/* Per-sample refusals are counted and forgotten; everything else fails the scrape. */
+static int append(struct scrape *scrape, struct scrape_series *series, int64_t time_ms,
+                  double value, struct error *error)
+{
+    int code =
+        scrape->batch->append(scrape->batch, &series->ref, series->labels, time_ms, value, error);
+    if (code == ERROR_OUT_OF_ORDER) scrape->refused[0]++;
+    if (code == ERROR_DUPLICATE) scrape->refused[1]++;
+    if (code == ERROR_INVALID) scrape->refused[2]++;
+    if (code == ERROR_OUT_OF_ORDER || code == ERROR_DUPLICATE || code == ERROR_INVALID) return 0;
+    return code;
+}
+
+static int take_sample(struct scrape *scrape, const struct exposition_entry *entry,
+                       struct error *error)
+{
+    struct scrape_target *target = scrape->target;
+    scrape->scraped++;
+    struct scrape_series *series = map_get(&target->series, entry->series);
+    if (series == NULL || series->generation != target->generation_number) {
+        int code = learn_series(scrape, entry->series, series, &series, error);
+        if (code != 0) return code;
+    }
+    bool was_there = series->seen != 0 && series->seen + 1 == target->scrape_number;
+    bool is_second = series->seen == target->scrape_number;
+    series->seen = target->scrape_number;
+    if (series->labels.count == 0) return 0;
+    scrape->kept++;
+    if (is_second) {
+        scrape->refused[1]++;
+        return 0;
+    }
+    if (!was_there) scrape->added++;
+    bool has_own_time = entry->has_time && scrape->job->honor_timestamps;
+    series->has_own_time = has_own_time && !scrape->job->tracks_timestamp_staleness;
+    return append(scrape, series, has_own_time ? entry->time_ms : scrape->time_ms, entry->value,
+                  error);
+}
+
+static void take_metadata(struct scrape *scrape, const struct exposition_entry *entry)
+{
+    struct scrape_target *target = scrape->target;
+    mutex_lock(&target->mutex);
+    struct scrape_family *family = map_get(&target->families, entry->name);
+    if (family == NULL && target->families.count < SCRAPE_FAMILIES_MAX) {
+        family = calloc(1, sizeof(*family));
+        if (family != NULL && map_put(&target->families, entry->name, family) != 0) {
+            free(family);
+            family = NULL;
+        }
+    }
+    if (family != NULL) {
+        struct str *field = &family->help;
+        if (entry->kind == EXPOSITION_TYPE) field = &family->type;
+        if (entry->kind == EXPOSITION_UNIT) field = &family->unit;
+        family->seen = target->scrape_number;
+        struct str text = entry->kind == EXPOSITION_HELP
+                              ? exposition_unescape(entry->detail, &scrape->arena)
+                              : entry->detail;
+        if (!str_equal(*field, text)) {
+            free((void *)(uintptr_t)field->data);
+            *field = (struct str){ str_copy(text), text.size };
+            if (field->data == NULL) field->size = 0;
+        }
+    }
+    mutex_unlock(&target->mutex);
+}
+
+static int take_body(struct scrape *scrape, const struct http_answer *answer, struct error *error)
+{
+    enum exposition_format format;
+    struct str type = http_answer_header(answer, "Content-Type");
+    if (!exposition_format_find(type, &format) && !scrape->job->has_fallback_protocol) {
+        return error_set(error, ERROR_PARSE,
+                         "Content-Type '" STR_FMT "' is not one that can be read; "
+                         "fallback_scrape_protocol would read it as text",
+                         STR_ARG(type));
+    }
+    struct exposition exposition;
+    struct exposition_entry entry;
+    exposition_init(&exposition, buf_str(&answer->body), format);
+    int code;
+    while ((code = exposition_next(&exposition, &entry, error)) == 1) {
+        if (entry.kind == EXPOSITION_SERIES) {
+            code = take_sample(scrape, &entry, error);
+            if (code != 0) return code;
+            continue;
+        }
+        if (entry.kind == EXPOSITION_TYPE) scrape->type = entry.detail;
+        take_metadata(scrape, &entry);
+    }
+    uint64_t limit = scrape->job->limits.sample_count;
+    if (code == 0 && limit > 0 && scrape->kept > limit) {
+        pm_inc(scrape->tools->counters->over_sample_limit);
+        return error_set(error, ERROR_LIMIT, "sample limit exceeded: %llu samples, limit %llu",
+                         (unsigned long long)scrape->kept, (unsigned long long)limit);
+    }
+    return code;
+}
+
+/* ---- what has gone ---- */
+
+/* Ends the series that this scrape did not show (all: every one), and forgets them. */
+static void end_series(struct scrape *scrape, bool all)
+{
+    struct map *map = &scrape->target->series;
+    VEC(struct str) gone = { 0 };
+    size_t position = 0;
+    struct str raw;
+    void *value;
+    while (map_next(map, &position, &raw, &value)) {
+        struct scrape_series *series = value;
+        if (!all && series->seen == scrape->target->scrape_number) continue;
+        if (series->ref != 0 && !series->has_own_time) {
+            (void)append(scrape, series, scrape->time_ms, sample_stale(), NULL);
+        }
+        (void)VEC_PUSH(&gone, raw);
+    }
+    for (size_t i = 0; i < gone.count; i++) free(map_remove(map, gone.items[i]));
+    VEC_RELEASE(&gone);
+}
+
+static void forget_families(struct scrape_target *target)
+{
+    enum { KEPT_SCRAPES = 10 };
+    VEC(struct str) gone = { 0 };
+    size_t position = 0;
+    struct str name;
+    void *value;
+    mutex_lock(&target->mutex);
+    while (map_next(&target->families, &position, &name, &value)) {
+        const struct scrape_family *family = value;
+        if (family->seen + KEPT_SCRAPES < target->scrape_number) (void)VEC_PUSH(&gone, name);
+    }
+    for (size_t i = 0; i < gone.count; i++) {
+        struct scrape_family *family = map_remove(&target->families, gone.items[i]);
+        free((void *)(uintptr_t)family->type.data);
+        free((void *)(uintptr_t)family->help.data);
+        free((void *)(uintptr_t)family->unit.data);
+        free(family);
+    }
+    mutex_unlock(&target->mutex);
+    VEC_RELEASE(&gone);
+}
+
+/* ---- the report ---- */
+
+/* Appends one series about the scrape; `slot` keeps its number. */
+static int report_one(struct scrape *scrape, size_t slot, const char *name, double value,
+                      struct error *error)
+{
+    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
+    labels_builder_start(&builder, scrape->target->labels);
+    labels_builder_set(&builder, LABEL_METRIC_NAME, str_from(name));
+    if (builder.has_failed) return error_set(error, -ENOMEM, "no memory for the report");
+    CHECK(slot < ARRAY_LENGTH(scrape->target->report_refs));
+    int code =
+        scrape->batch->append(scrape->batch, &scrape->target->report_refs[slot],
+                              labels_builder_labels(&builder), scrape->time_ms, value, error);
+    bool is_refused =
+        code == ERROR_OUT_OF_ORDER || code == ERROR_DUPLICATE || code == ERROR_INVALID;
+    return is_refused ? 0 : code;
+}
+
+static int report(struct scrape *scrape, bool is_up, struct error *error)
+{
+    const struct scrape_limits *limits = &scrape->job->limits;
+    const struct {
+        const char *name;
+        double value;
+        bool is_extra;
+    } rows[] = {
+        { "up", is_up ? 1 : 0, false },
+        { "scrape_duration_seconds", scrape->duration_s, false },
+        { "scrape_samples_scraped", (double)scrape->scraped, false },
+        { "scrape_samples_post_metric_relabeling", (double)scrape->kept, false },
+        { "scrape_series_added", (double)scrape->added, false },
+        { "scrape_timeout_seconds", (double)scrape->target->timeout_ms / 1000, true },
+        { "scrape_sample_limit", (double)limits->sample_count, true },
+        { "scrape_body_size_bytes", (double)scrape->body_size, true },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (rows[i].is_extra && !scrape->job->has_extra_metrics) continue;
+        int code = report_one(scrape, i, rows[i].name, rows[i].value, error);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+static void count_refused(const struct scrape *scrape)
+{
+    const struct scrape_counters *counters = scrape->tools->counters;
+    struct sl_logger *log = scrape->tools->setup->log;
+    struct pm_counter *const by_reason[] = { counters->out_of_order, counters->duplicate,
+                                             counters->out_of_bounds };
+    uint64_t total = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(by_reason); i++) {
+        if (scrape->refused[i] > 0) pm_add(by_reason[i], (double)scrape->refused[i]);
+        total += scrape->refused[i];
+    }
+    if (total == 0) return;
+    struct str target = scrape->target->url;
+    sl_warn_every(log, 60000, "samples refused", "target", sl_strn(target.data, target.size),
+                  "out_of_order", scrape->refused[0], "duplicate", scrape->refused[1],
+                  "out_of_bounds", scrape->refused[2]);
+}
+
+static int commit(struct scrape *scrape, int code, struct error *error)
+{
+    if (code != 0) {
+        scrape->batch->rollback(scrape->batch);
+    } else {
+        code = scrape->batch->commit(scrape->batch, error);
+    }
+    scrape->batch = NULL;
+    return code;
+}
+
+/* ---- all of it ---- */
+
+static int begin(struct scrape *scrape, struct error *error)
+{
+    const struct sample_sink *sink = scrape->tools->setup->sink;
+    return sink->begin(sink->state, &scrape->batch, error);
+}
+
+/* Writes the answer as one batch. */
+static int write_answer(struct scrape *scrape, const struct http_answer *answer,
+                        struct error *error)
+{
+    int code = begin(scrape, error);
+    if (code != 0) return code;
+    code = take_body(scrape, answer, error);
+    if (code == 0) end_series(scrape, false);
+    if (code == 0) code = report(scrape, true, error);
+    return commit(scrape, code, error);
+}
+
+static int write_failure(struct scrape *scrape, struct error *error)
+{
+    int code = begin(scrape, error);
+    if (code != 0) return code;
+    end_series(scrape, true);
+    return commit(scrape, report(scrape, false, error), error);
+}
+
+/* The planned time when the scrape is on time, so that samples of a series stand at even steps. */
+static int64_t sample_time(const struct scrape_target *target, int64_t now_ms)
+{
+    int64_t tolerance_ms = target->interval_ms / 100;
+    if (tolerance_ms > TOLERANCE_MAX_MS) tolerance_ms = TOLERANCE_MAX_MS;
+    int64_t late_ms = now_ms - target->planned_ms;
+    return late_ms >= -tolerance_ms && late_ms <= tolerance_ms ? target->planned_ms : now_ms;
+}
+
+/* Tells views and the log how it went. */
+static void note(struct scrape *scrape, const struct error *failure)
+{
+    struct scrape_target *target = scrape->target;
+    enum scrape_health health = failure == NULL ? SCRAPE_UP : SCRAPE_DOWN;
+    mutex_lock(&target->mutex);
+    bool has_changed = target->health != health;
+    bool was_known = target->health != SCRAPE_UNKNOWN;
+    target->health = health;
+    target->last_scrape_ms = scrape->time_ms;
+    target->last_duration_s = scrape->duration_s;
+    memset(target->last_error, 0, sizeof(target->last_error));
+    if (failure != NULL) memcpy(target->last_error, failure->text, sizeof(target->last_error));
+    mutex_unlock(&target->mutex);
+
+    struct sl_logger *log = scrape->tools->setup->log;
+    struct str name = scrape->job->name;
+    struct str url = target->url;
+    if (has_changed && failure != NULL) {
+        sl_warn(log, "scrape failed", "job", sl_strn(name.data, name.size), "url.full",
+                sl_strn(url.data, url.size), "error.message", failure->text);
+    } else if (has_changed && was_known) {
+        sl_info(log, "scrape works again", "job", sl_strn(name.data, name.size), "url.full",
+                sl_strn(url.data, url.size));
+    }
+}
+
+static void scrape_start(struct scrape *scrape, struct scrape_target *target,
+                         const struct scrape_tools *tools)
+{
+    *scrape = (struct scrape){ .target = target, .job = target->job, .tools = tools };
+    arena_init(&scrape->arena, SCRAPE_ARENA_MAX);
+    scrape->time_ms = clock_realtime_ms(tools->setup->clock);
+}
+
+void scrape_target_scrape(struct scrape_target *target, const struct scrape_job *job,
+                          const struct scrape_tools *tools)
+{
+    struct scrape scrape;
+    struct error error = { 0 };
+    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+    const struct clock *clock = tools->setup->clock;
+    scrape_start(&scrape, target, tools);
+    scrape.job = job;
+    scrape.time_ms = sample_time(target, scrape.time_ms);
+    target->scrape_number++;
+    if (target->last_start_ms != 0) {
+        pm_observe(tools->counters->interval_length,
+                   (double)(scrape.time_ms - target->last_start_ms) / 1000);
+    }
+    target->last_start_ms = scrape.time_ms;
+
+    int64_t start_ns = clock_monotonic_ns(clock);
+    int code = ask(&scrape, &answer, &error);
+    scrape.duration_s = (double)(clock_monotonic_ns(clock) - start_ns) / 1e9;
+    bool is_cancelled = code == ERROR_CLOSED;
+    if (code == 0) code = write_answer(&scrape, &answer, &error);
+    note(&scrape, code == 0 ? NULL : &error);
+    if (code != 0 && !is_cancelled) {
+        struct error second = { 0 };
+        if (write_failure(&scrape, &second) != 0) {
+            pm_inc(tools->counters->failed_commits);
+            sl_error_every(tools->setup->log, 10000, "scrape could not be stored", "error.message",
+                           second.text);
+        }
+    }
+    count_refused(&scrape);
+    forget_families(target);
+    arena_release(&scrape.arena);
+}
+
+void scrape_target_end(struct scrape_target *target, const struct scrape_tools *tools)
+{
+    struct scrape scrape;
+    scrape_start(&scrape, target, tools);
+    if (begin(&scrape, NULL) == 0) {
+        end_series(&scrape, true);
+        static const char *const names[] = { "up", "scrape_duration_seconds",
+                                             "scrape_samples_scraped",
+                                             "scrape_samples_post_metric_relabeling",
+                                             "scrape_series_added" };
+        for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+            (void)report_one(&scrape, i, names[i], sample_stale(), NULL);
+        }
+        (void)commit(&scrape, 0, NULL);
+    }
+    arena_release(&scrape.arena);
+}
+
+void scrape_target_free(struct scrape_target *target)
+{
+    if (target == NULL) return;
+    size_t position = 0;
+    struct str name;
+    void *value;
+    while (map_next(&target->series, &position, &name, &value)) free(value);
+    position = 0;
+    while (map_next(&target->families, &position, &name, &value)) {
+        struct scrape_family *family = value;
+        free((void *)(uintptr_t)family->type.data);
+        free((void *)(uintptr_t)family->help.data);
+        free((void *)(uintptr_t)family->unit.data);
+        free(family);
+    }
+    map_release(&target->series);
+    map_release(&target->families);
+    mutex_release(&target->mutex);
+    arena_release(&target->arena);
+    free(target);
+}
