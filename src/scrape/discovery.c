@@ -279,8 +279,8 @@ static int read_groups(struct arena *arena, const char *path, struct scrape_grou
 
 static int add_file(struct discovery *discovery, const char *path, struct error *error)
 {
-    struct scrape_group *groups;
-    size_t count;
+    struct scrape_group *groups = NULL;
+    size_t count = 0;
     struct error cause = { 0 };
     if (read_groups(discovery->arena, path, &groups, &count, &cause) != 0) {
         sl_warn(discovery->log, "target file left out", "file.path", path, "error.message",
