@@ -193,7 +193,7 @@ static const struct yaml_field tls_fields[] = {
     { STR_INIT("ca_file"), offsetof(struct scrape_http, tls_ca_file), yaml_read_text },
     { STR_INIT("cert_file"), offsetof(struct scrape_http, tls_cert_file), yaml_read_text },
     { STR_INIT("key_file"), offsetof(struct scrape_http, tls_key_file), yaml_read_text },
-    { STR_INIT("server_name"), offsetof(struct scrape_http, tls_server_name), yaml_read_text },
+    { STR_INIT("server_name"), 0, NULL },
     { STR_INIT("insecure_skip_verify"), offsetof(struct scrape_http, tls_insecure),
       yaml_read_bool },
     { STR_INIT("ca"), 0, NULL },

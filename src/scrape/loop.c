@@ -104,7 +104,6 @@ static int ask(struct scrape *scrape, struct http_answer *answer, struct error *
     struct http_tls tls = { .authority_path = cstr_or_null(http->tls_ca_file),
                             .certificate_path = cstr_or_null(http->tls_cert_file),
                             .key_path = cstr_or_null(http->tls_key_file),
-                            .server_name = cstr_or_null(http->tls_server_name),
                             .is_unchecked = http->tls_insecure };
     struct http_field headers[3] = {
         { STR("Accept"), accept_value },

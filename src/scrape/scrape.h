@@ -73,7 +73,7 @@ struct scrape_http {
     bool has_authorization;
     struct str authorization_type; /* "Bearer" */
     struct str credentials, credentials_file;
-    struct str tls_ca_file, tls_cert_file, tls_key_file, tls_server_name;
+    struct str tls_ca_file, tls_cert_file, tls_key_file;
     bool tls_insecure;
     bool has_tls;
     bool follows_redirects; /* true */
