@@ -5,7 +5,6 @@
 #include "base/thread.h"
 #include "role/metrics.h"
 #include "role/signals.h"
-#include "role_revision.h"
 #include "structlog/structlog.h"
 
 #include <errno.h>
@@ -78,6 +77,7 @@ struct role {
     struct http_resolve *resolve;
     struct signals signals;
     bool has_signals;
+    bool has_started;
     int lock;
     int64_t start_ms;
     atomic_int stop_status; /* -1: go on */
@@ -96,11 +96,6 @@ struct role {
 const char *role_version(void)
 {
     return BAROGRAPH_VERSION;
-}
-
-const char *role_revision(void)
-{
-    return ROLE_REVISION;
 }
 
 /* ---- start ---- */
@@ -330,6 +325,7 @@ int role_start(struct role **role_out, const struct role_setup *setup, int argc,
     if (code < 0) return role_fail(role, &error);
     sl_info(role->log, "role started", "version", role_version(), "listen",
             role->server != NULL ? http_server_url(role->server) : "nowhere");
+    role->has_started = true;
     *role_out = role;
     role = NULL;
     return ROLE_EXIT_OK;
@@ -462,7 +458,7 @@ void role_free(struct role *role)
     http_resolve_free(role->resolve);
     if (role->lock >= 0) file_unlock(role->lock);
     if (role->log != NULL) {
-        sl_info(role->log, "role stopped");
+        if (role->has_started) sl_info(role->log, "role stopped");
         sl_unref(role->log);
         sl_shutdown();
     }
