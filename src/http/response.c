@@ -214,7 +214,7 @@ static struct MHD_Response *make_body(struct http_response *response,
     if (!may_pack) return answer_of_buf(&response->body, body_size);
 
     CLEANUP(buf_release) struct buf packed;
-    buf_init(&packed, response->body.size + PACK_SIZE_MIN);
+    buf_init(&packed, response->body.size + response->body.size / 16 + PACK_SIZE_MIN);
     if (!pack_gzip_encode(buf_str(&response->body), &packed)) {
         return answer_of_buf(&response->body, body_size);
     }

@@ -11,7 +11,8 @@
  *         { HTTP_GET, "/hello/:name", hello, .flags = HTTP_ROUTE_FAST },
  *     };
  *     http_server_new(&server, &(struct http_server_options){ .listen = "127.0.0.1:0" }, error);
- *     http_server_mount(server, &(struct http_mount){ routes, ARRAY_LENGTH(routes) }, error);
+ *     http_server_mount(server, &(struct http_mount){ .routes = routes,
+ *                                                       .count = ARRAY_LENGTH(routes) }, error);
  *     http_server_start(server, error);
  *
  * THREADS  `thread_count` network threads (libmicrohttpd over epoll) read requests and write
