@@ -248,12 +248,12 @@ static struct series *new_series(struct family *family, const char *const *value
     return series;
 }
 
-/* Counters and gauges take the inline path. */
+/* All that is added to takes the inline path. */
 static void make_ready(struct series *series)
 {
     struct pm_registry *registry = series->family->registry;
     if (series->family->function != NULL || series->cell == NULL) return;
-    if (series->family->type != PM_COUNTER && series->family->type != PM_GAUGE) return;
+    if (series->family->type == PM_INFO || series->family->type == PM_ENUM) return;
     __atomic_store_n(&series->metric.fast, words_fast(&registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }

@@ -57,8 +57,9 @@ struct family {
     char *unit;
     char **label_names;
     size_t label_count;
-    double *bounds; /* padded with NaN, which nothing exceeds, to a multiple of 4 */
+    double *bounds; /* and +Inf, which nothing exceeds, up to a multiple of 4 */
     size_t bound_count;
+    size_t bound_padded;
     char **bound_texts; /* as in text 0.0.4; OpenMetrics adds ".0" to whole ones */
     char **states;
     size_t state_count;
