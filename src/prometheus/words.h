@@ -125,7 +125,7 @@ static inline double words_get_double(struct span span, const char *cell, size_t
 /* Lets the series count from zero again: lane 0 takes the sums. */
 void words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words);
 
-/* The gauge: words 0 and 1 of lane 0 are (value as set, sum of word 0 of the lanes at that time). */
+/* The gauge: words 0 and 1 of lane 0 are (value as set, sum of word 0 of the lanes then). */
 void words_set_gauge(const struct words *words, char *cell, double value);
 void words_add_gauge(const struct words *words, char *cell, double amount);
 double words_get_gauge(struct span span, const char *cell);
