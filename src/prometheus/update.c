@@ -63,7 +63,14 @@ void pm_gauge_add_slow_(struct pm_gauge *gauge, double amount)
 {
     int saved = errno;
     struct series *series = updatable(&gauge->metric);
-    if (series != NULL) words_add_gauge(words_of(series), series->cell, amount);
+    if (series != NULL) {
+        if ((__atomic_load_n(series->flags, __ATOMIC_RELAXED) & SERIES_ADDED) == 0) {
+            (void)__atomic_fetch_or(series->flags, SERIES_ADDED, __ATOMIC_SEQ_CST);
+        }
+        store_make_ready(series);
+        __atomic_store_n(&gauge->metric.fast, series->metric.fast, __ATOMIC_RELEASE);
+        words_add_gauge(words_of(series), series->cell, amount);
+    }
     errno = saved;
 }
 
@@ -77,7 +84,12 @@ void pm_gauge_set(struct pm_gauge *gauge, double value)
         errno = saved;
         if (series == NULL) return;
     }
-    words_set_gauge(words_of(series), series->cell, value);
+    /* A first add beside this comes after it: the pair's sum is 0 until a set saw the flag. */
+    if ((__atomic_load_n(series->flags, __ATOMIC_ACQUIRE) & SERIES_ADDED) == 0) {
+        __atomic_store((double *)(void *)series->cell, &value, __ATOMIC_RELEASE);
+    } else {
+        words_set_gauge(words_of(series), series->cell, value);
+    }
 }
 
 void pm_gauge_set_now(struct pm_gauge *gauge)
