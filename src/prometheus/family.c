@@ -290,12 +290,13 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     family->bound_texts = calloc(count + 1, sizeof(char *));
     if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
     family->bound_count = count;
+    family->bound_padded = padded;
     for (size_t i = 0; i < padded; i++)
         family->bounds[i] = i < count ? bounds[i] : (double)INFINITY;
     for (size_t i = 0; i < count; i++) {
         char *text = calloc(1, NUMBER_SIZE_MAX + 1);
         if (text == NULL) return PM_ERROR_MEMORY;
-        (void)number_print_double(text, bounds[i]);
+        text[number_print_double(text, bounds[i])] = '\0';
         family->bound_texts[i] = text;
     }
     return PM_OK;

@@ -135,59 +135,73 @@ static const char pairs[] =
     "37383940414243444546474849505152535455565758596061626364656667686970717273"
     "7475767778798081828384858687888990919293949596979899";
 
+/* The 8 digits of a number below 10^8, without waiting for one division after the other. */
+static void print_8(char *text, uint32_t value)
+{
+    uint32_t high = value / 10000;
+    uint32_t low = value % 10000;
+    memcpy(text, pairs + high / 100 * 2, 2);
+    memcpy(text + 2, pairs + high % 100 * 2, 2);
+    memcpy(text + 4, pairs + low / 100 * 2, 2);
+    memcpy(text + 6, pairs + low % 100 * 2, 2);
+}
+
 size_t number_print_u64(char *text, uint64_t value)
 {
+    char digits[32]; /* 24, and what a fixed copy reads behind them */
     if (value < 10) {
         text[0] = (char)('0' + value);
         return 1;
     }
-    char reversed[20];
-    char *at = reversed + sizeof(reversed);
-    while (value >= 100) {
-        at -= 2;
-        memcpy(at, pairs + value % 100 * 2, 2);
-        value /= 100;
+    print_8(digits + 16, (uint32_t)(value % 100000000));
+    size_t size = 8;
+    if (value >= 100000000) {
+        value /= 100000000;
+        print_8(digits + 8, (uint32_t)(value % 100000000));
+        size = 16;
+        if (value >= 100000000) {
+            print_8(digits, (uint32_t)(value / 100000000));
+            size = 24;
+        }
     }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(at, pairs + value * 2, 2);
-    } else {
-        *--at = (char)('0' + value);
+    const char *at = digits + 24 - size;
+    while (*at == '0') at++; /* at most 7: the first block is not zero */
+    size = (size_t)(digits + 24 - at);
+    if (size <= 8) {
+        memcpy(text, at, 8);
+        return size;
     }
-    size_t size = (size_t)(reversed + sizeof(reversed) - at);
     memcpy(text, at, size);
     return size;
 }
 
-/* `point` digits of `digits` stand before the decimal point; it may be negative. */
+/* Both copy a fixed number of bytes, more than there are: that is one move, and NUMBER_SIZE_MAX has
+ * room for it. `point` digits stand before the decimal point; it may be negative. */
+enum { DIGITS_SIZE = 24 };
+
 static size_t print_plain(char *text, const char *digits, int count, int point)
 {
-    char *at = text;
     if (point <= 0) {
-        *at++ = '0';
-        *at++ = '.';
-        for (int i = point; i < 0; i++) *at++ = '0';
-        memcpy(at, digits, (size_t)count);
-        return (size_t)(at + count - text);
+        memcpy(text, "0.0000", 6);
+        memcpy(text + 2 - point, digits, DIGITS_SIZE);
+        return (size_t)(2 - point + count);
     }
-    for (int i = 0; i < point; i++) *at++ = i < count ? digits[i] : '0';
-    if (count > point) {
-        *at++ = '.';
-        memcpy(at, digits + point, (size_t)(count - point));
-        at += count - point;
+    memcpy(text, digits, DIGITS_SIZE);
+    if (count <= point) {
+        memset(text + count, '0', (size_t)(point - count));
+        return (size_t)point;
     }
-    return (size_t)(at - text);
+    memcpy(text + point + 1, digits + point, DIGITS_SIZE - 6); /* point <= 6 here */
+    text[point] = '.';
+    return (size_t)count + 1;
 }
 
 static size_t print_exponent(char *text, const char *digits, int count, int exponent)
 {
-    char *at = text;
-    *at++ = digits[0];
-    if (count > 1) {
-        *at++ = '.';
-        memcpy(at, digits + 1, (size_t)(count - 1));
-        at += count - 1;
-    }
+    text[0] = digits[0];
+    text[1] = '.';
+    memcpy(text + 2, digits + 1, DIGITS_SIZE - 1);
+    char *at = text + (count > 1 ? count + 1 : 1);
     *at++ = 'e';
     *at++ = exponent < 0 ? '-' : '+';
     unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
@@ -225,6 +239,10 @@ size_t number_print_double(char *text, double value)
     int exponent;
     uint64_t number = shortest(fraction, biased, &exponent);
     char digits[NUMBER_SIZE_MAX];
+    while (number >= 100000000 && number % 100000000 == 0) {
+        number /= 100000000;
+        exponent += 8;
+    }
     int count = (int)number_print_u64(digits, number);
     int point = count + exponent;
     while (count > 1 && digits[count - 1] == '0') count--;

@@ -11,13 +11,12 @@
 
 /* ---- Series of the store ---- */
 
-static void render_counter(struct pm_emit *emit, const struct series *series)
+static void render_counter(struct pm_emit *emit, const struct series *series, struct span span)
 {
     char *to = emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
     if (to == NULL) return;
-    const struct words *words = &series->family->registry->words;
-    uint64_t whole = words_get(words, series->cell, WORD_WHOLE);
-    double fraction = words_get_double(words, series->cell, WORD_FRACTION);
+    uint64_t whole = words_get(span, series->cell, WORD_WHOLE);
+    double fraction = words_get_double(span, series->cell, WORD_FRACTION);
     memcpy(to, series->text, series->line_size);
     char *at = to + series->line_size;
     at += fraction == 0 ? number_print_u64(at, whole)
@@ -109,25 +108,23 @@ static void render_totals(struct pm_emit *emit, const struct series *series, dou
 }
 
 /* The buckets are read once; count is their sum, so all lines agree with each other. */
-static void render_histogram(struct pm_emit *emit, const struct series *series)
+static void render_histogram(struct pm_emit *emit, const struct series *series, struct span span)
 {
     const struct family *family = series->family;
-    const struct words *words = &family->registry->words;
-    double sum = words_get_double(words, series->cell, WORD_SUM);
+    double sum = words_get_double(span, series->cell, WORD_SUM);
     uint64_t count = 0;
     for (size_t i = 0; i <= family->bound_count; i++) {
-        count += words_get(words, series->cell, WORD_BUCKETS + i);
+        count += words_get(span, series->cell, WORD_BUCKETS + i);
         render_bucket(emit, series, i < family->bound_count ? family->bound_texts[i] : "+Inf",
                       count);
     }
     render_totals(emit, series, sum, count);
 }
 
-static void render_summary(struct pm_emit *emit, const struct series *series)
+static void render_summary(struct pm_emit *emit, const struct series *series, struct span span)
 {
-    const struct words *words = &series->family->registry->words;
-    double sum = words_get_double(words, series->cell, WORD_SUM);
-    render_totals(emit, series, sum, words_get(words, series->cell, WORD_COUNT));
+    double sum = words_get_double(span, series->cell, WORD_SUM);
+    render_totals(emit, series, sum, words_get(span, series->cell, WORD_COUNT));
 }
 
 static void render_info(struct pm_emit *emit, const struct series *series)
@@ -176,19 +173,28 @@ static void render_enum(struct pm_emit *emit, const struct series *series)
     }
 }
 
-static void render_series(struct pm_emit *emit, const struct series *series)
+static void render_series(struct pm_emit *emit, const struct series *series, struct span span)
 {
     switch (series->family->type) {
-    case PM_COUNTER: render_counter(emit, series); return;
+    case PM_COUNTER: render_counter(emit, series, span); return;
     case PM_UNTYPED:
-    case PM_GAUGE:
-        render_value(emit, series, words_get_gauge(&series->family->registry->words, series->cell));
-        return;
-    case PM_HISTOGRAM: render_histogram(emit, series); return;
-    case PM_SUMMARY: render_summary(emit, series); return;
+    case PM_GAUGE: render_value(emit, series, words_get_gauge(span, series->cell)); return;
+    case PM_HISTOGRAM: render_histogram(emit, series, span); return;
+    case PM_SUMMARY: render_summary(emit, series, span); return;
     case PM_INFO: render_info(emit, series); return;
     case PM_ENUM: render_enum(emit, series); return;
     }
+}
+
+/* The next series are on their way from memory while this one is written. */
+enum { AHEAD = 6 };
+
+static void prefetch(const struct series *series)
+{
+    const char *at = (const char *)series;
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+    __builtin_prefetch(at + 128);
 }
 
 void emit_store_family(struct pm_emit *emit, const struct family *family)
@@ -196,8 +202,10 @@ void emit_store_family(struct pm_emit *emit, const struct family *family)
     const struct list *list = __atomic_load_n(&family->list, __ATOMIC_ACQUIRE);
     size_t count = list == NULL ? 0 : __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
     bool is_begun = false;
+    struct span span = words_span(&family->registry->words);
     for (size_t i = 0; i < count && emit->code == PM_OK; i++) {
         const struct series *series = list->items[i];
+        if (i + AHEAD < count) prefetch(list->items[i + AHEAD]);
         if (!series_is_shown(series)) continue;
         if (!is_begun &&
             !emit_begin(emit, family->type, family->exposed, family->help, family->unit)) {
@@ -207,7 +215,7 @@ void emit_store_family(struct pm_emit *emit, const struct family *family)
         if (family->function != NULL)
             render_value(emit, series, family->function(family->function_arg));
         else
-            render_series(emit, series);
+            render_series(emit, series, span);
     }
 }
 

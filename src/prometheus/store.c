@@ -61,6 +61,21 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Up to 7 bytes as one number: two words that may overlap, or the first, middle and last byte. */
+static uint64_t tail_of(const char *at, size_t size)
+{
+    if (size >= 4) {
+        uint32_t first;
+        uint32_t last;
+        memcpy(&first, at, 4);
+        memcpy(&last, at + size - 4, 4);
+        return first | (uint64_t)last << 32;
+    }
+    if (size == 0) return 0;
+    uint64_t middle = (unsigned char)at[size / 2];
+    return (unsigned char)at[0] | middle << 8 | (uint64_t)(unsigned char)at[size - 1] << 16;
+}
+
 /* Multiply and fold, 8 bytes a step; the NUL between values makes ("a", "bc") and ("ab", "c")
  * differ. The sizes are kept for the comparison. */
 static uint32_t hash_values(const char *const *values, size_t count, size_t *sizes)
@@ -75,9 +90,7 @@ static uint32_t hash_values(const char *const *values, size_t count, size_t *siz
             memcpy(&word, at, 8);
             hash = mix(hash ^ word, 0xa0761d6478bd642fu);
         }
-        uint64_t tail = size + 1;
-        for (; size > 0; size--) tail = tail << 8 | (unsigned char)*at++;
-        hash = mix(hash ^ tail, 0xe7037ed1a0b428dbu);
+        hash = mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu + sizes[i]);
     }
     return (uint32_t)(hash >> 32);
 }
@@ -248,13 +261,15 @@ static struct series *new_series(struct family *family, const char *const *value
     return series;
 }
 
-/* Counters and gauges take the inline path. */
-static void make_ready(struct series *series)
+/* All that is added to takes the inline path; gauges from their first add on. */
+void store_make_ready(struct series *series)
 {
-    struct pm_registry *registry = series->family->registry;
-    if (series->family->function != NULL || series->cell == NULL) return;
-    if (series->family->type != PM_COUNTER && series->family->type != PM_GAUGE) return;
-    __atomic_store_n(&series->metric.fast, words_fast(&registry->words, series->cell),
+    const struct family *family = series->family;
+    if (family->function != NULL || series->cell == NULL) return;
+    if (family->type == PM_INFO || family->type == PM_ENUM) return;
+    uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
+    if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
+    __atomic_store_n(&series->metric.fast, words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }
 
@@ -287,7 +302,7 @@ int store_add_series_locked(struct family *family, const char *const *values,
         free(series);
         return fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
-    make_ready(series);
+    store_make_ready(series);
     struct list *list = family->list;
     list->items[list->count] = series;
     __atomic_store_n(&list->count, list->count + 1, __ATOMIC_RELEASE);
@@ -314,7 +329,7 @@ static int child_locked(struct family *family, const char *const *values, struct
     if (code < 0) return code;
     if (!series_is_shown(found)) {
         store_reset(found);
-        __atomic_store_n(found->flags, 0, __ATOMIC_RELEASE);
+        (void)__atomic_fetch_and(found->flags, ~(uint32_t)SERIES_REMOVED, __ATOMIC_RELEASE);
     }
     *series = found;
     return PM_OK;

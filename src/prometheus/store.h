@@ -19,7 +19,9 @@
 struct family;
 struct region;
 
-enum { SERIES_REMOVED = 1 };
+/* Flags of a series. A gauge that was never added to has no sums, so it is set by one store;
+ * whoever adds first sets the flag before, and it stays. */
+enum { SERIES_REMOVED = 1, SERIES_ADDED = 2 };
 
 struct series {
     struct pm_metric metric; /* the handle itself */
@@ -57,8 +59,9 @@ struct family {
     char *unit;
     char **label_names;
     size_t label_count;
-    double *bounds; /* padded with NaN, which nothing exceeds, to a multiple of 4 */
+    double *bounds; /* and +Inf, which nothing exceeds, up to a multiple of 4 */
     size_t bound_count;
+    size_t bound_padded;
     char **bound_texts; /* as in text 0.0.4; OpenMetrics adds ".0" to whole ones */
     char **states;
     size_t state_count;
@@ -157,6 +160,7 @@ int store_add_series_locked(struct family *family, const char *const *values,
                             struct pm_error *error);
 struct series *store_find_locked(const struct family *family, const char *const *values);
 int store_count_error(struct pm_registry *registry, int code); /* also for the daemon; returns it */
+void store_make_ready(struct series *series); /* lets its handle take the inline path */
 void store_hide(struct series *series);
 void store_reset(struct series *series); /* lets it count from zero */
 

@@ -63,7 +63,14 @@ void pm_gauge_add_slow_(struct pm_gauge *gauge, double amount)
 {
     int saved = errno;
     struct series *series = updatable(&gauge->metric);
-    if (series != NULL) words_add_gauge(words_of(series), series->cell, amount);
+    if (series != NULL) {
+        if ((__atomic_load_n(series->flags, __ATOMIC_RELAXED) & SERIES_ADDED) == 0) {
+            (void)__atomic_fetch_or(series->flags, SERIES_ADDED, __ATOMIC_SEQ_CST);
+        }
+        store_make_ready(series);
+        __atomic_store_n(&gauge->metric.fast, series->metric.fast, __ATOMIC_RELEASE);
+        words_add_gauge(words_of(series), series->cell, amount);
+    }
     errno = saved;
 }
 
@@ -77,7 +84,12 @@ void pm_gauge_set(struct pm_gauge *gauge, double value)
         errno = saved;
         if (series == NULL) return;
     }
-    words_set_gauge(words_of(series), series->cell, value);
+    /* A first add beside this comes after it: the pair's sum is 0 until a set saw the flag. */
+    if ((__atomic_load_n(series->flags, __ATOMIC_ACQUIRE) & SERIES_ADDED) == 0) {
+        __atomic_store((double *)(void *)series->cell, &value, __ATOMIC_RELEASE);
+    } else {
+        words_set_gauge(words_of(series), series->cell, value);
+    }
 }
 
 void pm_gauge_set_now(struct pm_gauge *gauge)
@@ -96,80 +108,92 @@ double pm_seconds(void)
 
 /* ---- Histograms and summaries ---- */
 
-/* How many of the bounds lie below value: counted without a branch, two at a time, for the values
- * of real programs cannot be predicted. Beyond 32 bounds the blocks of 16 are searched first. */
-static size_t find_bucket(const struct family *family, double value)
+/* How many of `count` bounds, a multiple of 4, lie below value: counted without a branch, for the
+ * values of real programs cannot be predicted. */
+static inline size_t count_below(const double *bounds, size_t count, double value)
 {
-    const double *bounds = family->bounds;
-    size_t count = family->bound_count;
-    size_t below = 0;
-    while (count > 32 && bounds[below + 15] < value) {
-        below += 16;
-        count -= 16;
-    }
-    if (count > 32) count = 16;
 #ifdef __SSE2__
     const __m128d wanted = _mm_set1_pd(value);
-    __m128i sum_a = _mm_setzero_si128();
-    __m128i sum_b = _mm_setzero_si128();
+    unsigned below = 0;
     for (size_t i = 0; i < count; i += 4) {
-        __m128d a = _mm_cmplt_pd(_mm_loadu_pd(bounds + below + i), wanted);
-        __m128d b = _mm_cmplt_pd(_mm_loadu_pd(bounds + below + i + 2), wanted);
-        sum_a = _mm_sub_epi64(sum_a, _mm_castpd_si128(a));
-        sum_b = _mm_sub_epi64(sum_b, _mm_castpd_si128(b));
+        __m128d a = _mm_cmplt_pd(_mm_loadu_pd(bounds + i), wanted);
+        __m128d b = _mm_cmplt_pd(_mm_loadu_pd(bounds + i + 2), wanted);
+        __m128 both = _mm_shuffle_ps(_mm_castpd_ps(a), _mm_castpd_ps(b), 0x88);
+        below |= (unsigned)_mm_movemask_ps(both) << i;
     }
-    sum_a = _mm_add_epi64(sum_a, sum_b);
-    sum_a = _mm_add_epi64(sum_a, _mm_unpackhi_epi64(sum_a, sum_a));
-    return below + (size_t)_mm_cvtsi128_si64(sum_a);
+    /* The bounds rise, so the bits are ones from the lowest on. */
+    return (size_t)__builtin_ctzll(~(uint64_t)below);
 #else
-    size_t more = 0;
-    for (size_t i = 0; i < count; i++) more += bounds[below + i] < value;
-    return below + more;
+    size_t below = 0;
+    for (size_t i = 0; i < count; i++) below += bounds[i] < value;
+    return below;
 #endif
 }
 
+/* Beyond 16 bounds, blocks of 16 are passed by their last one first. */
+static inline size_t find_bucket(const struct family *family, double value)
+{
+    const double *bounds = family->bounds;
+    size_t count = family->bound_padded;
+    if (__builtin_expect(count <= 12, 1)) {
+        if (count == 12) return count_below(bounds, 12, value); /* the default ones */
+        return count_below(bounds, count, value);
+    }
+    size_t passed = 0;
+    while (count > 16 && bounds[passed + 15] < value) {
+        passed += 16;
+        count -= 16;
+    }
+    return passed + count_below(bounds + passed, count < 16 ? count : 16, value);
+}
+
 /* Two adds, the count and the sum; a scrape between them sees one of the two. */
-static inline void add_pair(const struct series *series, size_t word, double value)
+static void add_pair(const struct series *series, size_t word, double value)
 {
     const struct words *words = words_of(series);
-#ifdef PM_RSEQ_
-    if (__builtin_expect(words->mode == PM_MODE_RSEQ, 1)) {
-        char *at = series->cell + LANE_SIZE;
-        pm_rseq_add_(at + word * 8, 1);
-        pm_rseq_add_double_(at + WORD_SUM * 8, value);
-        return;
-    }
-#endif
     words_add(words, series->cell, word, 1);
     words_add_double(words, series->cell, WORD_SUM, value);
 }
 
+/* The series to observe in, or NULL: nowhere to, or not a number. */
+static struct series *observable(struct pm_metric *metric, double value)
+{
+    int saved = errno;
+    struct series *series = updatable(metric);
+    errno = saved;
+    if (value == value) return series;
+    refuse_value(series);
+    return NULL;
+}
+
 void pm_histogram_observe(struct pm_histogram *histogram, double value)
 {
-    struct series *series =
-        __atomic_load_n((struct series **)&histogram->metric.series, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(series == NULL || series->cell == NULL || value != value, 0)) {
-        int saved = errno;
-        series = updatable(&histogram->metric);
-        errno = saved;
-        if (value != value) refuse_value(series);
-        if (series == NULL || value != value) return;
+#ifdef PM_RSEQ_
+    char *fast = pm_fast_(&histogram->metric);
+    if (__builtin_expect(fast != NULL && value == value, 1)) {
+        const struct series *series = histogram->metric.series;
+        pm_rseq_add_(fast + (WORD_BUCKETS + find_bucket(series->family, value)) * 8, 1);
+        pm_rseq_add_double_(fast + WORD_SUM * 8, value);
+        return;
     }
+#endif
+    struct series *series = observable(&histogram->metric, value);
+    if (series == NULL) return;
     add_pair(series, WORD_BUCKETS + find_bucket(series->family, value), value);
 }
 
 void pm_summary_observe(struct pm_summary *summary, double value)
 {
-    struct series *series =
-        __atomic_load_n((struct series **)&summary->metric.series, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(series == NULL || series->cell == NULL || value != value, 0)) {
-        int saved = errno;
-        series = updatable(&summary->metric);
-        errno = saved;
-        if (value != value) refuse_value(series);
-        if (series == NULL || value != value) return;
+#ifdef PM_RSEQ_
+    char *fast = pm_fast_(&summary->metric);
+    if (__builtin_expect(fast != NULL && value == value, 1)) {
+        pm_rseq_add_(fast + WORD_COUNT * 8, 1);
+        pm_rseq_add_double_(fast + WORD_SUM * 8, value);
+        return;
     }
-    add_pair(series, WORD_COUNT, value);
+#endif
+    struct series *series = observable(&summary->metric, value);
+    if (series != NULL) add_pair(series, WORD_COUNT, value);
 }
 
 /* ---- Info and enum ---- */

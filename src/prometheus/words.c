@@ -286,71 +286,23 @@ void words_add_double(const struct words *words, char *cell, size_t word, double
 
 /* ---- Reading ---- */
 
-/* The lanes that can hold something: [1, *first) and [*second, *end). */
-static void used_lanes(const struct words *words, size_t *first, size_t *second, size_t *end)
+struct span words_span(const struct words *words)
 {
-    const struct lanes *lanes = &words->lanes;
-    size_t cpus = (size_t)1 + lanes->cpu_count;
-    *first = cpus;
-    *second = *end = cpus;
+    size_t cpus = (size_t)1 + words->lanes.cpu_count;
     if (words->region != NULL) {
-        *end = cpus + region_other_lanes(words->region);
-    } else if (words->mode != PM_MODE_RSEQ) {
-        *first = 1;
-        *end = lanes_count(lanes);
+        return (struct span){ cpus, cpus, cpus + region_other_lanes(words->region) };
     }
-}
-
-uint64_t words_sum(const struct words *words, const char *cell, size_t word)
-{
-    size_t first;
-    size_t second;
-    size_t end;
-    used_lanes(words, &first, &second, &end);
-    uint64_t sum = 0;
-    for (size_t lane = 1; lane < first; lane++) {
-        sum += __atomic_load_n(word_at(cell, lane, word), __ATOMIC_RELAXED);
-    }
-    for (size_t lane = second; lane < end; lane++) {
-        sum += __atomic_load_n(word_at(cell, lane, word), __ATOMIC_RELAXED);
-    }
-    return sum;
-}
-
-double words_sum_double(const struct words *words, const char *cell, size_t word)
-{
-    size_t first;
-    size_t second;
-    size_t end;
-    used_lanes(words, &first, &second, &end);
-    double sum = 0;
-    for (size_t lane = 1; lane < first; lane++) {
-        sum += as_double(__atomic_load_n(word_at(cell, lane, word), __ATOMIC_RELAXED));
-    }
-    for (size_t lane = second; lane < end; lane++) {
-        sum += as_double(__atomic_load_n(word_at(cell, lane, word), __ATOMIC_RELAXED));
-    }
-    return sum;
-}
-
-uint64_t words_get(const struct words *words, const char *cell, size_t word)
-{
-    return words_sum(words, cell, word) - __atomic_load_n(word_at(cell, 0, word), __ATOMIC_RELAXED);
-}
-
-double words_get_double(const struct words *words, const char *cell, size_t word)
-{
-    double taken = as_double(__atomic_load_n(word_at(cell, 0, word), __ATOMIC_RELAXED));
-    double sum = words_sum_double(words, cell, word);
-    return taken == 0 ? sum : sum - taken;
+    if (words->mode == PM_MODE_RSEQ) return (struct span){ cpus, cpus, cpus };
+    return (struct span){ 1, cpus, lanes_count(&words->lanes) };
 }
 
 void words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words)
 {
+    struct span span = words_span(words);
     for (size_t i = 0; i < count; i++) {
         bool is_double = i < 64 && (double_words >> i & 1) != 0;
         uint64_t sum =
-            is_double ? as_bits(words_sum_double(words, cell, i)) : words_sum(words, cell, i);
+            is_double ? as_bits(words_sum_double(span, cell, i)) : words_sum(span, cell, i);
         __atomic_store_n(word_at(cell, 0, i), sum, __ATOMIC_RELAXED);
     }
 }
@@ -388,7 +340,7 @@ static struct pair load_pair(const char *cell)
 void words_set_gauge(const struct words *words, char *cell, double value)
 {
 #ifdef __x86_64__
-    struct pair next = { as_bits(value), as_bits(words_sum_double(words, cell, 0)) };
+    struct pair next = { as_bits(value), as_bits(words_sum_double(words_span(words), cell, 0)) };
     struct pair old = load_pair(cell);
     if (old.sum == next.sum) { /* only one half changes: a plain store is whole */
         __atomic_store_n(word_at(cell, 0, 0), next.value, __ATOMIC_RELEASE);
@@ -412,16 +364,16 @@ void words_add_gauge(const struct words *words, char *cell, double amount)
 #endif
 }
 
-double words_get_gauge(const struct words *words, const char *cell)
+double words_get_gauge(struct span span, const char *cell)
 {
 #ifdef __x86_64__
     struct pair pair = load_pair(cell);
-    double sum = words_sum_double(words, cell, 0);
+    double sum = words_sum_double(span, cell, 0);
     double value = as_double(pair.value);
     double then = as_double(pair.sum);
     return sum == then ? value : value + (sum - then);
 #else
-    (void)words;
+    (void)span;
     return as_double(__atomic_load_n(word_at(cell, 0, 0), __ATOMIC_ACQUIRE));
 #endif
 }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     LANE_SIZE = 1 << PM_STRIDE_SHIFT_,
@@ -63,18 +64,71 @@ char *words_fast(const struct words *words, char *cell);
 void words_add(const struct words *words, char *cell, size_t word, uint64_t amount);
 void words_add_double(const struct words *words, char *cell, size_t word, double amount);
 
-/* Sums of a word over the lanes, and the same less lane 0's (what removal took away). */
-uint64_t words_sum(const struct words *words, const char *cell, size_t word);
-double words_sum_double(const struct words *words, const char *cell, size_t word);
-uint64_t words_get(const struct words *words, const char *cell, size_t word);
-double words_get_double(const struct words *words, const char *cell, size_t word);
+/* The lanes that can hold something: [1, first) and [second, end). Taken once for many reads. */
+struct span {
+    size_t first;
+    size_t second;
+    size_t end;
+};
+
+struct span words_span(const struct words *words);
+
+static inline const uint64_t *words_at(const char *cell, size_t lane, size_t word)
+{
+    return (const uint64_t *)(const void *)(cell + lane * LANE_SIZE + word * 8);
+}
+
+static inline double words_load_double(const char *cell, size_t lane, size_t word)
+{
+    uint64_t bits = __atomic_load_n(words_at(cell, lane, word), __ATOMIC_RELAXED);
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Sums of a word over the lanes. */
+static inline uint64_t words_sum(struct span span, const char *cell, size_t word)
+{
+    uint64_t sum = 0;
+    for (size_t lane = 1; lane < span.first; lane++) {
+        sum += __atomic_load_n(words_at(cell, lane, word), __ATOMIC_RELAXED);
+    }
+    for (size_t lane = span.second; lane < span.end; lane++) {
+        sum += __atomic_load_n(words_at(cell, lane, word), __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+static inline double words_sum_double(struct span span, const char *cell, size_t word)
+{
+    double sum = 0;
+    for (size_t lane = 1; lane < span.first; lane++) sum += words_load_double(cell, lane, word);
+    for (size_t lane = span.second; lane < span.end; lane++) {
+        sum += words_load_double(cell, lane, word);
+    }
+    return sum;
+}
+
+/* The same less lane 0's, what removal took away. */
+static inline uint64_t words_get(struct span span, const char *cell, size_t word)
+{
+    return words_sum(span, cell, word) - __atomic_load_n(words_at(cell, 0, word), __ATOMIC_RELAXED);
+}
+
+static inline double words_get_double(struct span span, const char *cell, size_t word)
+{
+    double taken = words_load_double(cell, 0, word);
+    double sum = words_sum_double(span, cell, word);
+    return taken == 0 ? sum : sum - taken;
+}
+
 /* Lets the series count from zero again: lane 0 takes the sums. */
 void words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words);
 
-/* The gauge: words 0 and 1 of lane 0 are (value as set, sum of word 0 of the lanes at that time). */
+/* The gauge: words 0 and 1 of lane 0 are (value as set, sum of word 0 of the lanes then). */
 void words_set_gauge(const struct words *words, char *cell, double value);
 void words_add_gauge(const struct words *words, char *cell, double amount);
-double words_get_gauge(const struct words *words, const char *cell);
+double words_get_gauge(struct span span, const char *cell);
 
 /* The lane of this thread, 0 .. THREAD_LANES-1, or -1; and a number that changes at fork. */
 int words_thread_lane(uint32_t *generation);

@@ -41,9 +41,9 @@ static const struct row {
     { 5e-324, "5e-324" },
     { 2.2250738585072014e-308, "2.2250738585072014e-308" },
     { 1.7976931348623157e308, "1.7976931348623157e+308" },
-    { INFINITY, "+Inf" },
-    { -INFINITY, "-Inf" },
-    { NAN, "NaN" },
+    { (double)INFINITY, "+Inf" },
+    { -(double)INFINITY, "-Inf" },
+    { (double)NAN, "NaN" },
 };
 
 static void doubles_read_as_go_writes_them(void)
