@@ -19,9 +19,9 @@
  *         would break the ECS form (message, log.level, log, error, ... as plain values) are moved
  *         under labels. and counted.
  * BEFORE  sl_configure and after sl_shutdown lines go to stderr, so nothing is ever lost silently.
- * SIGNALS A handler may log on a thread that has logged before: short lines allocate nothing, a call
- *         that interrupts a call has a buffer of its own, and a sink that the interrupted call holds
- *         is written round (files, descriptors) or misses the line (counted).
+ * SIGNALS A handler may log on a thread that has logged before: a short line allocates nothing, and
+ *         a call that interrupts a call has a buffer of its own. A sink that the interrupted call
+ *         holds is written round (files, descriptors) or misses the line, which is counted.
  * FORK    The child goes on with the same sinks; what the parent had buffered stays the parent's.
  * NAMES   Everything is sl_ or SL_; what ends in an underscore is not for callers.
  */
