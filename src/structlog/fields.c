@@ -122,9 +122,50 @@ void sl_list_init(struct sl_list *list)
     list->is_full = false;
 }
 
+static bool is_utf8(const char *text, size_t size)
+{
+    size_t skip = 1;
+    for (size_t at = 0; at < size;) {
+        size_t length = sl_utf8_length(text + at, size - at, &skip);
+        if (length == 0) return false;
+        at += length;
+    }
+    return true;
+}
+
+/* The key as it will be written, in the scratch: two keys that differ only in what is no UTF-8 are
+ * one key in the line. NULL when there is no room. */
+static const char *mend_key(struct sl_list *list, const char *key, size_t *key_size)
+{
+    char *start = list->scratch + list->scratch_used;
+    if (*key_size > (SL_SCRATCH_SIZE - list->scratch_used) / 3) {
+        list->is_full = true;
+        return NULL;
+    }
+    char *to = start;
+    size_t skip = 1;
+    for (size_t at = 0; at < *key_size;) {
+        size_t length = sl_utf8_length(key + at, *key_size - at, &skip);
+        if (length == 0) {
+            to = sl_put_bytes(to, "\xef\xbf\xbd", 3);
+            at += skip;
+        } else {
+            to = sl_put_bytes(to, key + at, length);
+            at += length;
+        }
+    }
+    *key_size = (size_t)(to - start);
+    list->scratch_used += *key_size;
+    return start;
+}
+
 void sl_list_put(struct sl_list *list, const char *key, size_t key_size, struct sl_value value,
                  bool is_own)
 {
+    if (!is_own && !is_utf8(key, key_size)) {
+        key = mend_key(list, key, &key_size);
+        if (key == NULL) return;
+    }
     uint64_t hash = sl_key_hash(key, key_size);
     for (size_t i = 0; i < list->count; i++) {
         struct sl_item *item = &list->items[i];
