@@ -98,6 +98,21 @@ static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
     return 0;
 }
 
+static void switch_sites(void)
+{
+    const char *text = get("SL_SITES");
+    while (text != NULL && *text != '\0') {
+        char pattern[256];
+        size_t size = strcspn(text, ",");
+        if (size < sizeof(pattern)) {
+            memcpy(pattern, text, size);
+            pattern[size] = '\0';
+            (void)sl_site_switch(pattern, SL_SITE_ON);
+        }
+        text += size + (text[size] == ',' ? 1 : 0);
+    }
+}
+
 int sl_configure_from_environment(const struct sl_config *config)
 {
     struct sl_config own = { 0 };
@@ -112,5 +127,7 @@ int sl_configure_from_environment(const struct sl_config *config)
     }
     own.sinks = sinks;
     int code = overlay(&own, sinks);
-    return code < 0 ? code : sl_configure(&own);
+    if (code == 0) code = sl_configure(&own);
+    if (code == 0) switch_sites();
+    return code;
 }

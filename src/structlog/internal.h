@@ -247,6 +247,10 @@ struct sl_call {
     bool is_nested;
 };
 
+/* At the first call: judges the site's keys, makes it known to site.c. */
+SL_HIDDEN void sl_site_start(struct sl_site *site);
+SL_HIDDEN void sl_site_add(struct sl_site *site);
+
 /* The line with its LF at call->line; its size, or 0 when it did not fit (the line is lost). */
 SL_HIDDEN size_t sl_render(struct sl_call *call, enum sl_view view);
 SL_HIDDEN bool sl_call_reserve(struct sl_call *call, size_t size);

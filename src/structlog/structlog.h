@@ -176,6 +176,7 @@ SL_API int sl_configure(const struct sl_config *config);
  *   SL_FORMAT  ecs | json | logfmt | console       for every sink
  *   SL_FILE    path: one file sink in place of config's sinks
  *   SL_ROTATE  bytes[k|m|g][,count] for file sinks
+ *   SL_SITES   patterns of sl_site_switch, by commas: these are switched on
  *   SL_ORIGIN  1 | 0                SL_CLOCK  precise | coarse      SL_SERVICE  service.name
  * A variable that cannot be read is -EINVAL and nothing has changed. */
 SL_API int sl_configure_from_environment(const struct sl_config *config);
@@ -265,6 +266,32 @@ struct sl_stats {
     uint64_t unbound_count; /* binds and pushes refused for memory or SL_BOUND_MAX */
 };
 SL_API void sl_stats(struct sl_stats *stats);
+
+/* ---- call sites ---- */
+
+enum sl_site_mode {
+    SL_SITE_OFF = -1,     /* never writes */
+    SL_SITE_BY_LEVEL = 0, /* as its level and its logger's say */
+    SL_SITE_ON = 1        /* writes whatever the logger's level is; sinks keep theirs */
+};
+
+struct sl_site_info {
+    const char *file; /* without directories */
+    const char *function;
+    const char *event;
+    unsigned line;
+    enum sl_site_mode mode;
+};
+
+/* Switches the sites that match: a debug line of a running program on, a noisy one off.
+ *   pattern  shell pattern (fnmatch) for file, file:line or file:function, e.g. "probe.c:*"
+ * Returns how many matched. Any thread; takes effect at once. */
+SL_API size_t sl_site_switch(const char *pattern, enum sl_site_mode mode);
+
+/* Calls `visit` for every call site of the executable, and those of C++ and of shared libraries
+ * that have run; returns how many. `visit` must not log. */
+SL_API size_t sl_site_list(void (*visit)(void *context, const struct sl_site_info *site),
+                           void *context);
 
 /* ---- events that are not literals ---- */
 
