@@ -5,7 +5,8 @@
  *            which an object of the schema is a plain value. Therefore:
  *              the four keys of the head (@timestamp, log.level, message, ecs.version), a plain
  *              value under the name of an ECS object (log, error, user, url, ...), keys that begin
- *              with @ or _ or are empty, and a plain value "a" beside "a.b" all go to labels.<key>;
+ *              with @ or _ or have an empty part, and a plain value "a" beside "a.b" all go to
+ *              labels.<key>;
  *              inside a key under labels. the characters . * \ become _;
  *              "error" with a text becomes error.message, for that is what was meant.
  * PLAIN      In the other formats only timestamp, level, event and logger are taken: key + "_".
@@ -88,11 +89,41 @@ static bool has_label_break(const char *key, size_t size)
     return false;
 }
 
+bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    size_t least = a_size < b_size ? a_size : b_size;
+    if (memcmp(a, b, least) != 0) return false;
+    if (a_size == b_size) return true;
+    return (a_size > b_size ? a : b)[least] == '.';
+}
+
+/* A name, or an object of that name. */
+static bool is_at_one_of(const struct name *names, size_t count, const char *key, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (size >= names[i].size && sl_keys_collide(names[i].text, names[i].size, key, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sl_key_has_empty_part(const char *key, size_t size)
+{
+    bool after_dot = true;
+    for (size_t i = 0; i < size; i++) {
+        if (key[i] == '.' && after_dot) return true;
+        after_dot = key[i] == '.';
+    }
+    return after_dot;
+}
+
 bool sl_key_is_odd(const char *key, size_t size)
 {
     if (size == 0 || key[0] == '@' || key[0] == '_') return true;
-    if (is_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
-    if (is_one_of(own_names, SL_LENGTH(own_names), key, size)) return true;
+    if (sl_key_has_empty_part(key, size)) return true;
+    if (is_at_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
+    if (is_at_one_of(own_names, SL_LENGTH(own_names), key, size)) return true;
     if (is_one_of(plain_names, SL_LENGTH(plain_names), key, size)) return true;
     if (is_one_of(root_names, SL_LENGTH(root_names), key, size)) return true;
     if (is_label(key, size) && has_label_break(key + 7, size - 7)) return true;
@@ -102,14 +133,6 @@ bool sl_key_is_odd(const char *key, size_t size)
 bool sl_key_is_root(const char *key, size_t size)
 {
     return is_one_of(root_names, SL_LENGTH(root_names), key, size);
-}
-
-bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
-{
-    size_t least = a_size < b_size ? a_size : b_size;
-    if (memcmp(a, b, least) != 0) return false;
-    if (a_size == b_size) return true;
-    return (a_size > b_size ? a : b)[least] == '.';
 }
 
 /* ---- the list ---- */
@@ -296,7 +319,8 @@ static bool breaks_ecs(const struct sl_item *item)
     const char *key = item->key;
     size_t size = item->key_size;
     if (size == 0 || key[0] == '@' || key[0] == '_') return true;
-    if (is_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
+    if (sl_key_has_empty_part(key, size)) return true;
+    if (is_at_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
     if (is_label(key, size)) return has_label_break(key + 7, size - 7);
     if (is_object(&item->value)) return false;
     return is_one_of(root_names, SL_LENGTH(root_names), key, size);
@@ -349,7 +373,7 @@ static void settle_ecs(struct sl_list *list, struct sl_item *item)
     }
 }
 
-/* A plain value "a" beside "a.b": the shorter one moves. */
+/* A plain value "a" beside "a.b": the shorter one moves, unless it is the library's own. */
 static void settle_prefixes(struct sl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -359,6 +383,10 @@ static void settle_prefixes(struct sl_list *list)
             const struct sl_item *other = &list->items[j];
             if (other->key_size == UINT32_MAX || other->key_size <= item->key_size) continue;
             if (!sl_keys_collide(item->key, item->key_size, other->key, other->key_size)) continue;
+            if (item->is_own) {
+                move_to_labels(list, &list->items[j]);
+                continue;
+            }
             move_to_labels(list, item);
             break;
         }

@@ -317,7 +317,7 @@ enum sl_ecs_rule {
     SL_ECS_LABEL,     /* a key under labels. has . * or \, or its value is no plain value */
     SL_ECS_CONFLICT,  /* a path is a value and an object, which Filebeat's expand_keys refuses */
     SL_ECS_DUPLICATE, /* a key or a path comes twice */
-    SL_ECS_NAME       /* a top-level key is empty or begins with _ or @ */
+    SL_ECS_NAME       /* a path has an empty part, or begins with _ or @ */
 };
 #define SL_ECS_SIZE_MAX (10u << 20) /* what Filebeat takes by default */
 
