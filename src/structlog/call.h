@@ -50,7 +50,7 @@ struct sl_site {
     uint32_t count; /* of pairs */
     /* the library's; zero at the start */
     uint32_t flags;
-    int32_t mode; /* 0: by level, > 0: on, < 0: off */
+    int32_t mode; /* enum sl_site_mode */
     size_t bound; /* bytes that a line takes at most, texts among the values apart */
     uint64_t shape;
     int64_t next_ms;
@@ -63,12 +63,22 @@ struct sl_site {
 #define SL_KEY_(k) { ",\"" k "\":" SL_ZEROS_, (uint32_t)(sizeof("" k "") - 1) }
 /* clang-format on */
 
+/* Every site of the program, run or not, has its address in this section; see site.c. A C++ inline
+ * function may not put a static into one, so sites in C++ are known when they have run. */
+#ifndef __cplusplus
+#define SL_PLACE_(site)                                                                            \
+    static struct sl_site *const sl_place_ __attribute__((used, section("sl_sites"))) = &(site)
+#else
+#define SL_PLACE_(site) ((void)0)
+#endif
+
 #define SL_AT_(log, level, ms, ...)                                                                \
     do {                                                                                           \
         static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
         static struct sl_site sl_site_ = {                                                         \
             __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, 0, NULL \
         };                                                                                         \
+        SL_PLACE_(sl_site_);                                                                       \
         struct sl_logger *const sl_log_ = log;                                                     \
         const int sl_level_ = level;                                                               \
         if (sl_level_ >= SL_MIN_LEVEL &&                                                           \

@@ -315,6 +315,12 @@ static bool path_is(const struct lint *lint, const char *path)
     return strlen(path) == lint->path_size && memcmp(lint->path, path, lint->path_size) == 0;
 }
 
+static int check_name(struct lint *lint)
+{
+    if (!sl_key_has_empty_part(lint->path, lint->path_size)) return 0;
+    return found_path(lint, SL_ECS_NAME, "has an empty part");
+}
+
 static int check_label(struct lint *lint, enum json_type type)
 {
     if (lint->path_size < 7 || memcmp(lint->path, "labels.", 7) != 0) return 0;
@@ -404,7 +410,8 @@ static int finish_value(struct lint *lint, struct level *level, enum json_type t
 {
     if (type != JSON_STRING) level->are_texts = false;
     if (level->in_array) return 0;
-    int code = check_type(lint, type);
+    int code = check_name(lint);
+    if (code == 0) code = check_type(lint, type);
     if (code < 0) return code;
     bool is_object = type == JSON_OBJECT;
     return add_path(lint, level->path_size, is_object);

@@ -140,6 +140,7 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
 {
     int saved = errno;
     uint64_t suppressed_count = 0;
+    if (SL_UNLIKELY(__atomic_load_n(&site->flags, __ATOMIC_RELAXED) == 0)) sl_site_start(site);
     if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
     if (every_ms > 0 && !is_due(site, every_ms, &suppressed_count)) return;
     struct sl_call call;

@@ -23,7 +23,7 @@ static const struct word clocks[] = { { "precise", SL_CLOCK_PRECISE },
 static const struct word switches[] = { { "0", 0 }, { "1", 1 } };
 
 /* 1: found, 0: not set, -EINVAL: set to something else. */
-static int read_word(const char *name, const struct word *words, size_t count, int *value)
+static int look_up(const char *name, const struct word *words, size_t count, int *value)
 {
     const char *text = get(name);
     if (text == NULL) return 0;
@@ -76,17 +76,17 @@ static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
         if (config->level == 0) config->level = 1; /* "notset": all; 0 would be the default */
     }
     if (get("SL_SERVICE") != NULL) config->service_name = get("SL_SERVICE");
-    int code = read_word("SL_CLOCK", clocks, SL_LENGTH(clocks), &value);
+    int code = look_up("SL_CLOCK", clocks, SL_LENGTH(clocks), &value);
     if (code < 0) return code;
     if (code > 0) config->clock = (enum sl_clock)value;
-    code = read_word("SL_ORIGIN", switches, SL_LENGTH(switches), &value);
+    code = look_up("SL_ORIGIN", switches, SL_LENGTH(switches), &value);
     if (code < 0) return code;
     if (code > 0) config->with_origin = value != 0;
     if (get("SL_FILE") != NULL) {
         sinks[0] = (struct sl_sink_options){ .kind = SL_SINK_FILE, .path = get("SL_FILE") };
         config->sink_count = 1;
     }
-    int format = read_word("SL_FORMAT", formats, SL_LENGTH(formats), &value);
+    int format = look_up("SL_FORMAT", formats, SL_LENGTH(formats), &value);
     if (format < 0) return format;
     const char *rotation = get("SL_ROTATE");
     for (size_t i = 0; i < config->sink_count; i++) {
@@ -96,6 +96,21 @@ static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
         if (code < 0) return code;
     }
     return 0;
+}
+
+static void switch_sites(void)
+{
+    const char *text = get("SL_SITES");
+    while (text != NULL && *text != '\0') {
+        char pattern[256];
+        size_t size = strcspn(text, ",");
+        if (size < sizeof(pattern)) {
+            memcpy(pattern, text, size);
+            pattern[size] = '\0';
+            (void)sl_site_switch(pattern, SL_SITE_ON);
+        }
+        text += size + (text[size] == ',' ? 1 : 0);
+    }
 }
 
 int sl_configure_from_environment(const struct sl_config *config)
@@ -112,5 +127,7 @@ int sl_configure_from_environment(const struct sl_config *config)
     }
     own.sinks = sinks;
     int code = overlay(&own, sinks);
-    return code < 0 ? code : sl_configure(&own);
+    if (code == 0) code = sl_configure(&own);
+    if (code == 0) switch_sites();
+    return code;
 }

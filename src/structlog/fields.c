@@ -5,7 +5,8 @@
  *            which an object of the schema is a plain value. Therefore:
  *              the four keys of the head (@timestamp, log.level, message, ecs.version), a plain
  *              value under the name of an ECS object (log, error, user, url, ...), keys that begin
- *              with @ or _ or are empty, and a plain value "a" beside "a.b" all go to labels.<key>;
+ *              with @ or _ or have an empty part, and a plain value "a" beside "a.b" all go to
+ *              labels.<key>;
  *              inside a key under labels. the characters . * \ become _;
  *              "error" with a text becomes error.message, for that is what was meant.
  * PLAIN      In the other formats only timestamp, level, event and logger are taken: key + "_".
@@ -88,11 +89,41 @@ static bool has_label_break(const char *key, size_t size)
     return false;
 }
 
+bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    size_t least = a_size < b_size ? a_size : b_size;
+    if (memcmp(a, b, least) != 0) return false;
+    if (a_size == b_size) return true;
+    return (a_size > b_size ? a : b)[least] == '.';
+}
+
+/* A name, or an object of that name. */
+static bool is_at_one_of(const struct name *names, size_t count, const char *key, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (size >= names[i].size && sl_keys_collide(names[i].text, names[i].size, key, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sl_key_has_empty_part(const char *key, size_t size)
+{
+    bool after_dot = true;
+    for (size_t i = 0; i < size; i++) {
+        if (key[i] == '.' && after_dot) return true;
+        after_dot = key[i] == '.';
+    }
+    return after_dot;
+}
+
 bool sl_key_is_odd(const char *key, size_t size)
 {
     if (size == 0 || key[0] == '@' || key[0] == '_') return true;
-    if (is_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
-    if (is_one_of(own_names, SL_LENGTH(own_names), key, size)) return true;
+    if (sl_key_has_empty_part(key, size)) return true;
+    if (is_at_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
+    if (is_at_one_of(own_names, SL_LENGTH(own_names), key, size)) return true;
     if (is_one_of(plain_names, SL_LENGTH(plain_names), key, size)) return true;
     if (is_one_of(root_names, SL_LENGTH(root_names), key, size)) return true;
     if (is_label(key, size) && has_label_break(key + 7, size - 7)) return true;
@@ -102,14 +133,6 @@ bool sl_key_is_odd(const char *key, size_t size)
 bool sl_key_is_root(const char *key, size_t size)
 {
     return is_one_of(root_names, SL_LENGTH(root_names), key, size);
-}
-
-bool sl_keys_collide(const char *a, size_t a_size, const char *b, size_t b_size)
-{
-    size_t least = a_size < b_size ? a_size : b_size;
-    if (memcmp(a, b, least) != 0) return false;
-    if (a_size == b_size) return true;
-    return (a_size > b_size ? a : b)[least] == '.';
 }
 
 /* ---- the list ---- */
@@ -122,9 +145,50 @@ void sl_list_init(struct sl_list *list)
     list->is_full = false;
 }
 
+static bool is_utf8(const char *text, size_t size)
+{
+    size_t skip = 1;
+    for (size_t at = 0; at < size;) {
+        size_t length = sl_utf8_length(text + at, size - at, &skip);
+        if (length == 0) return false;
+        at += length;
+    }
+    return true;
+}
+
+/* The key as it will be written, in the scratch: two keys that differ only in what is no UTF-8 are
+ * one key in the line. NULL when there is no room. */
+static const char *mend_key(struct sl_list *list, const char *key, size_t *key_size)
+{
+    char *start = list->scratch + list->scratch_used;
+    if (*key_size > (SL_SCRATCH_SIZE - list->scratch_used) / 3) {
+        list->is_full = true;
+        return NULL;
+    }
+    char *to = start;
+    size_t skip = 1;
+    for (size_t at = 0; at < *key_size;) {
+        size_t length = sl_utf8_length(key + at, *key_size - at, &skip);
+        if (length == 0) {
+            to = sl_put_bytes(to, "\xef\xbf\xbd", 3);
+            at += skip;
+        } else {
+            to = sl_put_bytes(to, key + at, length);
+            at += length;
+        }
+    }
+    *key_size = (size_t)(to - start);
+    list->scratch_used += *key_size;
+    return start;
+}
+
 void sl_list_put(struct sl_list *list, const char *key, size_t key_size, struct sl_value value,
                  bool is_own)
 {
+    if (!is_own && !is_utf8(key, key_size)) {
+        key = mend_key(list, key, &key_size);
+        if (key == NULL) return;
+    }
     uint64_t hash = sl_key_hash(key, key_size);
     for (size_t i = 0; i < list->count; i++) {
         struct sl_item *item = &list->items[i];
@@ -255,7 +319,8 @@ static bool breaks_ecs(const struct sl_item *item)
     const char *key = item->key;
     size_t size = item->key_size;
     if (size == 0 || key[0] == '@' || key[0] == '_') return true;
-    if (is_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
+    if (sl_key_has_empty_part(key, size)) return true;
+    if (is_at_one_of(head_names, SL_LENGTH(head_names), key, size)) return true;
     if (is_label(key, size)) return has_label_break(key + 7, size - 7);
     if (is_object(&item->value)) return false;
     return is_one_of(root_names, SL_LENGTH(root_names), key, size);
@@ -308,7 +373,7 @@ static void settle_ecs(struct sl_list *list, struct sl_item *item)
     }
 }
 
-/* A plain value "a" beside "a.b": the shorter one moves. */
+/* A plain value "a" beside "a.b": the shorter one moves, unless it is the library's own. */
 static void settle_prefixes(struct sl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -318,6 +383,10 @@ static void settle_prefixes(struct sl_list *list)
             const struct sl_item *other = &list->items[j];
             if (other->key_size == UINT32_MAX || other->key_size <= item->key_size) continue;
             if (!sl_keys_collide(item->key, item->key_size, other->key, other->key_size)) continue;
+            if (item->is_own) {
+                move_to_labels(list, &list->items[j]);
+                continue;
+            }
             move_to_labels(list, item);
             break;
         }

@@ -27,7 +27,7 @@ static char *put_quoted_text(char *to, const char *text, uint32_t size)
     return sl_put_quoted(to, text, sl_utf8_cut(text, SL_VALUE_SIZE_MAX));
 }
 
-static char *put_value(char *to, const struct sl_value *value, bool null_is_empty)
+static char *put_plain_value(char *to, const struct sl_value *value, bool null_is_empty)
 {
     char byte = 0;
     switch ((enum sl_kind)value->kind) {
@@ -90,7 +90,7 @@ size_t sl_render_logfmt(struct sl_call *call)
         *to++ = ' ';
         to = put_key(to, &list.items[i]);
         *to++ = '=';
-        to = put_value(to, &list.items[i].value, true);
+        to = put_plain_value(to, &list.items[i].value, true);
     }
     *to++ = '\n';
     return (size_t)(to - call->line);
@@ -128,7 +128,7 @@ static char *put_field(char *to, const struct sl_item *item, bool in_color)
     if (in_color) to = put_text(to, RESET);
     *to++ = '=';
     if (in_color) to = put_text(to, "\033[35m");
-    to = put_value(to, &item->value, false);
+    to = put_plain_value(to, &item->value, false);
     if (in_color) to = put_text(to, RESET);
     return to;
 }

@@ -96,6 +96,8 @@ enum sl_naming { SL_NAMING_ECS, SL_NAMING_PLAIN };
 SL_HIDDEN uint64_t sl_key_hash(const char *key, size_t size);
 /* True when the key needs the careful path: reserved, the library's own, or not plain text. */
 SL_HIDDEN bool sl_key_is_odd(const char *key, size_t size);
+/* "", "a..b", ".a", "a.": Elasticsearch refuses such a path. */
+SL_HIDDEN bool sl_key_has_empty_part(const char *key, size_t size);
 /* True for the name of an object of ECS. */
 SL_HIDDEN bool sl_key_is_root(const char *key, size_t size);
 /* True when one is the other or its object: "a" and "a.b". */
@@ -246,6 +248,10 @@ struct sl_call {
     size_t line_size;
     bool is_nested;
 };
+
+/* At the first call: judges the site's keys, makes it known to site.c. */
+SL_HIDDEN void sl_site_start(struct sl_site *site);
+SL_HIDDEN void sl_site_add(struct sl_site *site);
 
 /* The line with its LF at call->line; its size, or 0 when it did not fit (the line is lost). */
 SL_HIDDEN size_t sl_render(struct sl_call *call, enum sl_view view);

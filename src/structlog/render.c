@@ -137,7 +137,7 @@ char *sl_put_json_item(char *to, const struct sl_item *item)
 
 /* ---- the call's site ---- */
 
-static uint32_t judge_site(struct sl_site *site)
+void sl_site_start(struct sl_site *site)
 {
     uint32_t flags = SITE_KNOWN;
     size_t bound = FRAME_SIZE + SL_TEXT_GROWTH_MAX * (site->keys[0].size + strlen(site->file) +
@@ -155,11 +155,14 @@ static uint32_t judge_site(struct sl_site *site)
             }
         }
     }
-    /* Two threads may both judge; they come to the same result. Release: who sees the flags sees
-     * the bound. */
+    /* Two threads may both judge and come to the same result; one of them adds the site. Release:
+     * who sees the flags sees the bound. */
     __atomic_store_n(&site->bound, bound, __ATOMIC_RELAXED);
-    __atomic_store_n(&site->flags, flags, __ATOMIC_RELEASE);
-    return flags;
+    uint32_t unknown = 0;
+    if (__atomic_compare_exchange_n(&site->flags, &unknown, flags, false, __ATOMIC_RELEASE,
+                                    __ATOMIC_RELAXED)) {
+        sl_site_add(site);
+    }
 }
 
 static bool fields_meet_site(const struct sl_fields *fields, const struct sl_site *site)
@@ -435,7 +438,6 @@ static size_t render_json(struct sl_call *call, bool is_ecs)
 {
     if (call->site == NULL) return render_careful(call, is_ecs);
     uint32_t flags = __atomic_load_n(&call->site->flags, __ATOMIC_ACQUIRE);
-    if (SL_UNLIKELY(flags == 0)) flags = judge_site(call->site);
     const struct sl_fields *bound = call->log == NULL ? NULL : call->log->fields;
     if (SL_UNLIKELY(!is_short(call, bound, flags))) return render_careful(call, is_ecs);
     bool needs_care = false;

@@ -19,9 +19,9 @@
  *         would break the ECS form (message, log.level, log, error, ... as plain values) are moved
  *         under labels. and counted.
  * BEFORE  sl_configure and after sl_shutdown lines go to stderr, so nothing is ever lost silently.
- * SIGNALS A handler may log on a thread that has logged before: short lines allocate nothing, a call
- *         that interrupts a call has a buffer of its own, and a sink that the interrupted call holds
- *         is written round (files, descriptors) or misses the line (counted).
+ * SIGNALS A handler may log on a thread that has logged before: a short line allocates nothing, and
+ *         a call that interrupts a call has a buffer of its own. A sink that the interrupted call
+ *         holds is written round (files, descriptors) or misses the line, which is counted.
  * FORK    The child goes on with the same sinks; what the parent had buffered stays the parent's.
  * NAMES   Everything is sl_ or SL_; what ends in an underscore is not for callers.
  */
@@ -176,6 +176,7 @@ SL_API int sl_configure(const struct sl_config *config);
  *   SL_FORMAT  ecs | json | logfmt | console       for every sink
  *   SL_FILE    path: one file sink in place of config's sinks
  *   SL_ROTATE  bytes[k|m|g][,count] for file sinks
+ *   SL_SITES   patterns of sl_site_switch, by commas: these are switched on
  *   SL_ORIGIN  1 | 0                SL_CLOCK  precise | coarse      SL_SERVICE  service.name
  * A variable that cannot be read is -EINVAL and nothing has changed. */
 SL_API int sl_configure_from_environment(const struct sl_config *config);
@@ -266,6 +267,32 @@ struct sl_stats {
 };
 SL_API void sl_stats(struct sl_stats *stats);
 
+/* ---- call sites ---- */
+
+enum sl_site_mode {
+    SL_SITE_OFF = -1,     /* never writes */
+    SL_SITE_BY_LEVEL = 0, /* as its level and its logger's say */
+    SL_SITE_ON = 1        /* writes whatever the logger's level is; sinks keep theirs */
+};
+
+struct sl_site_info {
+    const char *file; /* without directories */
+    const char *function;
+    const char *event;
+    unsigned line;
+    enum sl_site_mode mode;
+};
+
+/* Switches the sites that match: a debug line of a running program on, a noisy one off.
+ *   pattern  shell pattern (fnmatch) for file, file:line or file:function, e.g. "probe.c:*"
+ * Returns how many matched. Any thread; takes effect at once. */
+SL_API size_t sl_site_switch(const char *pattern, enum sl_site_mode mode);
+
+/* Calls `visit` for every call site of the executable, and those of C++ and of shared libraries
+ * that have run; returns how many. `visit` must not log. */
+SL_API size_t sl_site_list(void (*visit)(void *context, const struct sl_site_info *site),
+                           void *context);
+
 /* ---- events that are not literals ---- */
 
 /* Event and keys of any text; slower than the macros, for bridges and bindings. */
@@ -290,7 +317,7 @@ enum sl_ecs_rule {
     SL_ECS_LABEL,     /* a key under labels. has . * or \, or its value is no plain value */
     SL_ECS_CONFLICT,  /* a path is a value and an object, which Filebeat's expand_keys refuses */
     SL_ECS_DUPLICATE, /* a key or a path comes twice */
-    SL_ECS_NAME       /* a top-level key is empty or begins with _ or @ */
+    SL_ECS_NAME       /* a path has an empty part, or begins with _ or @ */
 };
 #define SL_ECS_SIZE_MAX (10u << 20) /* what Filebeat takes by default */
 

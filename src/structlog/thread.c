@@ -17,7 +17,7 @@ static struct sl_thread *threads; /* guarded by sl_lock */
 static uint64_t ended[SL_COUNTER_COUNT];
 static pthread_key_t end_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static bool has_key;
+static bool has_end_key;
 
 static void thread_end(void *data)
 {
@@ -40,7 +40,7 @@ static void thread_end(void *data)
 
 static void make_key(void)
 {
-    has_key = pthread_key_create(&end_key, thread_end) == 0;
+    has_end_key = pthread_key_create(&end_key, thread_end) == 0;
     sl_start();
 }
 
@@ -51,7 +51,7 @@ static struct sl_thread *thread_start(void)
     if (thread == NULL) return NULL;
     thread->line = malloc(SL_LINE_SIZE); /* now, for a signal handler may not; grows if it must */
     thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
-    if (has_key) (void)pthread_setspecific(end_key, thread);
+    if (has_end_key) (void)pthread_setspecific(end_key, thread);
     (void)pthread_mutex_lock(&sl_lock);
     thread->next = threads;
     threads = thread;

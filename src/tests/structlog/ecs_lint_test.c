@@ -71,6 +71,9 @@ static const struct {
     { SL_ECS_NAME, GOOD ",\"_id\":1}" },
     { SL_ECS_NAME, GOOD ",\"@version\":1}" },
     { SL_ECS_NAME, GOOD ",\"\":1}" },
+    { SL_ECS_NAME, GOOD ",\"a..b\":1}" },
+    { SL_ECS_NAME, GOOD ",\"a\":{\"\":1}}" },
+    { SL_ECS_CONFLICT, GOOD ",\"message.x\":1}" },
 };
 
 static void table(void)

@@ -180,6 +180,11 @@ static void reserved_keys_move(void)
     EXPECT_LINE(&r, "\"e\",\"user.name\":\"ada\",\"labels.a_b\":1,\"url\":{\"path\":\"/\"}");
     sl_info(r.log, "e", "a", 1, "a.b", 2, "ab", 3);
     EXPECT_LINE(&r, "\"e\",\"labels.a\":1,\"a.b\":2,\"ab\":3");
+    sl_info(r.log, "e", "message.x", 1, "ecs.version.", 2, "a..b", 3, ".", 4);
+    EXPECT_LINE(&r, "\"e\",\"labels.message_x\":1,\"labels.ecs_version_\":2,\"labels.a__b\":3,"
+                    "\"labels._\":4");
+    sl_info(r.log, "e", "k\xe8", 1, "k\xe9", 2);
+    EXPECT_LINE(&r, "\"e\",\"k\xef\xbf\xbd\":2");
     struct sl_logger *log = sl_bind(r.log, "a.b", 1, "host", "h");
     sl_info(log, "e", "a", 2);
     EXPECT_LINE(&r, "\"e\",\"a.b\":1,\"labels.host\":\"h\",\"labels.a\":2");
