@@ -1,8 +1,8 @@
-/*
- * web.h - the pages, built from TypeScript and kept in the executable.
+/* web.h - the pages, built from TypeScript and kept in the executable.
  *
- * `tools/build-web` builds src/web/ into a folder, `tools/embed-web` turns that folder into one table;
- * web_asset_find looks a name up in it. There is no file system behind the pages at run time.
+ * `tools/build-web` builds src/web/ into a folder, `tools/embed-web` turns that folder into one
+ * table; web_asset_find looks a name up in it. There is no file system behind the pages when the
+ * program runs.
  *
  *     const struct web_asset *page = web_asset_find(STR("dashboards.html"));
  *     if (page == NULL) ...  // built without npm: there are no pages

@@ -62,23 +62,22 @@ async function watched(browser, base, options) {
     return { context, page, breaches };
 }
 
-/** Runs `tests` ([{name, options?, run}]) against `base`; prints a line each; returns the counts. */
-export async function runTests(title, base, tests, only = '') {
+/** Runs `tests` ([{name, options?, run}]) against `base`; prints a line of TAP each, numbered on from `counts`. */
+export async function runTests(title, base, tests, counts) {
     const { chromium } = await import('playwright-core');
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
-    const counts = { passed: 0, failed: 0 };
     try {
         for (const { name, options, run } of tests) {
-            if (!`${title} ${name}`.includes(only)) continue;
+            counts.number++;
             const { context, page, breaches } = await watched(browser, base, options);
             try {
                 await run({ page, base });
                 same([], breaches, 'the page did what it must not');
                 counts.passed++;
-                console.log(`ok - ${title}: ${name}`);
+                console.log(`ok ${counts.number} - ${title}: ${name}`);
             } catch (problem) {
                 counts.failed++;
-                console.log(`not ok - ${title}: ${name}\n#   ${String(problem.message).split('\n').slice(0, 6).join('\n#   ')}`);
+                console.log(`not ok ${counts.number} - ${title}: ${name}\n#   ${String(problem.message).split('\n').slice(0, 6).join('\n#   ')}`);
             } finally {
                 await context.close();
             }
@@ -86,5 +85,4 @@ export async function runTests(title, base, tests, only = '') {
     } finally {
         await browser.close();
     }
-    return counts;
 }

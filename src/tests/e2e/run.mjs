@@ -3,7 +3,7 @@
 // Usage: node run.mjs [NAME]      only the tests whose name contains NAME
 // Addresses: BAROGRAPH_DASHBOARDS_URL (http://127.0.0.1:3000), BAROGRAPH_EXPLORE_URL (…:5601),
 // BAROGRAPH_QUERY_URL (…:9090). A part whose server does not answer is skipped, and said so.
-// Ends in a line "N passed, N failed, N skipped"; status 1 when any failed.
+// Prints TAP and ends in a line "# N passed, N failed, N skipped"; status 1 when any failed.
 import { existsSync } from 'node:fs';
 import { missing, runTests } from './harness.mjs';
 
@@ -22,21 +22,27 @@ async function answers(base) {
 }
 
 const only = process.argv[2] ?? '';
-const sum = { passed: 0, failed: 0, skipped: 0 };
-const reason = await missing();
+const counts = { number: 0, passed: 0, failed: 0, skipped: 0 };
+const parts = [];
 for (const [part, base] of PARTS) {
     const file = new URL(`./${part}.test.mjs`, import.meta.url);
     if (!existsSync(file)) continue;
-    const why = reason ?? (await answers(base) ? null : `nothing answers at ${base}`);
     const { tests } = await import(file.href);
-    if (why !== null) {
-        console.log(`skip - ${part}: ${tests.length} tests: ${why}`);
-        sum.skipped += tests.length;
+    parts.push({ part, base, tests: tests.filter(({ name }) => `${part} ${name}`.includes(only)) });
+}
+console.log(`1..${parts.reduce((sum, { tests }) => sum + tests.length, 0)}`);
+const reason = await missing();
+for (const { part, base, tests } of parts) {
+    const why = reason ?? (await answers(base) ? null : `nothing answers at ${base}`);
+    if (why === null) {
+        await runTests(part, base.replace(/\/$/, ''), tests, counts);
         continue;
     }
-    const counts = await runTests(part, base.replace(/\/$/, ''), tests, only);
-    sum.passed += counts.passed;
-    sum.failed += counts.failed;
+    for (const { name } of tests) {
+        counts.number++;
+        counts.skipped++;
+        console.log(`ok ${counts.number} - ${part}: ${name} # SKIP ${why}`);
+    }
 }
-console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
-process.exit(sum.failed > 0 ? 1 : 0);
+console.log(`# ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exit(counts.failed > 0 ? 1 : 0);

@@ -106,11 +106,36 @@ export function continuousColor(mode: string, share: number): string | null {
     return mix(resolveColor(stops[low]), resolveColor(stops[low + 1]), at - low);
 }
 
+/** How light a colour looks, 0 to 1, as WCAG defines it. */
+function luminance(parts: readonly number[]): number {
+    const channel = (value: number): number => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * channel(parts[0]!) + 0.7152 * channel(parts[1]!) + 0.0722 * channel(parts[2]!);
+}
+
 /** Dark or light text, whichever reads better on the colour. */
 export function textOn(color: string): string {
     const parts = readColor(color);
     if (!parts || parts[3] < 0.4) return token('--text');
-    const channel = (value: number): number => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
-    const light = 0.2126 * channel(parts[0]) + 0.7152 * channel(parts[1]) + 0.0722 * channel(parts[2]);
-    return light > 0.3 ? '#101318' : '#ffffff';
+    return luminance(parts) > 0.3 ? '#101318' : '#ffffff';
+}
+
+const readable = new Map<string, string>();
+
+/** The colour, moved away from the panel's own until text in it can be read (contrast at least 4.5). */
+export function asText(color: string): string {
+    const key = `${theme.value} ${color}`;
+    const known = readable.get(key);
+    if (known !== undefined) return known;
+    const ground = readColor(token('--panel'));
+    let result = color;
+    const far = theme.value === 'light' ? '#000000' : '#ffffff';
+    for (let share = 0; ground && share <= 0.8; share += 0.05) {
+        const parts = readColor(mix(color, far, share));
+        if (!parts) break;
+        result = share === 0 ? color : mix(color, far, share);
+        const [high, low] = [luminance(parts), luminance(ground)].sort((a, b) => b - a) as [number, number];
+        if ((high + 0.05) / (low + 0.05) >= 4.5) break;
+    }
+    readable.set(key, result);
+    return result;
 }

@@ -10,7 +10,7 @@ const plain = (text: string, suffix = '', prefix = ''): Formatted => ({ prefix, 
 function autoDecimals(value: number): number {
     if (value === 0 || value % 1 === 0) return 0;
     const magnitude = -Math.floor(Math.log10(Math.abs(value))) + 1;
-    const leading = value * 10 ** magnitude;
+    const leading = Math.abs(value) * 10 ** magnitude;
     return Math.max(0, leading > 2.25 ? magnitude + 1 : magnitude);
 }
 
@@ -18,8 +18,12 @@ function autoDecimals(value: number): number {
 export function formatNumber(value: number, decimals?: number): string {
     if (Number.isNaN(value)) return 'NaN';
     if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
-    const text = value.toFixed(Math.min(decimals ?? autoDecimals(value), 20));
-    return /^-0(\.0*)?$/.test(text) ? text.slice(1) : text;
+    const places = Math.min(decimals ?? autoDecimals(value), 20);
+    const rounded = Math.round(value * 10 ** places) / 10 ** places;
+    const text = String(rounded);
+    if (text.includes('e')) return text;
+    const fixedText = rounded.toFixed(places);
+    return /^-0(\.0*)?$/.test(fixedText) ? fixedText.slice(1) : fixedText;
 }
 
 const fixed = (suffix: string, prefix = ''): Format => (value, decimals) =>
@@ -31,7 +35,7 @@ function scaled(factor: number, steps: readonly string[], unit: string, first = 
         let size = value;
         if (Number.isFinite(size) && size !== 0) {
             while (Math.abs(size) >= factor && step < steps.length - 1) { size /= factor; step++; }
-            while (Math.abs(size) < 1 && step > 0 && steps[step - 1] !== undefined && steps[0] === 'f') { size *= factor; step--; }
+            while (Math.abs(size) < 1 && step > 0) { size *= factor; step--; }
         }
         const suffix = steps[step]! + unit;
         return plain(formatNumber(size, decimals), suffix === '' ? '' : ` ${suffix}`, prefix);
@@ -49,24 +53,27 @@ const count = (unit: string): Format => (value, decimals) => {
     return plain(text, suffix.trim() + (unit === '' ? '' : ` ${unit}`));
 };
 const currency = (symbol: string): Format => (value, decimals) => {
-    const { text, suffix } = scaled(1000, COUNT, '')(value, decimals, 'utc');
-    return plain(text, suffix.trim(), symbol);
+    const { text, suffix } = scaled(1000, COUNT, '')(Math.abs(value), decimals, 'utc');
+    return plain(text, suffix.trim(), (value < 0 ? '-' : '') + symbol);
 };
 
 type Ladder = readonly (readonly [below: number, size: number, name: string])[];
 const FINE: Ladder = [[1e-6, 1e-9, 'ns'], [1e-3, 1e-6, 'µs'], [1, 1e-3, 'ms'], [60, 1, 's']];
 const COARSE: Ladder = [[3600, 60, 'mins'], [86400, 3600, 'hours']];
-const FULL: Ladder = [...FINE, ...COARSE, [604800, 86400, 'days'], [31536000, 604800, 'weeks'], [Infinity, 31536000, 'years']];
+const FULL: Ladder = [...FINE, ...COARSE, [604800, 86400, 'days'], [31536000, 604800, 'weeks'], [Infinity, 31556900, 'years']];
 const NO_WEEKS: Ladder = [...FINE, ...COARSE, [31536000, 86400, 'days'], [Infinity, 31536000, 'years']];
+const MICRO: Ladder = [[1e-3, 1e-6, 'µs'], [1, 1e-3, 'ms'], [Infinity, 1, 's']];
 
 /** A duration given in `unit` seconds; a value below the unit keeps the unit when `keep` is its name. */
 function duration(unit: number, ladder: Ladder, keep: string): Format {
     return (value, decimals) => {
         const seconds = Math.abs(value * unit);
-        if (value === 0 || !Number.isFinite(value)) return plain(formatNumber(value, decimals), ` ${keep}`);
+        if (value === 0 || !Number.isFinite(value)) return plain(formatNumber(value, keep === 's' ? 0 : decimals), ` ${keep}`);
         for (const [below, size, name] of ladder) {
             if (size < unit * 0.999 && keep !== 's') continue;
-            if (seconds < below) return plain(formatNumber((value * unit) / size, decimals), ` ${name}`);
+            // The ratio is a whole number one way or the other; a rounded one adds no noise.
+            const ratio = size >= unit ? value / Math.round(size / unit) : value * Math.round(unit / size);
+            if (seconds < below) return plain(formatNumber(ratio, decimals), ` ${size === unit ? keep : name}`);
         }
         return plain(formatNumber(value, decimals), ` ${keep}`);
     };
@@ -88,7 +95,7 @@ function spelled(unit: number): Format {
             const whole = Math.floor(rest / size + 1e-9);
             if (whole > 0 || texts.length > 0) {
                 if (left-- <= 0) break;
-                if (whole > 0) texts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
+                texts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
                 rest -= whole * size;
             }
         }
@@ -98,7 +105,7 @@ function spelled(unit: number): Format {
 
 function clocks(unit: number): Format {
     return (value, decimals) => {
-        const ms = Math.max(0, Math.round(value * unit * 1000));
+        const ms = Math.max(0, Math.floor(value * unit * 1000 + 1e-6));
         const parts = [`${Math.floor(ms / 3600000)}h`, `${String(Math.floor(ms / 60000) % 60).padStart(2, '0')}m`,
             `${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}s`, `${String(ms % 1000).padStart(3, '0')}ms`];
         const first = ms >= 3600000 ? 0 : ms >= 60000 ? 1 : ms >= 1000 ? 2 : 3;
@@ -107,13 +114,14 @@ function clocks(unit: number): Format {
 }
 
 /** "01:02:03", with days in front when there are any. */
-function hms(unit: number): Format {
+function hms(unit: number, withDays: boolean): Format {
     return (value) => {
         const total = Math.floor(Math.abs(value * unit));
         const two = (n: number): string => String(n).padStart(2, '0');
-        const days = Math.floor(total / 86400);
-        const text = `${two(Math.floor(total / 3600) % 24)}:${two(Math.floor(total / 60) % 60)}:${two(total % 60)}`;
-        return plain((value < 0 ? '-' : '') + (days > 0 ? `${days} d ` : '') + text);
+        const days = withDays ? Math.floor(total / 86400) : 0;
+        const hours = Math.floor(total / 3600) - days * 24;
+        const text = `${two(hours)}:${two(Math.floor(total / 60) % 60)}:${two(total % 60)}`;
+        return plain((days > 0 ? `${days} d ` : '') + text + (value < 0 ? ' ago' : ''));
     };
 }
 
@@ -141,14 +149,13 @@ const FORMATS: Record<string, Format> = {
     string: (value) => plain(String(value)),
     short: scaled(1000, ['', 'K', 'Mil', 'Bil', 'Tri', 'Quadr', 'Quint', 'Sext', 'Sept'], ''),
     sishort: si(''),
-    locale: (value, decimals) => plain(value.toLocaleString('en-US', decimals === undefined ? {}
-        : { minimumFractionDigits: decimals, maximumFractionDigits: decimals })),
+    locale: (value, decimals) => plain(value.toLocaleString('en-US', decimals === undefined ? {} : { maximumFractionDigits: decimals })),
     percent: (value, decimals) => plain(formatNumber(value, decimals), '%'),
     percentunit: (value, decimals) => plain(formatNumber(value * 100, decimals), '%'),
     hex0x: (value) => plain(`0x${Math.round(value).toString(16).toUpperCase()}`),
     hex: (value) => plain(Math.round(value).toString(16).toUpperCase()),
     sci: (value, decimals) => plain(value.toExponential(decimals)),
-    humidity: fixed('%H'), dB: fixed('dB'), dBm: fixed('dBm'), ppm: fixed('ppm'),
+    humidity: fixed('%H'), dB: fixed('dB'), dBm: fixed('dbm'), ppm: fixed('ppm'),
     celsius: fixed('°C'), fahrenheit: fixed('°F'), kelvin: fixed('K'), degree: fixed('°'),
     rotrpm: fixed('rpm'), rothz: si('Hz'), hertz: si('Hz'),
     bytes: binary('B'), bits: binary('b'), kbytes: binary('B', 1), mbytes: binary('B', 2), gbytes: binary('B', 3), tbytes: binary('B', 4),
@@ -158,9 +165,9 @@ const FORMATS: Record<string, Format> = {
     Kbits: si('b/s', 1), Mbits: si('b/s', 2), Gbits: si('b/s', 3), Kibits: binary('b/s', 1), Mibits: binary('b/s', 2),
     ops: count('ops/s'), reqps: count('req/s'), rps: count('rd/s'), wps: count('wr/s'), iops: count('io/s'), cps: count('c/s'),
     eps: count('evt/s'), mps: count('msg/s'), recps: count('rec/s'), rowsps: count('rows/s'), opm: count('ops/m'), rpm: count('rd/m'), wpm: count('wr/m'), epm: count('evts/m'), reqpm: count('req/m'), cpm: count('c/m'),
-    ns: duration(1e-9, NO_WEEKS, 'ns'), 'µs': duration(1e-6, NO_WEEKS, 'µs'), ms: duration(1e-3, NO_WEEKS, 'ms'), s: duration(1, FULL, 's'),
-    m: duration(60, FULL, 'mins'), h: duration(3600, FULL, 'hours'), d: duration(86400, FULL, 'days'),
-    dtdurations: spelled(1), dtdurationms: spelled(0.001), dthms: hms(1), dtdhms: hms(1), dthmsms: hms(0.001),
+    ns: duration(1e-9, NO_WEEKS, 'ns'), 'µs': duration(1e-6, MICRO, 'µs'), ms: duration(1e-3, NO_WEEKS, 'ms'), s: duration(1, FULL, 's'),
+    m: duration(60, FULL, 'min'), h: duration(3600, FULL, 'hour'), d: duration(86400, FULL, 'day'),
+    dtdurations: spelled(1), dtdurationms: spelled(0.001), dthms: hms(1, false), dtdhms: hms(1, true), dthmsms: hms(0.001, false),
     clocks: clocks(1), clockms: clocks(0.001), timeticks: (value, decimals) => FORMATS.s!(value / 100, decimals, 'utc'),
     bool: boolean('True', 'False'), bool_on_off: boolean('On', 'Off'), bool_yes_no: boolean('Yes', 'No'),
     dateTimeAsIso: ISO, dateTimeAsSystem: ISO, dateTimeAsLocal: ISO, dateTimeAsIsoNoDateIfToday: ISO,
@@ -182,7 +189,7 @@ function find(unit: string): Format {
     const rest = unit.slice(colon + 1);
     switch (colon < 0 ? '' : unit.slice(0, colon)) {
     case 'prefix': return (value, decimals) => plain(formatNumber(value, decimals), '', rest);
-    case 'suffix': return (value, decimals) => plain(formatNumber(value, decimals), rest);
+    case 'suffix': return fixed(rest);
     case 'time': return pattern(rest);
     case 'count': return count(rest);
     case 'si': {

@@ -34,7 +34,7 @@ function Variables({ variables, onChange, loading }: { variables: readonly Varia
     const shown = variables.filter((variable) => variable.hide < 2);
     if (shown.length === 0) return null;
     return (
-        <div class="variables" data-testid="variables">
+        <section class="variables" aria-label="Variables" data-testid="variables">
             {shown.map((variable) => (
                 <div class="variable" key={variable.name} data-testid={`variable-${variable.name}`} data-state={variable.error ? 'error' : loading && variable.choices.length === 0 ? 'loading' : 'ok'}>
                     {variable.hide === 0 && <span class="variable-label" title={text(variable.definition.description) || undefined}>{variable.label}</span>}
@@ -46,7 +46,7 @@ function Variables({ variables, onChange, loading }: { variables: readonly Varia
                     {variable.error && <span class="about crit" role="alert" title={variable.error}><Icon name="warn" size={14} /></span>}
                 </div>
             ))}
-        </div>
+        </section>
     );
 }
 

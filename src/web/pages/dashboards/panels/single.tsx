@@ -1,6 +1,6 @@
 // single.tsx - panels of single values: stat, gauge, bar gauge, pie.
 import { useMemo } from 'preact/hooks';
-import { fade, resolveColor, textOn } from '../../../shared/colors';
+import { asText, fade, resolveColor, textOn } from '../../../shared/colors';
 import { theme, token } from '../../../shared/theme';
 import { reduced, shownText, stepsOf, type Reduced } from '../frames';
 import { number, object, text } from '../model';
@@ -72,7 +72,7 @@ export function Stat({ panel, frames, zone, width, height }: RenderProps) {
             {items.map((item, index) => {
                 const color = item.shown.color ?? token('--text');
                 const filled = mode.startsWith('background');
-                const front = filled ? textOn(color) : mode === 'none' ? token('--text') : color;
+                const front = filled ? textOn(color) : mode === 'none' ? token('--text') : asText(color);
                 const graph = options.graphMode !== 'none' && item.series.length > 1 && cell.height > 44;
                 const only = textMode === 'name';
                 const center = options.justifyMode === 'center' || (options.justifyMode !== 'left' && count === 1 && !graph);
@@ -124,7 +124,7 @@ function Dial({ item, width, height, markers, title }: { item: Reduced; width: n
                 const to = Math.min(1, ((steps[index + 1]?.value ?? max) - min) / (max - min));
                 return to > from ? <path key={index} d={arc(cx, cy, radius - rim / 2, START + SWEEP * from, START + SWEEP * to)} fill="none" stroke={resolveColor(step.color)} stroke-width={rim} /> : null;
             })}
-            <text x={cx} y={cy} class="dial-value" fill={color} font-size={size} text-anchor="middle" dominant-baseline="central" data-testid="stat-value">{said}</text>
+            <text x={cx} y={cy} class="dial-value" fill={asText(color)} font-size={size} text-anchor="middle" dominant-baseline="central" data-testid="stat-value">{said}</text>
             {title && <text x={cx} y={height - 5} class="dial-title" text-anchor="middle">{item.title}</text>}
         </svg>
     );
@@ -182,7 +182,7 @@ export function BarGauge({ panel, frames, zone, width, height }: RenderProps) {
                         <div class={`track${panel.options.showUnfilled === false ? ' bare' : ''}${cells ? ' cells' : ''}`} role="meter" aria-label={item.title} aria-valuenow={value} aria-valuemin={min} aria-valuemax={max}>
                             <div class="fill" style={fill} />
                         </div>
-                        <span class="bar-value" style={{ color: panel.options.valueMode === 'text' ? undefined : color, fontSize: vertical ? `${fitText(saidText(item), width / items.length - 6, 16, 13)}px` : undefined }} data-testid="stat-value">{saidText(item)}</span>
+                        <span class="bar-value" style={{ color: panel.options.valueMode === 'text' ? undefined : asText(color), fontSize: vertical ? `${fitText(saidText(item), width / items.length - 6, 16, 13)}px` : undefined }} data-testid="stat-value">{saidText(item)}</span>
                     </div>
                 );
             })}

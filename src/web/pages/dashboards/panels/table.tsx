@@ -1,6 +1,6 @@
 // table.tsx - rows and columns; sorted by a click on a head, drawn a window of rows at a time.
 import { useMemo, useState } from 'preact/hooks';
-import { fade, textOn } from '../../../shared/colors';
+import { asText, fade, textOn } from '../../../shared/colors';
 import { theme } from '../../../shared/theme';
 import { safeLink } from '../../../shared/url';
 import { limitsOf, reduce, rowsOf, show, shownText, type Cell, type Field, type Frame } from '../frames';
@@ -53,7 +53,7 @@ function CellBox({ one, value, look, limits, zone, right, link }: { one: Field; 
     const said = shownText(shown);
     const hasSteps = list(one.config.thresholds?.steps).length > 0 || one.config.color?.mode;
     const style: Record<string, string> = {};
-    if (look === 'text' && shown.color && hasSteps) style.color = shown.color;
+    if (look === 'text' && shown.color && hasSteps) style.color = asText(shown.color);
     if (look === 'background' && shown.color && hasSteps) { style.background = fade(shown.color, 0.9); style.color = textOn(shown.color); }
     if (look === 'gauge' && typeof value === 'number') {
         const share = Math.min(1, Math.max(0, (value - limits.min) / (limits.max - limits.min))) * 100;
