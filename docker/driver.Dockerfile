@@ -18,4 +18,4 @@ USER barograph
 EXPOSE 8081
 ENTRYPOINT ["barograph"]
 CMD ["driver", "--config", "/etc/barograph/driver.yml", "--listen", "0.0.0.0:8081", \
-     "--allow-host", "driver-container", "--log.file", "/var/log/barograph/driver.json"]
+     "--web.allowed-host", "driver-container", "--log.file", "/var/log/barograph/driver.json"]

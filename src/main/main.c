@@ -1,0 +1,58 @@
+/* main.c - one executable: the table of commands. */
+#include "main/main.h"
+
+#include "base/compiler.h"
+#include "driver/driver.h"
+#include "role/role.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int version_main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("barograph %s (%s)\n", role_version(), role_revision());
+    return ROLE_EXIT_OK;
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    { "up", up_main, "Start every role and watch them." },
+    { "status", status_main, "Show what runs." },
+    { "down", down_main, "Stop what `up` started." },
+    { "driver", driver_main, "Role: host metrics, probes, metrics of other programs (:8081)." },
+    { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
+    { "version", version_main, "Show the version." },
+};
+
+static void help(FILE *out)
+{
+    (void)fprintf(out, "Usage: barograph COMMAND [OPTIONS]\n\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        (void)fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
+    }
+    (void)fprintf(out, "\n`barograph COMMAND --help` shows a command's options.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return ROLE_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) return version_main(argc, argv);
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        help(stdout);
+        return ROLE_EXIT_OK;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    }
+    (void)fprintf(stderr, "barograph: no command '%s'; see `barograph help`\n", argv[1]);
+    return ROLE_EXIT_USAGE;
+}

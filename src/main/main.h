@@ -1,0 +1,11 @@
+/* main.h - inside main/: the commands that are not roles. */
+#ifndef MAIN_MAIN_H
+#define MAIN_MAIN_H
+
+/* Each takes its words, argv[0] being the command, and gives the exit status. */
+int up_main(int argc, char **argv);
+int status_main(int argc, char **argv);
+int down_main(int argc, char **argv);
+int metric_main(int argc, char **argv);
+
+#endif
