@@ -127,7 +127,7 @@ void exchange_complete(void *cls, struct MHD_Connection *connection, void **requ
     x->answer = NULL;
     x->is_on = false;
     x->has_begun = false;
-    x->has_answered = true;
+    atomic_store_explicit(&x->has_answered, true, memory_order_relaxed);
     x->is_gzip = false;
     x->refusal = 0;
     x->allowed_methods = 0;

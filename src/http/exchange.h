@@ -29,7 +29,7 @@ struct exchange {
     struct exchange *previous; /* GUARDED_BY(server->peers_mutex) */
     struct MHD_Connection *connection;
     int descriptor;
-    bool has_answered;               /* at least once on this connection */
+    atomic_bool has_answered;        /* at least once on this connection */
     atomic_int phase;                /* enum exchange_phase */
     atomic_int_fast64_t since_ns;    /* when this phase began */
     atomic_int_fast64_t progress_ns; /* when the last byte of the body came */

@@ -95,7 +95,9 @@ static bool is_too_slow(const struct http_server *server, const struct exchange 
         (now_ns - atomic_load_explicit(&x->progress_ns, memory_order_relaxed)) / 1000000;
     if (phase == EXCHANGE_IDLE) {
         int64_t most = options->head_timeout_ms;
-        if (x->has_answered) most += options->idle_timeout_ms;
+        if (atomic_load_explicit(&x->has_answered, memory_order_relaxed)) {
+            most += options->idle_timeout_ms;
+        }
         return age_ms > most;
     }
     if (phase == EXCHANGE_BODY) {

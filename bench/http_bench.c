@@ -1,4 +1,4 @@
-/* server_bench.c
+/* http_bench.c
  *
  * Question: how many small answers a second does the server give over 2 kept connections, from a
  *           fast handler and from a worker?
