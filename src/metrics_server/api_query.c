@@ -1,0 +1,206 @@
+/* api_query.c - /api/v1/query, query_range, format_query and query_exemplars. */
+#include "metrics_server/server.h"
+
+#include "prometheus/prometheus.h"
+
+#include <stdio.h>
+
+#define POINTS_MAX 11000 /* steps of a range query, as in Prometheus */
+
+/* What both kinds of queries read from their request. */
+struct query {
+    struct metrics_server *server;
+    struct promql_expr *expr;
+    struct promql_request request;
+    size_t limit;
+};
+
+static void query_release(struct query *query)
+{
+    promql_expr_free(query->expr);
+}
+
+static int query_read(struct query *query, struct metrics_server *server,
+                      const struct http_request *request, struct error *error)
+{
+    *query = (struct query){ .server = server };
+    int code = api_limit(request, &query->limit, error);
+    if (code == 0) code = api_duration(request, "timeout", &query->request.timeout_ms, error);
+    if (code == 0)
+        code = api_duration(request, "lookback_delta", &query->request.lookback_ms, error);
+    if (code != 0) return code;
+    struct error cause = { 0 };
+    struct str text = http_request_parameter(request, "query");
+    code = promql_parse(&query->expr, server->engine, text, &cause);
+    if (code != 0) {
+        return error_set(error, ERROR_INVALID, "invalid parameter \"query\": %s", cause.text);
+    }
+    return 0;
+}
+
+static void write_notes(struct json_writer *json, const char *key, const struct str *notes,
+                        size_t count, const char *more)
+{
+    enum { NOTES_MAX = 10 };
+    if (count == 0 && more == NULL) return;
+    json_key(json, str_from(key));
+    json_array_begin(json);
+    for (size_t i = 0; i < count && i < NOTES_MAX; i++) json_put_text(json, notes[i]);
+    if (count > NOTES_MAX) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "%zu more %s annotations omitted", count - NOTES_MAX,
+                       key);
+        json_put_cstr(json, text);
+    }
+    if (more != NULL) json_put_cstr(json, more);
+    json_array_end(json);
+}
+
+static void write_stats(struct json_writer *json, const struct promql_stats *stats)
+{
+    json_key(json, STR("stats"));
+    json_object_begin(json);
+    json_key(json, STR("timings"));
+    json_object_begin(json);
+    json_member_double(json, "evalTotalTime", (double)stats->evaluate_ns / 1e9);
+    json_member_double(json, "resultSortTime", 0);
+    json_member_double(json, "queryPreparationTime", 0);
+    json_member_double(json, "innerEvalTime", (double)stats->evaluate_ns / 1e9);
+    json_member_double(json, "execQueueTime", (double)stats->queue_ns / 1e9);
+    json_member_double(json, "execTotalTime", (double)stats->total_ns / 1e9);
+    json_object_end(json);
+    json_key(json, STR("samples"));
+    json_object_begin(json);
+    json_member_int(json, "totalQueryableSamples", (int64_t)stats->samples);
+    json_member_int(json, "peakSamples", (int64_t)stats->samples_peak);
+    json_object_end(json);
+    json_object_end(json);
+}
+
+static void write_result(struct query *query, struct promql_result *result,
+                         const struct http_request *request, struct http_response *response)
+{
+    bool is_list = result->type == PROMQL_VECTOR || result->type == PROMQL_MATRIX;
+    bool is_cut = is_list && query->limit > 0 && result->series_count > query->limit;
+    if (is_cut) result->series_count = query->limit;
+    pm_observe(query->server->query_duration, (double)result->stats.total_ns / 1e9);
+
+    struct json_writer json;
+    api_begin(response, &json);
+    json_object_begin(&json);
+    promql_result_write_json(&response->body, result);
+    json.needs_comma = true;
+    if (http_request_parameter(request, "stats").size > 0) write_stats(&json, &result->stats);
+    json_object_end(&json);
+    write_notes(&json, "warnings", result->warnings, result->warning_count,
+                is_cut ? "results truncated due to limit" : NULL);
+    write_notes(&json, "infos", result->infos, result->info_count, NULL);
+    api_end(response, &json);
+}
+
+API_HANDLER(api_query)
+{
+    struct metrics_server *server = context;
+    CLEANUP(query_release) struct query query = { 0 };
+    int64_t time_ms = clock_realtime_ms(role_clock(server->role));
+    int code = api_time(request, "time", &time_ms, error);
+    if (code == 0) code = query_read(&query, server, request, error);
+    if (code != 0) return code;
+    struct promql_result *result = NULL;
+    code = promql_query_instant(server->engine, &server->source, query.expr, time_ms,
+                                &query.request, &result, error);
+    if (code != 0) return code;
+    write_result(&query, result, request, response);
+    promql_result_free(result);
+    return 0;
+}
+
+static int check_range(const struct promql_range *range, struct error *error)
+{
+    if (range->end_ms < range->start_ms) {
+        return error_set(error, ERROR_INVALID,
+                         "invalid parameter \"end\": end timestamp must not be before start time");
+    }
+    if (range->step_ms <= 0) {
+        return error_set(
+            error, ERROR_INVALID,
+            "invalid parameter \"step\": zero or negative query resolution step widths "
+            "are not accepted. Try a positive integer");
+    }
+    if ((range->end_ms - range->start_ms) / range->step_ms > POINTS_MAX) {
+        return error_set(
+            error, ERROR_INVALID,
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
+            "the query resolution (?step=XX)");
+    }
+    return 0;
+}
+
+static int read_range(const struct http_request *request, struct promql_range *range,
+                      struct error *error)
+{
+    static const char *const needed[] = { "start", "end", "step" };
+    for (size_t i = 0; i < ARRAY_LENGTH(needed); i++) {
+        if (http_request_parameter(request, needed[i]).size > 0) continue;
+        return error_set(error, ERROR_INVALID,
+                         "invalid parameter \"%s\": cannot parse \"\" to a valid %s", needed[i],
+                         i == 2 ? "duration" : "timestamp");
+    }
+    int code = api_time(request, "start", &range->start_ms, error);
+    if (code == 0) code = api_time(request, "end", &range->end_ms, error);
+    if (code == 0) code = api_duration(request, "step", &range->step_ms, error);
+    return code != 0 ? code : check_range(range, error);
+}
+
+API_HANDLER(api_query_range)
+{
+    struct metrics_server *server = context;
+    CLEANUP(query_release) struct query query = { 0 };
+    struct promql_range range = { 0 };
+    int code = read_range(request, &range, error);
+    if (code == 0) code = query_read(&query, server, request, error);
+    if (code != 0) return code;
+    enum promql_type type = promql_expr_type(query.expr);
+    if (type != PROMQL_SCALAR && type != PROMQL_VECTOR) {
+        return error_set(error, ERROR_INVALID,
+                         "invalid parameter \"query\": invalid expression type \"%s\" for range "
+                         "query, must be Scalar or instant Vector",
+                         promql_type_name(type));
+    }
+    struct promql_result *result = NULL;
+    code = promql_query_range(server->engine, &server->source, query.expr, &range, &query.request,
+                              &result, error);
+    if (code != 0) return code;
+    write_result(&query, result, request, response);
+    promql_result_free(result);
+    return 0;
+}
+
+API_HANDLER(api_format_query)
+{
+    CLEANUP(query_release) struct query query = { 0 };
+    int code = query_read(&query, context, request, error);
+    if (code != 0) return code;
+    CLEANUP(buf_release) struct buf text;
+    buf_init(&text, PROMQL_TEXT_SIZE_MAX * 4);
+    promql_format(&text, query.expr);
+    struct json_writer json;
+    api_begin(response, &json);
+    json_put_text(&json, buf_str(&text));
+    api_end(response, &json);
+    return 0;
+}
+
+/* No exemplars are kept: the answer is the empty list, which switches them off in clients. */
+API_HANDLER(api_query_exemplars)
+{
+    CLEANUP(query_release) struct query query = { 0 };
+    int code = query_read(&query, context, request, error);
+    if (code != 0) return code;
+    struct json_writer json;
+    api_begin(response, &json);
+    json_array_begin(&json);
+    json_array_end(&json);
+    api_end(response, &json);
+    return 0;
+}

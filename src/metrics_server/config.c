@@ -1,0 +1,214 @@
+/* config.c - prometheus.yml as a whole: each section goes to the module that knows it. */
+#include "metrics_server/server.h"
+
+#include "structlog/structlog.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FILE_SIZE_MAX  (16u << 20)
+#define ARENA_SIZE_MAX (256u << 20)
+
+/* The file on its way in. */
+struct config {
+    struct scrape_global global;
+    int64_t evaluation_interval_ms;
+    struct labels external_labels;
+    const struct yaml_node *scrape_configs;
+};
+
+/* $NAME and ${NAME} from the environment, $$ a dollar; as Prometheus 3 does for external labels. */
+static struct str expand(struct arena *arena, struct str text)
+{
+    CLEANUP(buf_release) struct buf out;
+    buf_init(&out, 64 << 10);
+    while (text.size > 0) {
+        size_t dollar = str_find_char(text, '$');
+        if (dollar == STR_NONE) dollar = text.size;
+        buf_append(&out, text.data, dollar);
+        text = str_skip(text, dollar);
+        if (text.size < 2) {
+            buf_append_str(&out, text);
+            break;
+        }
+        text = str_skip(text, 1);
+        if (text.data[0] == '$') {
+            buf_append_char(&out, '$');
+            text = str_skip(text, 1);
+            continue;
+        }
+        bool has_brace = text.data[0] == '{';
+        if (has_brace) text = str_skip(text, 1);
+        size_t size = 0;
+        while (size < text.size && label_name_is_legacy(str_first(text, size + 1))) size++;
+        char name[256];
+        const char *value = NULL;
+        if (str_to_cstr(str_first(text, size), name, sizeof(name))) value = getenv(name);
+        if (value != NULL) buf_append_cstr(&out, value);
+        text = str_skip(text, size);
+        if (has_brace && text.size > 0 && text.data[0] == '}') text = str_skip(text, 1);
+    }
+    return arena_copy(arena, buf_str(&out));
+}
+
+static int read_external(const struct yaml_node *node, void *field,
+                         const struct yaml_reading *reading, struct error *error)
+{
+    struct labels plain = { 0 };
+    int code = scrape_read_labels(node, &plain, reading, error);
+    if (code != 0) return code;
+    struct label *items = ARENA_ARRAY(reading->arena, struct label, plain.count);
+    if (items == NULL && plain.count > 0) return error_set(error, -ENOMEM, "no memory");
+    for (size_t i = 0; i < plain.count; i++) {
+        items[i].name = plain.items[i].name;
+        items[i].value = expand(reading->arena, plain.items[i].value);
+        if (items[i].value.size == 0) items[i].value = STR("");
+    }
+    *(struct labels *)field = (struct labels){ items, plain.count };
+    return 0;
+}
+
+static int read_global(const struct yaml_node *node, void *field,
+                       const struct yaml_reading *reading, struct error *error)
+{
+    struct config *config = field;
+    struct yaml_field fields[SCRAPE_GLOBAL_FIELDS + 8];
+    size_t count = scrape_global_fields(fields, offsetof(struct config, global));
+    static const struct yaml_field own[] = {
+        { STR_INIT("evaluation_interval"), offsetof(struct config, evaluation_interval_ms),
+          scrape_read_duration },
+        { STR_INIT("external_labels"), offsetof(struct config, external_labels), read_external },
+        { STR_INIT("query_log_file"), 0, NULL },
+        { STR_INIT("rule_query_offset"), 0, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++) fields[count++] = own[i];
+    int code = yaml_read_fields(node, fields, count, config, reading, error);
+    return code != 0 ? code : scrape_global_check(node, &config->global, error);
+}
+
+static int keep_node(const struct yaml_node *node, void *field, const struct yaml_reading *reading,
+                     struct error *error)
+{
+    (void)reading;
+    (void)error;
+    *(const struct yaml_node **)field = node;
+    return 0;
+}
+
+static const struct yaml_field root_fields[] = {
+    { STR_INIT("global"), 0, read_global },
+    { STR_INIT("scrape_configs"), offsetof(struct config, scrape_configs), keep_node },
+    { STR_INIT("runtime"), 0, yaml_read_ignored },
+    { STR_INIT("scrape_config_files"), 0, NULL },
+    { STR_INIT("rule_files"), 0, NULL },
+    { STR_INIT("alerting"), 0, NULL },
+    { STR_INIT("remote_write"), 0, NULL },
+    { STR_INIT("remote_read"), 0, NULL },
+    { STR_INIT("storage"), 0, NULL },
+    { STR_INIT("tracing"), 0, NULL },
+    { STR_INIT("otlp"), 0, NULL },
+};
+
+static void warn(void *argument, const char *text)
+{
+    struct metrics_server *server = argument;
+    sl_warn(role_log(server->role), "configuration", "error.message", text);
+}
+
+/* Values of these keys are never shown. */
+static bool is_secret(struct str key)
+{
+    static const struct str names[] = { STR_INIT("password"),     STR_INIT("credentials"),
+                                        STR_INIT("bearer_token"), STR_INIT("client_secret"),
+                                        STR_INIT("secret_key"),   STR_INIT("token") };
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (str_equal(key, names[i])) return true;
+    }
+    return false;
+}
+
+/* Appends the line, with <secret> behind every secret key of it, also inside {...}. */
+static void append_masked(struct buf *out, struct str line)
+{
+    size_t start = 0;
+    for (size_t i = 0; i < line.size; i++) {
+        if (line.data[i] != ':') continue;
+        size_t name = i;
+        while (name > 0 && (label_name_is_legacy(str_first(str_skip(line, name - 1), 1)))) name--;
+        if (!is_secret((struct str){ line.data + name, i - name })) continue;
+        size_t end = i + 1;
+        while (end < line.size && line.data[end] != ',' && line.data[end] != '}') end++;
+        buf_append(out, line.data + start, i + 1 - start);
+        buf_append_str(out, STR(" <secret>"));
+        start = end;
+        i = end;
+        if (end >= line.size) break;
+    }
+    if (start < line.size) buf_append(out, line.data + start, line.size - start);
+    buf_append_char(out, '\n');
+}
+
+static char *mask(struct str text)
+{
+    CLEANUP(buf_release) struct buf out;
+    buf_init(&out, 2 * (size_t)FILE_SIZE_MAX);
+    while (text.size > 0) append_masked(&out, str_cut(&text, '\n'));
+    return out.has_failed ? NULL : str_copy(buf_str(&out));
+}
+
+static int parse(struct metrics_server *server, struct str text, struct scrape_config *scrapes,
+                 struct config *config, struct error *error)
+{
+    struct yaml_reading reading = { .arena = &scrapes->arena, .warn = warn, .argument = server };
+    const struct yaml_node *root = NULL;
+    struct str file = str_from(server->flags.config_file);
+    *config = (struct config){ .evaluation_interval_ms = 60000 };
+    scrape_global_init(&config->global);
+    int code = yaml_parse(&scrapes->arena, text, file, &root, error);
+    if (code != 0 || root == NULL) return code;
+    code = yaml_read_fields(root, root_fields, ARRAY_LENGTH(root_fields), config, &reading, error);
+    if (code != 0) return code;
+    return scrape_config_read(scrapes, config->scrape_configs, &config->global, &reading, error);
+}
+
+/* The folder that the file stands in, in the arena. */
+static const char *folder_of(struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) return ".";
+    struct str folder = arena_copy(arena, (struct str){ path, (size_t)(slash - path) });
+    return folder.size == 0 ? "/" : folder.data;
+}
+
+static int put_in_force(struct metrics_server *server, struct str text,
+                        struct scrape_config *scrapes, const struct config *config,
+                        struct error *error)
+{
+    mutex_lock(&server->mutex);
+    arena_reset(&server->arena);
+    int code = labels_copy(&server->arena, config->external_labels, &server->external_labels);
+    free(server->config_text);
+    server->config_text = mask(text);
+    mutex_unlock(&server->mutex);
+    if (code != 0) return error_set(error, -ENOMEM, "no memory for external labels");
+    scrapes->folder = folder_of(&scrapes->arena, server->flags.config_file);
+    return scrape_manager_apply(server->scrapes, scrapes, error);
+}
+
+int metrics_config_load(struct metrics_server *server, struct error *error)
+{
+    CLEANUP(buf_release) struct buf text;
+    buf_init(&text, FILE_SIZE_MAX);
+    struct scrape_config scrapes = { 0 };
+    struct config config;
+    arena_init(&scrapes.arena, ARENA_SIZE_MAX);
+    int code = file_read(&disk_system, server->flags.config_file, &text, error);
+    if (code == 0) code = parse(server, buf_str(&text), &scrapes, &config, error);
+    if (code == 0) code = put_in_force(server, buf_str(&text), &scrapes, &config, error);
+    scrape_config_release(&scrapes);
+    mutex_lock(&server->mutex);
+    server->is_config_good = code == 0;
+    if (code == 0) server->config_ms = clock_realtime_ms(role_clock(server->role));
+    mutex_unlock(&server->mutex);
+    return code;
+}

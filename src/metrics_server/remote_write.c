@@ -1,0 +1,206 @@
+/* remote_write.c - /api/v1/write: samples that others push, remote write 1.0; and the admin API.
+ *
+ * FORMAT   snappy block of prometheus.WriteRequest
+ *            1 repeated TimeSeries   1 repeated Label { 1 name 2 value }
+ *                                    2 repeated Sample { 1 double value 2 int64 timestamp, ms }
+ *            3 repeated MetricMetadata (read over: the targets' metadata is what is served)
+ * RULES    As the real receiver: one bad sample refuses the request and nothing of it is kept; the
+ *          same sample again is fine; a series without a name or with a bad label is left out.
+ *          204 means that everything is durable.
+ * Source:  Prometheus Remote-Write 1.0 specification.
+ */
+#include "metrics_server/server.h"
+
+#include "codec/compress.h"
+#include "codec/protobuf.h"
+#include "codec/utf8.h"
+#include "prometheus/prometheus.h"
+
+#include <errno.h>
+
+#define UNPACKED_SIZE_MAX (32u << 20)
+
+/* One request on its way into a batch. */
+struct writing {
+    struct sample_batch *batch;
+    struct labels_builder builder;
+    uint64_t sample_count;
+};
+
+static int take_label(struct writing *writing, struct str bytes, bool *is_bad, struct error *error)
+{
+    struct protobuf_field field;
+    struct str name = { 0 };
+    struct str value = { 0 };
+    int code;
+    while ((code = protobuf_next(&bytes, &field, error)) == 1) {
+        if (field.wire != PROTOBUF_BYTES) continue;
+        if (field.number == 1) name = field.bytes;
+        if (field.number == 2) value = field.bytes;
+    }
+    if (code != 0) return code;
+    bool is_twice = labels_builder_get(&writing->builder, name).size > 0;
+    if (name.size == 0 || is_twice || !utf8_is_valid(name) || !utf8_is_valid(value)) *is_bad = true;
+    if (!*is_bad) labels_builder_set(&writing->builder, name, value);
+    return 0;
+}
+
+static int take_sample(struct writing *writing, struct str bytes, uint64_t *ref,
+                       struct error *error)
+{
+    struct protobuf_field field;
+    double value = 0;
+    int64_t time_ms = 0;
+    int code;
+    while ((code = protobuf_next(&bytes, &field, error)) == 1) {
+        if (field.number == 1 && field.wire == PROTOBUF_FIXED64) value = protobuf_double(&field);
+        if (field.number == 2 && field.wire == PROTOBUF_VARINT) time_ms = (int64_t)field.value;
+    }
+    if (code != 0) return code;
+    writing->sample_count++;
+    return writing->batch->append(writing->batch, ref, labels_builder_labels(&writing->builder),
+                                  time_ms, value, error);
+}
+
+static int take_series(struct writing *writing, struct str bytes, struct error *error)
+{
+    struct protobuf_field field;
+    bool is_bad = false;
+    int code;
+    labels_builder_start(&writing->builder, (struct labels){ 0 });
+    struct str rest = bytes;
+    while ((code = protobuf_next(&rest, &field, error)) == 1) {
+        if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
+        code = take_label(writing, field.bytes, &is_bad, error);
+        if (code != 0) return code;
+    }
+    if (code != 0) return code;
+    if (writing->builder.has_failed) return error_set(error, -ENOMEM, "no memory for labels");
+    if (is_bad || labels_builder_get(&writing->builder, LABEL_METRIC_NAME).size == 0) return 0;
+    uint64_t ref = 0;
+    rest = bytes;
+    while ((code = protobuf_next(&rest, &field, error)) == 1) {
+        if (field.wire != PROTOBUF_BYTES) continue;
+        if (field.number == 2) code = take_sample(writing, field.bytes, &ref, error);
+        if (field.number == 4) {
+            code = error_set(error, ERROR_UNSUPPORTED, "native histograms are not supported");
+        }
+        if (code < 0) return code;
+    }
+    return code;
+}
+
+static int take_request(struct writing *writing, struct str bytes, struct error *error)
+{
+    struct protobuf_field field;
+    int code;
+    while ((code = protobuf_next(&bytes, &field, error)) == 1) {
+        if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
+        code = take_series(writing, field.bytes, error);
+        if (code != 0) return code;
+    }
+    return code;
+}
+
+static int check_request(const struct metrics_server *server, const struct http_request *request,
+                         struct http_response *response)
+{
+    struct str encoding = http_request_header(request, "Content-Encoding");
+    if (!server->flags.takes_remote_write) {
+        http_response_text(response, 404,
+                           "remote write receiver needs to be enabled with "
+                           "--web.enable-remote-write-receiver\n");
+        return 1;
+    }
+    if (encoding.size > 0 && !str_equal_nocase(encoding, STR("snappy"))) {
+        http_response_text(response, 415, "%s is not supported, only snappy\n", "this encoding");
+        return 1;
+    }
+    struct str type = http_request_header(request, "Content-Type");
+    if (str_find(type, STR("io.prometheus.write.v2.Request")) != STR_NONE) {
+        http_response_text(response, 415, "remote write 2.0 is not supported, send 1.0\n");
+        return 1;
+    }
+    return 0;
+}
+
+/* What went wrong in the store, as the status a sender acts on: 4xx drops, 5xx tries again. */
+static void write_failure(struct http_response *response, int code, const struct error *error)
+{
+    unsigned status = (unsigned)error_http_status(code);
+    if (code == ERROR_LIMIT || code == ERROR_INVALID || code == ERROR_UNSUPPORTED) status = 400;
+    if (code == ERROR_CORRUPT) status = 400;
+    http_response_text(response, status, "%s\n", error->text);
+}
+
+API_HANDLER(remote_write)
+{
+    struct metrics_server *server = context;
+    if (check_request(server, request, response) != 0) return 0;
+    CLEANUP(buf_release) struct buf plain;
+    buf_init(&plain, UNPACKED_SIZE_MAX);
+    struct writing writing = { 0 };
+    int code = snappy_unpack(request->body, &plain, error);
+    if (code == 0 && role_is_memory_short(server->role)) {
+        code = error_set(error, ERROR_REFUSED, "over the memory limit, try again later");
+    }
+    if (code == 0) code = server->sink.begin(server->sink.state, &writing.batch, error);
+    if (code == 0) {
+        code = take_request(&writing, buf_str(&plain), error);
+        if (code != 0) {
+            writing.batch->rollback(writing.batch);
+        } else {
+            code = writing.batch->commit(writing.batch, error);
+        }
+    }
+    labels_builder_release(&writing.builder);
+    if (code != 0) {
+        write_failure(response, code, error);
+        return 0;
+    }
+    pm_add(server->remote_samples, (double)writing.sample_count);
+    response->status = 204;
+    return 0;
+}
+
+/* ---- admin ---- */
+
+static int check_admin(const struct metrics_server *server, struct error *error)
+{
+    if (server->flags.has_admin) return 0;
+    return error_set(error, -EACCES, "admin APIs disabled");
+}
+
+API_HANDLER(admin_delete_series)
+{
+    struct metrics_server *server = context;
+    CLEANUP(api_matches_release) struct api_matches matches = { 0 };
+    int64_t start_ms = INT64_MIN / 2;
+    int64_t end_ms = INT64_MAX / 2;
+    int code = check_admin(server, error);
+    if (code == 0) code = api_time(request, "start", &start_ms, error);
+    if (code == 0) code = api_time(request, "end", &end_ms, error);
+    if (code == 0) code = api_matches_read(server, request, &matches, error);
+    if (code != 0) return code;
+    if (matches.count == 0) {
+        return error_set(error, ERROR_INVALID, "no match[] parameter provided");
+    }
+    for (size_t i = 0; i < matches.count && code == 0; i++) {
+        const struct matcher *matchers;
+        size_t count;
+        if (!promql_expr_selector(matches.exprs[i], &matchers, &count)) continue;
+        code = tsdb_delete(server->db, matchers, count, start_ms, end_ms, error);
+    }
+    if (code == 0) response->status = 204;
+    return code;
+}
+
+API_HANDLER(admin_clean_tombstones)
+{
+    (void)request;
+    struct metrics_server *server = context;
+    int code = check_admin(server, error);
+    if (code == 0) code = tsdb_clean(server->db, error);
+    if (code == 0) response->status = 204;
+    return code;
+}
