@@ -6,12 +6,13 @@
  *     struct str level = json_text(json_get(root, STR("log.level")), STR("info"));
  *
  * Valid UTF-8 only; duplicate keys are kept in order and json_get answers the last; numbers keep
- * their source text, so nothing is lost that a double cannot hold.
+ * their source text, so nothing is lost that a double cannot hold. Half a surrogate pair in an escape
+ * reads as U+FFFD, as in Go.
  *
  * Ownership: the tree lives in the arena; keys, texts and raw point into a copy of the source that
  *            lives there too.
  * Threads:   a parser belongs to one thread; a finished tree is read-only.
- * Source:    RFC 8259. Reading is simdjson's; this is its C face.
+ * Source:    RFC 8259. simdjson finds where the marks stand, the tree is ours.
  */
 #ifndef CODEC_JSON_H
 #define CODEC_JSON_H
@@ -75,7 +76,8 @@ void json_parser_cleanup(struct json_parser **parser);
  *   parser  NULL: one is made for this call
  *   root    out: in the arena; untouched on failure
  *
- * Returns 0, ERROR_PARSE (error->offset is about where reading stopped), ERROR_LIMIT (the arena or
+ * Returns 0, ERROR_PARSE (error->offset is the byte of `text` that is wrong, its size when the end
+ * came too early; the text says what was expected), ERROR_LIMIT (the arena, 4 GiB or
  * JSON_DEPTH_MAX) or -ENOMEM.
  */
 int json_parse(struct json_parser *parser, struct arena *arena, struct str text,

@@ -167,6 +167,34 @@ static bool is_nocase(struct str text, const char *word)
     return str_equal_nocase(text, str_from(word));
 }
 
+/* Which way a number left the range of doubles: whether its first digit that is not 0 stands, with
+ * the exponent put in, before the point. It is far from the point, or it would be in range. */
+static bool is_large(struct str rest, bool is_hex)
+{
+    int64_t position = 0; /* digits from that digit to the point; negative behind it */
+    bool is_found = false;
+    bool is_fraction = false;
+    size_t i = 0;
+    for (; i < rest.size && (rest.data[i] | 0x20) != (is_hex ? 'p' : 'e'); i++) {
+        if (rest.data[i] == '.') {
+            is_fraction = true;
+            continue;
+        }
+        if (rest.data[i] != '0') is_found = true;
+        if (is_fraction && !is_found) position--;
+        if (!is_fraction && is_found) position++;
+    }
+    if (!is_found) return false;
+    if (is_hex) position *= 4;
+    bool is_negative = i + 1 < rest.size && rest.data[i + 1] == '-';
+    int64_t exponent = 0;
+    for (i++; i < rest.size; i++) {
+        bool is_digit = rest.data[i] >= '0' && rest.data[i] <= '9';
+        if (is_digit && exponent < INT64_MAX / 100) exponent = exponent * 10 + (rest.data[i] - '0');
+    }
+    return position > (is_negative ? exponent : -exponent);
+}
+
 extern "C" bool number_parse(struct str text, double *value)
 {
     struct str rest = text;
@@ -196,11 +224,7 @@ extern "C" bool number_parse(struct str text, double *value)
                         is_hex ? std::chars_format::hex : std::chars_format::general);
     if (end.ptr != rest.data + rest.size) return false;
     if (end.ec == std::errc::result_out_of_range) {
-        /* Too large or too small: the exponent's sign tells which. */
-        size_t mark = 0;
-        while (mark < rest.size && (rest.data[mark] | 0x20) != (is_hex ? 'p' : 'e')) mark++;
-        bool is_small = mark + 1 < rest.size ? rest.data[mark + 1] == '-' : first == '0';
-        number = is_small ? 0 : HUGE_VAL;
+        number = is_large(rest, is_hex) ? HUGE_VAL : 0;
     } else if (end.ec != std::errc()) {
         return false;
     }

@@ -87,6 +87,17 @@ static void numbers_parse_as_in_go(void)
         { "1e999", true, HUGE_VAL },
         { "1e-999", true, 0 },
         { "5.", true, 5 },
+        { "0e999999999999999999999", true, 0 },
+        { "0001e400", true, HUGE_VAL },
+        { "0.0001e400", true, HUGE_VAL },
+        { "1000000e-400", true, 0 },
+        { "-0x1p5000", true, -HUGE_VAL },
+        { "0x0.0001p-2000", true, 0 },
+        { "1e+0000000400", true, HUGE_VAL },
+        { "1.7976931348623157e308", true, 1.7976931348623157e308 },
+        { "4.9e-324", true, 4.9e-324 },
+        { "9007199254740993", true, 9007199254740992.0 },
+        { "0.500000000000000166533453693773481063544750213623046875", true, 0.5000000000000002 },
         { "", false, 0 },
         { " 1", false, 0 },
         { "1 ", false, 0 },
@@ -103,6 +114,15 @@ static void numbers_parse_as_in_go(void)
         EXPECT(number_parse(str_from(rows[i].text), &value) == rows[i].is_number);
         EXPECT(value == (rows[i].is_number ? rows[i].value : 42));
     }
+    /* Four hundred zeros, and an exponent against them. */
+    char wide[600] = "1";
+    memset(wide + 1, '0', 400);
+    double value = 0;
+    EXPECT(number_parse((struct str){ wide, 401 }, &value) && value == HUGE_VAL);
+    memcpy(wide + 401, "e-5", 3);
+    EXPECT(number_parse((struct str){ wide, 404 }, &value) && value == HUGE_VAL);
+    memcpy(wide + 401, "e-400", 5);
+    EXPECT(number_parse((struct str){ wide, 406 }, &value) && value == 1);
     double nan = 0;
     EXPECT(number_parse(STR("NaN"), &nan) && isnan(nan));
 }
