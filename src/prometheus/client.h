@@ -47,7 +47,8 @@ struct pm_daemon_options {
  * layout is replaced. PM_ERROR_SYSTEM when another daemon lives on it. */
 int pm_daemon_open(struct pm_daemon **daemon, const struct pm_daemon_options *options,
                    struct pm_error *error);
-void pm_daemon_close(struct pm_daemon *daemon); /* NULL is fine; the file stays for the next one */
+/* NULL is fine; before the registry it shows in is freed. The file stays for the next daemon. */
+void pm_daemon_close(struct pm_daemon *daemon);
 /* Shows the region's metrics, and pm_region_...: its size, use, errors of clients. */
 int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
                        struct pm_error *error);

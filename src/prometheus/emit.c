@@ -179,9 +179,15 @@ bool emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const
     if (type == PM_COUNTER && name_ends_in(name, "_total")) base_size -= 6;
     if (type == PM_INFO && name_ends_in(name, "_info")) base_size -= 5;
     if (emit->code < 0 || !is_wanted(emit, name, base_size)) return false;
-    if (!see(emit, name, base_size)) {
+    if (!see(emit, name, size)) {
         fail_note(PM_ERROR_NAME, NULL);
         return false;
+    }
+    /* Go's runtime has a gauge x and a counter x_total: in OpenMetrics both would be the family x.
+     * The later one then loses its type rather than its samples. */
+    if (is_openmetrics(emit) && base_size < size && !see(emit, name, base_size)) {
+        base_size = size;
+        type = PM_UNTYPED;
     }
     if (is_openmetrics(emit)) {
         emit_metadata(emit, "# TYPE ", name, base_size);

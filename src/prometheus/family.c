@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,24 @@ struct family **store_snapshot(struct pm_registry *registry, size_t *count)
     if (copy != NULL) memcpy(copy, registry->families, size);
     store_unlock();
     return copy;
+}
+
+/* ---- Bounds ---- */
+
+int pm_linear_bounds(double *bounds, size_t count, double start, double width)
+{
+    bool rises = isfinite(start) && width > 0 && isfinite(start + (double)count * width);
+    if (!rises || start + width == start) return PM_ERROR_VALUE;
+    for (size_t i = 0; i < count; i++) bounds[i] = start + (double)i * width;
+    return PM_OK;
+}
+
+int pm_exponential_bounds(double *bounds, size_t count, double start, double factor)
+{
+    bool rises = start > 0 && factor > 1 && isfinite(start * pow(factor, (double)count));
+    if (!rises) return PM_ERROR_VALUE;
+    for (size_t i = 0; i < count; i++) bounds[i] = start * pow(factor, (double)i);
+    return PM_OK;
 }
 
 /* ---- Checking what a caller asks for ---- */

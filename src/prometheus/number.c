@@ -235,9 +235,15 @@ size_t number_print_double(char *text, double value)
     if (size < 1e6 && (double)(uint32_t)size == size) { /* most metrics most of the time */
         return sign + number_print_u64(text, (uint32_t)size);
     }
-    (void)pthread_once(&powers_once, make_powers);
-    int exponent;
-    uint64_t number = shortest(fraction, biased, &exponent);
+    int exponent = -3;
+    uint64_t number = 0;
+    if (size < 1e11) number = (uint64_t)(int64_t)(size * 1000 + 0.5);
+    /* Measured things often have three decimals at most. Decimals of up to 15 digits are told
+     * apart by doubles, so when this one reads back, no shorter one does. */
+    if (number == 0 || (double)(int64_t)number / 1000 != size) {
+        (void)pthread_once(&powers_once, make_powers);
+        number = shortest(fraction, biased, &exponent);
+    }
     char digits[NUMBER_SIZE_MAX];
     while (number >= 100000000 && number % 100000000 == 0) {
         number /= 100000000;

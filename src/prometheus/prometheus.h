@@ -79,6 +79,11 @@ struct pm_registry *pm_registry_default(void);       /* never freed; NULL when o
 
 /* ---- Families ---- */
 
+/* Fill `count` bounds: start + i * width, or start * factor^i; for pm_options.bounds. 0, or
+ * PM_ERROR_VALUE when they would not rise: bounds untouched. */
+int pm_linear_bounds(double *bounds, size_t count, double start, double width);
+int pm_exponential_bounds(double *bounds, size_t count, double start, double factor);
+
 enum pm_type { PM_UNTYPED, PM_COUNTER, PM_GAUGE, PM_HISTOGRAM, PM_SUMMARY, PM_INFO, PM_ENUM };
 
 /* Everything a family can be told; zero means default. The texts are copied. */

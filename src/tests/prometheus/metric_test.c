@@ -123,6 +123,21 @@ static void histograms_agree_with_themselves(void)
                 openmetrics);
 }
 
+static void bounds_are_made_or_left_alone(void)
+{
+    double bounds[3] = { 7, 7, 7 };
+    EXPECT_INT(PM_ERROR_VALUE, pm_linear_bounds(bounds, 3, 1, 0));
+    EXPECT_INT(PM_ERROR_VALUE, pm_linear_bounds(bounds, 3, 1e300, 1));
+    EXPECT_INT(PM_ERROR_VALUE, pm_exponential_bounds(bounds, 3, 0, 2));
+    EXPECT_INT(PM_ERROR_VALUE, pm_exponential_bounds(bounds, 3, 1, 1));
+    EXPECT_INT(PM_ERROR_VALUE, pm_exponential_bounds(bounds, 3, 1, (double)NAN));
+    EXPECT(bounds[0] == 7 && bounds[1] == 7 && bounds[2] == 7);
+    EXPECT_INT(0, pm_linear_bounds(bounds, 3, -1, 1));
+    EXPECT(bounds[0] == -1 && bounds[1] == 0 && bounds[2] == 1);
+    EXPECT_INT(0, pm_exponential_bounds(bounds, 3, 0.5, 2));
+    EXPECT(bounds[0] == 0.5 && bounds[1] == 1 && bounds[2] == 2);
+}
+
 /* Every number of bounds finds the bucket a plain loop finds. */
 static void buckets_are_found_among_any_number_of_bounds(void)
 {
@@ -283,6 +298,27 @@ static void what_cannot_be_is_refused_and_changes_nothing(void)
     EXPECT_INT(3, (int64_t)(pm_error_count(PM_ERROR_LABELS) - wrong));
     double value = 0;
     EXPECT_INT(PM_ERROR_UNKNOWN, pm_sample(registry, &value, "with_labels_total"));
+}
+
+static void collect_pair(struct pm_emit *emit, void *arg)
+{
+    (void)arg;
+    pm_emit_one(emit, PM_GAUGE, "go_alloc_bytes", "Now.", 1);
+    pm_emit_one(emit, PM_COUNTER, "go_alloc_bytes_total", "Ever.", 2);
+}
+
+static void a_gauge_and_a_counter_of_one_base_lose_no_sample(void)
+{
+    fresh();
+    EXPECT_INT(0, pm_register_collector(registry, collect_pair, NULL, NULL));
+    expect_text("# HELP go_alloc_bytes Now.\n# TYPE go_alloc_bytes gauge\ngo_alloc_bytes 1\n"
+                "# HELP go_alloc_bytes_total Ever.\n# TYPE go_alloc_bytes_total counter\n"
+                "go_alloc_bytes_total 2\n",
+                plain);
+    expect_text("# TYPE go_alloc_bytes gauge\n# HELP go_alloc_bytes Now.\ngo_alloc_bytes 1\n"
+                "# TYPE go_alloc_bytes_total unknown\n# HELP go_alloc_bytes_total Ever.\n"
+                "go_alloc_bytes_total 2\n# EOF\n",
+                openmetrics);
 }
 
 static double answer(void *arg)
@@ -526,11 +562,13 @@ int main(void)
         TEST(counters_only_go_up),
         TEST(gauges_go_anywhere_and_read_as_set),
         TEST(histograms_agree_with_themselves),
+        TEST(bounds_are_made_or_left_alone),
         TEST(buckets_are_found_among_any_number_of_bounds),
         TEST(summaries_infos_and_enums_show),
         TEST(labels_are_escaped_and_made_utf8),
         TEST(children_are_kept_and_removal_leaves_no_dangling_handle),
         TEST(what_cannot_be_is_refused_and_changes_nothing),
+        TEST(a_gauge_and_a_counter_of_one_base_lose_no_sample),
         TEST(functions_and_collectors_are_asked_at_scrape),
         TEST(formats_are_negotiated),
         TEST(a_writer_may_refuse_and_names_filter),

@@ -320,6 +320,49 @@ static void commands_do_what_they_say(void)
     stop();
 }
 
+enum { SCRIPTS = 10, SCRIPT_COMMANDS = 60 };
+
+static void run_script(int number)
+{
+    for (int i = 0; i < SCRIPT_COMMANDS; i++) {
+        char value[16];
+        (void)snprintf(value, sizeof(value), "%d", (i + number) % 7);
+        struct pm_label label = { "n", value };
+        struct pm_command command = { .action = PM_DO_INC,
+                                      .path = path,
+                                      .name = "runs_total",
+                                      .labels = &label,
+                                      .label_count = 1 };
+        if (pm_command_run(&command, NULL, NULL, NULL) < 0) _exit(1);
+    }
+    _exit(0);
+}
+
+static void ten_scripts_at_once_lose_nothing(void)
+{
+    pid_t pids[SCRIPTS];
+    REQUIRE(start(&(struct pm_daemon_options){ 0 }));
+    for (int i = 0; i < SCRIPTS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) run_script(i);
+    }
+    for (int i = 0; i < SCRIPTS; i++) {
+        int status = -1;
+        EXPECT(waitpid(pids[i], &status, 0) == pids[i]);
+        EXPECT_INT(0, status);
+    }
+    double sum = 0;
+    for (int i = 0; i < 7; i++) {
+        char value[16];
+        double part = 0;
+        (void)snprintf(value, sizeof(value), "%d", i);
+        EXPECT_INT(0, pm_sample(registry, &part, "runs_total", "n", value));
+        sum += part;
+    }
+    EXPECT_INT((int64_t)SCRIPTS * SCRIPT_COMMANDS, (int64_t)sum);
+    stop();
+}
+
 static void a_full_region_says_so_and_goes_on(void)
 {
     REQUIRE(start(&(struct pm_daemon_options){ .directory_size = 64 * 1024, .word_count = 1 }));
@@ -445,6 +488,7 @@ int main(void)
         TEST(kills_lose_nothing_with_all_modes_at_once),
         TEST(wrong_uses_are_errors_and_counts),
         TEST(commands_do_what_they_say),
+        TEST(ten_scripts_at_once_lose_nothing),
         TEST(a_full_region_says_so_and_goes_on),
         TEST(counters_outlive_daemon_and_client),
         TEST(what_is_removed_comes_back_from_zero),
