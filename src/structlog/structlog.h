@@ -199,7 +199,10 @@ SL_API int sl_open(struct sl_logger **log, const struct sl_config *config);
 #define sl_bind(log, ...) sl_bind_((log), SL_ARRAY_(__VA_ARGS__), SL_COUNT_PAIRS_(__VA_ARGS__))
 /* As sl_bind but without the parent's fields (its name, level and sinks stay). */
 #define sl_new(log, ...) sl_new_((log), SL_ARRAY_(__VA_ARGS__), SL_COUNT_PAIRS_(__VA_ARGS__))
-#define SL_ARRAY_(...)   ((const struct sl_value[]){ SL_BOTH_(__VA_ARGS__) })
+/* Puts the result of sl_bind in place of *log_pointer and drops the reference that was there: facts
+ * are gathered as they come up, for one line at the end. */
+#define sl_add(log_pointer, ...) sl_replace_((log_pointer), sl_bind(*(log_pointer), __VA_ARGS__))
+#define SL_ARRAY_(...)           ((const struct sl_value[]){ SL_BOTH_(__VA_ARGS__) })
 #endif
 
 /* Without `key`: -ENOENT when it is not bound, then *out is untouched; otherwise 0. */
