@@ -310,6 +310,21 @@ static int descriptor_of(const struct sl_sink_options *options)
     return -1;
 }
 
+/* Absolute, since the program may change its directory while the file is watched by name. */
+static int copy_path(struct sl_sink *sink, const char *path)
+{
+    char here[4096] = "";
+    if (path[0] != '/' && getcwd(here, sizeof(here) - 1) == NULL) return -errno;
+    size_t front = strlen(here);
+    size_t rest = strlen(path) + 1;
+    if (front > 0) here[front++] = '/';
+    sink->path = malloc(front + rest);
+    if (sink->path == NULL) return -ENOMEM;
+    memcpy(sink->path, here, front);
+    memcpy(sink->path + front, path, rest);
+    return 0;
+}
+
 static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options)
 {
     sink->kind = options->kind;
@@ -328,10 +343,8 @@ static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options
         if (sink->buffer == NULL) return -ENOMEM;
     }
     if (options->kind != SL_SINK_FILE) return 0;
-    size_t path_size = strlen(options->path) + 1;
-    sink->path = malloc(path_size);
-    if (sink->path == NULL) return -ENOMEM;
-    memcpy(sink->path, options->path, path_size);
+    int code = copy_path(sink, options->path);
+    if (code < 0) return code;
     sink->rotate_size_max = options->rotate_size_max;
     sink->rotate_count_max = options->rotate_count_max == 0 ? 5 : options->rotate_count_max;
     return sl_file_open(sink);

@@ -21,7 +21,8 @@
  * BEFORE  sl_configure and after sl_shutdown lines go to stderr, so nothing is ever lost silently.
  * SIGNALS A handler may log on a thread that has logged before: a short line allocates nothing, and
  *         a call that interrupts a call has a buffer of its own. A sink that the interrupted call
- *         holds is written round (files, descriptors) or misses the line, which is counted.
+ *         holds is written round (files, descriptors) or misses the line, which is counted. An
+ *         alternate signal stack needs 64 KiB.
  * FORK    The child goes on with the same sinks; what the parent had buffered stays the parent's.
  * NAMES   Everything is sl_ or SL_; what ends in an underscore is not for callers.
  */
@@ -139,7 +140,7 @@ struct sl_sink_options {
     enum sl_format format;
     int level;                 /* least level for this sink; 0 = all that reaches it */
     enum sl_color color;       /* console only; AUTO: terminal, NO_COLOR, FORCE_COLOR, TERM=dumb */
-    const char *path;          /* FILE: copied */
+    const char *path;          /* FILE: copied, made absolute */
     uint64_t rotate_size_max;  /* FILE: bytes after which path becomes path.1; 0 = never */
     unsigned rotate_count_max; /* FILE: old files kept, path.1 the youngest; 0 = 5; at most 999 */
     size_t buffer_size;        /* FILE, FD: collect lines up to this many bytes; 0 = write each */

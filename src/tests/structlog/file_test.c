@@ -375,6 +375,24 @@ static void follows_a_rename_when_asked(void)
     remove_directory();
 }
 
+static void a_relative_path_outlives_chdir(void)
+{
+    make_directory();
+    char before[4096];
+    CHECK(getcwd(before, sizeof(before)) != NULL);
+    CHECK(chdir(directory) == 0);
+    struct sl_logger *log = open_file((struct sl_sink_options){ .path = "a.json" });
+    CHECK(chdir("/") == 0);
+    sl_reopen();
+    log_n(log, 0, 0);
+    sl_unref(log);
+    CHECK(chdir(before) == 0);
+    struct reading reading = { 0 };
+    read_file(path_of("a.json"), &reading, NULL, 0);
+    EXPECT_INT(1, reading.whole);
+    remove_directory();
+}
+
 static void follows_a_rename_by_itself(void)
 {
     make_directory();
@@ -470,6 +488,7 @@ int main(void)
         TEST(a_cut_buffer_loses_only_what_did_not_fit),
         TEST(a_full_disk_tears_no_line),
         TEST(follows_a_rename_when_asked),
+        TEST(a_relative_path_outlives_chdir),
         TEST(follows_a_rename_by_itself),
         TEST(a_fork_writes_no_line_twice),
         TEST(errors_push_the_buffer_out),
