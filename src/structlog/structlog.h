@@ -125,7 +125,9 @@ enum sl_sink_kind {
     SL_SINK_FD,       /* options.fd, which stays the caller's */
     SL_SINK_FILE,     /* options.path, created with mode 0644, appended to, rotated */
     SL_SINK_CALLBACK, /* options.write */
-    SL_SINK_CAPTURE   /* options.capture */
+    SL_SINK_CAPTURE,  /* options.capture */
+    SL_SINK_JOURNAL,  /* systemd's journal; options.path: its socket, NULL the usual one */
+    SL_SINK_SYSLOG    /* the local syslog; options.path: its socket, NULL /dev/log */
 };
 
 enum sl_color { SL_COLOR_AUTO = 0, SL_COLOR_NEVER, SL_COLOR_ALWAYS };
