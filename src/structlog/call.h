@@ -96,6 +96,13 @@ SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *
 SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);
 SL_API size_t sl_context_push_(const struct sl_value *pairs, size_t count);
 
+static inline void sl_replace_(struct sl_logger **log, struct sl_logger *made)
+{
+    struct sl_logger *old = *log;
+    *log = made;
+    sl_unref(old);
+}
+
 /* The first member of every logger, and of the default one. */
 struct sl_logger_head_ {
     const int *level;

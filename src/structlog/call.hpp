@@ -31,6 +31,11 @@ template <typename... A> inline struct sl_logger *sl_bind(struct sl_logger *log,
     return sl_bind_(log, values, sizeof...(A) / 2);
 }
 
+template <typename... A> inline void sl_add(struct sl_logger **log, A... pairs)
+{
+    sl_replace_(log, sl_bind(*log, pairs...));
+}
+
 template <typename... A> inline struct sl_logger *sl_new(struct sl_logger *log, A... pairs)
 {
     static_assert(sizeof...(A) % 2 == 0, "a key without a value");

@@ -73,6 +73,17 @@ static char *put_time(char *to, struct sl_call *call)
     return sl_put_stamp(to, call->stamp, call->time.tv_sec, (uint32_t)call->time.tv_nsec);
 }
 
+char *sl_put_plain_items(char *to, const struct sl_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        *to++ = ' ';
+        to = put_key(to, &list->items[i]);
+        *to++ = '=';
+        to = put_plain_value(to, &list->items[i].value, true);
+    }
+    return to;
+}
+
 size_t sl_render_logfmt(struct sl_call *call)
 {
     struct sl_list list;
@@ -86,12 +97,7 @@ size_t sl_render_logfmt(struct sl_call *call)
     to = sl_put_bytes(to, level, strlen(level));
     to = sl_put_bytes(to, " event=", 7);
     to = sl_put_quoted(to, call->event, call->event_size);
-    for (size_t i = 0; i < list.count; i++) {
-        *to++ = ' ';
-        to = put_key(to, &list.items[i]);
-        *to++ = '=';
-        to = put_plain_value(to, &list.items[i].value, true);
-    }
+    to = sl_put_plain_items(to, &list);
     *to++ = '\n';
     return (size_t)(to - call->line);
 }

@@ -225,6 +225,8 @@ enum sl_view {
     SL_VIEW_LOGFMT,
     SL_VIEW_CONSOLE,
     SL_VIEW_COLOR,
+    SL_VIEW_JOURNAL,
+    SL_VIEW_SYSLOG,
     SL_VIEW_COUNT
 };
 
@@ -264,6 +266,10 @@ SL_HIDDEN size_t sl_value_bound(const struct sl_value *value);
 SL_HIDDEN char *sl_put_json_value(char *to, const struct sl_value *value);
 SL_HIDDEN char *sl_put_json_item(char *to, const struct sl_item *item);
 SL_HIDDEN size_t sl_render_logfmt(struct sl_call *call);
+SL_HIDDEN size_t sl_render_journal(struct sl_call *call);
+SL_HIDDEN size_t sl_render_syslog(struct sl_call *call);
+/*  key=value for each, as logfmt has it. */
+SL_HIDDEN char *sl_put_plain_items(char *to, const struct sl_list *list);
 SL_HIDDEN size_t sl_render_console(struct sl_call *call, bool in_color);
 SL_HIDDEN const char *sl_basename(const char *path);
 

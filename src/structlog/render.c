@@ -453,6 +453,8 @@ size_t sl_render(struct sl_call *call, enum sl_view view)
     case SL_VIEW_LOGFMT: return sl_render_logfmt(call);
     case SL_VIEW_CONSOLE: return sl_render_console(call, false);
     case SL_VIEW_COLOR: return sl_render_console(call, true);
+    case SL_VIEW_JOURNAL: return sl_render_journal(call);
+    case SL_VIEW_SYSLOG: return sl_render_syslog(call);
     case SL_VIEW_COUNT: break;
     }
     return 0;

@@ -132,6 +132,11 @@ static void note_failure(struct sl_sink *sink, int failure, time_t second)
     (void)write_pipe(STDERR_FILENO, line, (size_t)(to - line), &done);
 }
 
+static bool is_system(const struct sl_sink *sink)
+{
+    return sink->kind == SL_SINK_JOURNAL || sink->kind == SL_SINK_SYSLOG;
+}
+
 /* `lines` whole lines. */
 static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_t lines,
                     time_t second)
@@ -141,6 +146,8 @@ static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_
     if (sink->kind == SL_SINK_FILE) {
         sl_file_prepare(sink, size, second);
         failure = sink->fd < 0 ? sink->failure : write_file(sink, data, size, &done);
+    } else if (is_system(sink)) {
+        failure = sl_system_send(sink, data, size);
     } else {
         failure = sink->is_pipe ? write_pipe(sink->fd, data, size, &done)
                                 : write_all(sink->fd, data, size, &done);
@@ -270,6 +277,8 @@ static bool has_terminal_colors(int fd, enum sl_color color)
 static enum sl_view view_of(const struct sl_sink_options *options, int fd)
 {
     enum sl_format format = options->format;
+    if (options->kind == SL_SINK_JOURNAL) return SL_VIEW_JOURNAL;
+    if (options->kind == SL_SINK_SYSLOG) return SL_VIEW_SYSLOG;
     bool is_stream = options->kind != SL_SINK_FILE && fd >= 0;
     if (format == SL_FORMAT_DEFAULT) {
         format = is_stream && isatty(fd) == 1 ? SL_FORMAT_CONSOLE : SL_FORMAT_ECS;
@@ -283,7 +292,7 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
 
 static int check_options(const struct sl_sink_options *options)
 {
-    if ((unsigned)options->kind > SL_SINK_CAPTURE) return -EINVAL;
+    if ((unsigned)options->kind > SL_SINK_SYSLOG) return -EINVAL;
     if ((unsigned)options->format > SL_FORMAT_CONSOLE) return -EINVAL;
     bool is_file = options->kind == SL_SINK_FILE;
     if (is_file && (options->path == NULL || options->path[0] == '\0')) return -EINVAL;
@@ -305,9 +314,35 @@ static int descriptor_of(const struct sl_sink_options *options)
     case SL_SINK_FD: return options->fd;
     case SL_SINK_FILE:
     case SL_SINK_CALLBACK:
-    case SL_SINK_CAPTURE: break;
+    case SL_SINK_CAPTURE:
+    case SL_SINK_JOURNAL:
+    case SL_SINK_SYSLOG: break;
     }
     return -1;
+}
+
+/* Absolute, since the program may change its directory while the file is watched by name. */
+static int copy_path(struct sl_sink *sink, const char *path)
+{
+    char here[4096] = "";
+    if (path[0] != '/' && getcwd(here, sizeof(here) - 1) == NULL) return -errno;
+    size_t front = strlen(here);
+    size_t rest = strlen(path) + 1;
+    if (front > 0) here[front++] = '/';
+    sink->path = malloc(front + rest);
+    if (sink->path == NULL) return -ENOMEM;
+    memcpy(sink->path, here, front);
+    memcpy(sink->path + front, path, rest);
+    return 0;
+}
+
+static int open_system(struct sl_sink *sink, const struct sl_sink_options *options)
+{
+    const char *path = options->path;
+    if (path == NULL && sink->kind == SL_SINK_JOURNAL) path = "/run/systemd/journal/socket";
+    if (path == NULL) path = "/dev/log";
+    int code = copy_path(sink, path);
+    return code < 0 ? code : sl_system_open(sink);
 }
 
 static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options)
@@ -327,11 +362,10 @@ static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options
         sink->buffer = malloc(sink->buffer_size);
         if (sink->buffer == NULL) return -ENOMEM;
     }
+    if (is_system(sink)) return open_system(sink, options);
     if (options->kind != SL_SINK_FILE) return 0;
-    size_t path_size = strlen(options->path) + 1;
-    sink->path = malloc(path_size);
-    if (sink->path == NULL) return -ENOMEM;
-    memcpy(sink->path, options->path, path_size);
+    int code = copy_path(sink, options->path);
+    if (code < 0) return code;
     sink->rotate_size_max = options->rotate_size_max;
     sink->rotate_count_max = options->rotate_count_max == 0 ? 5 : options->rotate_count_max;
     return sl_file_open(sink);
@@ -357,6 +391,7 @@ void sl_sink_free(struct sl_sink *sink)
     if (sink == NULL) return;
     if (sink->buffer != NULL) (void)sl_sink_flush(sink);
     if (sink->kind == SL_SINK_FILE) sl_file_close(sink);
+    if (is_system(sink) && sink->fd >= 0) (void)close(sink->fd);
     free(sink->buffer);
     free(sink->path);
     free(sink);

@@ -72,6 +72,10 @@ SL_HIDDEN void sl_file_prepare(struct sl_sink *sink, size_t size, time_t second)
 /* The last `size` bytes of the file are the front of a line whose rest did not fit. */
 SL_HIDDEN void sl_file_blank_out(struct sl_sink *sink, size_t size);
 
+/* system.c: sink->path is the socket's. 0, or a negative errno; send: 0 or an errno. */
+SL_HIDDEN int sl_system_open(struct sl_sink *sink);
+SL_HIDDEN int sl_system_send(struct sl_sink *sink, const char *data, size_t size);
+
 SL_HIDDEN void sl_capture_put(struct sl_capture *capture, const char *line, size_t size);
 
 #endif

@@ -21,7 +21,8 @@
  * BEFORE  sl_configure and after sl_shutdown lines go to stderr, so nothing is ever lost silently.
  * SIGNALS A handler may log on a thread that has logged before: a short line allocates nothing, and
  *         a call that interrupts a call has a buffer of its own. A sink that the interrupted call
- *         holds is written round (files, descriptors) or misses the line, which is counted.
+ *         holds is written round (files, descriptors) or misses the line, which is counted. An
+ *         alternate signal stack needs 64 KiB.
  * FORK    The child goes on with the same sinks; what the parent had buffered stays the parent's.
  * NAMES   Everything is sl_ or SL_; what ends in an underscore is not for callers.
  */
@@ -124,7 +125,9 @@ enum sl_sink_kind {
     SL_SINK_FD,       /* options.fd, which stays the caller's */
     SL_SINK_FILE,     /* options.path, created with mode 0644, appended to, rotated */
     SL_SINK_CALLBACK, /* options.write */
-    SL_SINK_CAPTURE   /* options.capture */
+    SL_SINK_CAPTURE,  /* options.capture */
+    SL_SINK_JOURNAL,  /* systemd's journal; options.path: its socket, NULL the usual one */
+    SL_SINK_SYSLOG    /* the local syslog; options.path: its socket, NULL /dev/log */
 };
 
 enum sl_color { SL_COLOR_AUTO = 0, SL_COLOR_NEVER, SL_COLOR_ALWAYS };
@@ -139,7 +142,7 @@ struct sl_sink_options {
     enum sl_format format;
     int level;                 /* least level for this sink; 0 = all that reaches it */
     enum sl_color color;       /* console only; AUTO: terminal, NO_COLOR, FORCE_COLOR, TERM=dumb */
-    const char *path;          /* FILE: copied */
+    const char *path;          /* FILE: copied, made absolute */
     uint64_t rotate_size_max;  /* FILE: bytes after which path becomes path.1; 0 = never */
     unsigned rotate_count_max; /* FILE: old files kept, path.1 the youngest; 0 = 5; at most 999 */
     size_t buffer_size;        /* FILE, FD: collect lines up to this many bytes; 0 = write each */
@@ -199,7 +202,10 @@ SL_API int sl_open(struct sl_logger **log, const struct sl_config *config);
 #define sl_bind(log, ...) sl_bind_((log), SL_ARRAY_(__VA_ARGS__), SL_COUNT_PAIRS_(__VA_ARGS__))
 /* As sl_bind but without the parent's fields (its name, level and sinks stay). */
 #define sl_new(log, ...) sl_new_((log), SL_ARRAY_(__VA_ARGS__), SL_COUNT_PAIRS_(__VA_ARGS__))
-#define SL_ARRAY_(...)   ((const struct sl_value[]){ SL_BOTH_(__VA_ARGS__) })
+/* Puts the result of sl_bind in place of *log_pointer and drops the reference that was there: facts
+ * are gathered as they come up, for one line at the end. */
+#define sl_add(log_pointer, ...) sl_replace_((log_pointer), sl_bind(*(log_pointer), __VA_ARGS__))
+#define SL_ARRAY_(...)           ((const struct sl_value[]){ SL_BOTH_(__VA_ARGS__) })
 #endif
 
 /* Without `key`: -ENOENT when it is not bound, then *out is untouched; otherwise 0. */

@@ -10,8 +10,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -294,6 +296,67 @@ static void a_cut_buffer_loses_only_what_did_not_fit(void)
     remove_directory();
 }
 
+#define DISK_LINES 20000
+
+static void *fill_the_disk(void *data)
+{
+    const struct writer *writer = data;
+    for (int n = 0; n < DISK_LINES; n++) log_n(writer->log, writer->who, n);
+    return NULL;
+}
+
+/* In a child with a tmpfs of its own; the exit status: 0, or 77 where mounting is not allowed. */
+static void write_to_a_small_disk(void)
+{
+    const char *path = path_of("a.json");
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) _exit(77);
+    (void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (mount("tmpfs", directory, "tmpfs", 0, "size=1m") != 0) _exit(77);
+    (void)close(STDERR_FILENO);
+    struct sl_sink_options sink = { .path = path };
+    sink.rotate_size_max = 300000;
+    sink.rotate_count_max = 50;
+    struct sl_logger *log = open_file(sink);
+    struct writer writers[THREAD_COUNT];
+    pthread_t threads[THREAD_COUNT];
+    for (int i = 0; i < THREAD_COUNT; i++) {
+        writers[i] = (struct writer){ log, i };
+        CHECK(pthread_create(&threads[i], NULL, fill_the_disk, &writers[i]) == 0);
+    }
+    for (int i = 0; i < THREAD_COUNT; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    sl_unref(log);
+    struct sl_stats stats;
+    sl_stats(&stats);
+    struct reading reading = { 0 };
+    read_file(path, &reading, NULL, 0);
+    for (int i = 1; i <= 50; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "a.json.%d", i);
+        read_file(path_of(name), &reading, NULL, 0);
+    }
+    if (stats.lost_count == 0) _exit(2); /* the disk was to be full */
+    if (stats.written_count + stats.lost_count != (uint64_t)THREAD_COUNT * DISK_LINES) _exit(3);
+    if (stats.written_count != (uint64_t)reading.whole || reading.broken != 0) _exit(4);
+    _exit(0);
+}
+
+static void a_full_disk_tears_no_line(void)
+{
+    make_directory();
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) write_to_a_small_disk();
+    int status = 1;
+    CHECK(waitpid(child, &status, 0) == child);
+    EXPECT(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        printf("# no full disk here: mounting a tmpfs is not allowed\n");
+    } else {
+        EXPECT_INT(0, WEXITSTATUS(status));
+    }
+    remove_directory();
+}
+
 static void follows_a_rename_when_asked(void)
 {
     make_directory();
@@ -309,6 +372,24 @@ static void follows_a_rename_when_asked(void)
     read_file(path_of("a.json"), &new, NULL, 0);
     EXPECT_INT(1, old.whole);
     EXPECT_INT(1, new.whole);
+    remove_directory();
+}
+
+static void a_relative_path_outlives_chdir(void)
+{
+    make_directory();
+    char before[4096];
+    CHECK(getcwd(before, sizeof(before)) != NULL);
+    CHECK(chdir(directory) == 0);
+    struct sl_logger *log = open_file((struct sl_sink_options){ .path = "a.json" });
+    CHECK(chdir("/") == 0);
+    sl_reopen();
+    log_n(log, 0, 0);
+    sl_unref(log);
+    CHECK(chdir(before) == 0);
+    struct reading reading = { 0 };
+    read_file(path_of("a.json"), &reading, NULL, 0);
+    EXPECT_INT(1, reading.whole);
     remove_directory();
 }
 
@@ -405,7 +486,9 @@ int main(void)
         TEST(and_with_buffers),
         TEST(a_cut_line_is_blanked_and_counted),
         TEST(a_cut_buffer_loses_only_what_did_not_fit),
+        TEST(a_full_disk_tears_no_line),
         TEST(follows_a_rename_when_asked),
+        TEST(a_relative_path_outlives_chdir),
         TEST(follows_a_rename_by_itself),
         TEST(a_fork_writes_no_line_twice),
         TEST(errors_push_the_buffer_out),

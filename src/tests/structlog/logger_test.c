@@ -29,6 +29,19 @@ static void bind_overrides_in_place(void)
     recorder_close(&r);
 }
 
+static void facts_are_gathered_for_one_line(void)
+{
+    struct recorder r = recorder_open(bare, SL_FORMAT_DEFAULT);
+    struct sl_logger *line = sl_ref(r.log);
+    sl_add(&line, "path", "/a", "rows", 1);
+    sl_add(&line, "rows", 12, "cache", "miss");
+    sl_info(line, "request handled", "status", 200);
+    EXPECT_LINE(&r, "\"request handled\",\"path\":\"/a\",\"rows\":12,\"cache\":\"miss\","
+                    "\"status\":200");
+    sl_unref(line);
+    recorder_close(&r);
+}
+
 static void bound_texts_are_copied(void)
 {
     struct recorder r = recorder_open(bare, SL_FORMAT_DEFAULT);
@@ -292,12 +305,19 @@ static void the_other_formats(void)
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(bind_overrides_in_place),     TEST(bound_texts_are_copied),
-        TEST(unbind_knows_what_is_there),  TEST(names_have_levels_of_their_own),
-        TEST(no_key_comes_twice),          TEST(context_is_a_stack),
-        TEST(context_belongs_to_a_thread), TEST(reserved_keys_move),
-        TEST(own_fields_can_be_set),       TEST(origin_tells_the_place),
-        TEST(thread_and_process_are_told), TEST(too_many_fields_are_refused),
+        TEST(bind_overrides_in_place),
+        TEST(facts_are_gathered_for_one_line),
+        TEST(bound_texts_are_copied),
+        TEST(unbind_knows_what_is_there),
+        TEST(names_have_levels_of_their_own),
+        TEST(no_key_comes_twice),
+        TEST(context_is_a_stack),
+        TEST(context_belongs_to_a_thread),
+        TEST(reserved_keys_move),
+        TEST(own_fields_can_be_set),
+        TEST(origin_tells_the_place),
+        TEST(thread_and_process_are_told),
+        TEST(too_many_fields_are_refused),
         TEST(the_other_formats),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
