@@ -111,8 +111,8 @@ int series_snapshot_take(struct series_snapshot *snapshot, const struct head *he
 void series_snapshot_release(struct series_snapshot *snapshot);
 int series_file_write(const struct disk *disk, const char *path, const struct head *head,
                       const struct series_snapshot *snapshot, struct error *error) MUST_CHECK;
-/* Makes the series in the head. ERROR_CORRUPT: nothing was made. */
-int series_file_read(const struct disk *disk, const char *path, struct head *head,
+/* Makes the series in the head, with or without their last samples. ERROR_CORRUPT: damaged. */
+int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
                      struct error *error) MUST_CHECK;
 
 /* maintain.c */

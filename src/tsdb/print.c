@@ -153,7 +153,7 @@ static int print_series_file(const struct disk *disk, const char *path, struct b
 {
     struct head head;
     int code = head_init(&head) == 0 ? 0 : error_set(error, ERROR_LIMIT, "no memory");
-    if (code == 0) code = series_file_read(disk, path, &head, error);
+    if (code == 0) code = series_file_read(disk, path, &head, true, error);
     for (uint32_t number = 1; code == 0 && number < head.series_end; number++) {
         const struct head_series *series = head_series_at(&head, number);
         if (series == NULL) continue;

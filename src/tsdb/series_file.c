@@ -148,6 +148,7 @@ struct reading {
     struct label *pairs;
     uint64_t pair_count;
     int64_t max_ms;
+    bool has_samples;
 };
 
 static bool read_tables(struct reading *reading)
@@ -200,7 +201,7 @@ static bool read_series(struct reading *reading, struct head *head, uint64_t *nu
     struct head_series *series = head_create(head, labels, (uint32_t)*number);
     if (series == NULL) return false;
     series->is_logged = true;
-    if (is_empty) return true;
+    if (is_empty || !reading->has_samples) return true;
     series->last_ms = (int64_t)((uint64_t)reading->max_ms - (uint64_t)age);
     memcpy(&series->last_value, &bits, sizeof(bits));
     return true;
@@ -222,11 +223,11 @@ static bool read_all(struct reading *reading, struct head *head)
     }
     free(items);
     if (series_end > head->series_end) head->series_end = (uint32_t)series_end;
-    if (reading->max_ms > head->max_ms) head->max_ms = reading->max_ms;
+    if (reading->has_samples && reading->max_ms > head->max_ms) head->max_ms = reading->max_ms;
     return is_good;
 }
 
-int series_file_read(const struct disk *disk, const char *path, struct head *head,
+int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
                      struct error *error)
 {
     const void *bytes;
@@ -237,7 +238,7 @@ int series_file_read(const struct disk *disk, const char *path, struct head *hea
     bool is_good = size > HEADER_SIZE && memcmp(all.data, magic, sizeof(magic)) == 0 &&
                    fixed32_read(all.data + 8) == crc32c(all.data + HEADER_SIZE, size - HEADER_SIZE);
     if (is_good) {
-        struct reading reading = { .rest = str_skip(all, HEADER_SIZE) };
+        struct reading reading = { .rest = str_skip(all, HEADER_SIZE), .has_samples = has_samples };
         is_good = read_all(&reading, head);
         free(reading.names);
         free(reading.pairs);

@@ -192,46 +192,76 @@ static int load_blocks(struct tsdb *db, struct error *error)
     return 0;
 }
 
-/* The series file of the newest cut; when it is missing or damaged, the newest that is whole. */
-static int load_series(struct tsdb *db, uint64_t *number_out, struct error *error)
+/* What stands in the folder of the log. */
+struct log_files {
+    VEC(uint64_t) series; /* numbers of series files, ascending as names are */
+    uint64_t first;       /* segment behind the blocks; UINT64_MAX = none */
+};
+
+static int list_log(const struct tsdb *db, struct log_files *files, struct error *error)
 {
     struct names names = { 0 };
     int code = list_names(db, db->log_folder, &names, error);
     if (code != 0) return code;
-    VEC(uint64_t) numbers = { 0 };
-    for (size_t i = 0; i < names.items.count; i++) {
+    files->first = UINT64_MAX;
+    for (size_t i = 0; i < names.items.count && code == 0; i++) {
         struct str text = str_from(names.items.items[i]);
         uint64_t number;
+        struct str digits = str_first(text, str_find_char(text, '.'));
+        if (digits.size == STR_NONE || !str_to_uint64(digits, &number)) continue;
+        if (str_ends_with(text, STR(".wal")) && number > db->log_through && number < files->first) {
+            files->first = number;
+        }
         if (!str_ends_with(text, STR(".series"))) continue;
-        if (!str_to_uint64(str_first(text, text.size - 7), &number)) continue;
-        if (!VEC_PUSH(&numbers, number)) code = -ENOMEM;
+        if (!VEC_PUSH(&files->series, number)) code = error_set(error, -ENOMEM, "no memory");
     }
     names_release(&names);
+    return code;
+}
+
+/* How well a series file fits: that of the blocks' last cut, else the newest before the log's
+ * first segment; of a later one only the labels are of use, for its last samples are in the log
+ * that is still to come. */
+static int fitness(const struct tsdb *db, const struct log_files *files, uint64_t number)
+{
+    if (number == db->log_through) return 3;
+    if (number > db->log_through && number < files->first) return 2;
+    return number > db->log_through ? 1 : 0;
+}
+
+static int load_series_file(struct tsdb *db, uint64_t number, bool has_samples, bool *is_loaded,
+                            struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    struct error cause = { 0 };
+    int code = tsdb_series_path(db, number, path, error);
+    if (code != 0) return code;
+    code = series_file_read(db->options.disk, path, &db->head, has_samples, &cause);
+    *is_loaded = code == 0;
+    if (code == ERROR_CORRUPT) {
+        db->stats.log_corruptions++;
+        tsdb_report(db, "series file is damaged", path, &cause);
+        return 0;
+    }
+    if (code != 0 && error != NULL) *error = cause;
+    return code;
+}
+
+static int load_series(struct tsdb *db, uint64_t *number_out, struct error *error)
+{
+    struct log_files files = { 0 };
+    int code = list_log(db, &files, error);
     bool is_loaded = false;
-    for (size_t i = 0; i < numbers.count && code == 0; i++) {
-        if (numbers.items[i] == db->log_through) {
-            uint64_t swap = numbers.items[numbers.count - 1];
-            numbers.items[numbers.count - 1] = numbers.items[i]; /* tried first */
-            numbers.items[i] = swap;
+    for (int wanted = 3; wanted > 0 && code == 0 && !is_loaded; wanted--) {
+        for (size_t i = files.series.count; i-- > 0 && code == 0 && !is_loaded;) {
+            uint64_t number = files.series.items[i];
+            if (fitness(db, &files, number) != wanted) continue;
+            code = load_series_file(db, number, wanted > 1, &is_loaded, error);
+            if (number > *number_out) *number_out = number;
         }
     }
-    for (size_t i = numbers.count; i-- > 0 && !is_loaded && code == 0;) {
-        char path[FILE_PATH_SIZE];
-        struct error cause = { 0 };
-        if (tsdb_series_path(db, numbers.items[i], path, NULL) != 0) continue;
-        int result = series_file_read(db->options.disk, path, &db->head, &cause);
-        is_loaded = result == 0;
-        if (is_loaded && numbers.items[i] > *number_out) *number_out = numbers.items[i];
-        if (result == ERROR_CORRUPT) {
-            db->stats.log_corruptions++;
-            tsdb_report(db, "series file is damaged", path, &cause);
-        } else if (result != 0) {
-            code = error_wrap(&cause, result, "recover");
-            if (error != NULL) *error = cause;
-        }
-    }
-    VEC_RELEASE(&numbers);
-    return code == -ENOMEM ? error_set(error, code, "no memory to recover") : code;
+    VEC_RELEASE(&files.series);
+    return code;
 }
 
 static int apply(void *argument, struct str payload)

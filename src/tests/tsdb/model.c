@@ -5,6 +5,7 @@
 #include "model/sample.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,6 +50,17 @@ void model_release(struct model *model)
     for (int i = 0; i < MODEL_SERIES_MAX; i++) VEC_RELEASE(&model->series[i].samples);
 }
 
+static void say(const struct model *model, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(const struct model *model, const char *format, ...)
+{
+    if (model->is_quiet) return;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+}
+
 static int find_number(struct labels labels)
 {
     for (int i = 0; i < MODEL_SERIES_MAX; i++) {
@@ -77,7 +89,13 @@ static bool same_samples(const struct model *model, int number, const struct ser
     size_t end;
     range_of(series, start_ms, end_ms, &first, &end);
     if (got->count != end - first) {
-        printf("# series %d: %zu samples wanted, %zu got\n", number, end - first, got->count);
+        size_t at = 0;
+        while (at < got->count && first + at < end &&
+               got->times_ms[at] == series->samples.items[first + at].time_ms) {
+            at++;
+        }
+        say(model, "# series %d: %zu samples wanted, %zu got, the first other is number %zu\n",
+            number, end - first, got->count, at);
         return false;
     }
     for (size_t i = 0; i < got->count; i++) {
@@ -85,9 +103,9 @@ static bool same_samples(const struct model *model, int number, const struct ser
         if (got->times_ms[i] == want->time_ms && sample_bits(got->values[i]) == want->bits) {
             continue;
         }
-        printf("# series %d sample %zu: %" PRId64 " %" PRIx64 " wanted, %" PRId64 " %" PRIx64
-               " got\n",
-               number, i, want->time_ms, want->bits, got->times_ms[i], sample_bits(got->values[i]));
+        say(model,
+            "# series %d sample %zu: %" PRId64 " %" PRIx64 " wanted, %" PRId64 " %" PRIx64 " got\n",
+            number, i, want->time_ms, want->bits, got->times_ms[i], sample_bits(got->values[i]));
         return false;
     }
     return true;
@@ -105,7 +123,7 @@ static bool all_seen(const struct model *model, const bool *is_seen, const struc
         bool is_wanted =
             end > first && matcher_matches_labels(matchers, count, model_labels(i, &text));
         if (is_wanted == is_seen[i]) continue;
-        printf("# series %d is %s\n", i, is_wanted ? "missing" : "there but should not");
+        say(model, "# series %d is %s\n", i, is_wanted ? "missing" : "there but should not");
         return false;
     }
     return true;
@@ -128,7 +146,7 @@ bool model_agrees(const struct model *model, struct tsdb *db, const struct match
     bool is_good = true;
     int code = source.select(source.state, &query, &arena, &cursor, &error);
     if (code != 0) {
-        printf("# select: %s\n", error.text);
+        say(model, "# select: %s\n", error.text);
         arena_release(&arena);
         return false;
     }
@@ -137,14 +155,14 @@ bool model_agrees(const struct model *model, struct tsdb *db, const struct match
         is_good = number >= 0 && !is_seen[number] &&
                   (last.count == 0 || labels_compare(last, series.labels) < 0);
         if (!is_good) {
-            printf("# series out of order, twice or unknown\n");
+            say(model, "# series out of order, twice or unknown\n");
             break;
         }
         is_seen[number] = true;
         last = series.labels;
         is_good = same_samples(model, number, &series, start_ms, end_ms);
     }
-    if (code < 0) printf("# next: %s\n", error.text);
+    if (code < 0) say(model, "# next: %s\n", error.text);
     is_good = is_good && code == 0 && all_seen(model, is_seen, matchers, count, start_ms, end_ms);
     cursor->close(cursor);
     arena_release(&arena);

@@ -23,6 +23,7 @@ struct model_series {
 /* Series are numbered; number i has the labels that model_labels gives. */
 struct model {
     struct model_series series[MODEL_SERIES_MAX];
+    bool is_quiet; /* differences are not printed */
 };
 
 struct model_text {
