@@ -71,7 +71,7 @@ struct tsdb_options {
     uint64_t log_size_max;         /* 256 MiB: the head is cut, too, when its log is this long */
     uint64_t segment_size_max;     /* 64 MiB: a file of the log */
 
-    int64_t retention_ms;     /* blocks that end before now - this are removed; 0 = never */
+    int64_t retention_ms;     /* a block goes when it ends this long before the newest; 0 = never */
     uint64_t retention_size;  /* bytes of log and blocks; the oldest block goes first; 0 = any */
     uint64_t reserve_size;    /* 64 MiB: with less room on the disk commits are refused */
     int64_t past_max_ms;      /* 1 h: a sample may be this much older than the newest of all */

@@ -1,0 +1,161 @@
+/* block.h - a block: an immutable file with the samples of many series over some time.
+ *
+ * The format is drawn in docs/formats/tsdb-block.md: data (columns of times and values), then the
+ * index (symbols, series, names, pairs, postings), then what the block is, then a footer that says
+ * where all of it stands, with checksums. A file is mapped; its series stand in the order of their
+ * labels, and a series' number is its place.
+ *
+ * Ownership: a block is counted by references; the last block_unref unmaps.
+ * Lock:      the store's head mutex guards `references`; all else never changes after the opening,
+ *            but `tombstones`, which the same mutex guards.
+ */
+#ifndef TSDB_BLOCK_H
+#define TSDB_BLOCK_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "model/labels.h"
+#include "tsdb/postings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written */
+#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is read */
+#define BLOCK_REPLACES_MAX 1024
+#define BLOCK_HEADER_SIZE  64
+
+enum block_section {
+    BLOCK_DATA,     /* columns */
+    BLOCK_SYMBOLS,  /* count u32, count + 1 offsets u32, bytes */
+    BLOCK_SERIES,   /* one record a series */
+    BLOCK_OFFSETS,  /* u32 a series: where its record starts */
+    BLOCK_NAMES,    /* by text: symbol u32, first pair u32, pair count u32 */
+    BLOCK_PAIRS,    /* by name, then value: symbol u32, postings count u32, place u32 */
+    BLOCK_POSTINGS, /* columns */
+    BLOCK_META,
+    BLOCK_SECTION_COUNT
+};
+
+struct block_meta {
+    uint64_t id;
+    uint64_t log_through; /* the log up to this segment is in the blocks up to this one */
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint64_t series;
+    uint64_t samples;
+    uint64_t chunks;
+    uint32_t level;
+    uint32_t replaces_count; /* blocks that this one stands for */
+    const uint64_t *replaces;
+};
+
+/* Samples of a series of the block that count as removed. */
+struct tombstone {
+    uint32_t series;
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+};
+
+VEC_TYPE(tombstones, struct tombstone);
+
+struct block {
+    const struct disk *disk;
+    char *path;
+    const void *bytes;
+    size_t size;
+    struct str sections[BLOCK_SECTION_COUNT];
+    struct block_meta meta;
+    uint64_t replaces[BLOCK_REPLACES_MAX];
+    uint32_t symbol_count;
+    uint32_t name_count;
+    uint32_t pair_count;
+    struct tombstones tombstones; /* by series */
+    uint64_t references;
+    bool is_damaged; /* a chunk has failed its checksum */
+};
+
+/* A chunk as the index describes it. */
+struct block_chunk {
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    struct str times;
+    struct str values;
+    uint32_t sum;
+};
+
+/* Opens and verifies the index. 0, ERROR_CORRUPT, ERROR_UNSUPPORTED (a later format) or an errno. */
+int block_open(struct block **block, const struct disk *disk, const char *path,
+               struct error *error) MUST_CHECK;
+void block_free(struct block *block); /* NULL is fine */
+
+/* Whether every byte holds its checksum. */
+int block_verify(const struct block *block, struct error *error) MUST_CHECK;
+
+/* Fills from the index. ERROR_CORRUPT, or ERROR_LIMIT when the arena is full. */
+int block_series_labels(const struct block *block, uint32_t series, struct arena *arena,
+                        struct labels *labels) MUST_CHECK;
+/* The chunks that touch [start_ms, end_ms]. */
+int block_series_chunks(const struct block *block, uint32_t series, int64_t start_ms,
+                        int64_t end_ms, struct arena *arena, struct block_chunk **chunks,
+                        size_t *count) MUST_CHECK;
+/* Room for chunk->count entries each. False: damaged. */
+bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values) MUST_CHECK;
+
+struct block_name {
+    struct str text;
+    uint32_t first; /* pair */
+    uint32_t count;
+};
+
+struct block_pair {
+    struct str value;
+    uint32_t count; /* series */
+    uint32_t place;
+};
+
+struct block_name block_name_at(const struct block *block, uint32_t index);
+struct block_pair block_pair_at(const struct block *block, uint32_t index);
+bool block_name_find(const struct block *block, struct str text, struct block_name *name);
+bool block_pair_find(const struct block *block, const struct block_name *name, struct str value,
+                     struct block_pair *pair);
+int block_pair_postings(const struct block *block, const struct block_pair *pair,
+                        struct arena *arena, struct postings *postings) MUST_CHECK;
+
+/* Tombstones stand in a file beside the block: its path and ".deleted". */
+int block_read_tombstones(struct block *block, struct error *error) MUST_CHECK;
+int block_write_tombstones(const struct block *block, const struct tombstones *tombstones,
+                           struct error *error) MUST_CHECK;
+int tombstones_compare(const void *a, const void *b); /* by series, then time; for qsort */
+
+/* Writes a block, series by series. */
+struct block_writer;
+
+/* `path` is created; nothing else of that name may be there. */
+int block_writer_new(struct block_writer **writer, const struct disk *disk, const char *path,
+                     struct error *error) MUST_CHECK;
+void block_writer_free(struct block_writer *writer); /* closes; NULL is fine */
+
+/* Series come in the order of labels_compare, times ascend. */
+int block_writer_add(struct block_writer *writer, struct labels labels, const int64_t *times,
+                     const double *values, size_t count, struct error *error) MUST_CHECK;
+uint64_t block_writer_series(const struct block_writer *writer);
+
+/* Writes the index and syncs the file. meta: id, log_through, level and replaces are the caller's,
+ * the rest is filled in. The name becomes durable by the caller. */
+int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
+                        struct error *error) MUST_CHECK;
+
+#define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
+#define BLOCK_VERSION     1
+extern const char block_magic[8];
+extern const char block_footer_magic[8];
+
+#endif

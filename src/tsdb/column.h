@@ -1,0 +1,32 @@
+/* column.h - arrays of numbers in few bytes: the times and the values of a chunk, and postings.
+ *
+ * A column is written whole and read whole into an array; the reader knows the count. The format
+ * is drawn in docs/formats/tsdb-chunk.md.
+ *
+ * Threads: pure functions; any thread.
+ */
+#ifndef TSDB_COLUMN_H
+#define TSDB_COLUMN_H
+
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COLUMN_VALUES_MAX 1024 /* entries of a column of values */
+
+/* Any 64-bit integers; short for what rises evenly, changes little or has small values. */
+void column_encode_numbers(struct buf *out, const int64_t *numbers, size_t count);
+
+/* Doubles, bit by bit; at most COLUMN_VALUES_MAX. */
+void column_encode_values(struct buf *out, const double *values, size_t count);
+
+/* Takes a column of `count` entries off the front of *rest. False (*rest unchanged, the array in
+ * any state) when the bytes are not one. */
+bool column_decode_numbers(struct str *rest, int64_t *numbers, size_t count) MUST_CHECK;
+bool column_decode_values(struct str *rest, double *values, size_t count) MUST_CHECK;
+
+#endif

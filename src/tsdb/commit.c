@@ -1,0 +1,518 @@
+/* commit.c - batches: collected, written to the log together, put into the head.
+ *
+ * FORMAT   payload of a batch in the log: kind u8 = 1; count of series (varint), then each: number,
+ *          count of labels, names and values (varint lengths); count of samples (varint), then
+ *          columns: numbers of the series, times, and the values as 8 bytes each. The page
+ *          docs/formats/tsdb-wal.md draws it.
+ * WHY      A sample is checked when it is appended, and again when it is put into the head, for
+ *          another batch may have come first. Recovery puts the same payloads into the head in the
+ *          same order by the same function, so it comes to the same answers.
+ */
+#include "base/check.h"
+#include "codec/varint.h"
+#include "tsdb/column.h"
+#include "tsdb/db.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAYLOAD_BATCH = 1, GROUP_COUNT_MAX = 256, WRITE_TRIES = 2 };
+
+#define GROUP_SIZE_MAX      (128u << 20)
+#define SPACE_CHECK_NS      INT64_C(1000000000)
+#define SERIES_LABELS_LIMIT 65535
+
+struct pending {
+    struct head_series *series;
+    int64_t time_ms;
+    double value;
+};
+
+struct batch {
+    struct sample_batch base; /* first */
+    struct tsdb *db;
+    VEC(struct pending) samples;
+    struct buf definitions; /* of series that are not in the log yet */
+    uint64_t definition_count;
+    uint32_t number;
+    struct buf payload;
+    struct batch *next; /* in the queue */
+    bool is_done;
+    int code;
+    struct error *error;
+};
+
+static void batch_free(struct batch *batch)
+{
+    VEC_RELEASE(&batch->samples);
+    buf_release(&batch->definitions);
+    buf_release(&batch->payload);
+    free(batch);
+}
+
+static bool in_order(struct labels labels)
+{
+    for (size_t i = 0; i < labels.count; i++) {
+        if (labels.items[i].name.size == 0 || labels.items[i].value.size == 0) return false;
+        if (i > 0 && str_compare(labels.items[i - 1].name, labels.items[i].name) >= 0) return false;
+    }
+    return labels.count > 0;
+}
+
+static int check_labels(const struct tsdb *db, struct labels labels, struct error *error)
+{
+    if (!in_order(labels)) {
+        return error_set(error, ERROR_INVALID, "labels are empty, doubled or not in order");
+    }
+    size_t size = 0;
+    for (size_t i = 0; i < labels.count; i++) {
+        size += labels.items[i].name.size + labels.items[i].value.size;
+    }
+    if (labels.count > db->options.label_count_max || labels.count > SERIES_LABELS_LIMIT) {
+        return error_set(error, ERROR_LIMIT, "series has %zu labels, limit is %zu", labels.count,
+                         db->options.label_count_max);
+    }
+    if (size > db->options.label_size_max) {
+        return error_set(error, ERROR_LIMIT, "labels of a series have %zu bytes, limit is %zu",
+                         size, db->options.label_size_max);
+    }
+    return 0;
+}
+
+static int find_series(struct tsdb *db, uint64_t ref, struct labels labels,
+                       struct head_series **out, struct error *error)
+{
+    struct head_series *series =
+        ref > 0 && ref <= UINT32_MAX ? head_series_at(&db->head, (uint32_t)ref) : NULL;
+    if (series == NULL) series = head_find(&db->head, labels);
+    if (series == NULL) {
+        int code = check_labels(db, labels, error);
+        if (code != 0) return code;
+        if (db->options.series_max > 0 && db->head.totals.series_count >= db->options.series_max) {
+            db->stats.samples_limited++;
+            return error_set(error, ERROR_LIMIT, "%" PRIu64 " series are in memory, limit is %zu",
+                             db->head.totals.series_count, db->options.series_max);
+        }
+        series = head_create(&db->head, labels, 0);
+        if (series == NULL) return error_set(error, -ENOMEM, "no memory for a series");
+    }
+    *out = series;
+    return 0;
+}
+
+static int check_time(struct tsdb *db, int64_t time_ms, int64_t now_ms, struct error *error)
+{
+    int64_t limit;
+    if (!__builtin_add_overflow(now_ms, db->options.future_max_ms, &limit) && time_ms > limit) {
+        db->stats.samples_invalid++;
+        return error_set(error, ERROR_INVALID,
+                         "time %" PRId64 " is more than %" PRId64 " ms ahead of the clock", time_ms,
+                         db->options.future_max_ms);
+    }
+    if (db->head.max_ms != INT64_MIN &&
+        !__builtin_sub_overflow(db->head.max_ms, db->options.past_max_ms, &limit) &&
+        time_ms < limit) {
+        db->stats.samples_invalid++;
+        return error_set(error, ERROR_INVALID,
+                         "time %" PRId64 " is more than %" PRId64 " ms before the newest sample",
+                         time_ms, db->options.past_max_ms);
+    }
+    return 0;
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+/* 0: goes in; 1: is there already; or why it may not. */
+static int check_order(struct tsdb *db, int64_t last_ms, double last_value, int64_t time_ms,
+                       double value, struct error *error)
+{
+    if (last_ms == INT64_MIN || time_ms > last_ms) return 0;
+    if (time_ms < last_ms) {
+        db->stats.samples_out_of_order++;
+        return error_set(error, ERROR_OUT_OF_ORDER,
+                         "time %" PRId64 " is before the series' last, %" PRId64, time_ms, last_ms);
+    }
+    if (bits_of(value) == bits_of(last_value)) return 1;
+    db->stats.samples_duplicate++;
+    return error_set(error, ERROR_DUPLICATE, "another value has time %" PRId64 " already", time_ms);
+}
+
+static void define(struct batch *batch, const struct head_series *series, struct labels labels)
+{
+    struct buf *out = &batch->definitions;
+    varint_append(out, series->number);
+    varint_append(out, labels.count);
+    for (size_t i = 0; i < labels.count; i++) {
+        varint_append_bytes(out, labels.items[i].name);
+        varint_append_bytes(out, labels.items[i].value);
+    }
+    batch->definition_count++;
+}
+
+static int append_locked(struct batch *batch, uint64_t *ref, struct labels labels,
+                         struct pending sample, struct error *error)
+{
+    struct tsdb *db = batch->db;
+    struct head_series *series = NULL;
+    int code = find_series(db, *ref, labels, &series, error);
+    if (code != 0) return code;
+    CHECK(series != NULL);
+    bool is_marked = series->mark_batch == batch->number;
+    code =
+        check_order(db, series->last_ms, series->last_value, sample.time_ms, sample.value, error);
+    if (code == 0 && is_marked) {
+        const struct pending *last = &batch->samples.items[series->mark_index];
+        code = check_order(db, last->time_ms, last->value, sample.time_ms, sample.value, error);
+    }
+    if (code < 0) return code;
+    if (code == 0) {
+        size_t size = batch->definitions.size;
+        if (!series->is_logged && !is_marked) define(batch, series, labels);
+        sample.series = series;
+        if (batch->definitions.has_failed || !VEC_PUSH(&batch->samples, sample)) {
+            if (!batch->definitions.has_failed) buf_truncate(&batch->definitions, size);
+            return error_set(error, -ENOMEM, "no memory for a sample");
+        }
+        series->mark_batch = batch->number;
+        series->mark_index = (uint32_t)batch->samples.count - 1;
+        series->pins++;
+    }
+    *ref = series->number;
+    return 0;
+}
+
+static int batch_append(struct sample_batch *base, uint64_t *ref, struct labels labels,
+                        int64_t time_ms, double value, struct error *error)
+{
+    struct batch *batch = (struct batch *)base;
+    struct tsdb *db = batch->db;
+    if (batch->samples.count >= db->options.batch_samples_max) {
+        return error_set(error, ERROR_LIMIT, "batch has %zu samples, the most it may have",
+                         batch->samples.count);
+    }
+    int64_t now_ms = clock_realtime_ms(db->options.clock);
+    struct pending sample = { NULL, time_ms, value };
+    mutex_lock(&db->mutex);
+    int code = check_time(db, time_ms, now_ms, error);
+    if (code == 0) code = append_locked(batch, ref, labels, sample, error);
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
+static void batch_rollback(struct sample_batch *base)
+{
+    struct batch *batch = (struct batch *)base;
+    mutex_lock(&batch->db->mutex);
+    for (size_t i = 0; i < batch->samples.count; i++) batch->samples.items[i].series->pins--;
+    mutex_unlock(&batch->db->mutex);
+    batch_free(batch);
+}
+
+static int encode(struct batch *batch, struct error *error)
+{
+    struct buf *out = &batch->payload;
+    size_t count = batch->samples.count;
+    int64_t *numbers = malloc((count + 1) * sizeof(numbers[0]));
+    if (numbers == NULL) return error_set(error, -ENOMEM, "no memory to write a batch");
+    buf_append_char(out, PAYLOAD_BATCH);
+    varint_append(out, batch->definition_count);
+    buf_append_str(out, buf_str(&batch->definitions));
+    varint_append(out, count);
+    for (size_t i = 0; i < count; i++) numbers[i] = batch->samples.items[i].series->number;
+    column_encode_numbers(out, numbers, count);
+    for (size_t i = 0; i < count; i++) numbers[i] = batch->samples.items[i].time_ms;
+    column_encode_numbers(out, numbers, count);
+    free(numbers);
+    char *values = buf_reserve(out, count * 8);
+    if (values == NULL) {
+        return error_set(error, ERROR_LIMIT, "batch has more than %d bytes", WAL_PAYLOAD_SIZE_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fixed64_write(values + i * 8, bits_of(batch->samples.items[i].value));
+    }
+    out->size += count * 8;
+    return 0;
+}
+
+void tsdb_take_turn(struct tsdb *db)
+{
+    mutex_lock(&db->mutex);
+    while (db->is_committing) condition_wait(&db->turn_changed, &db->mutex);
+    db->is_committing = true;
+    mutex_unlock(&db->mutex);
+}
+
+void tsdb_give_turn(struct tsdb *db)
+{
+    mutex_lock(&db->mutex);
+    db->is_committing = false;
+    condition_broadcast(&db->turn_changed);
+    mutex_unlock(&db->mutex);
+}
+
+/* Refuses while the disk has less than the reserve. Looks once a second, or when it was short. */
+static int check_space(struct tsdb *db, uint64_t size, struct error *error)
+{
+    if (db->options.reserve_size == 0) return 0;
+    int64_t now_ns = clock_monotonic_ns(db->options.clock);
+    uint64_t wanted = db->options.reserve_size + size;
+    if (!db->is_space_known || now_ns - db->space_checked_ns > SPACE_CHECK_NS ||
+        db->space_free < wanted) {
+        struct disk_space space;
+        int code = db->options.disk->space(db->options.disk->state, db->folder, &space);
+        if (code != 0) {
+            return error_set(error, code, "look for room in '%s': %s", db->folder,
+                             strerrordesc_np(-code));
+        }
+        db->space_free = space.free_size;
+        db->space_checked_ns = now_ns;
+        db->is_space_known = true;
+    }
+    if (db->space_free < wanted) {
+        return error_set(error, ERROR_REFUSED,
+                         "disk of '%s' has %" PRIu64 " bytes left, %" PRIu64 " are kept in reserve",
+                         db->folder, db->space_free, db->options.reserve_size);
+    }
+    db->space_free -= size;
+    return 0;
+}
+
+/* Writes and syncs. What a failed sync took with it is written again, to a new segment, once. */
+static int write_group(struct tsdb *db, const struct str *payloads, size_t count,
+                       struct error *error)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++) size += payloads[i].size + WAL_RECORD_SIZE;
+    int code = check_space(db, size, error);
+    for (int try = 0; try < WRITE_TRIES && code != ERROR_REFUSED; try++) {
+        code = wal_write(&db->wal, payloads, count, error);
+        if (code == 0 && db->options.sync == TSDB_SYNC_COMMIT) code = wal_sync(&db->wal, error);
+        if (code == 0) return 0;
+        db->is_space_known = false;
+        if (code == -ENOSPC || code == -EDQUOT) break;
+    }
+    if (code == ERROR_REFUSED) return code;
+    (void)error_wrap(error, code, "commit refused");
+    error->code = ERROR_REFUSED;
+    return ERROR_REFUSED;
+}
+
+static void apply_sample(struct tsdb *db, struct head_series *series, int64_t time_ms, double value)
+{
+    bool is_added = false;
+    if (head_append(&db->head, series, time_ms, value, &is_added) != 0 || !is_added) {
+        db->stats.samples_dropped++;
+        return;
+    }
+    db->stats.samples_appended++;
+}
+
+/* Puts what is durable into the head. */
+static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
+{
+    for (size_t i = 0; i < batch->samples.count; i++) {
+        const struct pending *sample = &batch->samples.items[i];
+        sample->series->pins--;
+        if (code != 0) continue;
+        sample->series->is_logged = true;
+        apply_sample(db, sample->series, sample->time_ms, sample->value);
+    }
+    if (code == 0) {
+        db->stats.batches_committed++;
+    } else {
+        db->stats.batches_refused++;
+    }
+}
+
+/* Takes as many batches off the queue as fit in a group. */
+static size_t take_group_locked(struct tsdb *db, struct batch **group)
+{
+    size_t count = 0;
+    uint64_t size = 0;
+    while (db->queue_first != NULL && count < GROUP_COUNT_MAX) {
+        struct batch *batch = db->queue_first;
+        size += batch->payload.size;
+        if (count > 0 && size > GROUP_SIZE_MAX) break;
+        db->queue_first = batch->next;
+        if (db->queue_first == NULL) db->queue_last = NULL;
+        group[count++] = batch;
+    }
+    return count;
+}
+
+static void copy_error(struct error *to, const struct error *from)
+{
+    if (to != NULL) *to = *from;
+}
+
+/* Has the turn: writes the batches that wait, its own among them or not. */
+static void lead(struct tsdb *db)
+{
+    struct batch *group[GROUP_COUNT_MAX];
+    struct str payloads[GROUP_COUNT_MAX];
+    size_t count = take_group_locked(db, group);
+    mutex_unlock(&db->mutex);
+
+    struct error error = { 0 };
+    for (size_t i = 0; i < count; i++) payloads[i] = buf_str(&group[i]->payload);
+    int code = write_group(db, payloads, count, &error);
+
+    mutex_lock(&db->mutex);
+    db->stats.is_refusing = code != 0;
+    db->stats.log_size = wal_size(&db->wal);
+    db->stats.log_segment = db->wal.segment;
+    for (size_t i = 0; i < count; i++) {
+        apply_batch_locked(db, group[i], code);
+        group[i]->code = code;
+        if (code != 0) copy_error(group[i]->error, &error);
+        group[i]->is_done = true;
+    }
+}
+
+static int batch_commit(struct sample_batch *base, struct error *error)
+{
+    struct batch *batch = (struct batch *)base;
+    struct tsdb *db = batch->db;
+    if (batch->samples.count == 0) {
+        batch_free(batch);
+        return 0;
+    }
+    int code = encode(batch, error);
+    if (code != 0) {
+        batch_rollback(base);
+        return code;
+    }
+    batch->error = error;
+    mutex_lock(&db->mutex);
+    if (db->queue_last != NULL) {
+        db->queue_last->next = batch;
+    } else {
+        db->queue_first = batch;
+    }
+    db->queue_last = batch;
+    while (!batch->is_done) {
+        if (db->is_committing) {
+            condition_wait(&db->turn_changed, &db->mutex);
+            continue;
+        }
+        db->is_committing = true;
+        lead(db);
+        db->is_committing = false;
+        condition_broadcast(&db->turn_changed);
+    }
+    code = batch->code;
+    mutex_unlock(&db->mutex);
+    batch_free(batch);
+    return code;
+}
+
+int tsdb_begin(void *state, struct sample_batch **batch_out, struct error *error)
+{
+    struct tsdb *db = state;
+    struct batch *batch = calloc(1, sizeof(*batch));
+    if (batch == NULL) return error_set(error, -ENOMEM, "no memory for a batch");
+    batch->base = (struct sample_batch){
+        .append = batch_append,
+        .commit = batch_commit,
+        .rollback = batch_rollback,
+    };
+    batch->db = db;
+    buf_init(&batch->definitions, WAL_PAYLOAD_SIZE_MAX / 2);
+    buf_init(&batch->payload, WAL_PAYLOAD_SIZE_MAX);
+    mutex_lock(&db->mutex);
+    if (++db->batch_number == 0) db->batch_number = 1; /* 0 marks nothing */
+    batch->number = db->batch_number;
+    mutex_unlock(&db->mutex);
+    *batch_out = &batch->base;
+    return 0;
+}
+
+static bool take_labels(struct str *rest, struct label *items, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (!varint_take_bytes(rest, &items[i].name)) return false;
+        if (!varint_take_bytes(rest, &items[i].value)) return false;
+    }
+    return in_order((struct labels){ items, (size_t)count });
+}
+
+static int apply_definition(struct tsdb *db, struct str *rest, struct error *error)
+{
+    uint64_t number;
+    uint64_t count;
+    if (!varint_take(rest, &number) || !varint_take(rest, &count)) return ERROR_CORRUPT;
+    if (number == 0 || number >= UINT32_MAX || count > SERIES_LABELS_LIMIT) return ERROR_CORRUPT;
+    struct label *items = malloc((count + 1) * sizeof(items[0]));
+    if (items == NULL) return error_set(error, -ENOMEM, "no memory for a series");
+    int code = take_labels(rest, items, count) ? 0 : ERROR_CORRUPT;
+    struct labels labels = { items, (size_t)count };
+    if (code == 0 && head_series_at(&db->head, (uint32_t)number) == NULL) {
+        struct head_series *series = head_find(&db->head, labels);
+        if (series != NULL) {
+            code = head_renumber(&db->head, series, (uint32_t)number);
+        } else {
+            series = head_create(&db->head, labels, (uint32_t)number);
+            if (series == NULL) code = -ENOMEM;
+        }
+        if (code != 0) (void)error_set(error, code, "no memory for a series");
+        if (code == 0) series->is_logged = true;
+    }
+    free(items);
+    return code;
+}
+
+static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
+{
+    uint64_t count;
+    if (!varint_take(&rest, &count) || count > rest.size / 8) return ERROR_CORRUPT;
+    int64_t *numbers = malloc((count + 1) * sizeof(numbers[0]));
+    int64_t *times = malloc((count + 1) * sizeof(times[0]));
+    int code = numbers == NULL || times == NULL
+                   ? error_set(error, -ENOMEM, "no memory to read the log")
+                   : 0;
+    if (code == 0 &&
+        (!column_decode_numbers(&rest, numbers, (size_t)count) ||
+         !column_decode_numbers(&rest, times, (size_t)count) || rest.size != count * 8)) {
+        code = ERROR_CORRUPT;
+    }
+    for (uint64_t i = 0; code == 0 && i < count; i++) {
+        struct head_series *series = NULL;
+        if (numbers[i] > 0 && numbers[i] < UINT32_MAX) {
+            series = head_series_at(&db->head, (uint32_t)numbers[i]);
+        }
+        uint64_t bits = fixed64_read(rest.data + i * 8);
+        double value;
+        memcpy(&value, &bits, sizeof(value));
+        if (series == NULL) {
+            db->stats.samples_dropped++;
+            continue;
+        }
+        apply_sample(db, series, times[i], value);
+        db->stats.samples_replayed++;
+    }
+    free(numbers);
+    free(times);
+    return code;
+}
+
+int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error)
+{
+    struct str rest = payload;
+    if (rest.size == 0 || rest.data[0] != PAYLOAD_BATCH) {
+        return error_set(error, ERROR_CORRUPT, "record of an unknown kind in the log");
+    }
+    rest = str_skip(rest, 1);
+    uint64_t count;
+    int code = varint_take(&rest, &count) ? 0 : ERROR_CORRUPT;
+    for (uint64_t i = 0; i < count && code == 0; i++) code = apply_definition(db, &rest, error);
+    if (code == 0) code = apply_samples(db, rest, error);
+    if (code == ERROR_CORRUPT) return error_set(error, code, "record in the log is malformed");
+    return code;
+}

@@ -1,0 +1,131 @@
+/* db.h - the store's inside, shared by the files of this folder: struct tsdb and its steps.
+ *
+ * LOCKS    work    one cut, merge, deletion or clean at a time; taken first
+ *          turn    whoever has it writes the log (is_committing, under `mutex`)
+ *          mutex   head, list of blocks, statistics; never held while the disk works
+ * A commit waits for the turn in a queue; who gets it writes and syncs for all that wait.
+ */
+#ifndef TSDB_DB_H
+#define TSDB_DB_H
+
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/thread.h"
+#include "base/vec.h"
+#include "tsdb/block.h"
+#include "tsdb/head.h"
+#include "tsdb/tsdb.h"
+#include "tsdb/wal.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+VEC_TYPE(block_list, struct block *);
+
+/* series_file.c: the series in memory at a cut, so that the log before it can go. */
+struct series_state {
+    struct head_series *series;
+    int64_t last_ms;
+    double last_value;
+};
+
+/* Takes the states of all series (malloc'ed), and the names' texts; under the mutex. */
+struct series_snapshot {
+    struct series_state *states;
+    size_t count;
+    struct str *names;
+    size_t name_count;
+    uint32_t series_end;
+    int64_t max_ms;
+};
+
+struct batch;
+
+struct tsdb {
+    struct tsdb_options options; /* folder: NULL */
+    char folder[FILE_PATH_SIZE];
+    char log_folder[FILE_PATH_SIZE];
+    char block_folder[FILE_PATH_SIZE];
+    int lock; /* descriptor, -1 = none */
+
+    struct mutex work;
+
+    struct mutex mutex;
+    struct condition turn_changed;
+    bool is_committing GUARDED_BY(mutex);
+    struct batch *queue_first GUARDED_BY(mutex);
+    struct batch *queue_last GUARDED_BY(mutex);
+    struct head head GUARDED_BY(mutex);
+    struct block_list blocks GUARDED_BY(mutex); /* by least time */
+    struct head_series **frozen GUARDED_BY(mutex);
+    size_t frozen_count GUARDED_BY(mutex);
+    int64_t frozen_min_ms GUARDED_BY(mutex);
+    int64_t frozen_max_ms GUARDED_BY(mutex);
+    uint64_t cursors GUARDED_BY(mutex);
+    uint32_t batch_number GUARDED_BY(mutex);
+    struct tsdb_stats stats GUARDED_BY(mutex);
+
+    struct wal wal;           /* who has the turn */
+    int64_t space_checked_ns; /* who has the turn */
+    uint64_t space_free;      /* who has the turn */
+    bool is_space_known;      /* who has the turn */
+
+    /* A cut whose block is not written yet; who holds work. */
+    struct {
+        bool is_pending;
+        uint64_t through;
+        struct series_snapshot snapshot;
+    } cut;
+    uint64_t next_block;    /* who holds work */
+    uint64_t log_through;   /* who holds work: the blocks hold the log up to this segment */
+    int64_t retry_after_ns; /* who holds work: a cut that failed is not tried before */
+
+    bool has_thread;
+    pthread_t thread;
+    struct mutex thread_mutex;
+    struct condition thread_wake;
+    bool is_stopping GUARDED_BY(thread_mutex);
+};
+
+void tsdb_report(struct tsdb *db, const char *message, const char *file, const struct error *error);
+
+/* The turn to write the log. */
+void tsdb_take_turn(struct tsdb *db);
+void tsdb_give_turn(struct tsdb *db);
+
+/* commit.c: puts a payload of the log into the head; what recovery does with each. */
+int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;
+int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
+
+/* select.c */
+int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
+                struct series_cursor **cursor, struct error *error);
+int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
+                     struct str_list *out, struct error *error);
+int tsdb_label_values(void *state, struct str name, const struct series_query *query,
+                      struct arena *arena, struct str_list *out, struct error *error);
+
+int series_snapshot_take(struct series_snapshot *snapshot, const struct head *head) MUST_CHECK;
+void series_snapshot_release(struct series_snapshot *snapshot);
+int series_file_write(const struct disk *disk, const char *path, const struct head *head,
+                      const struct series_snapshot *snapshot, struct error *error) MUST_CHECK;
+/* Makes the series in the head, with or without their last samples. ERROR_CORRUPT: damaged. */
+int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
+                     struct error *error) MUST_CHECK;
+
+/* maintain.c */
+int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
+int tsdb_maintain_held(struct tsdb *db, struct error *error) MUST_CHECK;
+int tsdb_block_path(const struct tsdb *db, uint64_t id, const char *ending, char *path,
+                    struct error *error) MUST_CHECK;
+int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path,
+                     struct error *error) MUST_CHECK;
+int tsdb_insert_block(struct tsdb *db, struct block *block) MUST_CHECK; /* under the mutex */
+/* Rewrites blocks as one without what was deleted; they are replaced. */
+int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
+                      struct error *error) MUST_CHECK;
+void tsdb_unref_block(struct block *block); /* under the mutex */
+
+#endif

@@ -1,0 +1,639 @@
+/* head.c - the newest samples, in memory.
+ *
+ * WHY      A series costs its struct, four bytes a label, and its postings; its text is kept once
+ *          for all series. The newest samples stand plain in a short tail; a full tail is put
+ *          behind the newest chunk, which is written anew until it holds HEAD_CHUNK_MAX: that
+ *          costs a few encodings a sample and saves plain buffers of that length.
+ */
+#include "tsdb/head.h"
+
+#include "base/check.h"
+#include "tsdb/column.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCRATCH_SIZE_MAX = 1 << 20, TABLE_SIZE_MIN = 1024, TAIL_SIZE_MIN = 4 };
+
+int head_init(struct head *head)
+{
+    *head = (struct head){ .min_ms = INT64_MAX, .max_ms = INT64_MIN, .series_end = 1 };
+    head->series = calloc(HEAD_PAGE_COUNT + 1, sizeof(*head->series));
+    head->pairs = calloc(HEAD_PAGE_COUNT + 1, sizeof(*head->pairs));
+    buf_init(&head->scratch, SCRATCH_SIZE_MAX);
+    head->seed = (uint64_t)(uintptr_t)head->series * UINT64_C(0x9E3779B97F4A7C15);
+    return head->series == NULL || head->pairs == NULL ? -ENOMEM : 0;
+}
+
+static size_t tail_size(const struct head_tail *tail)
+{
+    return sizeof(*tail) + tail->capacity * (sizeof(double) + sizeof(uint32_t));
+}
+
+static void free_data(struct head *head, struct head_data *data)
+{
+    while (data->chunks != NULL) {
+        struct head_chunk *older = data->chunks->older;
+        head->totals.chunk_count--;
+        head->totals.chunk_size -= sizeof(*older) + data->chunks->size;
+        head->totals.sample_count -= data->chunks->count;
+        free(data->chunks);
+        data->chunks = older;
+    }
+    if (data->tail != NULL) {
+        head->totals.chunk_size -= tail_size(data->tail);
+        head->totals.sample_count -= data->tail->count;
+    }
+    free(data->tail);
+    data->tail = NULL;
+}
+
+static void free_pair(struct head_pair *pair)
+{
+    if (pair == NULL) return;
+    free(pair->text);
+    if (pair->capacity > 0) free(pair->postings.items);
+    free(pair);
+}
+
+void head_release(struct head *head)
+{
+    for (size_t i = 0; head->series != NULL && i <= head->series_end / HEAD_PAGE_SIZE; i++) {
+        if (head->series[i] == NULL) continue;
+        for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) {
+            struct head_series *series = head->series[i][k];
+            if (series == NULL) continue;
+            free_data(head, &series->active);
+            free_data(head, &series->frozen);
+            free(series);
+        }
+        free(head->series[i]);
+    }
+    for (size_t i = 0; head->pairs != NULL && i <= head->pair_end / HEAD_PAGE_SIZE; i++) {
+        if (head->pairs[i] == NULL) continue;
+        for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) free_pair(head->pairs[i][k]);
+        free(head->pairs[i]);
+    }
+    free(head->series);
+    free(head->pairs);
+    free(head->series_table.slots);
+    free(head->pair_table.slots);
+    for (size_t i = 0; i < head->names.count; i++) {
+        free((void *)(uintptr_t)head->names.items[i].text.data);
+        VEC_RELEASE(&head->names.items[i].pairs);
+    }
+    VEC_RELEASE(&head->names);
+    head_free_limbo(head);
+    VEC_RELEASE(&head->free_pairs);
+    buf_release(&head->scratch);
+    *head = (struct head){ 0 };
+}
+
+static bool table_reserve(struct head_table *table)
+{
+    if ((table->count + 1) * 4 <= table->capacity * 3) return true;
+    size_t capacity = table->capacity == 0 ? TABLE_SIZE_MIN : table->capacity * 2;
+    uint64_t *slots = calloc(capacity, sizeof(slots[0]));
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < table->capacity; i++) {
+        if (table->slots[i] == 0) continue;
+        size_t at = (size_t)(table->slots[i] >> 32) & (capacity - 1);
+        while (slots[at] != 0) at = (at + 1) & (capacity - 1);
+        slots[at] = table->slots[i];
+    }
+    free(table->slots);
+    table->slots = slots;
+    table->capacity = capacity;
+    return true;
+}
+
+/* There must be room. */
+static void table_put(struct head_table *table, uint32_t hash, uint32_t number)
+{
+    size_t at = hash & (table->capacity - 1);
+    while (table->slots[at] != 0) at = (at + 1) & (table->capacity - 1);
+    table->slots[at] = (uint64_t)hash << 32 | (number + 1);
+    table->count++;
+}
+
+/* Closes the gap by moving what follows, so that no search ends early. */
+static void table_remove(struct head_table *table, uint32_t hash, uint32_t number)
+{
+    size_t mask = table->capacity - 1;
+    uint64_t wanted = (uint64_t)hash << 32 | (number + 1);
+    size_t at = hash & mask;
+    while (table->slots[at] != wanted) {
+        CHECK(table->slots[at] != 0);
+        at = (at + 1) & mask;
+    }
+    size_t gap = at;
+    for (;;) {
+        at = (at + 1) & mask;
+        if (table->slots[at] == 0) break;
+        size_t home = (size_t)(table->slots[at] >> 32) & mask;
+        if (((at - home) & mask) < ((at - gap) & mask)) continue;
+        table->slots[gap] = table->slots[at];
+        gap = at;
+    }
+    table->slots[gap] = 0;
+    table->count--;
+}
+
+struct head_series *head_series_at(const struct head *head, uint32_t number)
+{
+    size_t page = number / HEAD_PAGE_SIZE;
+    if (page >= HEAD_PAGE_COUNT || head->series[page] == NULL) return NULL;
+    return head->series[page][number % HEAD_PAGE_SIZE];
+}
+
+const struct head_pair *head_pair_at(const struct head *head, uint32_t number)
+{
+    return head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
+}
+
+struct str head_pair_name(const struct head *head, const struct head_pair *pair)
+{
+    return head->names.items[pair->name].text;
+}
+
+struct str head_pair_value(const struct head_pair *pair)
+{
+    return (struct str){ pair->text, pair->size };
+}
+
+struct postings head_pair_postings(const struct head_pair *pair)
+{
+    return (struct postings){ pair->capacity > 0 ? pair->postings.items : &pair->postings.single,
+                              pair->count };
+}
+
+static size_t find_name(const struct head *head, struct str name)
+{
+    for (size_t i = 0; i < head->names.count; i++) {
+        if (str_equal(head->names.items[i].text, name)) return i;
+    }
+    return SIZE_MAX;
+}
+
+const struct head_name *head_name_find(const struct head *head, struct str name)
+{
+    size_t at = find_name(head, name);
+    return at == SIZE_MAX ? NULL : &head->names.items[at];
+}
+
+static uint32_t pair_hash(const struct head *head, struct str name, struct str value)
+{
+    return (uint32_t)(str_hash(value, str_hash(name, head->seed)) >> 32);
+}
+
+static uint32_t find_pair(const struct head *head, struct str name, struct str value, uint32_t hash)
+{
+    const struct head_table *table = &head->pair_table;
+    if (table->capacity == 0) return UINT32_MAX;
+    size_t mask = table->capacity - 1;
+    for (size_t at = hash & mask; table->slots[at] != 0; at = (at + 1) & mask) {
+        if ((uint32_t)(table->slots[at] >> 32) != hash) continue;
+        uint32_t number = (uint32_t)table->slots[at] - 1;
+        const struct head_pair *pair = head_pair_at(head, number);
+        if (str_equal(head_pair_value(pair), value) && str_equal(head_pair_name(head, pair), name))
+            return number;
+    }
+    return UINT32_MAX;
+}
+
+const struct head_pair *head_pair_find(const struct head *head, struct str name, struct str value)
+{
+    uint32_t number = find_pair(head, name, value, pair_hash(head, name, value));
+    return number == UINT32_MAX ? NULL : head_pair_at(head, number);
+}
+
+void head_labels(const struct head *head, const struct head_series *series, struct label *items)
+{
+    for (size_t i = 0; i < series->pair_count; i++) {
+        const struct head_pair *pair = head_pair_at(head, series->pairs[i]);
+        items[i].name = head_pair_name(head, pair);
+        items[i].value = head_pair_value(pair);
+    }
+}
+
+static bool has_labels(const struct head *head, const struct head_series *series,
+                       struct labels labels)
+{
+    if (series->pair_count != labels.count) return false;
+    /* What tells series apart stands mostly at the end of the names: look from there. */
+    for (size_t i = labels.count; i-- > 0;) {
+        const struct head_pair *pair = head_pair_at(head, series->pairs[i]);
+        if (!str_equal(head_pair_value(pair), labels.items[i].value)) return false;
+        if (!str_equal(head_pair_name(head, pair), labels.items[i].name)) return false;
+    }
+    return true;
+}
+
+static uint32_t series_hash(const struct head *head, struct labels labels)
+{
+    uint64_t hash = head->seed;
+    for (size_t i = 0; i < labels.count; i++) {
+        hash = str_hash(labels.items[i].name, hash);
+        hash = str_hash(labels.items[i].value, hash);
+    }
+    return (uint32_t)(hash >> 32);
+}
+
+struct head_series *head_find(const struct head *head, struct labels labels)
+{
+    const struct head_table *table = &head->series_table;
+    if (table->capacity == 0) return NULL;
+    uint32_t hash = series_hash(head, labels);
+    size_t mask = table->capacity - 1;
+    for (size_t at = hash & mask; table->slots[at] != 0; at = (at + 1) & mask) {
+        if ((uint32_t)(table->slots[at] >> 32) != hash) continue;
+        struct head_series *series = head_series_at(head, (uint32_t)table->slots[at] - 1);
+        CHECK(series != NULL);
+        if (has_labels(head, series, labels)) return series;
+    }
+    return NULL;
+}
+
+static size_t make_name(struct head *head, struct str text)
+{
+    size_t at = find_name(head, text);
+    if (at != SIZE_MAX) return at;
+    char *copy = str_copy(text);
+    if (copy == NULL) return SIZE_MAX;
+    struct head_name name = { .text = { copy, text.size } };
+    if (!VEC_PUSH(&head->names, name)) {
+        free(copy);
+        return SIZE_MAX;
+    }
+    return head->names.count - 1;
+}
+
+static uint32_t new_pair_number(struct head *head)
+{
+    if (head->free_pairs.count > 0) return head->free_pairs.items[--head->free_pairs.count];
+    size_t page = head->pair_end / HEAD_PAGE_SIZE;
+    if (page >= HEAD_PAGE_COUNT) return UINT32_MAX;
+    if (head->pairs[page] == NULL) {
+        head->pairs[page] = calloc(HEAD_PAGE_SIZE, sizeof(*head->pairs[page]));
+        if (head->pairs[page] == NULL) return UINT32_MAX;
+    }
+    return head->pair_end++;
+}
+
+/* The pair's number, made when missing; UINT32_MAX when out of memory. */
+static uint32_t make_pair(struct head *head, const struct label *label)
+{
+    uint32_t hash = pair_hash(head, label->name, label->value);
+    uint32_t number = find_pair(head, label->name, label->value, hash);
+    if (number != UINT32_MAX) return number;
+    size_t name = make_name(head, label->name);
+    if (name == SIZE_MAX || !table_reserve(&head->pair_table)) return UINT32_MAX;
+    if (!VEC_RESERVE(&head->names.items[name].pairs, 1)) return UINT32_MAX;
+    struct head_pair *pair = calloc(1, sizeof(*pair));
+    char *text = malloc(label->value.size + 1);
+    number = pair == NULL || text == NULL ? UINT32_MAX : new_pair_number(head);
+    if (number == UINT32_MAX) {
+        free(pair);
+        free(text);
+        return UINT32_MAX;
+    }
+    memcpy(text, label->value.data, label->value.size);
+    pair->text = text;
+    pair->size = (uint32_t)label->value.size;
+    pair->name = (uint32_t)name;
+    pair->hash = hash;
+    pair->slot = (uint32_t)head->names.items[name].pairs.count;
+    head->names.items[name].pairs.items[head->names.items[name].pairs.count++] = number;
+    head->names.items[name].text_size += pair->size;
+    head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = pair;
+    table_put(&head->pair_table, hash, number);
+    head->totals.pair_count++;
+    head->totals.symbol_size += pair->size;
+    head->totals.series_size += sizeof(*pair) + pair->size;
+    return number;
+}
+
+static bool reserve_posting(struct head *head, uint32_t pair_number)
+{
+    struct head_pair *pair =
+        head->pairs[pair_number / HEAD_PAGE_SIZE][pair_number % HEAD_PAGE_SIZE];
+    if (pair->count == 0 || pair->count < pair->capacity) return true;
+    uint32_t capacity = pair->capacity == 0 ? 4 : pair->capacity + pair->capacity / 2;
+    uint32_t *items =
+        realloc(pair->capacity == 0 ? NULL : pair->postings.items, capacity * sizeof(items[0]));
+    if (items == NULL) return false;
+    if (pair->capacity == 0) items[0] = pair->postings.single;
+    head->totals.series_size += (capacity - pair->capacity) * sizeof(items[0]);
+    pair->postings.items = items;
+    pair->capacity = capacity;
+    return true;
+}
+
+static void add_posting(struct head *head, uint32_t pair_number, uint32_t number)
+{
+    struct head_pair *pair =
+        head->pairs[pair_number / HEAD_PAGE_SIZE][pair_number % HEAD_PAGE_SIZE];
+    if (pair->capacity == 0) {
+        CHECK(pair->count == 0);
+        pair->postings.single = number;
+    } else {
+        CHECK(pair->count < pair->capacity);
+        /* Numbers rise, but where a recovery meets batches in the order of their commits. */
+        uint32_t at = pair->count;
+        uint32_t *items = pair->postings.items;
+        for (; at > 0 && items[at - 1] > number; at--) items[at] = items[at - 1];
+        items[at] = number;
+    }
+    pair->count++;
+}
+
+static bool reserve_series(struct head *head, uint32_t number)
+{
+    size_t page = number / HEAD_PAGE_SIZE;
+    if (page >= HEAD_PAGE_COUNT) return false;
+    if (head->series[page] == NULL) {
+        head->series[page] = calloc(HEAD_PAGE_SIZE, sizeof(*head->series[page]));
+    }
+    return head->series[page] != NULL && table_reserve(&head->series_table);
+}
+
+struct head_series *head_create(struct head *head, struct labels labels, uint32_t number)
+{
+    if (number == 0) number = head->series_end;
+    if (number == UINT32_MAX || !reserve_series(head, number)) return NULL;
+    CHECK(head_series_at(head, number) == NULL);
+    size_t size = sizeof(struct head_series) + labels.count * sizeof(uint32_t);
+    struct head_series *series = calloc(1, size);
+    if (series == NULL) return NULL;
+    for (size_t i = 0; i < labels.count; i++) {
+        series->pairs[i] = make_pair(head, &labels.items[i]);
+        if (series->pairs[i] == UINT32_MAX || !reserve_posting(head, series->pairs[i])) {
+            free(series); /* pairs without series go at the next collection */
+            return NULL;
+        }
+    }
+    series->number = number;
+    series->last_ms = INT64_MIN;
+    series->pair_count = (uint16_t)labels.count;
+    series->hash = series_hash(head, labels);
+    for (size_t i = 0; i < labels.count; i++) add_posting(head, series->pairs[i], number);
+    head->series[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = series;
+    table_put(&head->series_table, series->hash, number);
+    if (number >= head->series_end) head->series_end = number + 1;
+    head->totals.series_count++;
+    head->totals.series_created++;
+    head->totals.series_size += size;
+    return series;
+}
+
+static void remove_posting(struct head *head, uint32_t pair_number, uint32_t number)
+{
+    struct head_pair *pair =
+        head->pairs[pair_number / HEAD_PAGE_SIZE][pair_number % HEAD_PAGE_SIZE];
+    uint32_t *items = pair->capacity > 0 ? pair->postings.items : &pair->postings.single;
+    uint32_t at = 0;
+    while (at < pair->count && items[at] != number) at++;
+    CHECK(at < pair->count);
+    memmove(&items[at], &items[at + 1], (pair->count - at - 1) * sizeof(items[0]));
+    pair->count--;
+}
+
+int head_renumber(struct head *head, struct head_series *series, uint32_t number)
+{
+    CHECK(head_series_at(head, number) == NULL);
+    if (!reserve_series(head, number)) return -ENOMEM;
+    uint32_t old = series->number;
+    table_remove(&head->series_table, series->hash, old);
+    table_put(&head->series_table, series->hash, number);
+    for (size_t i = 0; i < series->pair_count; i++) {
+        remove_posting(head, series->pairs[i], old);
+        add_posting(head, series->pairs[i], number);
+    }
+    head->series[old / HEAD_PAGE_SIZE][old % HEAD_PAGE_SIZE] = NULL;
+    head->series[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = series;
+    series->number = number;
+    if (number >= head->series_end) head->series_end = number + 1;
+    return 0;
+}
+
+static uint32_t *tail_offsets(struct head_tail *tail)
+{
+    return (uint32_t *)(void *)(tail->values + tail->capacity);
+}
+
+const uint32_t *head_tail_offsets(const struct head_tail *tail)
+{
+    return (const uint32_t *)(const void *)(tail->values + tail->capacity);
+}
+
+/* Puts the tail's samples behind the newest chunk, or into a new one. */
+static int finish_tail(struct head *head, struct head_data *data)
+{
+    struct head_tail *tail = data->tail;
+    struct head_chunk *newest = data->chunks;
+    int64_t times[HEAD_CHUNK_MAX];
+    double values[HEAD_CHUNK_MAX];
+    size_t count = 0;
+    bool is_joined = newest != NULL && newest->count + tail->count <= HEAD_CHUNK_MAX;
+    if (is_joined) {
+        struct str bytes = { (const char *)newest->bytes, newest->size };
+        count = newest->count;
+        CHECK(column_decode_numbers(&bytes, times, count));
+        CHECK(column_decode_values(&bytes, values, count));
+    }
+    for (size_t i = 0; i < tail->count; i++) {
+        times[count] = tail->base_ms + head_tail_offsets(tail)[i];
+        values[count++] = tail->values[i];
+    }
+    buf_reset(&head->scratch);
+    column_encode_numbers(&head->scratch, times, count);
+    column_encode_values(&head->scratch, values, count);
+    if (head->scratch.has_failed) return -ENOMEM;
+    struct head_chunk *chunk = malloc(sizeof(*chunk) + head->scratch.size);
+    if (chunk == NULL) return -ENOMEM;
+    *chunk = (struct head_chunk){
+        .older = is_joined ? newest->older : newest,
+        .min_time_ms = times[0],
+        .max_time_ms = times[count - 1],
+        .count = (uint32_t)count,
+        .size = (uint32_t)head->scratch.size,
+    };
+    memcpy(chunk->bytes, head->scratch.data, head->scratch.size);
+    head->totals.chunk_size += sizeof(*chunk) + chunk->size;
+    head->totals.chunk_count++;
+    if (is_joined) {
+        head->totals.chunk_count--;
+        head->totals.chunk_size -= sizeof(*newest) + newest->size;
+        free(newest);
+    }
+    data->chunks = chunk;
+    tail->count = 0;
+    return 0;
+}
+
+static struct head_tail *new_tail(struct head *head, struct head_tail *old, uint16_t capacity)
+{
+    struct head_tail *tail = malloc(sizeof(*tail) + capacity * (sizeof(double) + sizeof(uint32_t)));
+    if (tail == NULL) return NULL;
+    *tail = (struct head_tail){ .capacity = capacity };
+    head->totals.chunk_size += tail_size(tail);
+    if (old == NULL) return tail;
+    tail->base_ms = old->base_ms;
+    tail->count = old->count;
+    memcpy(tail->values, old->values, old->count * sizeof(double));
+    memcpy(tail_offsets(tail), head_tail_offsets(old), old->count * sizeof(uint32_t));
+    head->totals.chunk_size -= tail_size(old);
+    free(old);
+    return tail;
+}
+
+/* A tail with room for one more sample of that time. */
+static int make_room(struct head *head, struct head_data *data, int64_t time_ms)
+{
+    struct head_tail *tail = data->tail;
+    if (tail != NULL && tail->count > 0) {
+        uint64_t offset = (uint64_t)time_ms - (uint64_t)tail->base_ms;
+        if (tail->count == HEAD_TAIL_MAX || offset > UINT32_MAX) {
+            int code = finish_tail(head, data);
+            if (code != 0) return code;
+        }
+    }
+    if (tail == NULL || tail->count == tail->capacity) {
+        tail = new_tail(head, tail, tail == NULL ? TAIL_SIZE_MIN : HEAD_TAIL_MAX);
+        if (tail == NULL) return -ENOMEM;
+        data->tail = tail;
+    }
+    if (tail->count == 0) tail->base_ms = time_ms;
+    return 0;
+}
+
+int head_append(struct head *head, struct head_series *series, int64_t time_ms, double value,
+                bool *is_added)
+{
+    *is_added = series->last_ms == INT64_MIN || time_ms > series->last_ms;
+    if (!*is_added) return 0;
+    int code = make_room(head, &series->active, time_ms);
+    if (code != 0) return code;
+    struct head_tail *tail = series->active.tail;
+    tail_offsets(tail)[tail->count] = (uint32_t)((uint64_t)time_ms - (uint64_t)tail->base_ms);
+    tail->values[tail->count++] = value;
+    series->last_ms = time_ms;
+    series->last_value = value;
+    head->totals.sample_count++;
+    if (time_ms < head->min_ms) head->min_ms = time_ms;
+    if (time_ms > head->max_ms) head->max_ms = time_ms;
+    return 0;
+}
+
+static bool has_samples(const struct head_data *data)
+{
+    return data->chunks != NULL || (data->tail != NULL && data->tail->count > 0);
+}
+
+int head_freeze(struct head *head, struct head_series ***items_out, size_t *count_out)
+{
+    VEC(struct head_series *) items = { 0 };
+    if (!VEC_RESERVE(&items, head->totals.series_count + 1)) return -ENOMEM;
+    for (size_t i = 0; i <= head->series_end / HEAD_PAGE_SIZE; i++) {
+        if (head->series[i] == NULL) continue;
+        for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) {
+            struct head_series *series = head->series[i][k];
+            if (series == NULL || !has_samples(&series->active)) continue;
+            CHECK(series->frozen.chunks == NULL);
+            CHECK(series->frozen.tail == NULL);
+            series->frozen = series->active;
+            series->active = (struct head_data){ 0 };
+            items.items[items.count++] = series;
+        }
+    }
+    head->min_ms = INT64_MAX;
+    *items_out = items.items;
+    *count_out = items.count;
+    return 0;
+}
+
+void head_thaw(struct head *head, struct head_series **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) free_data(head, &items[i]->frozen);
+}
+
+static void remove_pair(struct head *head, uint32_t number)
+{
+    struct head_pair **place = &head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
+    struct head_pair *pair = *place;
+    struct head_name *name = &head->names.items[pair->name];
+    uint32_t moved = VEC_LAST(&name->pairs);
+    name->pairs.items[pair->slot] = moved;
+    head->pairs[moved / HEAD_PAGE_SIZE][moved % HEAD_PAGE_SIZE]->slot = pair->slot;
+    name->pairs.count--;
+    name->text_size -= pair->size;
+    table_remove(&head->pair_table, pair->hash, number);
+    head->totals.pair_count--;
+    head->totals.symbol_size -= pair->size;
+    head->totals.series_size -= sizeof(*pair) + pair->size + pair->capacity * sizeof(uint32_t);
+    if (VEC_PUSH(&head->limbo, pair->text)) pair->text = NULL;
+    free_pair(pair);
+    *place = NULL;
+    /* Without memory for the list the number is never used again: no harm. */
+    (void)!VEC_PUSH(&head->free_pairs, number);
+}
+
+static void remove_series(struct head *head, struct head_series **place)
+{
+    struct head_series *series = *place;
+    table_remove(&head->series_table, series->hash, series->number);
+    free_data(head, &series->active);
+    head->totals.series_count--;
+    head->totals.series_removed++;
+    head->totals.series_size -= sizeof(*series) + series->pair_count * sizeof(uint32_t);
+    free(series);
+    *place = NULL;
+}
+
+/* Takes the numbers of removed series out of all postings. */
+static void sweep_postings(struct head *head)
+{
+    for (uint32_t number = 0; number < head->pair_end; number++) {
+        struct head_pair *pair = head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
+        if (pair == NULL) continue;
+        uint32_t *items = pair->capacity > 0 ? pair->postings.items : &pair->postings.single;
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < pair->count; i++) {
+            if (head_series_at(head, items[i]) != NULL) items[count++] = items[i];
+        }
+        pair->count = count;
+        if (count == 0) remove_pair(head, number);
+    }
+}
+
+void head_free_limbo(struct head *head)
+{
+    for (size_t i = 0; i < head->limbo.count; i++) free(head->limbo.items[i]);
+    VEC_RELEASE(&head->limbo);
+}
+
+size_t head_collect_garbage(struct head *head, int64_t before_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= head->series_end / HEAD_PAGE_SIZE; i++) {
+        size_t left = 0;
+        for (size_t k = 0; head->series[i] != NULL && k < HEAD_PAGE_SIZE; k++) {
+            struct head_series *series = head->series[i][k];
+            if (series == NULL) continue;
+            if (series->pins > 0 || series->last_ms >= before_ms || has_samples(&series->active) ||
+                has_samples(&series->frozen)) {
+                left++;
+                continue;
+            }
+            remove_series(head, &head->series[i][k]);
+            count++;
+        }
+        if (left == 0 && i < head->series_end / HEAD_PAGE_SIZE) {
+            free(head->series[i]);
+            head->series[i] = NULL;
+        }
+    }
+    if (count > 0) sweep_postings(head);
+    return count;
+}

@@ -1,0 +1,614 @@
+/* maintain.c - the life of blocks: cut from the head, merged, removed when old.
+ *
+ * CUT      1 end the log's segment, freeze the head, note the state of all series (one moment)
+ *          2 write the series file, then the block under a temporary name, each synced
+ *          3 rename the block into place, sync the folder: from here on a recovery takes the
+ *            block, and the log after the segment that the block names
+ *          4 put the block in the list and forget the frozen samples (one moment)
+ *          5 remove the segments and the older series files
+ *          A cut that fails at 2 or 3 keeps its frozen samples and is tried again.
+ * MERGE    the new block names those it replaces; it is in place before they go, and a recovery
+ *          that finds both removes the replaced ones.
+ */
+#include "base/check.h"
+#include "tsdb/column.h"
+#include "tsdb/db.h"
+#include "tsdb/merge.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MERGE_FACTOR = 3,      /* of the time that blocks span, from one size to the next */
+    OPEN_WINDOW_COUNT = 8, /* blocks in the newest window before they are merged early */
+    RETRY_MS = 10000,
+};
+
+#define MERGE_ARENA_MAX ((size_t)1 << 30)
+
+static const struct disk *disk_of(const struct tsdb *db)
+{
+    return db->options.disk;
+}
+
+int tsdb_block_path(const struct tsdb *db, uint64_t id, const char *ending, char *path,
+                    struct error *error)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%08" PRIu64 ".block%s", id, ending);
+    return file_join(path, db->block_folder, name, error);
+}
+
+int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path, struct error *error)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%08" PRIu64 ".series", through);
+    return file_join(path, db->log_folder, name, error);
+}
+
+int tsdb_insert_block(struct tsdb *db, struct block *block)
+{
+    if (!VEC_PUSH(&db->blocks, block)) return -ENOMEM;
+    struct block **items = db->blocks.items;
+    size_t at = db->blocks.count - 1;
+    for (; at > 0; at--) {
+        const struct block_meta *before = &items[at - 1]->meta;
+        if (before->min_time_ms < block->meta.min_time_ms) break;
+        if (before->min_time_ms == block->meta.min_time_ms && before->id < block->meta.id) break;
+        items[at] = items[at - 1];
+    }
+    items[at] = block;
+    return 0;
+}
+
+void tsdb_unref_block(struct block *block)
+{
+    CHECK(block->references > 0);
+    if (--block->references == 0) block_free(block);
+}
+
+/* ---- from the head to a block ---- */
+
+struct sort_context {
+    const struct head *head;
+    const struct str *names;
+};
+
+/* labels_compare of two series, by their pairs: equal ones have the same number. */
+static int by_labels(const void *a, const void *b, void *argument)
+{
+    const struct sort_context *context = argument;
+    const struct head_series *x = *(struct head_series *const *)a;
+    const struct head_series *y = *(struct head_series *const *)b;
+    size_t count = x->pair_count < y->pair_count ? x->pair_count : y->pair_count;
+    for (size_t i = 0; i < count; i++) {
+        if (x->pairs[i] == y->pairs[i]) continue;
+        const struct head_pair *first = head_pair_at(context->head, x->pairs[i]);
+        const struct head_pair *second = head_pair_at(context->head, y->pairs[i]);
+        int order = 0;
+        if (first->name != second->name) {
+            order = str_compare(context->names[first->name], context->names[second->name]);
+        }
+        if (order == 0) order = str_compare(head_pair_value(first), head_pair_value(second));
+        if (order != 0) return order;
+    }
+    return (x->pair_count > y->pair_count) - (x->pair_count < y->pair_count);
+}
+
+struct samples {
+    int64_t *times;
+    double *values;
+    size_t capacity;
+};
+
+static bool reserve(struct samples *samples, size_t count)
+{
+    if (count <= samples->capacity) return true;
+    size_t capacity = count * 2;
+    int64_t *times = realloc(samples->times, capacity * sizeof(times[0]));
+    if (times != NULL) samples->times = times;
+    double *values = realloc(samples->values, capacity * sizeof(values[0]));
+    if (values != NULL) samples->values = values;
+    if (times == NULL || values == NULL) return false;
+    samples->capacity = capacity;
+    return true;
+}
+
+/* All frozen samples of a series; the chunks stand newest first, so the arrays fill from the end. */
+static int unpack(const struct head_data *data, struct samples *samples, size_t *count_out)
+{
+    size_t count = 0;
+    const struct head_tail *tail = data->tail;
+    if (tail != NULL) count += tail->count;
+    for (const struct head_chunk *chunk = data->chunks; chunk != NULL; chunk = chunk->older) {
+        count += chunk->count;
+    }
+    if (!reserve(samples, count)) return -ENOMEM;
+    size_t end = count;
+    for (size_t i = tail == NULL ? 0 : tail->count; i-- > 0;) {
+        end--;
+        samples->times[end] = tail->base_ms + head_tail_offsets(tail)[i];
+        samples->values[end] = tail->values[i];
+    }
+    for (const struct head_chunk *chunk = data->chunks; chunk != NULL; chunk = chunk->older) {
+        end -= chunk->count;
+        struct str rest = { (const char *)chunk->bytes, chunk->size };
+        CHECK(column_decode_numbers(&rest, samples->times + end, chunk->count));
+        CHECK(column_decode_values(&rest, samples->values + end, chunk->count));
+    }
+    CHECK(end == 0);
+    *count_out = count;
+    return 0;
+}
+
+static int add_frozen(struct tsdb *db, struct block_writer *writer, struct head_series *series,
+                      struct samples *samples, struct error *error)
+{
+    size_t count;
+    if (unpack(&series->frozen, samples, &count) != 0) {
+        return error_set(error, -ENOMEM, "no memory to write a block");
+    }
+    struct label *items = malloc((series->pair_count + 1u) * sizeof(items[0]));
+    if (items == NULL) return error_set(error, -ENOMEM, "no memory to write a block");
+    for (size_t i = 0; i < series->pair_count; i++) {
+        const struct head_pair *pair = head_pair_at(&db->head, series->pairs[i]);
+        items[i] = (struct label){ db->cut.snapshot.names[pair->name], head_pair_value(pair) };
+    }
+    struct labels labels = { items, series->pair_count };
+    int code = block_writer_add(writer, labels, samples->times, samples->values, count, error);
+    free(items);
+    return code;
+}
+
+/* The frozen samples do not change, and neither do the pairs of series in use: no lock. */
+static int write_frozen(struct tsdb *db, struct block_writer *writer, struct error *error)
+{
+    struct sort_context context = { &db->head, db->cut.snapshot.names };
+    if (db->frozen_count > 1) {
+        qsort_r(db->frozen, db->frozen_count, sizeof(db->frozen[0]), by_labels, &context);
+    }
+    struct samples samples = { 0 };
+    int code = 0;
+    for (size_t i = 0; i < db->frozen_count && code == 0; i++) {
+        code = add_frozen(db, writer, db->frozen[i], &samples, error);
+    }
+    free(samples.times);
+    free(samples.values);
+    return code;
+}
+
+/* Ends a block that was filled, puts it in place and opens it. On failure nothing of it stays. */
+static int publish(struct tsdb *db, struct block_writer *writer, struct block_meta *meta,
+                   struct block **block, struct error *error)
+{
+    char fresh[FILE_PATH_SIZE];
+    char path[FILE_PATH_SIZE];
+    const struct disk *disk = disk_of(db);
+    int code = tsdb_block_path(db, meta->id, ".tmp", fresh, error);
+    if (code == 0) code = tsdb_block_path(db, meta->id, "", path, error);
+    if (code == 0) code = block_writer_finish(writer, meta, error);
+    if (code != 0) return code;
+    code = disk->rename(disk->state, fresh, path);
+    if (code == 0) code = disk->sync_folder(disk->state, db->block_folder);
+    if (code != 0) {
+        return error_set(error, code, "put block '%s' in place: %s", path, strerrordesc_np(-code));
+    }
+    return block_open(block, disk, path, error);
+}
+
+/* Takes away what a block that did not come about has left. */
+static void discard(struct tsdb *db, uint64_t id)
+{
+    static const char *const endings[] = { ".tmp", "" };
+    for (size_t i = 0; i < ARRAY_LENGTH(endings); i++) {
+        char path[FILE_PATH_SIZE];
+        if (tsdb_block_path(db, id, endings[i], path, NULL) != 0) continue;
+        (void)disk_of(db)->remove(disk_of(db)->state, path);
+    }
+    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+}
+
+static int new_writer(struct tsdb *db, uint64_t id, struct block_writer **writer,
+                      struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    int code = tsdb_block_path(db, id, ".tmp", path, error);
+    if (code != 0) return code;
+    (void)disk_of(db)->remove(disk_of(db)->state, path);
+    return block_writer_new(writer, disk_of(db), path, error);
+}
+
+static int write_cut(struct tsdb *db, struct block **block, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    int code = tsdb_series_path(db, db->cut.through, path, error);
+    if (code == 0) {
+        code = series_file_write(disk_of(db), path, &db->head, &db->cut.snapshot, error);
+    }
+    if (code != 0) return code;
+    uint64_t id = db->next_block++;
+    struct block_writer *writer = NULL;
+    code = new_writer(db, id, &writer, error);
+    if (code == 0) code = write_frozen(db, writer, error);
+    struct block_meta meta = { .id = id, .log_through = db->cut.through, .level = 1 };
+    if (code == 0) code = publish(db, writer, &meta, block, error);
+    block_writer_free(writer);
+    if (code != 0) discard(db, id);
+    return code;
+}
+
+struct removal {
+    struct tsdb *db;
+    uint64_t keep;
+};
+
+static int remove_series_file(void *argument, const char *name)
+{
+    const struct removal *removal = argument;
+    struct str text = str_from(name);
+    uint64_t number;
+    if (!str_ends_with(text, STR(".series"))) return 0;
+    if (!str_to_uint64(str_first(text, text.size - 7), &number)) return 0;
+    if (number >= removal->keep) return 0;
+    char path[FILE_PATH_SIZE];
+    if (file_join(path, removal->db->log_folder, name, NULL) != 0) return 0;
+    (void)disk_of(removal->db)->remove(disk_of(removal->db)->state, path);
+    return 0;
+}
+
+/* What the blocks hold the log need not. Failing here costs room only: the next cut tries again. */
+static void shorten_log(struct tsdb *db)
+{
+    tsdb_take_turn(db);
+    struct error error = { 0 };
+    if (wal_drop(&db->wal, db->log_through, &error) != 0) {
+        tsdb_report(db, "old log not removed", db->log_folder, &error);
+    }
+    struct removal removal = { db, db->log_through };
+    (void)disk_of(db)->list(disk_of(db)->state, db->log_folder, remove_series_file, &removal);
+    mutex_lock(&db->mutex);
+    db->stats.log_size = wal_size(&db->wal);
+    mutex_unlock(&db->mutex);
+    tsdb_give_turn(db);
+}
+
+static int freeze_locked(struct tsdb *db)
+{
+    struct head *head = &db->head;
+    if (head->totals.sample_count == 0) return 0;
+    int64_t before_ms;
+    if (head->max_ms != INT64_MIN &&
+        !__builtin_sub_overflow(head->max_ms, db->options.past_max_ms, &before_ms)) {
+        (void)head_collect_garbage(head, before_ms);
+        if (db->cursors == 0) head_free_limbo(head);
+    }
+    int code = series_snapshot_take(&db->cut.snapshot, head);
+    if (code != 0) return code;
+    db->frozen_min_ms = head->min_ms;
+    code = head_freeze(head, &db->frozen, &db->frozen_count);
+    if (code != 0) {
+        series_snapshot_release(&db->cut.snapshot);
+        return code;
+    }
+    db->cut.is_pending = true;
+    return 0;
+}
+
+static int freeze(struct tsdb *db, struct error *error)
+{
+    tsdb_take_turn(db);
+    uint64_t through = 0;
+    int code = wal_cut(&db->wal, &through, error);
+    if (code == 0) {
+        mutex_lock(&db->mutex);
+        code = freeze_locked(db);
+        if (code != 0) (void)error_set(error, code, "no memory to cut the head");
+        mutex_unlock(&db->mutex);
+    }
+    if (code == 0 && db->cut.is_pending) db->cut.through = through;
+    tsdb_give_turn(db);
+    return code;
+}
+
+int tsdb_cut(struct tsdb *db, struct error *error)
+{
+    int code = db->cut.is_pending ? 0 : freeze(db, error);
+    if (code != 0 || !db->cut.is_pending) return code;
+    struct block *block = NULL;
+    code = write_cut(db, &block, error);
+    mutex_lock(&db->mutex);
+    if (code == 0) {
+        code = tsdb_insert_block(db, block);
+        if (code != 0) (void)error_set(error, code, "no memory for a block");
+    }
+    if (code != 0) {
+        db->stats.cuts_failed++;
+        mutex_unlock(&db->mutex);
+        return code;
+    }
+    head_thaw(&db->head, db->frozen, db->frozen_count);
+    free(db->frozen);
+    db->frozen = NULL;
+    db->frozen_count = 0;
+    db->stats.cuts++;
+    mutex_unlock(&db->mutex);
+    db->log_through = db->cut.through;
+    series_snapshot_release(&db->cut.snapshot);
+    db->cut.is_pending = false;
+    shorten_log(db);
+    return 0;
+}
+
+/* ---- merging ---- */
+
+static int copy_series(struct merge *merge, struct block_writer *writer, struct error *error)
+{
+    struct series_columns series;
+    int code;
+    while ((code = merge_next(merge, &series, error)) == 1) {
+        code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
+                                error);
+        arena_reset(merge->arena);
+        if (code != 0) return code;
+    }
+    if (code == 0 && merge->damaged > 0) {
+        return error_set(error, ERROR_CORRUPT, "a block to merge is damaged");
+    }
+    return code;
+}
+
+/* Takes blocks out of the list and off the disk. */
+static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char path[FILE_PATH_SIZE];
+        uint64_t id = blocks[i]->meta.id;
+        mutex_lock(&db->mutex);
+        for (size_t k = 0; k < db->blocks.count; k++) {
+            if (db->blocks.items[k] != blocks[i]) continue;
+            VEC_REMOVE(&db->blocks, k);
+            tsdb_unref_block(blocks[i]);
+            break;
+        }
+        mutex_unlock(&db->mutex);
+        if (tsdb_block_path(db, id, "", path, NULL) != 0) continue;
+        (void)disk_of(db)->remove(disk_of(db)->state, path);
+        if (tsdb_block_path(db, id, ".deleted", path, NULL) != 0) continue;
+        (void)disk_of(db)->remove(disk_of(db)->state, path);
+    }
+    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+}
+
+static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t count,
+                       struct block_writer *writer, struct error *error)
+{
+    (void)db;
+    struct merge_source *sources = calloc(count, sizeof(sources[0]));
+    struct arena arena;
+    struct arena lists;
+    arena_init(&arena, MERGE_ARENA_MAX);
+    arena_init(&lists, MERGE_ARENA_MAX);
+    struct merge merge = { .sources = sources,
+                           .count = count,
+                           .start_ms = INT64_MIN,
+                           .end_ms = INT64_MAX,
+                           .want = SERIES_WANT_SAMPLES,
+                           .arena = &arena };
+    int code = sources == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        size_t size = (size_t)blocks[i]->meta.series;
+        uint32_t *all = ARENA_ARRAY(&lists, uint32_t, size + 1);
+        if (all == NULL) code = -ENOMEM;
+        for (size_t k = 0; k < size && code == 0; k++) all[k] = (uint32_t)k;
+        sources[i].block = blocks[i];
+        sources[i].series = (struct postings){ all, size };
+        sources[i].tombstones = blocks[i]->tombstones.items; /* changed under `work` alone */
+        sources[i].tombstone_count = blocks[i]->tombstones.count;
+    }
+    if (code != 0) (void)error_set(error, code, "no memory to merge blocks");
+    if (code == 0) {
+        code = merge_start(&merge, error);
+        if (code == 0) code = copy_series(&merge, writer, error);
+        merge_release(&merge);
+    }
+    arena_release(&arena);
+    arena_release(&lists);
+    free(sources);
+    return code;
+}
+
+static void describe(struct block *const *blocks, size_t count, struct block_meta *meta,
+                     uint64_t *replaces)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct block_meta *from = &blocks[i]->meta;
+        if (from->log_through > meta->log_through) meta->log_through = from->log_through;
+        if (from->level >= meta->level) meta->level = from->level + 1;
+        replaces[i] = from->id;
+    }
+    meta->replaces = replaces;
+    meta->replaces_count = (uint32_t)count;
+}
+
+int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
+                      struct error *error)
+{
+    CHECK(count > 0);
+    CHECK(count <= BLOCK_REPLACES_MAX);
+    uint64_t replaces[BLOCK_REPLACES_MAX];
+    struct block_meta meta = { .id = db->next_block++, .level = 1 };
+    describe(blocks, count, &meta, replaces);
+    struct block_writer *writer = NULL;
+    struct block *block = NULL;
+    int code = new_writer(db, meta.id, &writer, error);
+    if (code == 0) code = fill_merged(db, blocks, count, writer, error);
+    bool is_empty = code == 0 && block_writer_series(writer) == 0;
+    if (code == 0 && !is_empty) code = publish(db, writer, &meta, &block, error);
+    block_writer_free(writer);
+    if (code != 0 || is_empty) discard(db, meta.id);
+    mutex_lock(&db->mutex);
+    if (code == 0 && !is_empty) {
+        code = tsdb_insert_block(db, block);
+        if (code != 0) (void)error_set(error, code, "no memory for a block");
+    }
+    if (code == 0) {
+        db->stats.merges++;
+    } else {
+        db->stats.merges_failed++;
+    }
+    mutex_unlock(&db->mutex);
+    if (code == 0) remove_blocks(db, blocks, count);
+    return code;
+}
+
+static int64_t window_of(int64_t time_ms, int64_t size_ms)
+{
+    int64_t window = time_ms / size_ms;
+    return time_ms < 0 && time_ms % size_ms != 0 ? window - 1 : window;
+}
+
+static int64_t duration_max(const struct tsdb *db)
+{
+    enum { DAYS_MAX = 31, DAY_MS = 86400000 };
+    if (db->options.block_duration_max_ms > 0) return db->options.block_duration_max_ms;
+    int64_t most = (int64_t)DAYS_MAX * DAY_MS;
+    if (db->options.retention_ms > 0 && db->options.retention_ms / 10 < most) {
+        most = db->options.retention_ms / 10;
+    }
+    return most < db->options.block_duration_ms ? db->options.block_duration_ms : most;
+}
+
+/* Finds the oldest window of this size with blocks to merge. Blocks stand by their least time, so
+ * those of a window stand together. */
+static size_t find_window(const struct tsdb *db, int64_t size_ms, int64_t newest_ms,
+                          struct block **found)
+{
+    const struct block_list *blocks = &db->blocks;
+    for (size_t from = 0; from < blocks->count;) {
+        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, size_ms);
+        size_t end = from;
+        size_t count = 0;
+        for (; end < blocks->count; end++) {
+            struct block *block = blocks->items[end];
+            if (window_of(block->meta.min_time_ms, size_ms) != window) break;
+            bool is_long = block->meta.max_time_ms - block->meta.min_time_ms >= size_ms * 2;
+            if (is_long || count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
+            found[count++] = block;
+        }
+        int64_t window_end = (window + 1) * size_ms + db->options.past_max_ms;
+        if (count >= 2 && (newest_ms >= window_end || count >= OPEN_WINDOW_COUNT)) return count;
+        from = end;
+    }
+    return 0;
+}
+
+/* One merge, of the smallest windows first. *is_done: there was nothing to do. */
+static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
+{
+    struct block **found = malloc(BLOCK_REPLACES_MAX * sizeof(found[0]));
+    if (found == NULL) return error_set(error, -ENOMEM, "no memory to merge blocks");
+    size_t count = 0;
+    mutex_lock(&db->mutex);
+    int64_t newest_ms = db->head.max_ms;
+    int64_t most_ms = duration_max(db);
+    for (int64_t size_ms = db->options.block_duration_ms; size_ms <= most_ms && count == 0;
+         size_ms *= MERGE_FACTOR) {
+        count = find_window(db, size_ms, newest_ms, found);
+    }
+    mutex_unlock(&db->mutex);
+    *is_done = count == 0;
+    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, error);
+    if (code == ERROR_CORRUPT) {
+        /* Not merged again: what is whole in them is served as long as they are kept. */
+        for (size_t i = 0; i < count; i++) found[i]->is_damaged = true;
+    }
+    free(found);
+    return code;
+}
+
+/* ---- retention ---- */
+
+/* The block that has to go, or NULL. */
+static struct block *find_old(struct tsdb *db, bool *is_by_size)
+{
+    struct block *oldest = NULL;
+    uint64_t size = db->stats.log_size;
+    for (size_t i = 0; i < db->blocks.count; i++) {
+        struct block *block = db->blocks.items[i];
+        size += block->size;
+        if (oldest == NULL || block->meta.max_time_ms < oldest->meta.max_time_ms) oldest = block;
+    }
+    if (oldest == NULL) return NULL;
+    *is_by_size = db->options.retention_size > 0 && size > db->options.retention_size;
+    int64_t age;
+    bool is_old = db->options.retention_ms > 0 &&
+                  !__builtin_sub_overflow(db->head.max_ms, oldest->meta.max_time_ms, &age) &&
+                  age >= db->options.retention_ms;
+    if (is_old) *is_by_size = false;
+    return is_old || *is_by_size ? oldest : NULL;
+}
+
+static void apply_retention(struct tsdb *db)
+{
+    for (;;) {
+        bool is_by_size = false;
+        mutex_lock(&db->mutex);
+        struct block *old = find_old(db, &is_by_size);
+        if (old != NULL && is_by_size) db->stats.retention_size_removed++;
+        if (old != NULL && !is_by_size) db->stats.retention_time_removed++;
+        mutex_unlock(&db->mutex);
+        if (old == NULL) return;
+        remove_blocks(db, &old, 1);
+    }
+}
+
+/* ---- the round ---- */
+
+static bool is_cut_due(struct tsdb *db)
+{
+    if (db->cut.is_pending) return true;
+    mutex_lock(&db->mutex);
+    const struct head *head = &db->head;
+    int64_t span = 0;
+    bool is_due = false;
+    if (head->totals.sample_count > 0) {
+        bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
+        int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
+        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max;
+    }
+    mutex_unlock(&db->mutex);
+    return is_due;
+}
+
+int tsdb_maintain_held(struct tsdb *db, struct error *error)
+{
+    int64_t now_ns = clock_monotonic_ns(db->options.clock);
+    apply_retention(db); /* first: it makes room without needing any */
+    int code = 0;
+    if (now_ns < db->retry_after_ns) return 0;
+    if (is_cut_due(db)) code = tsdb_cut(db, error);
+    bool is_done = false;
+    while (code == 0 && !is_done) code = merge_once(db, &is_done, error);
+    db->retry_after_ns = code == 0 ? 0 : now_ns + (int64_t)RETRY_MS * 1000000;
+    if (code == 0) apply_retention(db);
+    return code;
+}
+
+int tsdb_maintain(struct tsdb *db, struct error *error)
+{
+    mutex_lock(&db->work);
+    int code = tsdb_maintain_held(db, error);
+    mutex_unlock(&db->work);
+    return code;
+}
+
+int tsdb_flush(struct tsdb *db, struct error *error)
+{
+    mutex_lock(&db->work);
+    int code = tsdb_cut(db, error);
+    mutex_unlock(&db->work);
+    return code;
+}

@@ -1,0 +1,221 @@
+/* match.c - from matchers to the numbers of the series that satisfy them, over any index.
+ *
+ * A matcher that no empty value satisfies selects: the union of the postings of the values it
+ * matches. One that an empty value satisfies removes: the postings of the values it does not
+ * match, for series without the label stay. Values are looked at once each, never per series.
+ */
+#include "tsdb/match.h"
+
+#include "base/error.h"
+#include "codec/regex.h"
+
+static int union_of(const struct index *index, const struct index_value *values, size_t count,
+                    struct arena *arena, struct postings *out)
+{
+    struct postings *lists = ARENA_ARRAY(arena, struct postings, count + 1);
+    if (lists == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < count; i++) {
+        int code = index->postings(index->state, &values[i], arena, &lists[i]);
+        if (code != 0) return code;
+    }
+    return postings_union(arena, lists, count, out);
+}
+
+/* The values a pattern of plain alternatives names; false when it is no such pattern. */
+static bool find_literals(const struct index *index, const struct matcher *matcher,
+                          struct arena *arena, struct index_value **values, size_t *count)
+{
+    struct str *literals;
+    size_t literal_count;
+    if (!regex_literals(arena, matcher->value, &literals, &literal_count)) return false;
+    struct index_value *found = ARENA_ARRAY(arena, struct index_value, literal_count + 1);
+    if (found == NULL) return false;
+    size_t used = 0;
+    for (size_t i = 0; i < literal_count; i++) {
+        bool is_double = false;
+        for (size_t k = 0; k < i && !is_double; k++)
+            is_double = str_equal(literals[i], literals[k]);
+        if (is_double || literals[i].size == 0) continue;
+        used += index->find(index->state, matcher->name, literals[i], &found[used]);
+    }
+    *values = found;
+    *count = used;
+    return true;
+}
+
+/* The values that satisfy the matcher (wanted) or that do not. */
+static int filter_values(const struct index *index, const struct matcher *matcher, bool wanted,
+                         struct arena *arena, struct index_value **values, size_t *count)
+{
+    int code = index->values(index->state, matcher->name, arena, values, count);
+    if (code != 0) return code;
+    size_t used = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (matcher_matches(matcher, (*values)[i].text) != wanted) continue;
+        (*values)[used++] = (*values)[i];
+    }
+    *count = used;
+    return 0;
+}
+
+static bool is_literal_kind(const struct matcher *matcher, bool selects)
+{
+    return selects ? matcher->kind == MATCHER_EQUAL : matcher->kind == MATCHER_NOT_EQUAL;
+}
+
+/* What the matcher selects, or what it removes. */
+static int resolve(const struct index *index, const struct matcher *matcher, bool selects,
+                   struct arena *arena, struct postings *out)
+{
+    struct index_value *values = NULL;
+    size_t count = 0;
+    if (is_literal_kind(matcher, selects) && matcher->value.size > 0) {
+        struct index_value value;
+        *out = (struct postings){ 0 };
+        if (!index->find(index->state, matcher->name, matcher->value, &value)) return 0;
+        return index->postings(index->state, &value, arena, out);
+    }
+    bool is_pattern = matcher->kind == (selects ? MATCHER_REGEX : MATCHER_NOT_REGEX);
+    if (!is_pattern || !find_literals(index, matcher, arena, &values, &count)) {
+        int code = filter_values(index, matcher, selects, arena, &values, &count);
+        if (code != 0) return code;
+    }
+    return union_of(index, values, count, arena, out);
+}
+
+int match(const struct index *index, const struct matcher *matchers, size_t count,
+          struct arena *arena, struct postings *out)
+{
+    struct postings result = { 0 };
+    bool has_result = false;
+    for (size_t i = 0; i < count; i++) {
+        if (matcher_matches_empty(&matchers[i])) continue;
+        struct postings list;
+        int code = resolve(index, &matchers[i], true, arena, &list);
+        if (code == 0 && has_result) code = postings_intersect(arena, result, list, &list);
+        if (code != 0) return code;
+        result = list;
+        has_result = true;
+        if (result.count == 0) break;
+    }
+    if (!has_result) {
+        int code = index->all(index->state, arena, &result);
+        if (code != 0) return code;
+    }
+    for (size_t i = 0; i < count && result.count > 0; i++) {
+        if (!matcher_matches_empty(&matchers[i])) continue;
+        struct postings list;
+        int code = resolve(index, &matchers[i], false, arena, &list);
+        if (code == 0) code = postings_subtract(arena, result, list, &result);
+        if (code != 0) return code;
+    }
+    *out = result;
+    return 0;
+}
+
+static int head_values(const void *state, struct str name, struct arena *arena,
+                       struct index_value **items_out, size_t *count)
+{
+    const struct head *head = state;
+    const struct head_name *found = head_name_find(head, name);
+    size_t size = found == NULL ? 0 : found->pairs.count;
+    struct index_value *items = ARENA_ARRAY(arena, struct index_value, size + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < size; i++) {
+        const struct head_pair *pair = head_pair_at(head, found->pairs.items[i]);
+        items[i] = (struct index_value){ head_pair_value(pair), pair->count, (uintptr_t)pair };
+    }
+    *items_out = items;
+    *count = size;
+    return 0;
+}
+
+static bool head_find_value(const void *state, struct str name, struct str text,
+                            struct index_value *value)
+{
+    const struct head_pair *pair = head_pair_find(state, name, text);
+    if (pair == NULL) return false;
+    *value = (struct index_value){ head_pair_value(pair), pair->count, (uintptr_t)pair };
+    return true;
+}
+
+static int head_postings(const void *state, const struct index_value *value, struct arena *arena,
+                         struct postings *out)
+{
+    (void)state;
+    (void)arena;
+    *out = head_pair_postings((const struct head_pair *)(uintptr_t)value->handle);
+    return 0;
+}
+
+static int head_all(const void *state, struct arena *arena, struct postings *out)
+{
+    const struct head *head = state;
+    uint32_t *items = ARENA_ARRAY(arena, uint32_t, head->totals.series_count + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    size_t count = 0;
+    for (size_t page = 0; page <= head->series_end / HEAD_PAGE_SIZE; page++) {
+        if (head->series[page] == NULL) continue;
+        for (size_t i = 0; i < HEAD_PAGE_SIZE; i++) {
+            if (head->series[page][i] != NULL) items[count++] = head->series[page][i]->number;
+        }
+    }
+    *out = (struct postings){ items, count };
+    return 0;
+}
+
+struct index head_index(const struct head *head)
+{
+    return (struct index){ head, head_values, head_find_value, head_postings, head_all };
+}
+
+static int block_values(const void *state, struct str name, struct arena *arena,
+                        struct index_value **items_out, size_t *count)
+{
+    const struct block *block = state;
+    struct block_name found = { 0 };
+    (void)block_name_find(block, name, &found);
+    struct index_value *items = ARENA_ARRAY(arena, struct index_value, (size_t)found.count + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    for (uint32_t i = 0; i < found.count; i++) {
+        struct block_pair pair = block_pair_at(block, found.first + i);
+        items[i] = (struct index_value){ pair.value, pair.count, pair.place };
+    }
+    *items_out = items;
+    *count = found.count;
+    return 0;
+}
+
+static bool block_find_value(const void *state, struct str name, struct str text,
+                             struct index_value *value)
+{
+    const struct block *block = state;
+    struct block_name found;
+    struct block_pair pair;
+    if (!block_name_find(block, name, &found)) return false;
+    if (!block_pair_find(block, &found, text, &pair)) return false;
+    *value = (struct index_value){ pair.value, pair.count, pair.place };
+    return true;
+}
+
+static int block_postings(const void *state, const struct index_value *value, struct arena *arena,
+                          struct postings *out)
+{
+    struct block_pair pair = { value->text, value->count, (uint32_t)value->handle };
+    return block_pair_postings(state, &pair, arena, out);
+}
+
+static int block_all(const void *state, struct arena *arena, struct postings *out)
+{
+    const struct block *block = state;
+    uint32_t *items = ARENA_ARRAY(arena, uint32_t, (size_t)block->meta.series + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    for (uint32_t i = 0; i < block->meta.series; i++) items[i] = i;
+    *out = (struct postings){ items, (size_t)block->meta.series };
+    return 0;
+}
+
+struct index block_index(const struct block *block)
+{
+    return (struct index){ block, block_values, block_find_value, block_postings, block_all };
+}

@@ -1,0 +1,321 @@
+/* merge.c - walks series of several sources in the order of their labels. */
+#include "tsdb/merge.h"
+
+#include "base/check.h"
+#include "tsdb/column.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRATCH_SIZE_MAX (64 << 20)
+
+static int no_room(struct error *error)
+{
+    return error_set(error, ERROR_LIMIT, "the query needs more memory than it may have");
+}
+
+static bool is_at_end(const struct merge_source *source)
+{
+    return source->at >= (source->block != NULL ? source->series.count : source->hit_count);
+}
+
+/* Labels of the series a source stands at. */
+static int load(struct merge_source *source, struct error *error)
+{
+    if (is_at_end(source)) return 0;
+    if (source->block == NULL) {
+        source->labels = source->hits[source->at].labels;
+        return 0;
+    }
+    arena_reset(&source->scratch);
+    int code = block_series_labels(source->block, source->series.items[source->at],
+                                   &source->scratch, &source->labels);
+    if (code == ERROR_LIMIT) return no_room(error);
+    if (code != 0) {
+        return error_set(error, code, "block '%s': labels of a series", source->block->path);
+    }
+    return 0;
+}
+
+int merge_start(struct merge *merge, struct error *error)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        arena_init(&merge->sources[i].scratch, SCRATCH_SIZE_MAX);
+    }
+    for (size_t i = 0; i < merge->count; i++) {
+        int code = load(&merge->sources[i], error);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+void merge_release(struct merge *merge)
+{
+    for (size_t i = 0; i < merge->count; i++) arena_release(&merge->sources[i].scratch);
+}
+
+static const struct merge_source *least_source(const struct merge *merge)
+{
+    const struct merge_source *least = NULL;
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct merge_source *source = &merge->sources[i];
+        if (is_at_end(source)) continue;
+        if (least == NULL || labels_compare(source->labels, least->labels) < 0) least = source;
+    }
+    return least;
+}
+
+/* What is collected of one series. */
+struct gathering {
+    struct arena *arena;
+    int64_t *times;
+    double *values;
+    size_t count;
+    size_t capacity;
+};
+
+static bool reserve(struct gathering *gathering, size_t more)
+{
+    if (more <= gathering->capacity - gathering->count) return true;
+    size_t capacity = gathering->count + more;
+    if (gathering->count > 0) capacity += capacity / 2;
+    int64_t *times = ARENA_ARRAY(gathering->arena, int64_t, capacity);
+    double *values = ARENA_ARRAY(gathering->arena, double, capacity);
+    if (times == NULL || values == NULL) return false;
+    if (gathering->count > 0) {
+        memcpy(times, gathering->times, gathering->count * sizeof(times[0]));
+        memcpy(values, gathering->values, gathering->count * sizeof(values[0]));
+    }
+    gathering->times = times;
+    gathering->values = values;
+    gathering->capacity = capacity;
+    return true;
+}
+
+static bool is_deleted(const struct merge_source *source, uint32_t series, int64_t time_ms)
+{
+    for (size_t i = 0; i < source->tombstone_count; i++) {
+        const struct tombstone *tombstone = &source->tombstones[i];
+        if (tombstone->series > series) break;
+        if (tombstone->series == series && time_ms >= tombstone->min_time_ms &&
+            time_ms <= tombstone->max_time_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_tombstones(const struct merge_source *source, uint32_t series)
+{
+    for (size_t i = 0; i < source->tombstone_count; i++) {
+        if (source->tombstones[i].series >= series) {
+            return source->tombstones[i].series == series;
+        }
+    }
+    return false;
+}
+
+static void drop_deleted(const struct merge_source *source, uint32_t series,
+                         struct gathering *gathering, size_t from)
+{
+    size_t kept = from;
+    for (size_t i = from; i < gathering->count; i++) {
+        if (is_deleted(source, series, gathering->times[i])) continue;
+        gathering->times[kept] = gathering->times[i];
+        gathering->values[kept++] = gathering->values[i];
+    }
+    gathering->count = kept;
+}
+
+static int gather_block(struct merge *merge, struct merge_source *source,
+                        struct gathering *gathering)
+{
+    uint32_t series = source->series.items[source->at];
+    struct block_chunk *chunks;
+    size_t count;
+    int code = block_series_chunks(source->block, series, merge->start_ms, merge->end_ms,
+                                   &source->scratch, &chunks, &count);
+    if (code == ERROR_CORRUPT) {
+        merge->damaged++;
+        return 0;
+    }
+    if (code != 0) return code;
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) total += chunks[i].count;
+    if (!reserve(gathering, total)) return ERROR_LIMIT;
+    size_t from = gathering->count;
+    for (size_t i = 0; i < count; i++) {
+        if (!block_chunk_decode(&chunks[i], gathering->times + gathering->count,
+                                gathering->values + gathering->count)) {
+            merge->damaged++;
+            continue;
+        }
+        gathering->count += chunks[i].count;
+    }
+    if (has_tombstones(source, series)) drop_deleted(source, series, gathering, from);
+    return 0;
+}
+
+static int gather_hit(const struct merge_hit *hit, struct gathering *gathering)
+{
+    size_t total = 0;
+    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
+        total += piece->count;
+    }
+    if (!reserve(gathering, total)) return ERROR_LIMIT;
+    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
+        int64_t *times = gathering->times + gathering->count;
+        double *values = gathering->values + gathering->count;
+        if (piece->times != NULL) {
+            memcpy(times, piece->times, piece->count * sizeof(times[0]));
+            memcpy(values, piece->values, piece->count * sizeof(values[0]));
+        } else {
+            struct str rest = piece->bytes;
+            CHECK(column_decode_numbers(&rest, times, piece->count));
+            CHECK(column_decode_values(&rest, values, piece->count));
+        }
+        gathering->count += piece->count;
+    }
+    return 0;
+}
+
+struct order_entry {
+    int64_t time_ms;
+    size_t index;
+};
+
+static int by_time(const void *a, const void *b)
+{
+    const struct order_entry *x = a;
+    const struct order_entry *y = b;
+    if (x->time_ms != y->time_ms) return x->time_ms < y->time_ms ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Sorts by time and keeps the first of each; sources that overlap are rare. */
+static int sort_samples(struct gathering *gathering)
+{
+    bool is_sorted = true;
+    for (size_t i = 1; i < gathering->count && is_sorted; i++) {
+        is_sorted = gathering->times[i] > gathering->times[i - 1];
+    }
+    if (is_sorted) return 0;
+    size_t count = gathering->count;
+    struct order_entry *order = ARENA_ARRAY(gathering->arena, struct order_entry, count);
+    double *values = ARENA_ARRAY(gathering->arena, double, count);
+    if (order == NULL || values == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < count; i++) order[i] = (struct order_entry){ gathering->times[i], i };
+    qsort(order, count, sizeof(order[0]), by_time);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && gathering->times[kept - 1] == order[i].time_ms) continue;
+        gathering->times[kept] = order[i].time_ms;
+        values[kept++] = gathering->values[order[i].index];
+    }
+    gathering->values = values;
+    gathering->count = kept;
+    return 0;
+}
+
+/* First index whose time is not below time_ms. */
+static size_t lower_bound(const int64_t *times, size_t count, int64_t time_ms)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (times[middle] < time_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void fill(const struct merge *merge, const struct gathering *gathering,
+                 struct series_columns *series)
+{
+    size_t first = lower_bound(gathering->times, gathering->count, merge->start_ms);
+    size_t end = merge->end_ms == INT64_MAX
+                     ? gathering->count
+                     : lower_bound(gathering->times, gathering->count, merge->end_ms + 1);
+    if (end < first) end = first;
+    series->count = end - first;
+    series->times_ms = gathering->times == NULL ? NULL : gathering->times + first;
+    series->values = gathering->values == NULL ? NULL : gathering->values + first;
+}
+
+/* Whether a block's series may have samples in the range: by the index alone. */
+static int has_chunks(struct merge *merge, struct merge_source *source, bool *has)
+{
+    struct block_chunk *chunks;
+    size_t count;
+    int code = block_series_chunks(source->block, source->series.items[source->at], merge->start_ms,
+                                   merge->end_ms, &source->scratch, &chunks, &count);
+    if (code == ERROR_CORRUPT) return 0;
+    if (code == 0 && count > 0) *has = true;
+    return code;
+}
+
+/* Takes the series with the least labels from all sources that have it. */
+static int gather(struct merge *merge, struct labels labels, struct gathering *gathering,
+                  bool *is_there, struct error *error)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        struct merge_source *source = &merge->sources[i];
+        if (is_at_end(source) || !labels_equal(source->labels, labels)) continue;
+        int code = 0;
+        bool wants_samples = merge->want == SERIES_WANT_SAMPLES;
+        if (source->block == NULL) {
+            if (wants_samples) code = gather_hit(&source->hits[source->at], gathering);
+            *is_there = *is_there || !wants_samples; /* hits are of the range already */
+        } else if (wants_samples || source->tombstone_count > 0) {
+            code = gather_block(merge, source, gathering);
+        } else {
+            code = has_chunks(merge, source, is_there);
+        }
+        if (code != 0) return no_room(error);
+        source->at++;
+        code = load(source, error);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+/* The labels' array goes to the result's memory: the source's is used again. */
+static int keep_labels(struct merge *merge, const struct merge_source *source,
+                       struct labels *labels)
+{
+    *labels = source->labels;
+    if (source->block == NULL) return 0;
+    struct label *items = ARENA_ARRAY(merge->arena, struct label, labels->count + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    if (labels->count > 0) memcpy(items, labels->items, labels->count * sizeof(items[0]));
+    labels->items = items;
+    return 0;
+}
+
+int merge_next(struct merge *merge, struct series_columns *series, struct error *error)
+{
+    for (;;) {
+        const struct merge_source *least = least_source(merge);
+        if (least == NULL) return 0;
+        struct series_columns found = { 0 };
+        if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
+        struct gathering gathering = { .arena = merge->arena };
+        bool is_there = false;
+        int code = gather(merge, found.labels, &gathering, &is_there, error);
+        if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
+        if (code != 0) return code;
+        fill(merge, &gathering, &found);
+        if (found.count == 0 && !is_there) continue;
+        if (merge->want == SERIES_WANT_LABELS) {
+            found.count = 0;
+            found.times_ms = NULL;
+            found.values = NULL;
+        }
+        *series = found;
+        return 1;
+    }
+}

@@ -1,0 +1,406 @@
+/* select.c - reads: takes a snapshot of the head and of the blocks, then walks them merged.
+ *
+ * Under the store's mutex the head's series are matched and what they hold is copied, still
+ * packed, and the blocks are referenced; all else happens without a lock. So a select sees every
+ * batch whole or not at all, and a cut, which moves samples from the head to a block under the
+ * same mutex, never hides or doubles any.
+ */
+#include "base/check.h"
+#include "base/map.h"
+#include "tsdb/column.h"
+#include "tsdb/db.h"
+#include "tsdb/match.h"
+#include "tsdb/merge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
+#define DEADLINE_CHECK_EVERY 64
+
+struct cursor {
+    struct series_cursor base; /* first */
+    struct tsdb *db;
+    struct merge merge;
+    struct block_list blocks; /* referenced */
+    struct arena scratch;
+    int64_t deadline_ns;
+    size_t series_max;
+    size_t count;
+    uint64_t damaged_told;
+    bool is_counted; /* in db->cursors */
+};
+
+static int no_room(struct error *error)
+{
+    return error_set(error, ERROR_LIMIT, "the query needs more memory than it may have");
+}
+
+static void cursor_free(struct cursor *cursor)
+{
+    struct tsdb *db = cursor->db;
+    mutex_lock(&db->mutex);
+    for (size_t i = 0; i < cursor->blocks.count; i++) tsdb_unref_block(cursor->blocks.items[i]);
+    if (cursor->is_counted && --db->cursors == 0) head_free_limbo(&db->head);
+    mutex_unlock(&db->mutex);
+    merge_release(&cursor->merge);
+    VEC_RELEASE(&cursor->blocks);
+    arena_release(&cursor->scratch);
+    free(cursor->merge.sources);
+    free(cursor);
+}
+
+static void cursor_close(struct series_cursor *base)
+{
+    cursor_free((struct cursor *)base);
+}
+
+static int check_deadline(const struct cursor *cursor, struct error *error)
+{
+    if (cursor->deadline_ns == 0) return 0;
+    if (clock_monotonic_ns(cursor->db->options.clock) < cursor->deadline_ns) return 0;
+    return error_set(error, ERROR_TIMEOUT, "the query took longer than it may");
+}
+
+static void tell_damage(struct cursor *cursor)
+{
+    if (cursor->merge.damaged == cursor->damaged_told) return;
+    struct tsdb *db = cursor->db;
+    mutex_lock(&db->mutex);
+    db->stats.block_corruptions += cursor->merge.damaged - cursor->damaged_told;
+    mutex_unlock(&db->mutex);
+    cursor->damaged_told = cursor->merge.damaged;
+    tsdb_report(db, "damaged chunk passed over", NULL, NULL);
+}
+
+static int cursor_next(struct series_cursor *base, struct series_columns *series,
+                       struct error *error)
+{
+    struct cursor *cursor = (struct cursor *)base;
+    if (cursor->count % DEADLINE_CHECK_EVERY == 0) {
+        int code = check_deadline(cursor, error);
+        if (code != 0) return code;
+    }
+    struct series_columns found;
+    int code = merge_next(&cursor->merge, &found, error);
+    tell_damage(cursor);
+    if (code != 1) return code;
+    cursor->count++;
+    if (cursor->series_max > 0 && cursor->count > cursor->series_max) {
+        return error_set(error, ERROR_LIMIT, "query selects more than %zu series",
+                         cursor->series_max);
+    }
+    *series = found;
+    return 1;
+}
+
+/* Puts a copy of a chunk in front of the hit's pieces. */
+static int take_chunk(struct cursor *cursor, struct merge_hit *hit, const struct head_chunk *chunk)
+{
+    struct merge_piece *piece = ARENA_NEW(&cursor->scratch, struct merge_piece);
+    if (piece == NULL) return ERROR_LIMIT;
+    *piece = (struct merge_piece){
+        .next = hit->pieces,
+        .min_time_ms = chunk->min_time_ms,
+        .max_time_ms = chunk->max_time_ms,
+        .count = chunk->count,
+    };
+    piece->bytes =
+        arena_copy(&cursor->scratch, (struct str){ (const char *)chunk->bytes, chunk->size });
+    if (piece->bytes.data == NULL) return ERROR_LIMIT;
+    hit->pieces = piece;
+    return 0;
+}
+
+static int take_tail(struct cursor *cursor, struct merge_hit *hit, const struct head_tail *tail)
+{
+    struct merge_piece *piece = ARENA_NEW(&cursor->scratch, struct merge_piece);
+    int64_t *times = ARENA_ARRAY(&cursor->scratch, int64_t, tail->count);
+    double *values = ARENA_ARRAY(&cursor->scratch, double, tail->count);
+    if (piece == NULL || times == NULL || values == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < tail->count; i++) {
+        times[i] = tail->base_ms + head_tail_offsets(tail)[i];
+    }
+    memcpy(values, tail->values, tail->count * sizeof(values[0]));
+    *piece = (struct merge_piece){
+        .next = hit->pieces,
+        .min_time_ms = times[0],
+        .max_time_ms = times[tail->count - 1],
+        .count = tail->count,
+        .times = times,
+        .values = values,
+    };
+    hit->pieces = piece;
+    return 0;
+}
+
+static bool touches(const struct cursor *cursor, int64_t min_ms, int64_t max_ms)
+{
+    return min_ms <= cursor->merge.end_ms && max_ms >= cursor->merge.start_ms;
+}
+
+/* Takes what touches the range, newest first, each put in front of what is there. */
+static int take_data(struct cursor *cursor, struct merge_hit *hit, const struct head_data *data,
+                     bool *is_there)
+{
+    const struct head_tail *tail = data->tail;
+    bool wants_samples = cursor->merge.want == SERIES_WANT_SAMPLES;
+    if (tail != NULL && tail->count > 0) {
+        int64_t last = tail->base_ms + head_tail_offsets(tail)[tail->count - 1];
+        if (touches(cursor, tail->base_ms, last)) {
+            *is_there = true;
+            if (wants_samples && take_tail(cursor, hit, tail) != 0) return ERROR_LIMIT;
+        }
+    }
+    for (const struct head_chunk *chunk = data->chunks; chunk != NULL; chunk = chunk->older) {
+        if (chunk->max_time_ms < cursor->merge.start_ms) break;
+        if (!touches(cursor, chunk->min_time_ms, chunk->max_time_ms)) continue;
+        *is_there = true;
+        if (wants_samples && take_chunk(cursor, hit, chunk) != 0) return ERROR_LIMIT;
+    }
+    return 0;
+}
+
+static int take_series(struct cursor *cursor, const struct head_series *series,
+                       struct merge_source *source)
+{
+    struct merge_hit *hit = &source->hits[source->hit_count];
+    *hit = (struct merge_hit){ 0 };
+    bool is_there = false;
+    int code = take_data(cursor, hit, &series->active, &is_there);
+    if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+    if (code != 0 || !is_there) return code;
+    /* Label text stays as long as a cursor is open; the array and the numbers are copied. */
+    struct label *items = ARENA_ARRAY(cursor->merge.arena, struct label, series->pair_count);
+    uint32_t *pairs = ARENA_ARRAY(&cursor->scratch, uint32_t, series->pair_count);
+    if (items == NULL || pairs == NULL) return ERROR_LIMIT;
+    head_labels(&cursor->db->head, series, items);
+    memcpy(pairs, series->pairs, series->pair_count * sizeof(pairs[0]));
+    hit->labels = (struct labels){ items, series->pair_count };
+    hit->pairs = pairs;
+    source->hit_count++;
+    return 0;
+}
+
+static int take_head_locked(struct cursor *cursor, const struct series_query *query,
+                            struct merge_source *source)
+{
+    struct tsdb *db = cursor->db;
+    struct index index = head_index(&db->head);
+    struct postings series;
+    int code = match(&index, query->matchers, query->matcher_count, &cursor->scratch, &series);
+    if (code != 0) return code;
+    source->hits = ARENA_ARRAY(&cursor->scratch, struct merge_hit, series.count + 1);
+    if (source->hits == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < series.count; i++) {
+        code = take_series(cursor, head_series_at(&db->head, series.items[i]), source);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+static int take_blocks_locked(struct cursor *cursor)
+{
+    struct tsdb *db = cursor->db;
+    if (!VEC_RESERVE(&cursor->blocks, db->blocks.count + 1)) return -ENOMEM;
+    cursor->merge.sources = calloc(db->blocks.count + 1, sizeof(cursor->merge.sources[0]));
+    if (cursor->merge.sources == NULL) return -ENOMEM;
+    for (size_t i = 0; i < db->blocks.count; i++) {
+        struct block *block = db->blocks.items[i];
+        if (!touches(cursor, block->meta.min_time_ms, block->meta.max_time_ms)) continue;
+        struct merge_source *source = &cursor->merge.sources[cursor->merge.count];
+        struct tombstone *copy =
+            ARENA_ARRAY(&cursor->scratch, struct tombstone, block->tombstones.count + 1);
+        if (copy == NULL) return ERROR_LIMIT;
+        if (block->tombstones.count > 0) {
+            memcpy(copy, block->tombstones.items, block->tombstones.count * sizeof(copy[0]));
+        }
+        block->references++;
+        cursor->blocks.items[cursor->blocks.count++] = block;
+        source->block = block;
+        source->tombstones = copy;
+        source->tombstone_count = block->tombstones.count;
+        cursor->merge.count++;
+    }
+    return 0;
+}
+
+/* Pairs are kept once: the same number is the same text. */
+static int by_labels(const void *a, const void *b)
+{
+    const struct merge_hit *x = a;
+    const struct merge_hit *y = b;
+    size_t count = x->labels.count < y->labels.count ? x->labels.count : y->labels.count;
+    size_t same = 0;
+    while (same < count && x->pairs[same] == y->pairs[same]) same++;
+    struct labels rest_x = { x->labels.items + same, x->labels.count - same };
+    struct labels rest_y = { y->labels.items + same, y->labels.count - same };
+    return labels_compare(rest_x, rest_y);
+}
+
+static int match_blocks(struct cursor *cursor, const struct series_query *query,
+                        struct error *error)
+{
+    for (size_t i = 0; i < cursor->merge.count; i++) {
+        struct merge_source *source = &cursor->merge.sources[i];
+        if (source->block == NULL) continue;
+        int code = check_deadline(cursor, error);
+        if (code != 0) return code;
+        struct index index = block_index(source->block);
+        code =
+            match(&index, query->matchers, query->matcher_count, &cursor->scratch, &source->series);
+        if (code == ERROR_LIMIT) return no_room(error);
+        if (code != 0) {
+            return error_set(error, code, "block '%s': postings are damaged", source->block->path);
+        }
+    }
+    return 0;
+}
+
+/* Everything that happens under the mutex, so that it is one moment. */
+static int take_snapshot(struct cursor *cursor, const struct series_query *query)
+{
+    struct tsdb *db = cursor->db;
+    mutex_lock(&db->mutex);
+    db->cursors++;
+    cursor->is_counted = true;
+    int code = take_blocks_locked(cursor);
+    if (code == 0) {
+        /* The head is the last source: its samples are the newest. */
+        code = take_head_locked(cursor, query, &cursor->merge.sources[cursor->merge.count]);
+        cursor->merge.count++;
+    }
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
+static int cursor_fill(struct cursor *cursor, const struct series_query *query, struct error *error)
+{
+    int code = take_snapshot(cursor, query);
+    if (code == ERROR_LIMIT) return no_room(error);
+    if (code != 0) return error_set(error, code, "no memory for a query");
+    struct merge_source *source = &cursor->merge.sources[cursor->merge.count - 1];
+    if (source->hit_count > 1) {
+        qsort(source->hits, source->hit_count, sizeof(source->hits[0]), by_labels);
+    }
+    code = match_blocks(cursor, query, error);
+    return code == 0 ? merge_start(&cursor->merge, error) : code;
+}
+
+static int open_cursor(struct tsdb *db, const struct series_query *query, struct arena *arena,
+                       struct cursor **out, struct error *error)
+{
+    struct cursor *cursor = calloc(1, sizeof(*cursor));
+    if (cursor == NULL) return error_set(error, -ENOMEM, "no memory for a query");
+    cursor->base.next = cursor_next;
+    cursor->base.close = cursor_close;
+    cursor->db = db;
+    cursor->deadline_ns = query->deadline_ns;
+    cursor->series_max = query->series_max;
+    cursor->merge.start_ms = query->start_ms;
+    cursor->merge.end_ms = query->end_ms;
+    cursor->merge.want = query->want;
+    cursor->merge.arena = arena;
+    arena_init(&cursor->scratch, SCRATCH_SIZE_MAX);
+    int code = cursor_fill(cursor, query, error);
+    if (code != 0) {
+        cursor_free(cursor);
+        return code;
+    }
+    *out = cursor;
+    return 0;
+}
+
+int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
+                struct series_cursor **cursor_out, struct error *error)
+{
+    struct cursor *cursor;
+    int code = open_cursor(state, query, arena, &cursor, error);
+    if (code == 0) *cursor_out = &cursor->base;
+    return code;
+}
+
+struct text_set {
+    struct arena *arena;
+    struct map seen;
+    VEC(struct str) items;
+};
+
+static int add_text(struct text_set *set, struct str text)
+{
+    if (map_has(&set->seen, text)) return 0;
+    struct str copy = arena_copy(set->arena, text);
+    if (copy.data == NULL) return ERROR_LIMIT;
+    if (map_put_borrowed(&set->seen, copy, NULL) != 0) return -ENOMEM;
+    return VEC_PUSH(&set->items, copy) ? 0 : -ENOMEM;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int finish_set(struct text_set *set, int code, struct str_list *out, struct error *error)
+{
+    struct str *items = NULL;
+    if (code == 0) {
+        items = ARENA_ARRAY(set->arena, struct str, set->items.count + 1);
+        if (items == NULL) code = ERROR_LIMIT;
+    }
+    if (code == 0) {
+        if (set->items.count > 0) {
+            memcpy(items, set->items.items, set->items.count * sizeof(items[0]));
+            qsort(items, set->items.count, sizeof(items[0]), compare_texts);
+        }
+        *out = (struct str_list){ items, set->items.count };
+    }
+    map_release(&set->seen);
+    VEC_RELEASE(&set->items);
+    if (code == ERROR_LIMIT) return no_room(error);
+    if (code == -ENOMEM) return error_set(error, code, "no memory for a list of labels");
+    return code;
+}
+
+/* Names (name.data NULL), or the values of one name, of the selected series. */
+static int collect_from_series(struct tsdb *db, const struct series_query *query, struct str name,
+                               struct text_set *set, struct error *error)
+{
+    struct series_query labels_only = *query;
+    labels_only.want = SERIES_WANT_LABELS;
+    struct arena arena;
+    arena_init(&arena, SCRATCH_SIZE_MAX);
+    struct cursor *cursor = NULL;
+    int code = open_cursor(db, &labels_only, &arena, &cursor, error);
+    struct series_columns series;
+    while (code == 0 && (code = cursor_next(&cursor->base, &series, error)) == 1) {
+        code = 0;
+        for (size_t i = 0; i < series.labels.count && code == 0; i++) {
+            const struct label *label = &series.labels.items[i];
+            if (name.data == NULL) {
+                code = add_text(set, label->name);
+            } else if (str_equal(label->name, name)) {
+                code = add_text(set, label->value);
+            }
+        }
+    }
+    if (cursor != NULL) cursor_free(cursor);
+    arena_release(&arena);
+    return code;
+}
+
+int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
+                     struct str_list *out, struct error *error)
+{
+    struct text_set set = { .arena = arena };
+    int code = collect_from_series(state, query, (struct str){ 0 }, &set, error);
+    return finish_set(&set, code, out, error);
+}
+
+int tsdb_label_values(void *state, struct str name, const struct series_query *query,
+                      struct arena *arena, struct str_list *out, struct error *error)
+{
+    struct text_set set = { .arena = arena };
+    int code = collect_from_series(state, query, name, &set, error);
+    return finish_set(&set, code, out, error);
+}

@@ -1,0 +1,248 @@
+/* series_file.c - the series in memory at a cut: after it, the log before it is not needed.
+ *
+ * FORMAT   magic "BGTSSER1", CRC-32C u32 of all that follows, then varints: one past the largest
+ *          series number, newest time (zigzag); count of names, each with its length; count of
+ *          pairs, each: name's index, value with its length; count of series, each: number (less
+ *          the one before), last time (zigzag, less the newest time; or none: count of pairs is
+ *          odd), last value (8 bytes), count of pairs * 2 + (no sample yet ? 1 : 0), their indexes.
+ * WHY      With the last sample of every series the order of samples is judged after a restart as
+ *          before it, though the samples themselves are in blocks.
+ */
+#include "base/check.h"
+#include "base/map.h"
+#include "codec/crc32c.h"
+#include "codec/varint.h"
+#include "tsdb/db.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER_SIZE = 12, PAIRS_MAX = 65535 };
+
+#define FILE_SIZE_MAX ((size_t)8 << 30)
+
+static const char magic[8] = { 'B', 'G', 'T', 'S', 'S', 'E', 'R', '1' };
+
+int series_snapshot_take(struct series_snapshot *snapshot, const struct head *head)
+{
+    struct series_snapshot taken = { .series_end = head->series_end, .max_ms = head->max_ms };
+    taken.states = malloc((head->totals.series_count + 1) * sizeof(taken.states[0]));
+    taken.names = malloc((head->names.count + 1) * sizeof(taken.names[0]));
+    if (taken.states == NULL || taken.names == NULL) {
+        series_snapshot_release(&taken);
+        return -ENOMEM;
+    }
+    for (size_t page = 0; page <= head->series_end / HEAD_PAGE_SIZE; page++) {
+        if (head->series[page] == NULL) continue;
+        for (size_t i = 0; i < HEAD_PAGE_SIZE; i++) {
+            struct head_series *series = head->series[page][i];
+            if (series == NULL) continue;
+            taken.states[taken.count++] =
+                (struct series_state){ series, series->last_ms, series->last_value };
+        }
+    }
+    for (size_t i = 0; i < head->names.count; i++) taken.names[i] = head->names.items[i].text;
+    taken.name_count = head->names.count;
+    *snapshot = taken;
+    return 0;
+}
+
+void series_snapshot_release(struct series_snapshot *snapshot)
+{
+    free(snapshot->states);
+    free(snapshot->names);
+    *snapshot = (struct series_snapshot){ 0 };
+}
+
+/* Numbers the pairs in use in the order of their first use; indexes has one entry a head pair. */
+static bool put_pairs(struct buf *out, const struct head *head,
+                      const struct series_snapshot *snapshot, uint32_t *indexes)
+{
+    struct buf pairs;
+    buf_init(&pairs, FILE_SIZE_MAX);
+    uint32_t count = 0;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct head_series *series = snapshot->states[i].series;
+        for (size_t k = 0; k < series->pair_count; k++) {
+            uint32_t number = series->pairs[k];
+            if (indexes[number] != 0) continue;
+            indexes[number] = ++count;
+            const struct head_pair *pair = head_pair_at(head, number);
+            varint_append(&pairs, pair->name);
+            varint_append_bytes(&pairs, head_pair_value(pair));
+        }
+    }
+    varint_append(out, count);
+    buf_append_str(out, buf_str(&pairs));
+    bool is_good = !pairs.has_failed;
+    buf_release(&pairs);
+    return is_good;
+}
+
+static void put_series(struct buf *out, const struct series_snapshot *snapshot,
+                       const uint32_t *indexes)
+{
+    varint_append(out, snapshot->count);
+    uint32_t last = 0;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct series_state *state = &snapshot->states[i];
+        bool is_empty = state->last_ms == INT64_MIN;
+        varint_append(out, state->series->number - last);
+        last = state->series->number;
+        varint_append(out, (uint64_t)state->series->pair_count * 2 + is_empty);
+        if (!is_empty) {
+            uint64_t age = (uint64_t)snapshot->max_ms - (uint64_t)state->last_ms;
+            varint_append_signed(out, (int64_t)age);
+            uint64_t bits;
+            memcpy(&bits, &state->last_value, sizeof(bits));
+            fixed64_append(out, bits);
+        }
+        for (size_t k = 0; k < state->series->pair_count; k++) {
+            varint_append(out, indexes[state->series->pairs[k]] - 1);
+        }
+    }
+}
+
+/* Largest number of a pair in use, and one. */
+static uint32_t pair_end_of(const struct series_snapshot *snapshot)
+{
+    uint32_t end = 0;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct head_series *series = snapshot->states[i].series;
+        for (size_t k = 0; k < series->pair_count; k++) {
+            if (series->pairs[k] >= end) end = series->pairs[k] + 1;
+        }
+    }
+    return end;
+}
+
+int series_file_write(const struct disk *disk, const char *path, const struct head *head,
+                      const struct series_snapshot *snapshot, struct error *error)
+{
+    uint32_t *indexes = calloc((size_t)pair_end_of(snapshot) + 1, sizeof(indexes[0]));
+    if (indexes == NULL) return error_set(error, -ENOMEM, "no memory to write '%s'", path);
+    CLEANUP(buf_release) struct buf out;
+    buf_init(&out, FILE_SIZE_MAX);
+    buf_append(&out, magic, sizeof(magic));
+    fixed32_append(&out, 0);
+    varint_append(&out, snapshot->series_end);
+    varint_append_signed(&out, snapshot->max_ms);
+    varint_append(&out, snapshot->name_count);
+    for (size_t i = 0; i < snapshot->name_count; i++) {
+        varint_append_bytes(&out, snapshot->names[i]);
+    }
+    bool is_good = put_pairs(&out, head, snapshot, indexes);
+    put_series(&out, snapshot, indexes);
+    free(indexes);
+    if (!is_good || out.has_failed)
+        return error_set(error, -ENOMEM, "no memory to write '%s'", path);
+    fixed32_write(out.data + 8, crc32c(out.data + HEADER_SIZE, out.size - HEADER_SIZE));
+    return file_replace(disk, path, buf_str(&out), error);
+}
+
+struct reading {
+    struct str rest;
+    struct str *names;
+    uint64_t name_count;
+    struct label *pairs;
+    uint64_t pair_count;
+    int64_t max_ms;
+    bool has_samples;
+};
+
+static bool read_tables(struct reading *reading)
+{
+    if (!varint_take(&reading->rest, &reading->name_count)) return false;
+    if (reading->name_count > reading->rest.size) return false;
+    reading->names = calloc((size_t)reading->name_count + 1, sizeof(reading->names[0]));
+    for (uint64_t i = 0; i < reading->name_count; i++) {
+        if (reading->names == NULL) return false;
+        if (!varint_take_bytes(&reading->rest, &reading->names[i])) return false;
+    }
+    if (!varint_take(&reading->rest, &reading->pair_count)) return false;
+    if (reading->pair_count > reading->rest.size) return false;
+    reading->pairs = calloc((size_t)reading->pair_count + 1, sizeof(reading->pairs[0]));
+    for (uint64_t i = 0; i < reading->pair_count; i++) {
+        uint64_t name;
+        if (reading->pairs == NULL || !varint_take(&reading->rest, &name)) return false;
+        if (name >= reading->name_count) return false;
+        reading->pairs[i].name = reading->names[name];
+        if (!varint_take_bytes(&reading->rest, &reading->pairs[i].value)) return false;
+    }
+    return true;
+}
+
+static bool read_series(struct reading *reading, struct head *head, uint64_t *number,
+                        struct label *items)
+{
+    uint64_t step;
+    uint64_t count;
+    if (!varint_take(&reading->rest, &step) || !varint_take(&reading->rest, &count)) return false;
+    bool is_empty = count % 2 == 1;
+    count /= 2;
+    *number += step;
+    if (*number == 0 || *number >= UINT32_MAX || count > PAIRS_MAX) return false;
+    int64_t age = 0;
+    uint64_t bits = 0;
+    if (!is_empty &&
+        (!varint_take_signed(&reading->rest, &age) || !fixed64_take(&reading->rest, &bits))) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t index;
+        if (!varint_take(&reading->rest, &index) || index >= reading->pair_count) return false;
+        items[i] = reading->pairs[index];
+    }
+    struct labels labels = { items, (size_t)count };
+    if (head_series_at(head, (uint32_t)*number) != NULL || head_find(head, labels) != NULL) {
+        return false;
+    }
+    struct head_series *series = head_create(head, labels, (uint32_t)*number);
+    if (series == NULL) return false;
+    series->is_logged = true;
+    if (is_empty || !reading->has_samples) return true;
+    series->last_ms = (int64_t)((uint64_t)reading->max_ms - (uint64_t)age);
+    memcpy(&series->last_value, &bits, sizeof(bits));
+    return true;
+}
+
+static bool read_all(struct reading *reading, struct head *head)
+{
+    uint64_t series_end;
+    if (!varint_take(&reading->rest, &series_end) || series_end >= UINT32_MAX) return false;
+    if (!varint_take_signed(&reading->rest, &reading->max_ms)) return false;
+    if (!read_tables(reading)) return false;
+    uint64_t count;
+    if (!varint_take(&reading->rest, &count)) return false;
+    struct label *items = malloc(PAIRS_MAX * sizeof(items[0]));
+    bool is_good = items != NULL;
+    uint64_t number = 0;
+    for (uint64_t i = 0; i < count && is_good; i++) {
+        is_good = read_series(reading, head, &number, items);
+    }
+    free(items);
+    if (series_end > head->series_end) head->series_end = (uint32_t)series_end;
+    if (reading->has_samples && reading->max_ms > head->max_ms) head->max_ms = reading->max_ms;
+    return is_good;
+}
+
+int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
+                     struct error *error)
+{
+    const void *bytes;
+    size_t size;
+    int code = disk->map(disk->state, path, &bytes, &size);
+    if (code != 0) return error_set(error, code, "read '%s': %s", path, strerrordesc_np(-code));
+    struct str all = { bytes, size };
+    bool is_good = size > HEADER_SIZE && memcmp(all.data, magic, sizeof(magic)) == 0 &&
+                   fixed32_read(all.data + 8) == crc32c(all.data + HEADER_SIZE, size - HEADER_SIZE);
+    if (is_good) {
+        struct reading reading = { .rest = str_skip(all, HEADER_SIZE), .has_samples = has_samples };
+        is_good = read_all(&reading, head);
+        free(reading.names);
+        free(reading.pairs);
+    }
+    disk->unmap(disk->state, bytes, size);
+    return is_good ? 0 : error_set(error, ERROR_CORRUPT, "series file '%s' is damaged", path);
+}

@@ -1,0 +1,432 @@
+/* tsdb.c - the store's opening and closing, and its recovery.
+ *
+ * RECOVERY 1 leftovers with the ending ".tmp" go
+ *          2 blocks are opened; damaged ones are renamed to ".damaged"; those that another block
+ *            replaces go
+ *          3 the series file of the newest cut gives the series and their last samples
+ *          4 the log after that cut is put into the head, batch by batch
+ */
+#include "tsdb/tsdb.h"
+
+#include "base/check.h"
+#include "tsdb/db.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUND_MS = 1000 };
+
+void tsdb_options_init(struct tsdb_options *options, const char *folder)
+{
+    *options = (struct tsdb_options){
+        .folder = folder,
+        .disk = &disk_system,
+        .clock = &clock_system,
+        .takes_lock = true,
+        .has_thread = true,
+        .sync = TSDB_SYNC_COMMIT,
+        .sync_interval_ms = 200,
+        .block_duration_ms = INT64_C(2) * 3600 * 1000,
+        .log_size_max = UINT64_C(256) << 20,
+        .segment_size_max = UINT64_C(64) << 20,
+        .reserve_size = UINT64_C(64) << 20,
+        .past_max_ms = INT64_C(3600) * 1000,
+        .future_max_ms = INT64_C(600) * 1000,
+        .label_count_max = 128,
+        .label_size_max = 64 << 10,
+        .batch_samples_max = 4 << 20,
+    };
+}
+
+void tsdb_report(struct tsdb *db, const char *message, const char *file, const struct error *error)
+{
+    if (db->options.report == NULL) return;
+    struct tsdb_event event = { message, file, error };
+    db->options.report(db->options.report_state, &event);
+}
+
+struct names {
+    VEC(char *) items;
+};
+
+static int collect_name(void *argument, const char *name)
+{
+    struct names *names = argument;
+    char *copy = str_copy(str_from(name));
+    if (copy == NULL) return -ENOMEM;
+    if (VEC_PUSH(&names->items, copy)) return 0;
+    free(copy);
+    return -ENOMEM;
+}
+
+static void names_release(struct names *names)
+{
+    for (size_t i = 0; i < names->items.count; i++) free(names->items.items[i]);
+    VEC_RELEASE(&names->items);
+}
+
+static int list_names(const struct tsdb *db, const char *folder, struct names *names,
+                      struct error *error)
+{
+    const struct disk *disk = db->options.disk;
+    int code = disk->list(disk->state, folder, collect_name, names);
+    if (code == 0) return 0;
+    names_release(names);
+    return error_set(error, code, "list '%s': %s", folder, strerrordesc_np(-code));
+}
+
+/* What a crash left half written. */
+static int remove_leftovers(struct tsdb *db, const char *folder, struct error *error)
+{
+    struct names names = { 0 };
+    int code = list_names(db, folder, &names, error);
+    if (code != 0) return code;
+    bool is_changed = false;
+    for (size_t i = 0; i < names.items.count; i++) {
+        char path[FILE_PATH_SIZE];
+        if (!str_ends_with(str_from(names.items.items[i]), STR(".tmp"))) continue;
+        if (file_join(path, folder, names.items.items[i], NULL) != 0) continue;
+        (void)db->options.disk->remove(db->options.disk->state, path);
+        is_changed = true;
+    }
+    names_release(&names);
+    if (is_changed) (void)db->options.disk->sync_folder(db->options.disk->state, folder);
+    return 0;
+}
+
+static void set_aside(struct tsdb *db, const char *path, const struct error *error)
+{
+    char aside[FILE_PATH_SIZE];
+    int length = snprintf(aside, sizeof(aside), "%s.damaged", path);
+    db->stats.block_corruptions++;
+    if (length > 0 && (size_t)length < sizeof(aside)) {
+        (void)db->options.disk->rename(db->options.disk->state, path, aside);
+        (void)db->options.disk->sync_folder(db->options.disk->state, db->block_folder);
+    }
+    tsdb_report(db, "damaged block set aside", path, error);
+}
+
+/* One name in the folder of blocks: opened, set aside, or passed over. */
+static int load_block(struct tsdb *db, const char *name, struct error *error)
+{
+    struct str text = str_from(name);
+    uint64_t id;
+    struct str number = str_first(text, str_find_char(text, '.'));
+    if (number.size == STR_NONE || !str_to_uint64(number, &id)) return 0;
+    if (id >= db->next_block) db->next_block = id + 1;
+    if (!str_ends_with(text, STR(".block"))) return 0;
+    char path[FILE_PATH_SIZE];
+    int code = file_join(path, db->block_folder, name, error);
+    if (code != 0) return code;
+    struct block *block = NULL;
+    struct error cause = { 0 };
+    code = block_open(&block, db->options.disk, path, &cause);
+    if (code == ERROR_CORRUPT) {
+        set_aside(db, path, &cause);
+        return 0;
+    }
+    if (code != 0) {
+        if (error != NULL) *error = cause;
+        return code;
+    }
+    if (block_read_tombstones(block, &cause) != 0) {
+        db->stats.block_corruptions++;
+        tsdb_report(db, "deletions of a block are lost", path, &cause);
+    }
+    code = tsdb_insert_block(db, block);
+    if (code == 0) return 0;
+    block_free(block);
+    return error_set(error, code, "no memory for a block");
+}
+
+static bool is_replaced(const struct tsdb *db, uint64_t id)
+{
+    for (size_t i = 0; i < db->blocks.count; i++) {
+        const struct block_meta *meta = &db->blocks.items[i]->meta;
+        for (uint32_t k = 0; k < meta->replaces_count; k++) {
+            if (meta->replaces[k] == id) return true;
+        }
+    }
+    return false;
+}
+
+/* A crash between a merge and the removal of what it replaced. */
+static void remove_replaced(struct tsdb *db)
+{
+    static const char *const endings[] = { "", ".deleted" };
+    for (size_t i = 0; i < db->blocks.count;) {
+        struct block *block = db->blocks.items[i];
+        if (!is_replaced(db, block->meta.id)) {
+            i++;
+            continue;
+        }
+        for (size_t k = 0; k < ARRAY_LENGTH(endings); k++) {
+            char path[FILE_PATH_SIZE];
+            if (tsdb_block_path(db, block->meta.id, endings[k], path, NULL) != 0) continue;
+            (void)db->options.disk->remove(db->options.disk->state, path);
+        }
+        VEC_REMOVE(&db->blocks, i);
+        block_free(block);
+        i = 0; /* what it replaced may be judged by others only: look again */
+    }
+}
+
+static int load_blocks(struct tsdb *db, struct error *error)
+{
+    struct names names = { 0 };
+    int code = list_names(db, db->block_folder, &names, error);
+    for (size_t i = 0; i < names.items.count && code == 0; i++) {
+        code = load_block(db, names.items.items[i], error);
+    }
+    names_release(&names);
+    if (code != 0) return code;
+    remove_replaced(db);
+    for (size_t i = 0; i < db->blocks.count; i++) {
+        const struct block_meta *meta = &db->blocks.items[i]->meta;
+        if (meta->log_through > db->log_through) db->log_through = meta->log_through;
+        if (meta->max_time_ms > db->head.max_ms) db->head.max_ms = meta->max_time_ms;
+    }
+    return 0;
+}
+
+/* What stands in the folder of the log. */
+struct log_files {
+    VEC(uint64_t) series; /* numbers of series files, ascending as names are */
+    uint64_t first;       /* segment behind the blocks; UINT64_MAX = none */
+};
+
+static int list_log(const struct tsdb *db, struct log_files *files, struct error *error)
+{
+    struct names names = { 0 };
+    int code = list_names(db, db->log_folder, &names, error);
+    if (code != 0) return code;
+    files->first = UINT64_MAX;
+    for (size_t i = 0; i < names.items.count && code == 0; i++) {
+        struct str text = str_from(names.items.items[i]);
+        uint64_t number;
+        struct str digits = str_first(text, str_find_char(text, '.'));
+        if (digits.size == STR_NONE || !str_to_uint64(digits, &number)) continue;
+        if (str_ends_with(text, STR(".wal")) && number > db->log_through && number < files->first) {
+            files->first = number;
+        }
+        if (!str_ends_with(text, STR(".series"))) continue;
+        if (!VEC_PUSH(&files->series, number)) code = error_set(error, -ENOMEM, "no memory");
+    }
+    names_release(&names);
+    return code;
+}
+
+/* How well a series file fits: that of the blocks' last cut, else the newest before the log's
+ * first segment; of a later one only the labels are of use, for its last samples are in the log
+ * that is still to come. */
+static int fitness(const struct tsdb *db, const struct log_files *files, uint64_t number)
+{
+    if (number == db->log_through) return 3;
+    if (number > db->log_through && number < files->first) return 2;
+    return number > db->log_through ? 1 : 0;
+}
+
+static int load_series_file(struct tsdb *db, uint64_t number, bool has_samples, bool *is_loaded,
+                            struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    struct error cause = { 0 };
+    int code = tsdb_series_path(db, number, path, error);
+    if (code != 0) return code;
+    code = series_file_read(db->options.disk, path, &db->head, has_samples, &cause);
+    *is_loaded = code == 0;
+    if (code == ERROR_CORRUPT) {
+        db->stats.log_corruptions++;
+        tsdb_report(db, "series file is damaged", path, &cause);
+        return 0;
+    }
+    if (code != 0 && error != NULL) *error = cause;
+    return code;
+}
+
+static int load_series(struct tsdb *db, uint64_t *number_out, struct error *error)
+{
+    struct log_files files = { 0 };
+    int code = list_log(db, &files, error);
+    bool is_loaded = false;
+    for (int wanted = 3; wanted > 0 && code == 0 && !is_loaded; wanted--) {
+        for (size_t i = files.series.count; i-- > 0 && code == 0 && !is_loaded;) {
+            uint64_t number = files.series.items[i];
+            if (fitness(db, &files, number) != wanted) continue;
+            code = load_series_file(db, number, wanted > 1, &is_loaded, error);
+            if (number > *number_out) *number_out = number;
+        }
+    }
+    VEC_RELEASE(&files.series);
+    return code;
+}
+
+static int apply(void *argument, struct str payload)
+{
+    struct tsdb *db = argument;
+    struct error cause = { 0 };
+    int code = tsdb_apply_payload(db, payload, &cause);
+    if (code != ERROR_CORRUPT) return code;
+    /* Its checksum held: written so. Nothing of a later record hangs on it. */
+    db->stats.log_corruptions++;
+    tsdb_report(db, "record of the log is malformed", NULL, &cause);
+    return 0;
+}
+
+static int recover(struct tsdb *db, struct error *error)
+{
+    int64_t start_ns = clock_monotonic_ns(db->options.clock);
+    int code = remove_leftovers(db, db->block_folder, error);
+    if (code == 0) code = remove_leftovers(db, db->log_folder, error);
+    if (code == 0) code = load_blocks(db, error);
+    uint64_t least_segment = db->log_through;
+    if (code == 0) code = load_series(db, &least_segment, error);
+    if (code == 0) code = wal_replay(&db->wal, db->log_through, apply, db, error);
+    if (code != 0) return code;
+    if (db->wal.segment < least_segment) db->wal.segment = least_segment;
+    struct error cause = { 0 };
+    if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
+        tsdb_report(db, "old log not removed", db->log_folder, &cause);
+    }
+    db->stats.log_size = wal_size(&db->wal);
+    db->stats.log_segment = db->wal.segment;
+    db->stats.samples_appended = 0;
+    db->stats.replay_ns = clock_monotonic_ns(db->options.clock) - start_ns;
+    if (db->wal.totals.corruptions > 0) tsdb_report(db, "log was cut", db->log_folder, NULL);
+    return 0;
+}
+
+static void sync_log(struct tsdb *db)
+{
+    struct error error = { 0 };
+    tsdb_take_turn(db);
+    int code = wal_sync(&db->wal, &error);
+    tsdb_give_turn(db);
+    if (code != 0) tsdb_report(db, "log not synced", db->log_folder, &error);
+}
+
+static void *run_thread(void *argument)
+{
+    struct tsdb *db = argument;
+    bool has_interval = db->options.sync == TSDB_SYNC_INTERVAL;
+    int64_t wait_ms = has_interval ? db->options.sync_interval_ms : ROUND_MS;
+    int64_t next_ms = 0;
+    for (;;) {
+        mutex_lock(&db->thread_mutex);
+        if (!db->is_stopping) {
+            (void)condition_wait_ms(&db->thread_wake, &db->thread_mutex, wait_ms);
+        }
+        bool is_stopping = db->is_stopping;
+        mutex_unlock(&db->thread_mutex);
+        if (is_stopping) return NULL;
+        if (has_interval) sync_log(db);
+        int64_t now_ms = clock_monotonic_ms(db->options.clock);
+        if (now_ms < next_ms) continue;
+        next_ms = now_ms + ROUND_MS;
+        struct error error = { 0 };
+        if (tsdb_maintain(db, &error) != 0) {
+            tsdb_report(db, "cut or merge failed", db->folder, &error);
+        }
+    }
+}
+
+static void db_free(struct tsdb *db)
+{
+    if (db == NULL) return;
+    for (size_t i = 0; i < db->blocks.count; i++) block_free(db->blocks.items[i]);
+    VEC_RELEASE(&db->blocks);
+    free(db->frozen);
+    series_snapshot_release(&db->cut.snapshot);
+    head_release(&db->head);
+    wal_release(&db->wal);
+    if (db->lock >= 0) file_unlock(db->lock);
+    condition_release(&db->thread_wake);
+    mutex_release(&db->thread_mutex);
+    condition_release(&db->turn_changed);
+    mutex_release(&db->mutex);
+    mutex_release(&db->work);
+    free(db);
+}
+
+static int open_folders(struct tsdb *db, struct error *error)
+{
+    const struct disk *disk = db->options.disk;
+    int code = file_make_folders(disk, db->folder, error);
+    if (code == 0 && db->options.takes_lock) code = file_lock_folder(db->folder, &db->lock, error);
+    if (code == 0) code = file_join(db->log_folder, db->folder, "wal", error);
+    if (code == 0) code = file_join(db->block_folder, db->folder, "blocks", error);
+    if (code == 0) code = file_make_folders(disk, db->log_folder, error);
+    if (code == 0) code = file_make_folders(disk, db->block_folder, error);
+    if (code == 0) {
+        code = wal_init(&db->wal, disk, db->options.clock, db->log_folder,
+                        db->options.segment_size_max, error);
+        db->wal.counts_unsynced = db->options.sync == TSDB_SYNC_INTERVAL;
+    }
+    return code;
+}
+
+int tsdb_open(struct tsdb **db_out, const struct tsdb_options *options, struct error *error)
+{
+    struct tsdb *db = calloc(1, sizeof(*db));
+    if (db == NULL) return error_set(error, -ENOMEM, "no memory for the store");
+    db->options = *options;
+    db->options.folder = NULL;
+    db->lock = -1;
+    db->next_block = 1;
+    mutex_init(&db->work);
+    mutex_init(&db->mutex);
+    condition_init(&db->turn_changed);
+    mutex_init(&db->thread_mutex);
+    condition_init(&db->thread_wake);
+    int code = 0;
+    if (!str_to_cstr(str_from(options->folder), db->folder, sizeof(db->folder))) {
+        code = error_set(error, ERROR_LIMIT, "path '%s' is too long", options->folder);
+    }
+    if (code == 0 && head_init(&db->head) != 0) {
+        code = error_set(error, -ENOMEM, "no memory for the store");
+    }
+    if (code == 0) code = open_folders(db, error);
+    if (code == 0) code = recover(db, error);
+    if (code == 0 && options->has_thread) {
+        code = thread_start(&db->thread, "tsdb", run_thread, db, error);
+        db->has_thread = code == 0;
+    }
+    if (code != 0) {
+        db_free(db);
+        return code;
+    }
+    *db_out = db;
+    return 0;
+}
+
+void tsdb_close(struct tsdb *db)
+{
+    if (db == NULL) return;
+    if (db->has_thread) {
+        mutex_lock(&db->thread_mutex);
+        db->is_stopping = true;
+        condition_signal(&db->thread_wake);
+        mutex_unlock(&db->thread_mutex);
+        thread_join(db->thread);
+    }
+    sync_log(db);
+    db_free(db);
+}
+
+struct sample_sink tsdb_sink(struct tsdb *db)
+{
+    return (struct sample_sink){ .state = db, .begin = tsdb_begin };
+}
+
+struct series_source tsdb_source(struct tsdb *db)
+{
+    return (struct series_source){
+        .state = db,
+        .select = tsdb_select,
+        .label_names = tsdb_label_names,
+        .label_values = tsdb_label_values,
+    };
+}
