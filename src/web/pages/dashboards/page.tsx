@@ -50,6 +50,10 @@ function Variables({ variables, onChange, loading }: { variables: readonly Varia
     );
 }
 
+/** Whether a variable's value is certain enough to ask with before its choices are known. */
+const isKnown = (variable: Variable): boolean => variable.type === 'constant' || variable.type === 'textbox'
+    || (variable.type !== 'interval' && variable.value.length > 0 && (!variable.value.includes(ALL) || variable.allValue !== ''));
+
 function RowHead({ title, open, count, onToggle }: { title: string; open: boolean; count: number; onToggle: () => void }) {
     return (
         <h2 class="row-head" data-testid="row" data-row-title={title} data-open={open}>
@@ -127,7 +131,8 @@ function Board({ loaded }: { loaded: Loaded }) {
             .catch((problem: unknown) => { if (!isAbort(problem)) setResolving(false); });
         return () => control.abort();
     }, [dashboard, said, timeKey, sources, variables.some((one) => one.error !== undefined) ? turn : 0]);
-    const ready = !resolving || known.current.length > 0;
+    // What the address names need not wait for the lists of choices: panels ask at once.
+    const ready = !resolving || known.current.length > 0 || variables.every(isKnown);
     const onVariable = useCallback((name: string, value: string[]) => setQuery({ [`var-${name}`]: value }), []);
 
     /* moving in time */
@@ -145,9 +150,10 @@ function Board({ loaded }: { loaded: Loaded }) {
     }, [reachable.value]);
 
     /* rows */
+    const asked = useMemo(() => JSON.stringify(variables.map((one) => [one.name, one.value.includes(ALL) && one.allValue !== '' ? ALL : valuesOf(one)])), [variables]);
     const [toggled, setToggled] = useState<ReadonlyMap<string, boolean>>(new Map());
     const values = useCallback((name: string): string[] => { const one = variables.find((variable) => variable.name === name); return one ? valuesOf(one) : []; }, [variables]);
-    const sections = useMemo(() => repeatSections(dashboard.sections, values).map((section) => ({ ...section, panels: placePanels(section.panels, values) })), [dashboard, variables]);
+    const sections = useMemo(() => repeatSections(dashboard.sections, values).map((section) => ({ ...section, panels: placePanels(section.panels, values) })), [dashboard, asked]);
     const isOpen = (section: Section): boolean => section.row === null || (toggled.get(section.row.key) ?? !section.row.collapsed);
     const setAll = (open: boolean): void => setToggled(new Map(sections.flatMap((section) => (section.row ? [[section.row.key, open] as const] : []))));
 
@@ -177,7 +183,7 @@ function Board({ loaded }: { loaded: Loaded }) {
         setBusy(busyKeys.current.size > 0);
     }, []);
     const actions = useMemo<PanelActions>(() => ({ onZoom, onZoomOut, onView, linkWith, onBusy }), [onZoom, onZoomOut, onView, linkWith, onBusy]);
-    const page = useMemo<PageState>(() => ({ dashboard, variables, sources, range, zone, turn }), [dashboard, variables, sources, range, zone, turn]);
+    const page = useMemo<PageState>(() => ({ dashboard, variables, asked, sources, range, zone, turn }), [dashboard, variables, asked, sources, range, zone, turn]);
     const scope = useMemo<Scope>(() => ({ variables, macros: rangeMacros(range), repeat: EMPTY_SCOPE }), [variables, range]);
 
     /* keyboard */
