@@ -13,6 +13,7 @@ import { placePanels, repeatSections } from './layout';
 import { readFound, type Found } from './list';
 import { list, readDashboard, text, type Dashboard, type Loose, type Panel, type Section } from './model';
 import { PanelBox, panels, type PageState, type PanelActions } from './panel';
+import { silentSources } from './queries';
 import { readSources, type Source } from './sources';
 import { ALL, fillIn, rangeMacros, readVariables, resolveVariables, valuesOf, type Scope, type Variable } from './vars';
 
@@ -144,10 +145,10 @@ function Board({ loaded }: { loaded: Loaded }) {
     const refresh = useCallback(() => setTurn((now) => now + 1), []);
     useRefresh(interval, refresh);
     useEffect(() => {
-        if (reachable.value) return undefined;
+        if (reachable.value && silentSources.value.size === 0) return undefined;
         const timer = setInterval(refresh, 5000);
         return () => clearInterval(timer);
-    }, [reachable.value]);
+    }, [reachable.value, silentSources.value.size === 0]);
 
     /* rows */
     const asked = useMemo(() => JSON.stringify(variables.map((one) => [one.name, one.value.includes(ALL) && one.allValue !== '' ? ALL : valuesOf(one)])), [variables]);
@@ -246,6 +247,7 @@ function Board({ loaded }: { loaded: Loaded }) {
                     <RefreshPicker interval={interval} choices={choices} busy={busy} onRefresh={refresh} onChange={(next) => setQuery({ refresh: next })} />
                 </TopBar>
             )}
+            {reachable.value && silentSources.value.size > 0 && <div class="banner" role="alert" data-testid="source-down">{[...silentSources.value].join(' and ')} {silentSources.value.size > 1 ? 'do' : 'does'} not answer. What you see may be old; trying again.</div>}
             {badRange && <div class="banner warn" role="alert">The address's time range cannot be read; this is the last hour.</div>}
             {!kiosk && <Variables variables={variables} onChange={onVariable} loading={resolving} />}
             <main class="sections">

@@ -217,7 +217,7 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
                 {description !== '' && <span class="about" tabIndex={0} role="note" aria-label={description} title={description}><Icon name="info" size={14} /></span>}
                 {showTime && <span class="badge">{panel.timeFrom !== '' ? `last ${panel.timeFrom}` : ''}{panel.timeShift !== '' ? ` shifted ${panel.timeShift}` : ''}</span>}
                 {(state === 'error' || state === 'partial') && <span class={`badge ${state === 'error' ? 'crit' : 'warn'}`} title={failure ?? ''} data-testid="panel-error">
-                    <Icon name="warn" size={12} />{state === 'error' ? 'Failed' : `${data!.errors.length} of ${data!.sent.length} failed`}</span>}
+                    <Icon name="warn" size={12} />{state === 'error' ? showData && 'Failed' : `${data!.errors.length} of ${data!.sent.length} failed`}</span>}
                 {state === 'stale' && last !== null && <span class="badge warn" title={`Last sample at ${formatClock(last, zone)}`}>last sample {printDuration(Math.floor((data!.range.to - last) / MINUTE) * MINUTE || MINUTE)} ago</span>}
                 {data !== null && data.warnings.length > 0 && state !== 'error' && <span class="about warn" title={data.warnings.join('\n')}><Icon name="warn" size={14} /></span>}
                 {unknown.length > 0 && <span class="badge warn" title={`Not supported: ${unknown.join(', ')}`}>untransformed</span>}
@@ -235,9 +235,9 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
                 )}
                 {allFailed && !showData && (
                     <div class="state" role="alert">
-                        <strong>The query failed</strong><span class="message" data-testid="panel-message">{failure}</span>
-                        <span class="actions"><button type="button" class="button" onClick={() => setRetry(retry + 1)}>Try again</button>
-                            {bodyHeight > 110 && data?.sent[0] && <button type="button" class="button" onClick={() => void copyText(data.sent[0]!.query, 'Query copied')}>Copy query</button>}</span>
+                        <strong>{data?.errors.every((one) => one.silent) ? 'No answer' : 'The query failed'}</strong><span class="message" data-testid="panel-message">{failure}</span>
+                        {width > 240 && bodyHeight > 100 && <span class="actions"><button type="button" class="button" onClick={() => setRetry(retry + 1)}>Try again</button>
+                            {data?.sent[0] && <button type="button" class="button" onClick={() => void copyText(data.sent[0]!.query, 'Query copied')}>Copy query</button>}</span>}
                     </div>
                 )}
                 {data !== null && empty && !allFailed && <div class="state" data-testid="panel-empty"><strong>{panel.defaults.noValue ?? 'No data'}</strong>{bodyHeight > 70 && !panel.defaults.noValue && <span>Nothing was recorded in this range</span>}</div>}
