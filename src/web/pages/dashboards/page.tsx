@@ -115,7 +115,11 @@ function Board({ loaded }: { loaded: Loaded }) {
     const byTime = dashboard.variables.some((one) => one.type === 'query' && one.refresh === 2);
     const timeKey = byTime ? `${raw.from} ${raw.to}` : '';
     const known = useRef<readonly Variable[]>([]);
+    const retry = variables.some((one) => one.error !== undefined) ? turn : 0;
+    const settled = useRef('');
     useEffect(() => {
+        // What was found last time was written into the address; that is no new question.
+        if (settled.current === `${said} ${timeKey} ${retry}`) return undefined;
         const control = new AbortController();
         const wanted = readVariables(dashboard.variables, query.peek());
         if (wanted.length === 0) { setResolving(false); return undefined; }
@@ -125,13 +129,15 @@ function Board({ loaded }: { loaded: Loaded }) {
                 const same = known.current.length === resolved.length && JSON.stringify(known.current.map((one) => [one.value, one.choices, one.error])) === JSON.stringify(resolved.map((one) => [one.value, one.choices, one.error]));
                 if (!same) { known.current = resolved; setVariables(resolved); }
                 setResolving(false);
+                const values = (name: string): string => { const one = resolved.find((other) => other.name === name); return one && one.type !== 'constant' ? one.value.join('\u0001') : ''; };
+                settled.current = `${dashboard.variables.map((one) => values(text(one.name))).join('\u0002')} ${timeKey} ${retry}`;
                 const failed = resolved.some((one) => one.error !== undefined);
                 // The address always tells the whole state.
                 if (!failed) setQuery(Object.fromEntries(resolved.filter((one) => one.type !== 'constant').map((one) => [`var-${one.name}`, one.value])), true);
             })
             .catch((problem: unknown) => { if (!isAbort(problem)) setResolving(false); });
         return () => control.abort();
-    }, [dashboard, said, timeKey, sources, variables.some((one) => one.error !== undefined) ? turn : 0]);
+    }, [dashboard, said, timeKey, sources, retry]);
     // What the address names need not wait for the lists of choices: panels ask at once.
     const ready = !resolving || known.current.length > 0 || variables.every(isKnown);
     const onVariable = useCallback((name: string, value: string[]) => setQuery({ [`var-${name}`]: value }), []);
