@@ -13,6 +13,7 @@ import { placePanels, repeatSections } from './layout';
 import { readFound, type Found } from './list';
 import { list, readDashboard, text, type Dashboard, type Loose, type Panel, type Section } from './model';
 import { PanelBox, panels, type PageState, type PanelActions } from './panel';
+import { silentSources } from './queries';
 import { readSources, type Source } from './sources';
 import { ALL, fillIn, rangeMacros, readVariables, resolveVariables, valuesOf, type Scope, type Variable } from './vars';
 
@@ -49,6 +50,10 @@ function Variables({ variables, onChange, loading }: { variables: readonly Varia
         </section>
     );
 }
+
+/** Whether a variable's value is certain enough to ask with before its choices are known. */
+const isKnown = (variable: Variable): boolean => variable.type === 'constant' || variable.type === 'textbox'
+    || (variable.type !== 'interval' && variable.value.length > 0 && (!variable.value.includes(ALL) || variable.allValue !== ''));
 
 function RowHead({ title, open, count, onToggle }: { title: string; open: boolean; count: number; onToggle: () => void }) {
     return (
@@ -110,7 +115,11 @@ function Board({ loaded }: { loaded: Loaded }) {
     const byTime = dashboard.variables.some((one) => one.type === 'query' && one.refresh === 2);
     const timeKey = byTime ? `${raw.from} ${raw.to}` : '';
     const known = useRef<readonly Variable[]>([]);
+    const retry = variables.some((one) => one.error !== undefined) ? turn : 0;
+    const settled = useRef('');
     useEffect(() => {
+        // What was found last time was written into the address; that is no new question.
+        if (settled.current === `${said} ${timeKey} ${retry}`) return undefined;
         const control = new AbortController();
         const wanted = readVariables(dashboard.variables, query.peek());
         if (wanted.length === 0) { setResolving(false); return undefined; }
@@ -120,14 +129,17 @@ function Board({ loaded }: { loaded: Loaded }) {
                 const same = known.current.length === resolved.length && JSON.stringify(known.current.map((one) => [one.value, one.choices, one.error])) === JSON.stringify(resolved.map((one) => [one.value, one.choices, one.error]));
                 if (!same) { known.current = resolved; setVariables(resolved); }
                 setResolving(false);
+                const values = (name: string): string => { const one = resolved.find((other) => other.name === name); return one && one.type !== 'constant' ? one.value.join('\u0001') : ''; };
+                settled.current = `${dashboard.variables.map((one) => values(text(one.name))).join('\u0002')} ${timeKey} ${retry}`;
                 const failed = resolved.some((one) => one.error !== undefined);
                 // The address always tells the whole state.
                 if (!failed) setQuery(Object.fromEntries(resolved.filter((one) => one.type !== 'constant').map((one) => [`var-${one.name}`, one.value])), true);
             })
             .catch((problem: unknown) => { if (!isAbort(problem)) setResolving(false); });
         return () => control.abort();
-    }, [dashboard, said, timeKey, sources, variables.some((one) => one.error !== undefined) ? turn : 0]);
-    const ready = !resolving || known.current.length > 0;
+    }, [dashboard, said, timeKey, sources, retry]);
+    // What the address names need not wait for the lists of choices: panels ask at once.
+    const ready = !resolving || known.current.length > 0 || variables.every(isKnown);
     const onVariable = useCallback((name: string, value: string[]) => setQuery({ [`var-${name}`]: value }), []);
 
     /* moving in time */
@@ -139,15 +151,16 @@ function Board({ loaded }: { loaded: Loaded }) {
     const refresh = useCallback(() => setTurn((now) => now + 1), []);
     useRefresh(interval, refresh);
     useEffect(() => {
-        if (reachable.value) return undefined;
+        if (reachable.value && silentSources.value.size === 0) return undefined;
         const timer = setInterval(refresh, 5000);
         return () => clearInterval(timer);
-    }, [reachable.value]);
+    }, [reachable.value, silentSources.value.size === 0]);
 
     /* rows */
+    const asked = useMemo(() => JSON.stringify(variables.map((one) => [one.name, one.value.includes(ALL) && one.allValue !== '' ? ALL : valuesOf(one)])), [variables]);
     const [toggled, setToggled] = useState<ReadonlyMap<string, boolean>>(new Map());
     const values = useCallback((name: string): string[] => { const one = variables.find((variable) => variable.name === name); return one ? valuesOf(one) : []; }, [variables]);
-    const sections = useMemo(() => repeatSections(dashboard.sections, values).map((section) => ({ ...section, panels: placePanels(section.panels, values) })), [dashboard, variables]);
+    const sections = useMemo(() => repeatSections(dashboard.sections, values).map((section) => ({ ...section, panels: placePanels(section.panels, values) })), [dashboard, asked]);
     const isOpen = (section: Section): boolean => section.row === null || (toggled.get(section.row.key) ?? !section.row.collapsed);
     const setAll = (open: boolean): void => setToggled(new Map(sections.flatMap((section) => (section.row ? [[section.row.key, open] as const] : []))));
 
@@ -177,7 +190,7 @@ function Board({ loaded }: { loaded: Loaded }) {
         setBusy(busyKeys.current.size > 0);
     }, []);
     const actions = useMemo<PanelActions>(() => ({ onZoom, onZoomOut, onView, linkWith, onBusy }), [onZoom, onZoomOut, onView, linkWith, onBusy]);
-    const page = useMemo<PageState>(() => ({ dashboard, variables, sources, range, zone, turn }), [dashboard, variables, sources, range, zone, turn]);
+    const page = useMemo<PageState>(() => ({ dashboard, variables, asked, sources, range, zone, turn }), [dashboard, variables, asked, sources, range, zone, turn]);
     const scope = useMemo<Scope>(() => ({ variables, macros: rangeMacros(range), repeat: EMPTY_SCOPE }), [variables, range]);
 
     /* keyboard */
@@ -240,6 +253,7 @@ function Board({ loaded }: { loaded: Loaded }) {
                     <RefreshPicker interval={interval} choices={choices} busy={busy} onRefresh={refresh} onChange={(next) => setQuery({ refresh: next })} />
                 </TopBar>
             )}
+            {reachable.value && silentSources.value.size > 0 && <div class="banner" role="alert" data-testid="source-down">{[...silentSources.value].join(' and ')} {silentSources.value.size > 1 ? 'do' : 'does'} not answer. What you see may be old; trying again.</div>}
             {badRange && <div class="banner warn" role="alert">The address's time range cannot be read; this is the last hour.</div>}
             {!kiosk && <Variables variables={variables} onChange={onVariable} loading={resolving} />}
             <main class="sections">

@@ -20,6 +20,8 @@ import { autoMacros, fillIn, type Scope, type Variable } from './vars';
 export interface PageState {
     dashboard: Dashboard;
     variables: readonly Variable[];
+    /** The variables' values as text: panels ask anew when it changes. */
+    asked: string;
     sources: readonly Source[];
     range: Range;
     zone: string;
@@ -128,6 +130,7 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
     const [inspect, setInspect] = useState(false);
     const [retry, setRetry] = useState(0);
     const { dashboard, variables, sources, range, zone, turn } = page;
+    const values = page.asked;
     const hasTargets = panel.targets.some((target) => target.hide !== true);
     const needsData = hasTargets && panel.type !== 'text';
 
@@ -141,28 +144,29 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
     const asked = useRef('');
     useEffect(() => {
         if (!needsData || width === 0 || !(box.seen || viewed)) return undefined;
-        const key = JSON.stringify([askedWidth, turn, retry, range, variables.map((one) => [one.name, one.value])]);
+        const key = JSON.stringify([askedWidth, turn, retry, range, values]);
         if (asked.current === key) return undefined;
         const control = new AbortController();
-        let done = false;
         setBusy(true);
         actions.onBusy(panel.key, true);
-        runPanel(panel, { range, width, variables, sources, inputs: dashboard.inputs, zone, signal: control.signal })
-            .then((answer) => {
-                asked.current = key;
-                setFailure(answer.errors.length > 0 ? answer.errors[0]!.message : null);
-                // Old data stays under an error, greyed.
-                setData((old) => (answer.errors.length > 0 && answer.frames.length === 0 && old ? { ...old, errors: answer.errors, sent: answer.sent } : answer));
-            })
-            .catch((problem: unknown) => { if (!isAbort(problem)) setFailure(errorText(problem)); })
-            .finally(() => {
-                done = true;
-                if (control.signal.aborted) return;
-                setBusy(false);
-                actions.onBusy(panel.key, false);
-            });
-        return () => { if (!done) { control.abort(); actions.onBusy(panel.key, false); } };
-    }, [needsData, askedWidth, box.seen, viewed, turn, retry, range, variables, panel]);
+        const finish = (problem: string | null): void => {
+            setFailure(problem);
+            setBusy(false);
+            actions.onBusy(panel.key, false);
+        };
+        runPanel(panel, { range, width, variables, sources, inputs: dashboard.inputs, zone, signal: control.signal }).then((answer) => {
+            if (control.signal.aborted) return;
+            asked.current = key;
+            // Old data stays under an error, greyed.
+            setData((old) => (answer.errors.length > 0 && answer.frames.length === 0 && old ? { ...old, errors: answer.errors, sent: answer.sent } : answer));
+            finish(answer.errors[0]?.message ?? null);
+        }, (problem: unknown) => { if (!control.signal.aborted && !isAbort(problem)) finish(errorText(problem)); });
+        return () => {
+            if (asked.current === key) return;
+            control.abort();
+            actions.onBusy(panel.key, false);
+        };
+    }, [needsData, askedWidth, box.seen, viewed, turn, retry, range, values, panel]);
 
     const { frames, unknown } = useMemo(() => {
         if (!data) return { frames: [] as Frame[], unknown: [] as string[] };
@@ -213,7 +217,7 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
                 {description !== '' && <span class="about" tabIndex={0} role="note" aria-label={description} title={description}><Icon name="info" size={14} /></span>}
                 {showTime && <span class="badge">{panel.timeFrom !== '' ? `last ${panel.timeFrom}` : ''}{panel.timeShift !== '' ? ` shifted ${panel.timeShift}` : ''}</span>}
                 {(state === 'error' || state === 'partial') && <span class={`badge ${state === 'error' ? 'crit' : 'warn'}`} title={failure ?? ''} data-testid="panel-error">
-                    <Icon name="warn" size={12} />{state === 'error' ? 'Failed' : `${data!.errors.length} of ${data!.sent.length} failed`}</span>}
+                    <Icon name="warn" size={12} />{state === 'error' ? showData && 'Failed' : `${data!.errors.length} of ${data!.sent.length} failed`}</span>}
                 {state === 'stale' && last !== null && <span class="badge warn" title={`Last sample at ${formatClock(last, zone)}`}>last sample {printDuration(Math.floor((data!.range.to - last) / MINUTE) * MINUTE || MINUTE)} ago</span>}
                 {data !== null && data.warnings.length > 0 && state !== 'error' && <span class="about warn" title={data.warnings.join('\n')}><Icon name="warn" size={14} /></span>}
                 {unknown.length > 0 && <span class="badge warn" title={`Not supported: ${unknown.join(', ')}`}>untransformed</span>}
@@ -231,9 +235,9 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
                 )}
                 {allFailed && !showData && (
                     <div class="state" role="alert">
-                        <strong>The query failed</strong><span class="message" data-testid="panel-message">{failure}</span>
-                        <span class="actions"><button type="button" class="button" onClick={() => setRetry(retry + 1)}>Try again</button>
-                            {bodyHeight > 110 && data?.sent[0] && <button type="button" class="button" onClick={() => void copyText(data.sent[0]!.query, 'Query copied')}>Copy query</button>}</span>
+                        <strong>{data?.errors.every((one) => one.silent) ? 'No answer' : 'The query failed'}</strong><span class="message" data-testid="panel-message">{failure}</span>
+                        {width > 240 && bodyHeight > 100 && <span class="actions"><button type="button" class="button" onClick={() => setRetry(retry + 1)}>Try again</button>
+                            {data?.sent[0] && <button type="button" class="button" onClick={() => void copyText(data.sent[0]!.query, 'Query copied')}>Copy query</button>}</span>}
                     </div>
                 )}
                 {data !== null && empty && !allFailed && <div class="state" data-testid="panel-empty"><strong>{panel.defaults.noValue ?? 'No data'}</strong>{bodyHeight > 70 && !panel.defaults.noValue && <span>Nothing was recorded in this range</span>}</div>}

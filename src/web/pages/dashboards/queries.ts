@@ -1,5 +1,6 @@
 // queries.ts - asks what a panel's targets want and makes frames of the answers.
-import { ApiError, errorText, fetchJson, Gate, isAbort } from '../../shared/api';
+import { signal } from '@preact/signals';
+import { ApiError, errorText, Gate, isAbort } from '../../shared/api';
 import { askProm, printMetric, readNumber, type Labels, type PromData } from '../../shared/prom';
 import { niceStep, printDuration, readDuration, readInstant, zoneOffset, type Range, type Zone } from '../../shared/time';
 import { askLogs } from './elastic';
@@ -21,11 +22,22 @@ export interface QueryContext {
 export interface PanelData {
     frames: Frame[];
     range: Range;
-    errors: { refId: string; message: string }[];
+    errors: { refId: string; message: string; silent: boolean }[];
     warnings: string[];
     /** The queries as sent, for people to copy. */
     sent: { refId: string; query: string; step: string }[];
     stepMs: number;
+}
+
+/** Names of data sources that did not answer last time; the page says so once, above all panels. */
+export const silentSources = signal<ReadonlySet<string>>(new Set());
+
+function noteAnswer(source: Source, answered: boolean): void {
+    if (silentSources.peek().has(source.name) !== answered) return;
+    const next = new Set(silentSources.peek());
+    if (answered) next.delete(source.name);
+    else next.add(source.name);
+    silentSources.value = next;
 }
 
 const POINTS_MAX = 11_000;
@@ -198,18 +210,19 @@ export async function runPanel(panel: Panel, context: QueryContext): Promise<Pan
         const source = findSource(mixed(said) ? null : said, context.sources, scope, context.inputs);
         try {
             if (!source) throw new ApiError('query', 'there is no such data source');
-            if (source.type === 'prometheus') return await askTarget(target, panel, source, context, range, several, data);
-            if (source.type === 'elasticsearch') return await askLogs(target, panel, source, { ...context, range }, data);
-            throw new ApiError('query', `data sources of type ${source.type} are not supported`);
+            if (source.type !== 'prometheus' && source.type !== 'elasticsearch') throw new ApiError('query', `data sources of type ${source.type} are not supported`);
+            const frames = source.type === 'prometheus' ? await askTarget(target, panel, source, context, range, several, data)
+                : await askLogs(target, panel, source, { ...context, range }, data);
+            noteAnswer(source, true);
+            return frames;
         } catch (failure) {
             if (isAbort(failure)) throw failure;
-            data.errors.push({ refId: target.refId, message: errorText(failure) });
+            const silent = failure instanceof ApiError && failure.status >= 502 && failure.status <= 504;
+            if (source && failure instanceof ApiError && failure.kind !== 'unreachable') noteAnswer(source, !silent);
+            data.errors.push({ refId: target.refId, message: errorText(failure), silent });
             return [];
         }
     }));
     data.frames = parts.flat();
     return data;
 }
-
-/** The server's list of dashboards and the like; kept small here so that tests can replace it. */
-export const getJson = fetchJson;

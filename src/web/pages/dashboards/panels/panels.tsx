@@ -24,11 +24,13 @@ export interface RenderProps {
     fillText: (text: string, format?: Parameters<typeof fillIn>[2], extra?: Parameters<typeof fillIn>[3]) => string;
 }
 
-/** Text panels are rare: what they need is fetched when one is shown. */
-function LazyText(props: RenderProps) {
-    const [Loaded, setLoaded] = useState<ComponentType<RenderProps> | null>(null);
-    useEffect(() => { void import('./text').then((module) => setLoaded(() => module.default)); }, []);
-    return Loaded ? <Loaded {...props} /> : null;
+/** Rare panels: what they need is fetched when one is shown. */
+function lazy(load: () => Promise<{ default: ComponentType<RenderProps> }>): ComponentType<RenderProps> {
+    return function Lazy(props: RenderProps) {
+        const [Loaded, setLoaded] = useState<ComponentType<RenderProps> | null>(null);
+        useEffect(() => { void load().then((module) => setLoaded(() => module.default)); }, []);
+        return Loaded ? <Loaded {...props} /> : null;
+    };
 }
 
 /** Types that have no picture of their own: their data as a table, and a word about it. */
@@ -42,7 +44,8 @@ export function Unsupported(props: RenderProps) {
 }
 
 const RENDERERS: Record<string, ComponentType<RenderProps>> = {
-    timeseries: Timeseries, stat: Stat, gauge: Gauge, bargauge: BarGauge, piechart: Pie, table: Table, text: LazyText, logs: Logs,
+    timeseries: Timeseries, stat: Stat, gauge: Gauge, bargauge: BarGauge, piechart: Pie, table: Table, text: lazy(() => import('./text')), logs: Logs,
+    heatmap: lazy(() => import('./heatmap')),
     'state-timeline': Timeline, 'status-history': Timeline,
 };
 

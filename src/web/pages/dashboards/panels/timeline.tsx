@@ -38,7 +38,8 @@ function lanesOf(frames: Frame[], end: number, merge: boolean, zone: string): La
     }).slice(0, LANES_MAX);
 }
 
-function ticks(from: number, to: number, width: number, zone: string): { at: number; said: string }[] {
+/** Instants that read well, and how they are written. */
+export function timeTicks(from: number, to: number, width: number, zone: string): { at: number; said: string }[] {
     const raw = ((to - from) / Math.max(1, width)) * 90;
     const step = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY].find((one) => one >= raw) ?? 365 * DAY;
     const shift = wallClock(from, zone).getTime() - from;
@@ -69,7 +70,7 @@ export function Timeline({ panel, frames, range, zone, width, height, onZoomOut 
         <div class="timeline">
             <div class="timeline-scroll">
                 <svg width={width} height={lanes.length * lane + 20} role="img" aria-label={`${panel.title}: states of ${lanes.length} rows`} onDblClick={onZoomOut} onPointerLeave={() => setHover(null)}>
-                    {ticks(range.from, range.to, plot, zone).map(({ at, said }) => (
+                    {timeTicks(range.from, range.to, plot, zone).map(({ at, said }) => (
                         <g key={at}><line x1={nameWidth + place(at)} x2={nameWidth + place(at)} y1={0} y2={lanes.length * lane} class="grid-line" />
                             <text x={nameWidth + place(at)} y={lanes.length * lane + 14} class="tick-text" text-anchor="middle">{said}</text></g>
                     ))}
