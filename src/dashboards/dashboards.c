@@ -1,0 +1,395 @@
+/* dashboards.c - Grafana's addresses: the page, lists, single dashboards, and the way through to
+ * the data sources.
+ *
+ * The way through is for reading only: what may be asked stands in a table, so that a page from
+ * elsewhere, or a mistake in ours, cannot write or delete anything behind it. */
+#include "dashboards/dashboards.h"
+
+#include "codec/json_writer.h"
+#include "dashboards/store.h"
+#include "http/client.h"
+#include "role/role.h"
+#include "structlog/structlog.h"
+#include "web/web.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#define ANSWER_SIZE_MAX  (128u << 20)
+#define PROXY_TIMEOUT_MS 120000
+#define GRAFANA_VERSION  "10.0.1" /* whose addresses these are */
+
+struct flags {
+    const char *config;
+};
+
+static const struct option options[] = {
+    { "config", "DIR", OPTION_TEXT, offsetof(struct flags, config), "grafana",
+      "Folder with provisioning/ and dashboards/." },
+};
+
+struct dashboards {
+    struct role *role;
+    struct store store;
+    struct http_client *client;
+};
+
+#define HANDLER(name)                                                                              \
+    static int name(void *context, struct http_request *request, struct http_response *response,   \
+                    struct error *error)
+
+/* ---- the page ---- */
+
+static int give_asset(struct http_response *response, struct str path, bool is_kept,
+                      struct error *error)
+{
+    const struct web_asset *asset = web_asset_find(path);
+    if (asset == NULL)
+        return error_set(error, -ENOENT, "not in this build: " STR_FMT, STR_ARG(path));
+    http_response_static(response, asset->content_type,
+                         (struct str){ (const char *)asset->data, asset->size },
+                         (struct str){ (const char *)asset->gzip, asset->gzip_size }, asset->etag);
+    if (is_kept) {
+        http_response_header(response, "Cache-Control", STR("public, max-age=31536000, immutable"));
+    }
+    return 0;
+}
+
+HANDLER(page)
+{
+    (void)context;
+    (void)request;
+    return give_asset(response, STR("dashboards.html"), false, error);
+}
+
+HANDLER(asset)
+{
+    (void)context;
+    struct str rest = http_request_path_value(request, "rest");
+    struct str path = arena_printf(request->arena, "assets/" STR_FMT, STR_ARG(rest));
+    return give_asset(response, path, true, error);
+}
+
+/* ---- what scripts read ---- */
+
+static void json_begin(struct http_response *response, struct json_writer *json)
+{
+    response->content_type = "application/json";
+    json_writer_init(json, &response->body);
+}
+
+static void write_error(void *context, const struct http_request *request,
+                        struct http_response *response, int code, const struct error *error)
+{
+    (void)context;
+    (void)request;
+    (void)code;
+    struct json_writer json;
+    buf_reset(&response->body);
+    json_begin(response, &json);
+    json_object_begin(&json);
+    json_member_cstr(&json, "message", error->text);
+    json_object_end(&json);
+}
+
+HANDLER(health)
+{
+    (void)context;
+    (void)request;
+    (void)error;
+    struct json_writer json;
+    json_begin(response, &json);
+    json_object_begin(&json);
+    json_member_cstr(&json, "commit", role_revision());
+    json_member_cstr(&json, "database", "ok");
+    json_member_cstr(&json, "version", GRAFANA_VERSION);
+    json_object_end(&json);
+    return 0;
+}
+
+static struct str url_of(const struct dashboard *dashboard, struct arena *arena)
+{
+    return arena_printf(arena, "/d/" STR_FMT "/" STR_FMT, STR_ARG(dashboard->uid),
+                        STR_ARG(dashboard->slug));
+}
+
+HANDLER(search)
+{
+    (void)error;
+    struct dashboards *dashboards = context;
+    struct str query = http_request_parameter(request, "query");
+    struct str type = http_request_parameter(request, "type");
+    bool wants_none = type.size > 0 && !str_equal(type, STR("dash-db"));
+    struct json_writer json;
+    json_begin(response, &json);
+    json_array_begin(&json);
+    store_lock(&dashboards->store);
+    for (size_t i = 0; i < dashboards->store.dashboards.count && !wants_none; i++) {
+        const struct dashboard *one = &dashboards->store.dashboards.items[i];
+        if (query.size > 0 && !str_contains_nocase(one->title, query)) continue;
+        struct str url = url_of(one, request->arena);
+        json_object_begin(&json);
+        json_member_int(&json, "id", (int64_t)i + 1);
+        json_member_text(&json, "uid", one->uid);
+        json_member_text(&json, "title", one->title);
+        json_member_text(&json, "uri", one->slug);
+        json_member_text(&json, "url", url);
+        json_member_text(&json, "slug", one->slug);
+        json_member_cstr(&json, "type", "dash-db");
+        json_key(&json, STR("tags"));
+        json_put_raw(&json, one->tags);
+        json_member_bool(&json, "isStarred", false);
+        json_member_text(&json, "folderTitle", one->folder);
+        json_object_end(&json);
+    }
+    store_unlock(&dashboards->store);
+    json_array_end(&json);
+    return 0;
+}
+
+HANDLER(one_dashboard)
+{
+    struct dashboards *dashboards = context;
+    struct str uid = http_request_path_value(request, "uid");
+    int code = 0;
+    store_lock(&dashboards->store);
+    const struct dashboard *found = store_dashboard_locked(&dashboards->store, uid);
+    if (found == NULL) {
+        code = error_set(error, -ENOENT, "Dashboard not found");
+    } else {
+        struct json_writer json;
+        json_begin(response, &json);
+        json_object_begin(&json);
+        json_key(&json, STR("meta"));
+        json_object_begin(&json);
+        json_member_cstr(&json, "type", "db");
+        json_member_bool(&json, "canSave", false);
+        json_member_bool(&json, "canEdit", false);
+        json_member_text(&json, "slug", found->slug);
+        json_member_text(&json, "url", url_of(found, request->arena));
+        json_member_text(&json, "folderTitle", found->folder);
+        json_member_bool(&json, "provisioned", true);
+        json_member_text(&json, "provisionedExternalId", found->file);
+        json_object_end(&json);
+        json_key(&json, STR("dashboard"));
+        json_put_raw(&json, found->json);
+        json_object_end(&json);
+    }
+    store_unlock(&dashboards->store);
+    return code;
+}
+
+static void write_source(struct json_writer *json, const struct datasource *source, size_t id)
+{
+    json_object_begin(json);
+    json_member_int(json, "id", (int64_t)id);
+    json_member_text(json, "uid", source->uid);
+    json_member_int(json, "orgId", 1);
+    json_member_text(json, "name", source->name);
+    json_member_text(json, "type", source->type);
+    json_member_cstr(json, "access", "proxy");
+    json_member_text(json, "url", source->url);
+    json_member_bool(json, "isDefault", source->is_default);
+    json_member_bool(json, "readOnly", true);
+    json_key(json, STR("jsonData"));
+    json_put_raw(json, source->json_data);
+    json_object_end(json);
+}
+
+HANDLER(all_sources)
+{
+    (void)request;
+    (void)error;
+    struct dashboards *dashboards = context;
+    struct json_writer json;
+    json_begin(response, &json);
+    json_array_begin(&json);
+    store_lock(&dashboards->store);
+    for (size_t i = 0; i < dashboards->store.datasources.count; i++) {
+        write_source(&json, &dashboards->store.datasources.items[i], i + 1);
+    }
+    store_unlock(&dashboards->store);
+    json_array_end(&json);
+    return 0;
+}
+
+HANDLER(one_source)
+{
+    struct dashboards *dashboards = context;
+    struct str uid = http_request_path_value(request, "uid");
+    store_lock(&dashboards->store);
+    const struct datasource *found = store_datasource_locked(&dashboards->store, uid);
+    if (found != NULL) {
+        struct json_writer json;
+        json_begin(response, &json);
+        write_source(&json, found, (size_t)(found - dashboards->store.datasources.items) + 1);
+    }
+    store_unlock(&dashboards->store);
+    return found == NULL ? error_set(error, -ENOENT, "Data source not found") : 0;
+}
+
+/* ---- the way through ---- */
+
+/* What may be asked of a data source: the last parts of the path. */
+static const struct allowed {
+    struct str type;
+    struct str start; /* the path begins with it, */
+    struct str end;   /* and ends with it */
+} allowed[] = {
+    { STR_INIT("prometheus"), STR_INIT("api/v1/query"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/series"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/label"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/metadata"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/rules"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/alerts"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/format_query"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/parse_query"), STR_INIT("") },
+    { STR_INIT("prometheus"), STR_INIT("api/v1/status/buildinfo"), STR_INIT("") },
+    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_msearch") },
+    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_search") },
+    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_count") },
+    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_mapping") },
+    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_field_caps") },
+};
+
+static bool is_allowed(struct str type, struct str path)
+{
+    if (str_find(path, STR("..")) != STR_NONE) return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(allowed); i++) {
+        if (str_equal(allowed[i].type, type) && str_starts_with(path, allowed[i].start) &&
+            str_ends_with(path, allowed[i].end)) {
+            return true;
+        }
+    }
+    return path.size == 0 && str_equal(type, STR("elasticsearch"));
+}
+
+/* The call's target and secrets, copied out of the store. */
+static int prepare(struct dashboards *dashboards, const struct http_request *request,
+                   struct http_call *call, struct error *error)
+{
+    struct str uid = http_request_path_value(request, "uid");
+    struct str path = http_request_path_value(request, "rest");
+    struct arena *arena = request->arena;
+    int code = 0;
+    store_lock(&dashboards->store);
+    const struct datasource *source = store_datasource_locked(&dashboards->store, uid);
+    if (source == NULL) {
+        code = error_set(error, -ENOENT, "data source '" STR_FMT "' not found", STR_ARG(uid));
+    } else if (!is_allowed(source->type, path)) {
+        code =
+            error_set(error, -EACCES, "this address of a data source may not be asked from here");
+    } else {
+        /* The path as it was sent, so that escapes stay what they are. */
+        struct str raw = request->raw_path;
+        size_t at = str_find(raw, STR("/proxy/uid/"));
+        for (int slashes = 0; at != STR_NONE && slashes < 1; slashes++) {
+            raw = str_skip(raw, at + strlen("/proxy/uid/"));
+            size_t slash = str_find_char(raw, '/');
+            raw = slash == STR_NONE ? STR("") : str_skip(raw, slash + 1);
+        }
+        bool has_query = request->query.size > 0;
+        call->url = arena_printf(arena, STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(source->url),
+                                 STR_ARG(raw), has_query ? "?" : "", STR_ARG(request->query));
+        call->basic_user = arena_copy(arena, source->user);
+        call->basic_password = arena_copy(arena, source->password);
+    }
+    store_unlock(&dashboards->store);
+    return code;
+}
+
+HANDLER(proxy)
+{
+    struct dashboards *dashboards = context;
+    struct http_call call = { .method = request->method,
+                              .body = request->body,
+                              .timeout_ms = PROXY_TIMEOUT_MS,
+                              .body_size_max = ANSWER_SIZE_MAX };
+    int code = prepare(dashboards, request, &call, error);
+    if (code != 0) return code;
+    struct str type = http_request_header(request, "Content-Type");
+    struct str copy = arena_copy(request->arena, type);
+    if (type.size > 0) call.content_type = copy.data;
+    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+    struct error cause = { 0 };
+    if (http_client_send(dashboards->client, &call, &answer, &cause) != 0) {
+        response->status = answer.failure == HTTP_FAILURE_TIMEOUT ? 504 : 502;
+        struct json_writer json;
+        json_begin(response, &json);
+        json_object_begin(&json);
+        json_member_cstr(&json, "message", cause.text);
+        json_object_end(&json);
+        return 0;
+    }
+    response->status = answer.status;
+    struct str answer_type = http_answer_header(&answer, "Content-Type");
+    struct str kept = arena_copy(request->arena, answer_type);
+    response->content_type = kept.size == 0 ? "application/json" : kept.data;
+    buf_append_str(&response->body, buf_str(&answer.body));
+    return 0;
+}
+
+/* ---- life ---- */
+
+static const struct http_route routes[] = {
+    { HTTP_GET, "/", page, "page", HTTP_ROUTE_FAST, 0 },
+    { HTTP_GET, "/d/*rest", page, "page", HTTP_ROUTE_FAST, 0 },
+    { HTTP_GET, "/dashboards", page, "page", HTTP_ROUTE_FAST, 0 },
+    { HTTP_GET, "/assets/*rest", asset, "/assets", HTTP_ROUTE_FAST, 0 },
+    { HTTP_GET, "/api/health", health, NULL, HTTP_ROUTE_FAST, 0 },
+    { HTTP_GET, "/api/search", search, NULL, 0, 0 },
+    { HTTP_GET, "/api/dashboards/uid/:uid", one_dashboard, NULL, 0, 0 },
+    { HTTP_GET, "/api/datasources", all_sources, NULL, 0, 0 },
+    { HTTP_GET, "/api/datasources/uid/:uid", one_source, NULL, 0, 0 },
+    { HTTP_GET | HTTP_POST, "/api/datasources/proxy/uid/:uid/*rest", proxy,
+      "/api/datasources/proxy", HTTP_ROUTE_READS, 0 },
+};
+
+static int open_all(struct dashboards *dashboards, struct error *error)
+{
+    struct http_client_options client = { .resolve = role_resolve(dashboards->role) };
+    struct http_mount mount = { .routes = routes,
+                                .count = ARRAY_LENGTH(routes),
+                                .context = dashboards,
+                                .write_error = write_error };
+    int code = store_load(&dashboards->store, error);
+    if (code == 0) code = http_client_new(&dashboards->client, &client, error);
+    if (code == 0) code = role_mount(dashboards->role, &mount, error);
+    if (code == 0) {
+        sl_info(role_log(dashboards->role), "dashboards loaded", "dashboards",
+                dashboards->store.dashboards.count, "datasources",
+                dashboards->store.datasources.count);
+    }
+    return code;
+}
+
+int dashboards_main(int argc, char **argv)
+{
+    static const char *const names[] = { "grafana-container" };
+    struct flags flags = { 0 };
+    struct dashboards dashboards = { 0 };
+    struct error error = { 0 };
+    struct role_setup setup = {
+        .name = "dashboards",
+        .about = "Shows Grafana's dashboards, with data from the metrics and logs roles only.",
+        .options = options,
+        .option_count = ARRAY_LENGTH(options),
+        .values = &flags,
+        .listen = "127.0.0.1:3000",
+        .names = names,
+        .name_count = ARRAY_LENGTH(names),
+    };
+    int status = role_start(&dashboards.role, &setup, argc, argv);
+    if (dashboards.role == NULL) return status;
+    store_init(&dashboards.store, flags.config, role_log(dashboards.role));
+    if (open_all(&dashboards, &error) != 0) {
+        status = role_fail(dashboards.role, &error);
+    } else {
+        role_ready(dashboards.role);
+        status = role_wait(dashboards.role);
+    }
+    http_client_free(dashboards.client);
+    store_release(&dashboards.store);
+    role_free(dashboards.role);
+    return status;
+}
