@@ -123,7 +123,7 @@ HANDLER(search)
     struct json_writer json;
     json_begin(response, &json);
     json_array_begin(&json);
-    store_lock(&dashboards->store);
+    dashboards_store_lock(&dashboards->store);
     for (size_t i = 0; i < dashboards->store.dashboards.count && !wants_none; i++) {
         const struct dashboard *one = &dashboards->store.dashboards.items[i];
         if (query.size > 0 && !str_contains_nocase(one->title, query)) continue;
@@ -142,7 +142,7 @@ HANDLER(search)
         json_member_text(&json, "folderTitle", one->folder);
         json_object_end(&json);
     }
-    store_unlock(&dashboards->store);
+    dashboards_store_unlock(&dashboards->store);
     json_array_end(&json);
     return 0;
 }
@@ -152,8 +152,8 @@ HANDLER(one_dashboard)
     struct dashboards *dashboards = context;
     struct str uid = http_request_path_value(request, "uid");
     int code = 0;
-    store_lock(&dashboards->store);
-    const struct dashboard *found = store_dashboard_locked(&dashboards->store, uid);
+    dashboards_store_lock(&dashboards->store);
+    const struct dashboard *found = dashboards_store_dashboard_locked(&dashboards->store, uid);
     if (found == NULL) {
         code = error_set(error, -ENOENT, "Dashboard not found");
     } else {
@@ -175,7 +175,7 @@ HANDLER(one_dashboard)
         json_put_raw(&json, found->json);
         json_object_end(&json);
     }
-    store_unlock(&dashboards->store);
+    dashboards_store_unlock(&dashboards->store);
     return code;
 }
 
@@ -204,11 +204,11 @@ HANDLER(all_sources)
     struct json_writer json;
     json_begin(response, &json);
     json_array_begin(&json);
-    store_lock(&dashboards->store);
+    dashboards_store_lock(&dashboards->store);
     for (size_t i = 0; i < dashboards->store.datasources.count; i++) {
         write_source(&json, &dashboards->store.datasources.items[i], i + 1);
     }
-    store_unlock(&dashboards->store);
+    dashboards_store_unlock(&dashboards->store);
     json_array_end(&json);
     return 0;
 }
@@ -217,14 +217,14 @@ HANDLER(one_source)
 {
     struct dashboards *dashboards = context;
     struct str uid = http_request_path_value(request, "uid");
-    store_lock(&dashboards->store);
-    const struct datasource *found = store_datasource_locked(&dashboards->store, uid);
+    dashboards_store_lock(&dashboards->store);
+    const struct datasource *found = dashboards_store_datasource_locked(&dashboards->store, uid);
     if (found != NULL) {
         struct json_writer json;
         json_begin(response, &json);
         write_source(&json, found, (size_t)(found - dashboards->store.datasources.items) + 1);
     }
-    store_unlock(&dashboards->store);
+    dashboards_store_unlock(&dashboards->store);
     return found == NULL ? error_set(error, -ENOENT, "Data source not found") : 0;
 }
 
@@ -272,8 +272,8 @@ static int prepare(struct dashboards *dashboards, const struct http_request *req
     struct str path = http_request_path_value(request, "rest");
     struct arena *arena = request->arena;
     int code = 0;
-    store_lock(&dashboards->store);
-    const struct datasource *source = store_datasource_locked(&dashboards->store, uid);
+    dashboards_store_lock(&dashboards->store);
+    const struct datasource *source = dashboards_store_datasource_locked(&dashboards->store, uid);
     if (source == NULL) {
         code = error_set(error, -ENOENT, "data source '" STR_FMT "' not found", STR_ARG(uid));
     } else if (!is_allowed(source->type, path)) {
@@ -294,7 +294,7 @@ static int prepare(struct dashboards *dashboards, const struct http_request *req
         call->basic_user = arena_copy(arena, source->user);
         call->basic_password = arena_copy(arena, source->password);
     }
-    store_unlock(&dashboards->store);
+    dashboards_store_unlock(&dashboards->store);
     return code;
 }
 
@@ -352,7 +352,7 @@ static int open_all(struct dashboards *dashboards, struct error *error)
                                 .count = ARRAY_LENGTH(routes),
                                 .context = dashboards,
                                 .write_error = write_error };
-    int code = store_load(&dashboards->store, error);
+    int code = dashboards_store_load(&dashboards->store, error);
     if (code == 0) code = http_client_new(&dashboards->client, &client, error);
     if (code == 0) code = role_mount(dashboards->role, &mount, error);
     if (code == 0) {
@@ -381,7 +381,7 @@ int dashboards_main(int argc, char **argv)
     };
     int status = role_start(&dashboards.role, &setup, argc, argv);
     if (dashboards.role == NULL) return status;
-    store_init(&dashboards.store, flags.config, role_log(dashboards.role));
+    dashboards_store_init(&dashboards.store, flags.config, role_log(dashboards.role));
     if (open_all(&dashboards, &error) != 0) {
         status = role_fail(dashboards.role, &error);
     } else {
@@ -389,7 +389,7 @@ int dashboards_main(int argc, char **argv)
         status = role_wait(dashboards.role);
     }
     http_client_free(dashboards.client);
-    store_release(&dashboards.store);
+    dashboards_store_release(&dashboards.store);
     role_free(dashboards.role);
     return status;
 }

@@ -24,14 +24,14 @@ struct load {
     int (*take)(struct load *load, const char *path, const char *name);
 };
 
-void store_init(struct store *store, const char *config, struct sl_logger *log)
+void dashboards_store_init(struct store *store, const char *config, struct sl_logger *log)
 {
     *store = (struct store){ .config = config, .log = log };
     mutex_init(&store->mutex);
     arena_init(&store->arena, STORE_ARENA_SIZE_MAX);
 }
 
-void store_release(struct store *store)
+void dashboards_store_release(struct store *store)
 {
     VEC_RELEASE(&store->dashboards);
     VEC_RELEASE(&store->datasources);
@@ -292,7 +292,7 @@ static int take_dashboard(struct load *load, const char *path, const char *name)
     struct error error = { 0 };
     int code = file_read(&disk_system, path, &bytes, &error);
     if (code == 0) code = parse_dashboard(load, buf_str(&bytes), name, &dashboard, &error);
-    if (code == 0 && store_dashboard_locked(store, dashboard.uid) != NULL) {
+    if (code == 0 && dashboards_store_dashboard_locked(store, dashboard.uid) != NULL) {
         code = error_set(&error, ERROR_DUPLICATE, "uid '" STR_FMT "' is there already",
                          STR_ARG(dashboard.uid));
     }
@@ -391,7 +391,7 @@ static uint64_t state_of(const char *config)
     return hashed.state;
 }
 
-int store_load(struct store *store, struct error *error)
+int dashboards_store_load(struct store *store, struct error *error)
 {
     struct store fresh = { .config = store->config, .log = store->log };
     if (!is_folder(store->config)) {
@@ -418,7 +418,7 @@ int store_load(struct store *store, struct error *error)
     return code;
 }
 
-void store_lock(struct store *store)
+void dashboards_store_lock(struct store *store)
 {
     mutex_lock(&store->mutex);
     int64_t now_ms = clock_monotonic_ms(&clock_system);
@@ -426,7 +426,7 @@ void store_lock(struct store *store)
     store->checked_ms = now_ms;
     if (state_of(store->config) == store->state) return;
     struct error error = { 0 };
-    if (store_load(store, &error) != 0) {
+    if (dashboards_store_load(store, &error) != 0) {
         sl_warn(store->log, "changed files cannot be read; all stays as it was", "error.message",
                 error.text);
     } else {
@@ -434,12 +434,12 @@ void store_lock(struct store *store)
     }
 }
 
-void store_unlock(struct store *store)
+void dashboards_store_unlock(struct store *store)
 {
     mutex_unlock(&store->mutex);
 }
 
-const struct dashboard *store_dashboard_locked(const struct store *store, struct str uid)
+const struct dashboard *dashboards_store_dashboard_locked(const struct store *store, struct str uid)
 {
     for (size_t i = 0; i < store->dashboards.count; i++) {
         if (str_equal(store->dashboards.items[i].uid, uid)) return &store->dashboards.items[i];
@@ -447,7 +447,8 @@ const struct dashboard *store_dashboard_locked(const struct store *store, struct
     return NULL;
 }
 
-const struct datasource *store_datasource_locked(const struct store *store, struct str uid)
+const struct datasource *dashboards_store_datasource_locked(const struct store *store,
+                                                            struct str uid)
 {
     for (size_t i = 0; i < store->datasources.count; i++) {
         if (str_equal(store->datasources.items[i].uid, uid)) return &store->datasources.items[i];

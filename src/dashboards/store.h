@@ -55,18 +55,20 @@ struct store {
     int64_t checked_ms; /* monotonic */
 };
 
-void store_init(struct store *store, const char *config, struct sl_logger *log);
-void store_release(struct store *store);
+void dashboards_store_init(struct store *store, const char *config, struct sl_logger *log);
+void dashboards_store_release(struct store *store);
 
 /* Reads everything. A bad data source file is an error, a bad dashboard is left out and logged. */
-int store_load(struct store *store, struct error *error) MUST_CHECK;
+int dashboards_store_load(struct store *store, struct error *error) MUST_CHECK;
 
 /* Locks the store, after having read it again if a file has changed (looked at every two seconds;
  * what cannot be read keeps the content as it was). */
-void store_lock(struct store *store);
-void store_unlock(struct store *store);
+void dashboards_store_lock(struct store *store);
+void dashboards_store_unlock(struct store *store);
 
-const struct dashboard *store_dashboard_locked(const struct store *store, struct str uid);
-const struct datasource *store_datasource_locked(const struct store *store, struct str uid);
+const struct dashboard *dashboards_store_dashboard_locked(const struct store *store,
+                                                          struct str uid);
+const struct datasource *dashboards_store_datasource_locked(const struct store *store,
+                                                            struct str uid);
 
 #endif

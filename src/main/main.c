@@ -2,6 +2,7 @@
 #include "main/main.h"
 
 #include "base/compiler.h"
+#include "dashboards/dashboards.h"
 #include "driver/driver.h"
 #include "role/role.h"
 
@@ -24,6 +25,7 @@ static const struct command {
     { "up", up_main, "Start every role and watch them." },
     { "status", status_main, "Show what runs." },
     { "down", down_main, "Stop what `up` started." },
+    { "dashboards", dashboards_main, "Role: dashboards as Grafana shows them (:3000)." },
     { "driver", driver_main, "Role: host metrics, probes, metrics of other programs (:8081)." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "version", version_main, "Show the version." },

@@ -25,27 +25,27 @@ static int attach(struct pm_client *client, struct region *region, struct pm_err
     if (code < 0) return code;
     client->region = region;
     client->registry->region = region;
-    client->registry->region_read = RECORD_FIRST;
-    region_words(region, &client->registry->words);
+    client->registry->pm_region_read = RECORD_FIRST;
+    pm_region_words(region, &client->registry->words);
     return PM_OK;
 }
 
 static void detach(struct pm_client *client)
 {
     pm_registry_free(client->registry);
-    store_lock();
-    region_close(client->region);
-    store_unlock();
+    pm_store_lock();
+    pm_region_close(client->region);
+    pm_store_unlock();
 }
 
 int pm_client_open(struct pm_client **client_out, const char *path, struct pm_error *error)
 {
     struct pm_client *client = calloc(1, sizeof(*client));
-    if (client == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a client");
+    if (client == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a client");
     struct region *region = NULL;
-    store_lock();
-    int code = region_open(&region, path, error);
-    store_unlock();
+    pm_store_lock();
+    int code = pm_region_open(&region, path, error);
+    pm_store_unlock();
     if (code == PM_OK) {
         client->region = region;
         code = attach(client, region, error);
@@ -75,10 +75,10 @@ int pm_daemon_open(struct pm_daemon **daemon_out, const struct pm_daemon_options
                    struct pm_error *error)
 {
     struct pm_daemon *daemon = calloc(1, sizeof(*daemon));
-    if (daemon == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a daemon");
-    store_lock();
-    int code = region_create(&daemon->client.region, options, error);
-    store_unlock();
+    if (daemon == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a daemon");
+    pm_store_lock();
+    int code = pm_region_create(&daemon->client.region, options, error);
+    pm_store_unlock();
     if (code == PM_OK) code = attach(&daemon->client, daemon->client.region, error);
     if (code < 0) {
         detach(&daemon->client);
@@ -91,7 +91,7 @@ int pm_daemon_open(struct pm_daemon **daemon_out, const struct pm_daemon_options
 
 const char *pm_daemon_path(const struct pm_daemon *daemon)
 {
-    return region_path(daemon->client.region);
+    return pm_region_path(daemon->client.region);
 }
 
 struct pm_registry *pm_daemon_registry(struct pm_daemon *daemon)
@@ -102,7 +102,7 @@ struct pm_registry *pm_daemon_registry(struct pm_daemon *daemon)
 static void emit_use(struct pm_emit *emit, const struct pm_registry *registry)
 {
     struct region_use use;
-    region_get_use(registry->region, &use);
+    pm_region_get_use(registry->region, &use);
     pm_emit_one(emit, PM_GAUGE, "pm_region_directory_bytes",
                 "Bytes of the shared region's directory that records take.",
                 (double)use.directory_used);
@@ -129,19 +129,19 @@ static void collect(struct pm_emit *emit, void *arg)
 {
     struct pm_daemon *daemon = arg;
     struct pm_registry *registry = daemon->client.registry;
-    store_lock();
-    shared_read_locked(registry);
-    store_unlock();
-    emit_store(emit, registry);
+    pm_store_lock();
+    pm_shared_read_locked(registry);
+    pm_store_unlock();
+    pm_emit_store(emit, registry);
     emit_use(emit, registry);
 }
 
 int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
                        struct pm_error *error)
 {
-    registry = store_registry(registry);
+    registry = pm_store_registry(registry);
     if (daemon->shown_in != NULL) {
-        return fail(error, PM_ERROR_TYPE, "the daemon is registered already");
+        return pm_fail(error, PM_ERROR_TYPE, "the daemon is registered already");
     }
     int code = pm_register_collector(registry, collect, daemon, error);
     if (code == PM_OK) daemon->shown_in = registry;

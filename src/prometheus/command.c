@@ -39,21 +39,21 @@ static int order_values(const struct family *family, const struct pm_command *co
             found++;
         }
         if (values[i] == NULL) {
-            return fail(error, PM_ERROR_LABELS, "metric '%s' needs the label '%s'", family->exposed,
-                        family->label_names[i]);
+            return pm_fail(error, PM_ERROR_LABELS, "metric '%s' needs the label '%s'",
+                           family->exposed, family->label_names[i]);
         }
     }
     if (found == command->label_count) return PM_OK;
-    return fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not those given",
-                family->exposed, family->label_count);
+    return pm_fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not those given",
+                   family->exposed, family->label_count);
 }
 
 static int make(struct pm_registry *registry, const struct pm_command *command,
                 struct family **family, struct pm_error *error)
 {
     if (command->label_count > PM_LABELS_MAX) {
-        return fail(error, PM_ERROR_FULL, "%zu labels are over the limit of %d",
-                    command->label_count, PM_LABELS_MAX);
+        return pm_fail(error, PM_ERROR_FULL, "%zu labels are over the limit of %d",
+                       command->label_count, PM_LABELS_MAX);
     }
     const char *names[PM_LABELS_MAX];
     enum pm_type type = actions[command->action].made;
@@ -69,7 +69,7 @@ static int make(struct pm_registry *registry, const struct pm_command *command,
     options.state_count = command->state_count;
     options.bounds = command->bound_count > 0 ? command->bounds : NULL;
     options.bound_count = command->bound_count;
-    return store_create(registry, type, &options, family, error);
+    return pm_store_create(registry, type, &options, family, error);
 }
 
 static int set_info(struct series *series, const struct pm_command *command, struct pm_error *error)
@@ -80,7 +80,7 @@ static int set_info(struct series *series, const struct pm_command *command, str
         pairs[count++] = command->labels[i].name;
         pairs[count++] = command->labels[i].value;
     }
-    return store_set_info(series, pairs, count, error);
+    return pm_store_set_info(series, pairs, count, error);
 }
 
 /* The handle's updates do not say when they refuse: what they would refuse is refused here. */
@@ -90,16 +90,16 @@ static int update(struct series *series, const struct pm_command *command, struc
     enum pm_type type = series->family->type;
     struct pm_metric *metric = &series->metric;
     if (isnan(value) && type != PM_GAUGE) {
-        (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
-        return fail(error, PM_ERROR_VALUE, "metric '%s' cannot take what is not a number",
-                    series->family->exposed);
+        (void)pm_store_count_error(series->family->registry, PM_ERROR_VALUE);
+        return pm_fail(error, PM_ERROR_VALUE, "metric '%s' cannot take what is not a number",
+                       series->family->exposed);
     }
     switch (type) {
     case PM_COUNTER:
         if (!(value >= 0) || isinf(value)) {
-            (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
-            return fail(error, PM_ERROR_VALUE, "counter '%s' only goes up",
-                        series->family->exposed);
+            (void)pm_store_count_error(series->family->registry, PM_ERROR_VALUE);
+            return pm_fail(error, PM_ERROR_VALUE, "counter '%s' only goes up",
+                           series->family->exposed);
         }
         pm_counter_add((struct pm_counter *)metric, value);
         return PM_OK;
@@ -112,10 +112,10 @@ static int update(struct series *series, const struct pm_command *command, struc
     case PM_HISTOGRAM: pm_histogram_observe((struct pm_histogram *)metric, value); return PM_OK;
     case PM_SUMMARY: pm_summary_observe((struct pm_summary *)metric, value); return PM_OK;
     case PM_INFO: return set_info(series, command, error);
-    case PM_ENUM: return store_set_state(series, command->state, error);
+    case PM_ENUM: return pm_store_set_state(series, command->state, error);
     case PM_UNTYPED: break;
     }
-    return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be updated", series->family->exposed);
+    return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be updated", series->family->exposed);
 }
 
 static int change(struct pm_registry *registry, const struct pm_command *command,
@@ -123,26 +123,26 @@ static int change(struct pm_registry *registry, const struct pm_command *command
 {
     const struct action *action = &actions[command->action];
     if (action->needs_value && !command->has_value) {
-        return fail(error, PM_ERROR_VALUE, "'%s' needs a value", action->name);
+        return pm_fail(error, PM_ERROR_VALUE, "'%s' needs a value", action->name);
     }
     if (command->action == PM_DO_STATE && command->state == NULL) {
-        return fail(error, PM_ERROR_VALUE, "'state' needs the name of a state");
+        return pm_fail(error, PM_ERROR_VALUE, "'state' needs the name of a state");
     }
     struct family *family = NULL;
-    int code = store_find_family(registry, command->name, &family, error);
+    int code = pm_store_find_family(registry, command->name, &family, error);
     if (code == PM_ERROR_UNKNOWN && !command->must_exist)
         code = make(registry, command, &family, error);
-    if (code < 0) return store_count_error(registry, code);
+    if (code < 0) return pm_store_count_error(registry, code);
     if ((action->takes >> family->type & 1) == 0) {
-        (void)store_count_error(registry, PM_ERROR_TYPE);
-        return fail(error, PM_ERROR_TYPE, "'%s' does not work on metric '%s': wrong type",
-                    action->name, family->exposed);
+        (void)pm_store_count_error(registry, PM_ERROR_TYPE);
+        return pm_fail(error, PM_ERROR_TYPE, "'%s' does not work on metric '%s': wrong type",
+                       action->name, family->exposed);
     }
     const char *values[PM_LABELS_MAX];
     if (family->type != PM_INFO) code = order_values(family, command, values, error);
-    if (code < 0) return store_count_error(registry, code);
+    if (code < 0) return pm_store_count_error(registry, code);
     struct series *series = NULL;
-    code = store_child(family, values, family->label_count, &series, error);
+    code = pm_store_child(family, values, family->label_count, &series, error);
     return code < 0 ? code : update(series, command, error);
 }
 
@@ -153,10 +153,10 @@ static int remove_one(struct pm_registry *registry, const struct pm_command *com
     int code = pm_find(registry, command->name, &metric, error);
     if (code < 0) return code;
     if (command->label_count == 0) return pm_unregister(registry, command->name, error);
-    const struct family *family = store_series(metric)->family;
+    const struct family *family = pm_store_series(metric)->family;
     const char *values[PM_LABELS_MAX];
     code = order_values(family, command, values, error);
-    if (code < 0) return store_count_error(registry, code);
+    if (code < 0) return pm_store_count_error(registry, code);
     return pm_remove(metric, values, family->label_count, error);
 }
 
@@ -164,7 +164,7 @@ int pm_client_command(struct pm_client *client, const struct pm_command *command
                       struct pm_error *error)
 {
     if ((unsigned)command->action > PM_DO_REMOVE) {
-        return fail(error, PM_ERROR_TYPE, "that is no update");
+        return pm_fail(error, PM_ERROR_TYPE, "that is no update");
     }
     struct pm_registry *registry = pm_client_registry(client);
     if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
@@ -179,11 +179,11 @@ int pm_command_run(const struct pm_command *command, pm_write_function *write, v
     if (code < 0) return code;
     if (command->action == PM_DO_LIST) {
         struct pm_registry *registry = pm_client_registry(client);
-        store_lock();
-        shared_read_locked(registry);
-        store_unlock();
+        pm_store_lock();
+        pm_shared_read_locked(registry);
+        pm_store_unlock();
         code = pm_render(registry, (struct pm_format){ PM_TEXT_0_0_4 }, write, arg);
-        if (code < 0) (void)fail(error, code, "the list could not be written");
+        if (code < 0) (void)pm_fail(error, code, "the list could not be written");
     } else {
         code = pm_client_command(client, command, error);
     }

@@ -7,15 +7,15 @@
  */
 #include "prometheus/emit.h"
 
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
+#include "prometheus/fail.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-int emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write, void *arg)
+int pm_emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write, void *arg)
 {
     memset(emit, 0, sizeof(*emit));
     emit->write = write;
@@ -26,7 +26,7 @@ int emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *
     return emit->data == NULL ? PM_ERROR_MEMORY : PM_OK;
 }
 
-int emit_flush(struct pm_emit *emit)
+int pm_emit_flush(struct pm_emit *emit)
 {
     if (emit->code == PM_OK && emit->used > 0) {
         if (emit->write(emit->write_arg, emit->data, emit->used) < 0) emit->code = PM_ERROR_WRITE;
@@ -35,16 +35,16 @@ int emit_flush(struct pm_emit *emit)
     return emit->code;
 }
 
-void emit_release(struct pm_emit *emit)
+void pm_emit_release(struct pm_emit *emit)
 {
     free(emit->data);
     free(emit->seen);
     memset(emit, 0, sizeof(*emit));
 }
 
-char *emit_room(struct pm_emit *emit, size_t size)
+char *pm_emit_room(struct pm_emit *emit, size_t size)
 {
-    if (emit->capacity - emit->used < size && emit_flush(emit) < 0) return NULL;
+    if (emit->capacity - emit->used < size && pm_emit_flush(emit) < 0) return NULL;
     if (emit->code < 0) return NULL;
     if (emit->capacity < size) { /* a label of more than a piece */
         char *bigger = realloc(emit->data, size);
@@ -58,9 +58,9 @@ char *emit_room(struct pm_emit *emit, size_t size)
     return emit->data + emit->used;
 }
 
-void emit_bytes(struct pm_emit *emit, const char *data, size_t size)
+void pm_emit_bytes(struct pm_emit *emit, const char *data, size_t size)
 {
-    char *to = emit_room(emit, size);
+    char *to = pm_emit_room(emit, size);
     if (to == NULL) return;
     memcpy(to, data, size);
     emit->used += size;
@@ -68,22 +68,22 @@ void emit_bytes(struct pm_emit *emit, const char *data, size_t size)
 
 static void emit_text(struct pm_emit *emit, const char *text)
 {
-    emit_bytes(emit, text, strlen(text));
+    pm_emit_bytes(emit, text, strlen(text));
 }
 
 static void emit_escaped(struct pm_emit *emit, const char *text, bool quotes)
 {
-    char *to = emit_room(emit, strlen(text) * 3);
-    if (to != NULL) emit->used += name_escape(to, text, quotes);
+    char *to = pm_emit_room(emit, strlen(text) * 3);
+    if (to != NULL) emit->used += pm_name_escape(to, text, quotes);
 }
 
-size_t emit_print_value(char *to, double value)
+size_t pm_emit_print_value(char *to, double value)
 {
     if (value == 0) { /* the formats' other writers know no -0 either */
         *to = '0';
         return 1;
     }
-    return number_print_double(to, value);
+    return pm_number_print_double(to, value);
 }
 
 /* ---- Families ---- */
@@ -167,20 +167,20 @@ static void emit_metadata(struct pm_emit *emit, const char *kind, const char *na
                           size_t name_size)
 {
     emit_text(emit, kind);
-    emit_bytes(emit, name, name_size);
-    emit_bytes(emit, " ", 1);
+    pm_emit_bytes(emit, name, name_size);
+    pm_emit_bytes(emit, " ", 1);
 }
 
-bool emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
-                const char *unit)
+bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
+                   const char *unit)
 {
     size_t size = strlen(name);
     size_t base_size = size;
-    if (type == PM_COUNTER && name_ends_in(name, "_total")) base_size -= 6;
-    if (type == PM_INFO && name_ends_in(name, "_info")) base_size -= 5;
+    if (type == PM_COUNTER && pm_name_ends_in(name, "_total")) base_size -= 6;
+    if (type == PM_INFO && pm_name_ends_in(name, "_info")) base_size -= 5;
     if (emit->code < 0 || !is_wanted(emit, name, base_size)) return false;
     if (!see(emit, name, size)) {
-        fail_note(PM_ERROR_NAME, NULL);
+        pm_fail_note(PM_ERROR_NAME, NULL);
         return false;
     }
     /* Go's runtime has a gauge x and a counter x_total: in OpenMetrics both would be the family x.
@@ -204,7 +204,7 @@ bool emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const
         emit_metadata(emit, "\n# TYPE ", name, size);
         emit_text(emit, type_text(type, false));
     }
-    emit_bytes(emit, "\n", 1);
+    pm_emit_bytes(emit, "\n", 1);
     return emit->code == PM_OK;
 }
 
@@ -213,16 +213,16 @@ bool emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const
 void pm_emit_family(struct pm_emit *emit, enum pm_type type, const char *name, const char *help)
 {
     emit->is_open = false;
-    if (!name_is_metric(name) || help == NULL) {
-        fail_note(PM_ERROR_NAME, NULL);
+    if (!pm_name_is_metric(name) || help == NULL) {
+        pm_fail_note(PM_ERROR_NAME, NULL);
         return;
     }
-    if (!emit_begin(emit, type, name, help, NULL)) return;
+    if (!pm_emit_begin(emit, type, name, help, NULL)) return;
     size_t size = strlen(name);
     memcpy(emit->sample_name, name, size + 1);
     if (is_openmetrics(emit)) { /* there the ending is not the caller's choice */
         const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
-        if (!name_ends_in(name, ending) && size + strlen(ending) < sizeof(emit->sample_name)) {
+        if (!pm_name_ends_in(name, ending) && size + strlen(ending) < sizeof(emit->sample_name)) {
             memcpy(emit->sample_name + size, ending, strlen(ending) + 1);
             size += strlen(ending);
         }
@@ -240,13 +240,13 @@ static bool emit_series(struct pm_emit *emit, const char *ending, const struct p
     size_t size = emit->sample_name_size + strlen(ending) + 4;
     size += extra == NULL ? 0 : strlen(extra);
     for (size_t i = 0; i < count; i++) {
-        if (!name_is_label(labels[i].name) || labels[i].value == NULL) {
-            fail_note(PM_ERROR_LABELS, NULL);
+        if (!pm_name_is_label(labels[i].name) || labels[i].value == NULL) {
+            pm_fail_note(PM_ERROR_LABELS, NULL);
             return false;
         }
         size += strlen(labels[i].name) + strlen(labels[i].value) * 3 + 4;
     }
-    char *to = emit_room(emit, size);
+    char *to = pm_emit_room(emit, size);
     if (to == NULL) return false;
     char *at = to;
     memcpy(at, emit->sample_name, emit->sample_name_size);
@@ -262,7 +262,7 @@ static bool emit_series(struct pm_emit *emit, const char *ending, const struct p
         memcpy(at, labels[i].name, name_size);
         memcpy(at + name_size, "=\"", 2);
         at += name_size + 2;
-        at += name_escape(at, labels[i].value, true);
+        at += pm_name_escape(at, labels[i].value, true);
         *at++ = '"';
     }
     if (extra != NULL) {
@@ -279,18 +279,18 @@ static bool emit_series(struct pm_emit *emit, const char *ending, const struct p
 
 static void emit_double_end(struct pm_emit *emit, double value)
 {
-    char *to = emit_room(emit, NUMBER_SIZE_MAX + 1);
+    char *to = pm_emit_room(emit, NUMBER_SIZE_MAX + 1);
     if (to == NULL) return;
-    size_t size = emit_print_value(to, value);
+    size_t size = pm_emit_print_value(to, value);
     to[size] = '\n';
     emit->used += size + 1;
 }
 
 static void emit_u64_end(struct pm_emit *emit, uint64_t value)
 {
-    char *to = emit_room(emit, NUMBER_SIZE_MAX + 1);
+    char *to = pm_emit_room(emit, NUMBER_SIZE_MAX + 1);
     if (to == NULL) return;
-    size_t size = number_print_u64(to, value);
+    size_t size = pm_number_print_u64(to, value);
     to[size] = '\n';
     emit->used += size + 1;
 }
@@ -347,7 +347,7 @@ void pm_emit_one(struct pm_emit *emit, enum pm_type type, const char *name, cons
 static void print_bound(char *to, double bound, bool openmetrics)
 {
     memcpy(to, "le=\"", 4);
-    size_t size = 4 + number_print_double(to + 4, bound);
+    size_t size = 4 + pm_number_print_double(to + 4, bound);
     to[size] = '\0';
     if (openmetrics && strpbrk(to + 4, ".eIN") == NULL) {
         memcpy(to + size, ".0", 2);

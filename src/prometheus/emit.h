@@ -26,21 +26,22 @@ struct pm_emit {
     size_t sample_name_size;
 };
 
-int emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write, void *arg);
-int emit_flush(struct pm_emit *emit);
-void emit_release(struct pm_emit *emit);
+int pm_emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write,
+                 void *arg);
+int pm_emit_flush(struct pm_emit *emit);
+void pm_emit_release(struct pm_emit *emit);
 
 /* Room for size bytes at the end, or NULL after a failure; then emit->used is moved by the user. */
-char *emit_room(struct pm_emit *emit, size_t size);
-void emit_bytes(struct pm_emit *emit, const char *data, size_t size);
-size_t emit_print_value(char *to, double value); /* as the formats want it; NUMBER_SIZE_MAX */
+char *pm_emit_room(struct pm_emit *emit, size_t size);
+void pm_emit_bytes(struct pm_emit *emit, const char *data, size_t size);
+size_t pm_emit_print_value(char *to, double value); /* as the formats want it; NUMBER_SIZE_MAX */
 
 /* Writes the family's metadata. False: not wanted, not valid or shown already. */
-bool emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
-                const char *unit);
+bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
+                   const char *unit);
 
 /* The lines of one family, and of all families of a registry. */
-void emit_store_family(struct pm_emit *emit, const struct family *family);
-void emit_store(struct pm_emit *emit, struct pm_registry *registry);
+void pm_emit_store_family(struct pm_emit *emit, const struct family *family);
+void pm_emit_store(struct pm_emit *emit, struct pm_registry *registry);
 
 #endif

@@ -18,7 +18,7 @@ const char *pm_code_name(int code)
     return code <= 0 && code > -PM_ERROR_CODES ? code_names[-code] : "unknown code";
 }
 
-int fail(struct pm_error *error, int code, const char *format, ...)
+int pm_fail(struct pm_error *error, int code, const char *format, ...)
 {
     if (error == NULL) return code;
     error->code = code;
@@ -29,7 +29,7 @@ int fail(struct pm_error *error, int code, const char *format, ...)
     return code;
 }
 
-void fail_note(int code, const struct pm_error *error)
+void pm_fail_note(int code, const struct pm_error *error)
 {
     if (code >= 0 || code <= -PM_ERROR_CODES) return;
     atomic_fetch_add_explicit(&counts[-code], 1, memory_order_relaxed);

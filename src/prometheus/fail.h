@@ -5,10 +5,10 @@
 #include "prometheus/prometheus.h"
 
 /* Fills error (may be NULL) and returns code. */
-int fail(struct pm_error *error, int code, const char *format, ...)
+int pm_fail(struct pm_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Counts the error and keeps it for pm_last_error(). Safe in signal handlers when error is NULL. */
-void fail_note(int code, const struct pm_error *error);
+void pm_fail_note(int code, const struct pm_error *error);
 
 #endif

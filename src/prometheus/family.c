@@ -1,7 +1,7 @@
 /* family.c - families: checked, made, found; and the registries that hold them. */
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
+#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 
@@ -18,8 +18,8 @@ static const double default_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2
 int pm_registry_new(struct pm_registry **registry, struct pm_error *error)
 {
     struct pm_registry *made = calloc(1, sizeof(*made));
-    if (made == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
-    words_init_private(&made->words);
+    if (made == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    pm_words_init_private(&made->words);
     *registry = made;
     return PM_OK;
 }
@@ -64,7 +64,7 @@ void pm_registry_free(struct pm_registry *registry)
     free(registry->removed);
     free(registry->collectors);
     free(registry->by_record);
-    words_release(&registry->words);
+    pm_words_release(&registry->words);
     free(registry);
 }
 
@@ -82,19 +82,19 @@ struct pm_registry *pm_registry_default(void)
     return default_registry;
 }
 
-struct pm_registry *store_registry(struct pm_registry *registry)
+struct pm_registry *pm_store_registry(struct pm_registry *registry)
 {
     return registry != NULL ? registry : pm_registry_default();
 }
 
-struct family **store_snapshot(struct pm_registry *registry, size_t *count)
+struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count)
 {
-    store_lock();
+    pm_store_lock();
     size_t size = registry->family_count * sizeof(struct family *);
     struct family **copy = size == 0 ? NULL : malloc(size);
     *count = copy == NULL ? 0 : registry->family_count;
     if (copy != NULL) memcpy(copy, registry->families, size);
-    store_unlock();
+    pm_store_unlock();
     return copy;
 }
 
@@ -121,22 +121,22 @@ int pm_exponential_bounds(double *bounds, size_t count, double start, double fac
 static int check_labels(enum pm_type type, const struct pm_options *options, struct pm_error *error)
 {
     if (options->label_count > PM_LABELS_MAX) {
-        return fail(error, PM_ERROR_FULL, "metric '%s' has %zu labels, limit is %d", options->name,
-                    options->label_count, PM_LABELS_MAX);
+        return pm_fail(error, PM_ERROR_FULL, "metric '%s' has %zu labels, limit is %d",
+                       options->name, options->label_count, PM_LABELS_MAX);
     }
     for (size_t i = 0; i < options->label_count; i++) {
         const char *name = options->label_names[i];
         bool is_taken = name != NULL && ((type == PM_HISTOGRAM && strcmp(name, "le") == 0) ||
                                          (type == PM_SUMMARY && strcmp(name, "quantile") == 0) ||
                                          (type == PM_ENUM && strcmp(name, options->name) == 0));
-        if (!name_is_label(name) || is_taken) {
-            return fail(error, PM_ERROR_NAME, "metric '%s' cannot have a label '%s'", options->name,
-                        name == NULL ? "(null)" : name);
+        if (!pm_name_is_label(name) || is_taken) {
+            return pm_fail(error, PM_ERROR_NAME, "metric '%s' cannot have a label '%s'",
+                           options->name, name == NULL ? "(null)" : name);
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(options->label_names[j], name) != 0) continue;
-            return fail(error, PM_ERROR_NAME, "metric '%s' has the label '%s' twice", options->name,
-                        name);
+            return pm_fail(error, PM_ERROR_NAME, "metric '%s' has the label '%s' twice",
+                           options->name, name);
         }
     }
     return PM_OK;
@@ -145,14 +145,14 @@ static int check_labels(enum pm_type type, const struct pm_options *options, str
 static int check_bounds(const struct pm_options *options, struct pm_error *error)
 {
     if (options->bound_count > PM_BOUNDS_MAX) {
-        return fail(error, PM_ERROR_FULL, "metric '%s' has %zu bounds, limit is %d", options->name,
-                    options->bound_count, PM_BOUNDS_MAX);
+        return pm_fail(error, PM_ERROR_FULL, "metric '%s' has %zu bounds, limit is %d",
+                       options->name, options->bound_count, PM_BOUNDS_MAX);
     }
     for (size_t i = 0; options->bounds != NULL && i < options->bound_count; i++) {
         double bound = options->bounds[i];
         if (!isfinite(bound) || (i > 0 && !(bound > options->bounds[i - 1]))) {
-            return fail(error, PM_ERROR_VALUE, "bound %zu of metric '%s' does not rise", i,
-                        options->name);
+            return pm_fail(error, PM_ERROR_VALUE, "bound %zu of metric '%s' does not rise", i,
+                           options->name);
         }
     }
     return PM_OK;
@@ -161,16 +161,16 @@ static int check_bounds(const struct pm_options *options, struct pm_error *error
 static int check_states(const struct pm_options *options, struct pm_error *error)
 {
     if (options->state_count == 0 || options->state_count > PM_STATES_MAX) {
-        return fail(error, PM_ERROR_VALUE, "enum '%s' has %zu states, 1 to %d are possible",
-                    options->name, options->state_count, PM_STATES_MAX);
+        return pm_fail(error, PM_ERROR_VALUE, "enum '%s' has %zu states, 1 to %d are possible",
+                       options->name, options->state_count, PM_STATES_MAX);
     }
     for (size_t i = 0; i < options->state_count; i++) {
         const char *state = options->states[i];
         bool is_good = state != NULL && state[0] != '\0';
         for (size_t j = 0; is_good && j < i; j++) is_good = strcmp(options->states[j], state) != 0;
         if (!is_good) {
-            return fail(error, PM_ERROR_VALUE, "state %zu of enum '%s' is empty or twice there", i,
-                        options->name);
+            return pm_fail(error, PM_ERROR_VALUE, "state %zu of enum '%s' is empty or twice there",
+                           i, options->name);
         }
     }
     return PM_OK;
@@ -179,20 +179,20 @@ static int check_states(const struct pm_options *options, struct pm_error *error
 static int check_options(enum pm_type type, const struct pm_options *options,
                          struct pm_error *error)
 {
-    if (!name_is_metric(options->name)) {
-        return fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
-                    options->name == NULL ? "(null)" : options->name);
+    if (!pm_name_is_metric(options->name)) {
+        return pm_fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
+                       options->name == NULL ? "(null)" : options->name);
     }
     if (options->help == NULL || options->help[0] == '\0') {
-        return fail(error, PM_ERROR_NAME, "metric '%s' has no help text", options->name);
+        return pm_fail(error, PM_ERROR_NAME, "metric '%s' has no help text", options->name);
     }
     if ((unsigned)type > PM_ENUM) {
-        return fail(error, PM_ERROR_TYPE, "metric '%s' has an unknown type", options->name);
+        return pm_fail(error, PM_ERROR_TYPE, "metric '%s' has an unknown type", options->name);
     }
     if (options->function != NULL &&
         (options->label_count > 0 ||
          (type != PM_COUNTER && type != PM_GAUGE && type != PM_UNTYPED))) {
-        return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
+        return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
     }
     int code = check_labels(type, options, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_bounds(options, error);
@@ -201,12 +201,12 @@ static int check_options(enum pm_type type, const struct pm_options *options,
 }
 
 /* The name without what the type adds to it, and the unit's ending checked. */
-int store_base_name(enum pm_type type, const struct pm_options *options, char *base,
-                    struct pm_error *error)
+int pm_store_base_name(enum pm_type type, const struct pm_options *options, char *base,
+                       struct pm_error *error)
 {
     const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
     size_t size = strlen(options->name);
-    if (ending[0] != '\0' && name_ends_in(options->name, ending)) size -= strlen(ending);
+    if (ending[0] != '\0' && pm_name_ends_in(options->name, ending)) size -= strlen(ending);
     memcpy(base, options->name, size);
     base[size] = '\0';
     if (options->unit == NULL || options->unit[0] == '\0') return PM_OK;
@@ -215,8 +215,8 @@ int store_base_name(enum pm_type type, const struct pm_options *options, char *b
                 base[size - unit_size - 1] == '_' &&
                 strcmp(base + size - unit_size, options->unit) == 0;
     if (fits) return PM_OK;
-    return fail(error, PM_ERROR_NAME, "metric '%s' does not end in its unit '%.40s'", options->name,
-                options->unit);
+    return pm_fail(error, PM_ERROR_NAME, "metric '%s' does not end in its unit '%.40s'",
+                   options->name, options->unit);
 }
 
 /* ---- Names that would meet in an exposition ---- */
@@ -263,13 +263,13 @@ static bool names_meet(const char *a, enum pm_type a_type, const char *b, enum p
     return false;
 }
 
-int store_check_clash_locked(const struct pm_registry *registry, const char *name,
-                             enum pm_type type, struct pm_error *error)
+int pm_store_check_clash_locked(const struct pm_registry *registry, const char *name,
+                                enum pm_type type, struct pm_error *error)
 {
     for (size_t i = 0; i < registry->family_count; i++) {
         const struct family *other = registry->families[i];
         if (!names_meet(name, type, other->name, other->type)) continue;
-        return fail(error, PM_ERROR_NAME, "metric '%s' clashes with '%s'", name, other->exposed);
+        return pm_fail(error, PM_ERROR_NAME, "metric '%s' clashes with '%s'", name, other->exposed);
     }
     return PM_OK;
 }
@@ -293,7 +293,7 @@ static char **copy_texts(const char *const *texts, size_t count)
     return copy;
 }
 
-const double *store_bounds(const struct pm_options *options, uint32_t *count)
+const double *pm_store_bounds(const struct pm_options *options, uint32_t *count)
 {
     size_t default_count = sizeof(default_bounds) / sizeof(default_bounds[0]);
     *count = (uint32_t)(options->bounds == NULL ? default_count : options->bound_count);
@@ -303,7 +303,7 @@ const double *store_bounds(const struct pm_options *options, uint32_t *count)
 static int copy_bounds(struct family *family, const struct pm_options *options)
 {
     uint32_t count;
-    const double *bounds = store_bounds(options, &count);
+    const double *bounds = pm_store_bounds(options, &count);
     size_t padded = ((size_t)count + 3) & ~(size_t)3;
     family->bounds = calloc(padded + 1, sizeof(double));
     family->bound_texts = calloc(count + 1, sizeof(char *));
@@ -315,7 +315,7 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     for (size_t i = 0; i < count; i++) {
         char *text = calloc(1, NUMBER_SIZE_MAX + 1);
         if (text == NULL) return PM_ERROR_MEMORY;
-        text[number_print_double(text, bounds[i])] = '\0';
+        text[pm_number_print_double(text, bounds[i])] = '\0';
         family->bound_texts[i] = text;
     }
     return PM_OK;
@@ -387,38 +387,39 @@ static struct series *new_parent(struct family *family)
     return series;
 }
 
-int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
-                            const struct pm_options *options, struct family **family_out,
-                            struct pm_error *error)
+int pm_store_add_family_locked(struct pm_registry *registry, enum pm_type type,
+                               const struct pm_options *options, struct family **family_out,
+                               struct pm_error *error)
 {
     char name[PM_NAME_SIZE_MAX + 1];
     int code = check_options(type, options, error);
-    if (code == PM_OK) code = store_base_name(type, options, name, error);
-    if (code == PM_OK) code = store_check_clash_locked(registry, name, type, error);
+    if (code == PM_OK) code = pm_store_base_name(type, options, name, error);
+    if (code == PM_OK) code = pm_store_check_clash_locked(registry, name, type, error);
     if (code < 0) return code;
     struct family *family = new_family(registry, type, name, options);
-    if (family == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a metric");
+    if (family == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a metric");
     if (family->label_count > 0) {
         family->parent = new_parent(family);
         code = family->parent == NULL ? PM_ERROR_MEMORY : PM_OK;
     } else if (registry->region == NULL) {
-        code = store_add_series_locked(family, NULL, NULL, &family->parent, NULL);
+        code = pm_store_add_series_locked(family, NULL, NULL, &family->parent, NULL);
     }
     if (code == PM_OK) code = insert_locked(registry, family);
     if (code < 0) {
         free_family(family);
-        return fail(error, PM_ERROR_MEMORY, "no memory for a metric");
+        return pm_fail(error, PM_ERROR_MEMORY, "no memory for a metric");
     }
     *family_out = family;
     return PM_OK;
 }
 
 /* An old family asked for again: the same, or an error that says what differs. */
-int store_check_same(const struct family *family, enum pm_type type,
-                     const struct pm_options *options, struct pm_error *error)
+int pm_store_check_same(const struct family *family, enum pm_type type,
+                        const struct pm_options *options, struct pm_error *error)
 {
     if (family->type != type) {
-        return fail(error, PM_ERROR_TYPE, "metric '%s' exists with another type", family->exposed);
+        return pm_fail(error, PM_ERROR_TYPE, "metric '%s' exists with another type",
+                       family->exposed);
     }
     bool is_same = family->label_count == options->label_count;
     for (size_t i = 0; is_same && i < family->label_count; i++) {
@@ -426,8 +427,8 @@ int store_check_same(const struct family *family, enum pm_type type,
                   strcmp(family->label_names[i], options->label_names[i]) == 0;
     }
     if (!is_same) {
-        return fail(error, PM_ERROR_LABELS, "metric '%s' exists with other labels",
-                    family->exposed);
+        return pm_fail(error, PM_ERROR_LABELS, "metric '%s' exists with other labels",
+                       family->exposed);
     }
     is_same = options->bounds == NULL || type != PM_HISTOGRAM ||
               options->bound_count == family->bound_count;
@@ -444,36 +445,37 @@ int store_check_same(const struct family *family, enum pm_type type,
         }
     }
     if (is_same) return PM_OK;
-    return fail(error, PM_ERROR_TYPE, "metric '%s' exists with other %s", family->exposed,
-                type == PM_ENUM ? "states" : "bounds");
+    return pm_fail(error, PM_ERROR_TYPE, "metric '%s' exists with other %s", family->exposed,
+                   type == PM_ENUM ? "states" : "bounds");
 }
 
-int store_create(struct pm_registry *registry, enum pm_type type, const struct pm_options *options,
-                 struct family **family, struct pm_error *error)
+int pm_store_create(struct pm_registry *registry, enum pm_type type,
+                    const struct pm_options *options, struct family **family,
+                    struct pm_error *error)
 {
-    registry = store_registry(registry);
-    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    registry = pm_store_registry(registry);
+    if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
     char name[PM_NAME_SIZE_MAX + 1];
-    if (!name_is_metric(options->name)) {
-        return store_count_error(registry, check_options(type, options, error));
+    if (!pm_name_is_metric(options->name)) {
+        return pm_store_count_error(registry, check_options(type, options, error));
     }
-    int code = store_base_name(type, options, name, error);
+    int code = pm_store_base_name(type, options, name, error);
     if (code < 0) return code;
-    store_lock();
-    if (registry->region != NULL) shared_read_locked(registry);
-    struct family *found = store_family_locked(registry, name);
+    pm_store_lock();
+    if (registry->region != NULL) pm_shared_read_locked(registry);
+    struct family *found = pm_store_family_locked(registry, name);
     if (found != NULL) {
-        code = store_check_same(found, type, options, error);
+        code = pm_store_check_same(found, type, options, error);
     } else if (registry->region != NULL) {
         code = check_options(type, options, error);
-        if (code == PM_OK) code = shared_family_locked(registry, type, options, &found, error);
+        if (code == PM_OK) code = pm_shared_family_locked(registry, type, options, &found, error);
     } else {
-        code = store_add_family_locked(registry, type, options, &found, error);
+        code = pm_store_add_family_locked(registry, type, options, &found, error);
     }
     if (code == PM_OK && found->parent == NULL) { /* its maker died before its one series */
-        code = shared_child_locked(found, NULL, &found->parent, error);
+        code = pm_shared_child_locked(found, NULL, &found->parent, error);
     }
-    store_unlock();
+    pm_store_unlock();
     if (code == PM_OK) *family = found;
-    return store_count_error(registry, code);
+    return pm_store_count_error(registry, code);
 }

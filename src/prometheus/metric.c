@@ -1,6 +1,6 @@
 /* metric.c - handles: made, found, removed; the public shapes over the store. */
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 
@@ -21,7 +21,7 @@ static int register_static(struct pm_registry *registry, struct pm_metric *metri
         while (options.label_names[options.label_count] != NULL) options.label_count++;
     }
     struct family *family = NULL;
-    int code = store_create(registry, (enum pm_type)metric->type, &options, &family, error);
+    int code = pm_store_create(registry, (enum pm_type)metric->type, &options, &family, error);
     if (code < 0) return code;
     char *fast = __atomic_load_n(&family->parent->metric.fast, __ATOMIC_ACQUIRE);
     __atomic_store_n(&metric->series, (void *)family->parent, __ATOMIC_RELEASE);
@@ -32,22 +32,22 @@ static int register_static(struct pm_registry *registry, struct pm_metric *metri
 int pm_register(struct pm_registry *registry, struct pm_metric *metric, struct pm_error *error)
 {
     if (metric->text == NULL) {
-        return fail(error, PM_ERROR_TYPE, "only static metrics are registered");
+        return pm_fail(error, PM_ERROR_TYPE, "only static metrics are registered");
     }
     return register_static(registry, metric, error);
 }
 
-struct series *store_series(struct pm_metric *metric)
+struct series *pm_store_series(struct pm_metric *metric)
 {
-    if (metric == NULL) return store_dead();
+    if (metric == NULL) return pm_store_dead();
     struct series *series = __atomic_load_n(&metric->series, __ATOMIC_ACQUIRE);
     if (series != NULL) return series;
-    if (metric->text == NULL) return store_dead();
+    if (metric->text == NULL) return pm_store_dead();
     struct pm_error error;
     int code = register_static(NULL, metric, &error);
     if (code < 0) {
-        fail_note(code, &error);
-        __atomic_store_n(&metric->series, (void *)store_dead(), __ATOMIC_RELEASE);
+        pm_fail_note(code, &error);
+        __atomic_store_n(&metric->series, (void *)pm_store_dead(), __ATOMIC_RELEASE);
     }
     return __atomic_load_n(&metric->series, __ATOMIC_ACQUIRE);
 }
@@ -59,10 +59,10 @@ static struct pm_metric *create(struct pm_registry *registry, enum pm_type type,
 {
     struct pm_error error;
     struct family *family = NULL;
-    int code = store_create(registry, type, options, &family, &error);
+    int code = pm_store_create(registry, type, options, &family, &error);
     if (code == PM_OK) return &family->parent->metric;
-    fail_note(code, &error);
-    return &store_dead()->metric;
+    pm_fail_note(code, &error);
+    return &pm_store_dead()->metric;
 }
 
 static struct pm_metric *create_from_list(struct pm_registry *registry, enum pm_type type,
@@ -81,8 +81,8 @@ static struct pm_metric *create_from_list(struct pm_registry *registry, enum pm_
 
 static struct pm_metric *child_from_list(struct pm_metric *metric, va_list arguments)
 {
-    struct series *parent = store_series(metric);
-    if (parent->family == NULL) return &store_dead()->metric;
+    struct series *parent = pm_store_series(metric);
+    if (parent->family == NULL) return &pm_store_dead()->metric;
     const char *values[PM_LABELS_MAX + 1];
     size_t count = 0;
     while (count <= PM_LABELS_MAX) {
@@ -92,10 +92,10 @@ static struct pm_metric *child_from_list(struct pm_metric *metric, va_list argum
     }
     struct pm_error error;
     struct series *child = NULL;
-    int code = store_child(parent->family, values, count, &child, &error);
+    int code = pm_store_child(parent->family, values, count, &child, &error);
     if (code == PM_OK) return &child->metric;
-    fail_note(code, &error);
-    return &store_dead()->metric;
+    pm_fail_note(code, &error);
+    return &pm_store_dead()->metric;
 }
 
 /* The six kinds differ in nothing but their types; the handle is a series' first member. */
@@ -139,31 +139,32 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
               struct pm_metric **metric, struct pm_error *error)
 {
     struct family *family = NULL;
-    int code = store_create(registry, type, options, &family, error);
+    int code = pm_store_create(registry, type, options, &family, error);
     if (code == PM_OK) *metric = &family->parent->metric;
     return code;
 }
 
-int store_find_family(struct pm_registry *registry, const char *name, struct family **found,
-                      struct pm_error *error)
+int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
+                         struct pm_error *error)
 {
-    if (!name_is_metric(name)) return fail(error, PM_ERROR_NAME, "that is no name for a metric");
-    store_lock();
-    if (registry->region != NULL) shared_read_locked(registry);
-    struct family *family = store_family_locked(registry, name);
+    if (!pm_name_is_metric(name))
+        return pm_fail(error, PM_ERROR_NAME, "that is no name for a metric");
+    pm_store_lock();
+    if (registry->region != NULL) pm_shared_read_locked(registry);
+    struct family *family = pm_store_family_locked(registry, name);
     for (size_t i = 0; family == NULL && i < registry->family_count; i++) {
         if (strcmp(registry->families[i]->exposed, name) == 0) family = registry->families[i];
     }
     int code = PM_ERROR_UNKNOWN;
     if (family == NULL) {
-        (void)fail(error, code, "there is no metric '%s'", name);
+        (void)pm_fail(error, code, "there is no metric '%s'", name);
     } else {
         code = PM_OK;
         if (family->parent == NULL) {
-            code = shared_child_locked(family, NULL, &family->parent, error);
+            code = pm_shared_child_locked(family, NULL, &family->parent, error);
         }
     }
-    store_unlock();
+    pm_store_unlock();
     if (code == PM_OK) *found = family;
     return code;
 }
@@ -171,11 +172,11 @@ int store_find_family(struct pm_registry *registry, const char *name, struct fam
 int pm_find(struct pm_registry *registry, const char *name, struct pm_metric **metric,
             struct pm_error *error)
 {
-    registry = store_registry(registry);
-    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    registry = pm_store_registry(registry);
+    if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
     struct family *family = NULL;
-    int code = store_find_family(registry, name, &family, error);
-    if (code < 0) return store_count_error(registry, code);
+    int code = pm_store_find_family(registry, name, &family, error);
+    if (code < 0) return pm_store_count_error(registry, code);
     *metric = &family->parent->metric;
     return PM_OK;
 }
@@ -183,10 +184,10 @@ int pm_find(struct pm_registry *registry, const char *name, struct pm_metric **m
 int pm_child(struct pm_metric *metric, const char *const *values, size_t value_count,
              struct pm_metric **child, struct pm_error *error)
 {
-    struct family *family = store_series(metric)->family;
-    if (family == NULL) return fail(error, PM_ERROR_UNKNOWN, "the metric could not be made");
+    struct family *family = pm_store_series(metric)->family;
+    if (family == NULL) return pm_fail(error, PM_ERROR_UNKNOWN, "the metric could not be made");
     struct series *series = NULL;
-    int code = store_child(family, values, value_count, &series, error);
+    int code = pm_store_child(family, values, value_count, &series, error);
     if (code == PM_OK) *child = &series->metric;
     return code;
 }
@@ -201,35 +202,35 @@ enum pm_type pm_type_of(const struct pm_metric *metric)
 int pm_remove(struct pm_metric *metric, const char *const *values, size_t value_count,
               struct pm_error *error)
 {
-    struct family *family = store_series(metric)->family;
-    if (family == NULL) return fail(error, PM_ERROR_UNKNOWN, "the metric could not be made");
+    struct family *family = pm_store_series(metric)->family;
+    if (family == NULL) return pm_fail(error, PM_ERROR_UNKNOWN, "the metric could not be made");
     if (value_count != family->label_count) {
-        return fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not %zu", family->exposed,
-                    family->label_count, value_count);
+        return pm_fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not %zu",
+                       family->exposed, family->label_count, value_count);
     }
-    store_lock();
-    if (family->registry->region != NULL) shared_read_locked(family->registry);
-    struct series *series = store_lookup(family, values);
-    if (series != NULL) store_hide(series);
-    store_unlock();
+    pm_store_lock();
+    if (family->registry->region != NULL) pm_shared_read_locked(family->registry);
+    struct series *series = pm_store_lookup(family, values);
+    if (series != NULL) pm_store_hide(series);
+    pm_store_unlock();
     if (series != NULL) return PM_OK;
-    (void)store_count_error(family->registry, PM_ERROR_UNKNOWN);
-    return fail(error, PM_ERROR_UNKNOWN, "metric '%s' has no such series", family->exposed);
+    (void)pm_store_count_error(family->registry, PM_ERROR_UNKNOWN);
+    return pm_fail(error, PM_ERROR_UNKNOWN, "metric '%s' has no such series", family->exposed);
 }
 
 void pm_clear(struct pm_metric *metric)
 {
-    struct family *family = store_series(metric)->family;
+    struct family *family = pm_store_series(metric)->family;
     if (family == NULL || family->label_count == 0) return;
-    store_lock();
-    if (family->registry->region != NULL) shared_read_locked(family->registry);
+    pm_store_lock();
+    if (family->registry->region != NULL) pm_shared_read_locked(family->registry);
     size_t count = family->list == NULL ? 0 : family->list->count;
-    for (size_t i = 0; i < count; i++) store_hide(family->list->items[i]);
-    store_unlock();
+    for (size_t i = 0; i < count; i++) pm_store_hide(family->list->items[i]);
+    pm_store_unlock();
 }
 
 /* The family leaves the registry but not memory: handles of it go on to count, unseen. */
-void store_take_out_locked(struct pm_registry *registry, struct family *family)
+void pm_store_take_out_locked(struct pm_registry *registry, struct family *family)
 {
     size_t at = 0;
     while (at < registry->family_count && registry->families[at] != family) at++;
@@ -243,24 +244,24 @@ void store_take_out_locked(struct pm_registry *registry, struct family *family)
 int pm_unregister(struct pm_registry *registry, const char *name, struct pm_error *error)
 {
     struct pm_metric *metric = NULL;
-    registry = store_registry(registry);
+    registry = pm_store_registry(registry);
     int code = pm_find(registry, name, &metric, error);
     if (code < 0) return code;
-    struct family *family = store_series(metric)->family;
-    store_lock();
+    struct family *family = pm_store_series(metric)->family;
+    pm_store_lock();
     struct family **removed =
         realloc(registry->removed, (registry->removed_count + 1) * sizeof(struct family *));
     if (removed == NULL) {
-        code = fail(error, PM_ERROR_MEMORY, "no memory to remove metric '%s'", name);
+        code = pm_fail(error, PM_ERROR_MEMORY, "no memory to remove metric '%s'", name);
     } else {
         registry->removed = removed;
-        if (registry->region != NULL) code = shared_remove_family_locked(family, error);
+        if (registry->region != NULL) code = pm_shared_remove_family_locked(family, error);
     }
     if (code == PM_OK && !family->is_removed) {
         removed[registry->removed_count++] = family;
-        store_take_out_locked(registry, family);
+        pm_store_take_out_locked(registry, family);
     }
-    store_unlock();
+    pm_store_unlock();
     return code;
 }
 
@@ -269,9 +270,9 @@ int pm_unregister(struct pm_registry *registry, const char *name, struct pm_erro
 int pm_register_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg,
                           struct pm_error *error)
 {
-    registry = store_registry(registry);
-    if (registry == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a registry");
-    store_lock();
+    registry = pm_store_registry(registry);
+    if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    pm_store_lock();
     size_t count = registry->collector_count;
     struct collector *collectors = realloc(registry->collectors, (count + 1) * sizeof(*collectors));
     if (collectors != NULL) {
@@ -279,17 +280,17 @@ int pm_register_collector(struct pm_registry *registry, pm_collect_function *col
         collectors[count] = (struct collector){ .collect = collect, .arg = arg };
         registry->collector_count++;
     }
-    store_unlock();
+    pm_store_unlock();
     if (collectors != NULL) return PM_OK;
-    return fail(error, PM_ERROR_MEMORY, "no memory for a collector");
+    return pm_fail(error, PM_ERROR_MEMORY, "no memory for a collector");
 }
 
 int pm_unregister_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg)
 {
-    registry = store_registry(registry);
+    registry = pm_store_registry(registry);
     if (registry == NULL) return PM_ERROR_UNKNOWN;
     int code = PM_ERROR_UNKNOWN;
-    store_lock();
+    pm_store_lock();
     for (size_t i = 0; i < registry->collector_count && code < 0; i++) {
         struct collector *at = &registry->collectors[i];
         if (at->collect != collect || at->arg != arg) continue;
@@ -297,6 +298,6 @@ int pm_unregister_collector(struct pm_registry *registry, pm_collect_function *c
         memmove(at, at + 1, (registry->collector_count - i) * sizeof(*at));
         code = PM_OK;
     }
-    store_unlock();
+    pm_store_unlock();
     return code;
 }

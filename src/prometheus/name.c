@@ -22,17 +22,17 @@ static bool is_name(const char *name, unsigned first, unsigned rest)
     return true;
 }
 
-bool name_is_metric(const char *name)
+bool pm_name_is_metric(const char *name)
 {
     return is_name(name, 1 | 4, 2 | 4);
 }
 
-bool name_is_label(const char *name)
+bool pm_name_is_label(const char *name)
 {
     return is_name(name, 1, 2) && !(name[0] == '_' && name[1] == '_');
 }
 
-bool name_ends_in(const char *name, const char *suffix)
+bool pm_name_ends_in(const char *name, const char *suffix)
 {
     size_t size = strlen(name);
     size_t suffix_size = strlen(suffix);
@@ -56,7 +56,7 @@ static int character_size(const unsigned char *text)
     return size;
 }
 
-size_t name_escape(char *to, const char *text, bool quotes)
+size_t pm_name_escape(char *to, const char *text, bool quotes)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     size_t used = 0;

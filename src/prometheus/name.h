@@ -6,13 +6,13 @@
 
 #include <stdbool.h>
 
-bool name_is_metric(const char *name); /* [a-zA-Z_:][a-zA-Z0-9_:]*, at most PM_NAME_SIZE_MAX */
-bool name_is_label(const char *name);  /* [a-zA-Z_][a-zA-Z0-9_]*, not starting with "__" */
-bool name_ends_in(const char *name, const char *suffix);
+bool pm_name_is_metric(const char *name); /* [a-zA-Z_:][a-zA-Z0-9_:]*, at most PM_NAME_SIZE_MAX */
+bool pm_name_is_label(const char *name);  /* [a-zA-Z_][a-zA-Z0-9_]*, not starting with "__" */
+bool pm_name_ends_in(const char *name, const char *suffix);
 
 /* Writes text escaped: backslash and line feed, with `quotes` also the quote; bytes that are not
  * UTF-8 become U+FFFD, one a maximal bad prefix. Returns the size; to NULL only counts.
  * Needs at most 3 times strlen(text). */
-size_t name_escape(char *to, const char *text, bool quotes);
+size_t pm_name_escape(char *to, const char *text, bool quotes);
 
 #endif

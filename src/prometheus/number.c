@@ -146,7 +146,7 @@ static void print_8(char *text, uint32_t value)
     memcpy(text + 6, pairs + low % 100 * 2, 2);
 }
 
-size_t number_print_u64(char *text, uint64_t value)
+size_t pm_number_print_u64(char *text, uint64_t value)
 {
     char digits[32]; /* 24, and what a fixed copy reads behind them */
     if (value < 10) {
@@ -206,7 +206,7 @@ static size_t print_exponent(char *text, const char *digits, int count, int expo
     *at++ = exponent < 0 ? '-' : '+';
     unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
     if (size < 10) *at++ = '0';
-    return (size_t)(at - text) + number_print_u64(at, size);
+    return (size_t)(at - text) + pm_number_print_u64(at, size);
 }
 
 static size_t copy_text(char *text, const char *from, size_t size)
@@ -215,7 +215,7 @@ static size_t copy_text(char *text, const char *from, size_t size)
     return size;
 }
 
-size_t number_print_double(char *text, double value)
+size_t pm_number_print_double(char *text, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
@@ -233,7 +233,7 @@ size_t number_print_double(char *text, double value)
     }
     double size = sign != 0 ? -value : value;
     if (size < 1e6 && (double)(uint32_t)size == size) { /* most metrics most of the time */
-        return sign + number_print_u64(text, (uint32_t)size);
+        return sign + pm_number_print_u64(text, (uint32_t)size);
     }
     int exponent = -3;
     uint64_t number = 0;
@@ -249,7 +249,7 @@ size_t number_print_double(char *text, double value)
         number /= 100000000;
         exponent += 8;
     }
-    int count = (int)number_print_u64(digits, number);
+    int count = (int)pm_number_print_u64(digits, number);
     int point = count + exponent;
     while (count > 1 && digits[count - 1] == '0') count--;
     if (point - 1 < -4 || point - 1 >= 6) {
@@ -260,5 +260,5 @@ size_t number_print_double(char *text, double value)
 
 size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value)
 {
-    return number_print_double(text, value);
+    return pm_number_print_double(text, value);
 }

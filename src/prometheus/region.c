@@ -65,7 +65,7 @@ static int fail_errno(struct pm_error *error, int code, const char *what, const 
 {
     char text[80];
     const char *reason = strerror_r(errno, text, sizeof(text));
-    return fail(error, code, "%s '%.100s': %s", what, path, reason);
+    return pm_fail(error, code, "%s '%.100s': %s", what, path, reason);
 }
 
 /* ---- Geometry ---- */
@@ -134,8 +134,8 @@ static int map_file(struct region *region, int fd, struct pm_error *error)
                    pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
                    read_geometry(region, &header, (uint64_t)status.st_size) == 0;
     if (!is_good) {
-        return fail(error, PM_ERROR_REGION, "'%.100s' is not a region of metrics of version %d",
-                    region->path, VERSION);
+        return pm_fail(error, PM_ERROR_REGION, "'%.100s' is not a region of metrics of version %d",
+                       region->path, VERSION);
     }
     void *map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) return fail_errno(error, PM_ERROR_SYSTEM, "map", region->path);
@@ -179,14 +179,14 @@ static int allocate_words(const struct region *region, uint64_t from, uint64_t t
     return PM_OK;
 }
 
-/* Lets lanes behind the CPUs' be used: for words there are already; region_alloc does the rest. */
+/* Lets lanes behind the CPUs' be used: for words there are already; pm_region_alloc does the rest. */
 static int use_other_lanes(struct region *region, uint32_t count, struct pm_error *error)
 {
-    int code = region_lock(region, error);
+    int code = pm_region_lock(region, error);
     if (code < 0) return code;
     struct region_header *header = region->header;
     uint64_t cpus = (uint64_t)1 + region->lanes.cpu_count;
-    uint64_t lanes[2] = { cpus + region_other_lanes(region), cpus + count };
+    uint64_t lanes[2] = { cpus + pm_region_other_lanes(region), cpus + count };
     uint64_t used = __atomic_load_n(&header->words_used, __ATOMIC_ACQUIRE);
     uint64_t all = (uint64_t)region->chunk_count * LANE_WORDS;
     if (used > all) used = all;
@@ -199,14 +199,14 @@ static int use_other_lanes(struct region *region, uint32_t count, struct pm_erro
     if (code == PM_OK && header->other_lanes < count) {
         __atomic_store_n(&header->other_lanes, count, __ATOMIC_RELEASE);
     }
-    region_unlock(region);
+    pm_region_unlock(region);
     return code;
 }
 
-int region_open(struct region **region_out, const char *path, struct pm_error *error)
+int pm_region_open(struct region **region_out, const char *path, struct pm_error *error)
 {
     struct region *region = calloc(1, sizeof(*region));
-    if (region == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a region");
+    if (region == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a region");
     default_path(region->path, path);
     region->fd = -1;
     int fd = open(region->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -218,7 +218,7 @@ int region_open(struct region **region_out, const char *path, struct pm_error *e
         return code;
     }
     struct words words;
-    region_words(region, &words);
+    pm_region_words(region, &words);
     if (words.mode == PM_MODE_ATOMIC)
         code = use_other_lanes(region, region->lanes.atomic_count, error);
     if (words.mode == PM_MODE_THREAD) {
@@ -226,7 +226,7 @@ int region_open(struct region **region_out, const char *path, struct pm_error *e
             use_other_lanes(region, region->lanes.atomic_count + region->lanes.thread_count, error);
     }
     if (code < 0) {
-        region_close(region);
+        pm_region_close(region);
         return code;
     }
     __atomic_fetch_add(&region->header->clients, 1, __ATOMIC_RELAXED);
@@ -234,13 +234,13 @@ int region_open(struct region **region_out, const char *path, struct pm_error *e
     return PM_OK;
 }
 
-void region_close(struct region *region)
+void pm_region_close(struct region *region)
 {
     if (region == NULL) return;
     for (size_t i = 0; region->header != NULL && i < THREAD_LANES; i++) {
         uint32_t lane = (uint32_t)region->lane_of[i];
         uint32_t generation;
-        (void)words_thread_lane(&generation);
+        (void)pm_words_thread_lane(&generation);
         if (lane == 0 || region->lane_of[i] >> 32 != generation) continue;
         __atomic_store_n(&region->header->owners[lane - 1], 0, __ATOMIC_RELEASE);
     }
@@ -258,7 +258,7 @@ static int lock_daemon(int fd, const char *path, struct pm_error *error)
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1 };
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return PM_OK;
     if (errno == EAGAIN || errno == EACCES) {
-        return fail(error, PM_ERROR_SYSTEM, "another daemon lives on the region '%.100s'", path);
+        return pm_fail(error, PM_ERROR_SYSTEM, "another daemon lives on the region '%.100s'", path);
     }
     return fail_errno(error, PM_ERROR_SYSTEM, "lock the region", path);
 }
@@ -272,7 +272,7 @@ static int write_new(struct region *region, int fd, const struct pm_daemon_optio
     if (directory > UINT32_MAX / 2) directory = UINT32_MAX / 2;
     struct region_header header = { .version = VERSION, .lane_size = LANE_SIZE };
     memcpy(header.magic, magic, sizeof(magic));
-    header.cpu_count = words_cpu_count();
+    header.cpu_count = pm_words_cpu_count();
     header.atomic_count = ATOMIC_LANES;
     header.thread_count = THREAD_LANES;
     header.directory_size = directory & ~(uint64_t)7;
@@ -334,26 +334,26 @@ static int create_at(struct region *region, const struct pm_daemon_options *opti
     int code = lock_daemon(fd, region->path, error);
     if (code == PM_OK) {
         code = map_file(region, fd, NULL);
-        if (code == PM_OK && region->lanes.cpu_count >= words_cpu_count()) return PM_OK;
+        if (code == PM_OK && region->lanes.cpu_count >= pm_words_cpu_count()) return PM_OK;
         if (code == PM_OK) __atomic_store_n(&region->header->is_retired, 1, __ATOMIC_RELEASE);
         if (code == PM_OK) (void)munmap(region->map, region->size);
         region->map = NULL;
         region->fd = -1;
-        code = !is_ours(fd)
-                   ? fail(error, PM_ERROR_REGION, "'%.100s' is no region of metrics", region->path)
-                   : make_file(region, options, region, error);
+        code = !is_ours(fd) ? pm_fail(error, PM_ERROR_REGION, "'%.100s' is no region of metrics",
+                                      region->path)
+                            : make_file(region, options, region, error);
     }
     (void)close(fd);
     return code;
 }
 
-int region_create(struct region **region_out, const struct pm_daemon_options *options,
-                  struct pm_error *error)
+int pm_region_create(struct region **region_out, const struct pm_daemon_options *options,
+                     struct pm_error *error)
 {
     static const struct pm_daemon_options defaults = { NULL, 0, 0 };
     if (options == NULL) options = &defaults;
     struct region *region = calloc(1, sizeof(*region));
-    if (region == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a region");
+    if (region == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a region");
     default_path(region->path, options->path);
     region->fd = -1;
     int code = create_at(region, options, error);
@@ -362,13 +362,13 @@ int region_create(struct region **region_out, const struct pm_daemon_options *op
         return code;
     }
     struct words words;
-    region_words(region, &words);
+    pm_region_words(region, &words);
     if (words.mode != PM_MODE_RSEQ) {
         code =
             use_other_lanes(region, region->lanes.atomic_count + region->lanes.thread_count, error);
     }
     if (code < 0) {
-        region_close(region);
+        pm_region_close(region);
         return code;
     }
     *region_out = region;
@@ -377,7 +377,7 @@ int region_create(struct region **region_out, const struct pm_daemon_options *op
 
 /* ---- Adding ---- */
 
-int region_lock(struct region *region, struct pm_error *error)
+int pm_region_lock(struct region *region, struct pm_error *error)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
     for (int64_t waited_us = 0; fcntl(region->fd, F_SETLK, &lock) < 0;) {
@@ -385,37 +385,38 @@ int region_lock(struct region *region, struct pm_error *error)
             return fail_errno(error, PM_ERROR_SYSTEM, "lock the region", region->path);
         }
         if (waited_us > (int64_t)LOCK_WAIT_MS * 1000) {
-            return fail(error, PM_ERROR_SYSTEM, "region '%.100s' is locked by a stopped process",
-                        region->path);
+            return pm_fail(error, PM_ERROR_SYSTEM, "region '%.100s' is locked by a stopped process",
+                           region->path);
         }
         struct timespec pause = { 0, 100 * 1000 };
         (void)nanosleep(&pause, NULL);
         waited_us += 150;
     }
     if (__atomic_load_n(&region->header->is_retired, __ATOMIC_ACQUIRE) == 0) return PM_OK;
-    region_unlock(region);
-    return fail(error, PM_ERROR_REGION, "the daemon has a new region; open '%.100s' again",
-                region->path);
+    pm_region_unlock(region);
+    return pm_fail(error, PM_ERROR_REGION, "the daemon has a new region; open '%.100s' again",
+                   region->path);
 }
 
-void region_unlock(struct region *region)
+void pm_region_unlock(struct region *region)
 {
     struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
     (void)fcntl(region->fd, F_SETLK, &lock);
 }
 
-int region_append(struct region *region, struct record *record, const double *bounds,
-                  const char *text, uint32_t *offset, struct pm_error *error)
+int pm_region_append(struct region *region, struct record *record, const double *bounds,
+                     const char *text, uint32_t *offset, struct pm_error *error)
 {
     uint64_t used = __atomic_load_n(&region->header->directory_used, __ATOMIC_ACQUIRE);
     size_t bounds_size = (size_t)record->bound_count * sizeof(double);
     size_t size = (sizeof(*record) + bounds_size + record->text_size + 7) & ~(size_t)7;
     if (size > RECORD_SIZE_MAX) {
-        return fail(error, PM_ERROR_FULL, "the texts take %zu bytes, limit is %d", size,
-                    (int)RECORD_SIZE_MAX);
+        return pm_fail(error, PM_ERROR_FULL, "the texts take %zu bytes, limit is %d", size,
+                       (int)RECORD_SIZE_MAX);
     }
     if (used < RECORD_FIRST || used % 8 != 0 || used + size > region->directory_size) {
-        return fail(error, PM_ERROR_FULL, "the directory of region '%.100s' is full", region->path);
+        return pm_fail(error, PM_ERROR_FULL, "the directory of region '%.100s' is full",
+                       region->path);
     }
     int code = allocate(region, HEADER_SIZE + used, size, error);
     if (code < 0) return code;
@@ -430,16 +431,18 @@ int region_append(struct region *region, struct record *record, const double *bo
     return PM_OK;
 }
 
-int region_alloc(struct region *region, uint32_t count, uint32_t *word, struct pm_error *error)
+int pm_region_alloc(struct region *region, uint32_t count, uint32_t *word, struct pm_error *error)
 {
     count = (count + 1) & ~(uint32_t)1;
     uint64_t used = __atomic_load_n(&region->header->words_used, __ATOMIC_ACQUIRE);
     used = (used + 1) & ~(uint64_t)1;
     if (used % LANE_WORDS + count > LANE_WORDS) used = (used / LANE_WORDS + 1) * LANE_WORDS;
     if (used + count > (uint64_t)region->chunk_count * LANE_WORDS) {
-        return fail(error, PM_ERROR_FULL, "the words of region '%.100s' are used up", region->path);
+        return pm_fail(error, PM_ERROR_FULL, "the words of region '%.100s' are used up",
+                       region->path);
     }
-    uint64_t lanes[2] = { 0, (uint64_t)1 + region->lanes.cpu_count + region_other_lanes(region) };
+    uint64_t lanes[2] = { 0,
+                          (uint64_t)1 + region->lanes.cpu_count + pm_region_other_lanes(region) };
     int code = allocate_words(region, used, used + count, lanes, error);
     if (code < 0) return code;
     __atomic_store_n(&region->header->words_used, used + count, __ATOMIC_RELEASE);
@@ -449,7 +452,7 @@ int region_alloc(struct region *region, uint32_t count, uint32_t *word, struct p
 
 /* ---- Reading ---- */
 
-struct record *region_read(const struct region *region, uint32_t offset, uint32_t *next)
+struct record *pm_region_read(const struct region *region, uint32_t offset, uint32_t *next)
 {
     uint64_t used = __atomic_load_n(&region->header->directory_used, __ATOMIC_ACQUIRE);
     if (used > region->directory_size) used = region->directory_size;
@@ -473,17 +476,17 @@ struct record *region_read(const struct region *region, uint32_t offset, uint32_
     return copy;
 }
 
-const double *record_bounds(const struct record *record)
+const double *pm_record_bounds(const struct record *record)
 {
     return (const double *)(const void *)(record + 1);
 }
 
-const char *record_text(const struct record *record)
+const char *pm_record_text(const struct record *record)
 {
     return (const char *)(record + 1) + (size_t)record->bound_count * sizeof(double);
 }
 
-char *region_cell(const struct region *region, uint32_t word, uint32_t count)
+char *pm_region_cell(const struct region *region, uint32_t word, uint32_t count)
 {
     uint32_t chunk = word / LANE_WORDS;
     if (chunk >= region->chunk_count || word % 2 != 0) return NULL;
@@ -491,29 +494,29 @@ char *region_cell(const struct region *region, uint32_t word, uint32_t count)
     return region->map + lane_offset(region, chunk, 0) + word % LANE_WORDS * (size_t)8;
 }
 
-uint32_t *region_flags(const struct region *region, uint32_t offset)
+uint32_t *pm_region_flags(const struct region *region, uint32_t offset)
 {
     struct record *record = (struct record *)(void *)(region->map + HEADER_SIZE + offset);
     return &record->flags;
 }
 
-void region_words(struct region *region, struct words *words)
+void pm_region_words(struct region *region, struct words *words)
 {
     memset(words, 0, sizeof(*words));
     words->region = region;
     words->lanes = region->lanes;
     words->mode = pm_mode();
-    bool has_cpus = words_cpu_count() <= region->lanes.cpu_count;
+    bool has_cpus = pm_words_cpu_count() <= region->lanes.cpu_count;
     if (words->mode == PM_MODE_RSEQ && !has_cpus) words->mode = PM_MODE_ATOMIC;
 }
 
-void region_count_error(struct region *region, int code)
+void pm_region_count_error(struct region *region, int code)
 {
     if (code >= 0 || code <= -PM_ERROR_CODES) return;
     __atomic_fetch_add(&region->header->errors[-code], 1, __ATOMIC_RELAXED);
 }
 
-void region_get_use(const struct region *region, struct region_use *use)
+void pm_region_get_use(const struct region *region, struct region_use *use)
 {
     const struct region_header *header = region->header;
     use->directory_used = __atomic_load_n(&header->directory_used, __ATOMIC_RELAXED);
@@ -526,12 +529,12 @@ void region_get_use(const struct region *region, struct region_use *use)
     }
 }
 
-const char *region_path(const struct region *region)
+const char *pm_region_path(const struct region *region)
 {
     return region->path;
 }
 
-uint32_t region_other_lanes(const struct region *region)
+uint32_t pm_region_other_lanes(const struct region *region)
 {
     uint32_t count = __atomic_load_n(&region->header->other_lanes, __ATOMIC_ACQUIRE);
     uint32_t most = region->lanes.atomic_count + region->lanes.thread_count;
@@ -586,7 +589,7 @@ static int claim_lane(struct region *region)
     return -1;
 }
 
-int region_thread_lane(struct region *region, uint32_t lane, uint32_t generation)
+int pm_region_thread_lane(struct region *region, uint32_t lane, uint32_t generation)
 {
     uint64_t *mine = &region->lane_of[lane]; /* the thread that has `lane` alone touches it */
     uint64_t now = __atomic_load_n(mine, __ATOMIC_RELAXED);

@@ -60,34 +60,34 @@ struct region_use {
 };
 
 /* All under the store's lock. */
-int region_create(struct region **region, const struct pm_daemon_options *options,
-                  struct pm_error *error);
-int region_open(struct region **region, const char *path, struct pm_error *error);
-void region_close(struct region *region); /* NULL is fine */
-int region_lock(struct region *region, struct pm_error *error);
-void region_unlock(struct region *region);
+int pm_region_create(struct region **region, const struct pm_daemon_options *options,
+                     struct pm_error *error);
+int pm_region_open(struct region **region, const char *path, struct pm_error *error);
+void pm_region_close(struct region *region); /* NULL is fine */
+int pm_region_lock(struct region *region, struct pm_error *error);
+void pm_region_unlock(struct region *region);
 
 /* With the region's lock. text holds text_size bytes as record says; offset out. */
-int region_append(struct region *region, struct record *record, const double *bounds,
-                  const char *text, uint32_t *offset, struct pm_error *error);
-int region_alloc(struct region *region, uint32_t count, uint32_t *word, struct pm_error *error);
+int pm_region_append(struct region *region, struct record *record, const double *bounds,
+                     const char *text, uint32_t *offset, struct pm_error *error);
+int pm_region_alloc(struct region *region, uint32_t count, uint32_t *word, struct pm_error *error);
 
 /* A checked copy of the record at offset, with its payload; free() it. NULL: none there (*next
  * untouched), or nothing can follow (*next 0). Otherwise *next is the offset of the next one. */
-struct record *region_read(const struct region *region, uint32_t offset, uint32_t *next);
-const double *record_bounds(const struct record *record);
-const char *record_text(const struct record *record);
+struct record *pm_region_read(const struct region *region, uint32_t offset, uint32_t *next);
+const double *pm_record_bounds(const struct record *record);
+const char *pm_record_text(const struct record *record);
 
 /* NULL when the words are not all within the region. */
-char *region_cell(const struct region *region, uint32_t word, uint32_t count);
-uint32_t *region_flags(const struct region *region, uint32_t offset);
-void region_words(struct region *region, struct words *words);
-void region_count_error(struct region *region, int code);
-void region_get_use(const struct region *region, struct region_use *use);
-const char *region_path(const struct region *region);
+char *pm_region_cell(const struct region *region, uint32_t word, uint32_t count);
+uint32_t *pm_region_flags(const struct region *region, uint32_t offset);
+void pm_region_words(struct region *region, struct words *words);
+void pm_region_count_error(struct region *region, int code);
+void pm_region_get_use(const struct region *region, struct region_use *use);
+const char *pm_region_path(const struct region *region);
 
 /* For words.c. */
-int region_thread_lane(struct region *region, uint32_t lane, uint32_t generation);
-uint32_t region_other_lanes(const struct region *region);
+int pm_region_thread_lane(struct region *region, uint32_t lane, uint32_t generation);
+uint32_t pm_region_other_lanes(const struct region *region);
 
 #endif

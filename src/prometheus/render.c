@@ -1,8 +1,8 @@
 /* render.c - a whole exposition: the registry's families, then its collectors. */
 #include "prometheus/emit.h"
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
+#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 
 #include <stdarg.h>
@@ -13,25 +13,25 @@
 
 static void render_counter(struct pm_emit *emit, const struct series *series, struct span span)
 {
-    char *to = emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
+    char *to = pm_emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
     if (to == NULL) return;
     uint64_t whole = words_get(span, series->cell, WORD_WHOLE);
     double fraction = words_get_double(span, series->cell, WORD_FRACTION);
     memcpy(to, series->text, series->line_size);
     char *at = to + series->line_size;
-    at += fraction == 0 ? number_print_u64(at, whole)
-                        : emit_print_value(at, (double)whole + fraction);
+    at += fraction == 0 ? pm_number_print_u64(at, whole)
+                        : pm_emit_print_value(at, (double)whole + fraction);
     *at++ = '\n';
     emit->used += (size_t)(at - to);
 }
 
 static void render_value(struct pm_emit *emit, const struct series *series, double value)
 {
-    char *to = emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
+    char *to = pm_emit_room(emit, series->line_size + NUMBER_SIZE_MAX + 1);
     if (to == NULL) return;
     memcpy(to, series->text, series->line_size);
     char *at = to + series->line_size;
-    at += emit_print_value(at, value);
+    at += pm_emit_print_value(at, value);
     *at++ = '\n';
     emit->used += (size_t)(at - to);
 }
@@ -72,7 +72,7 @@ static char *write_pair(char *at, bool is_first, const char *name, const char *v
 static void render_bucket(struct pm_emit *emit, const struct series *series, const char *bound,
                           uint64_t count)
 {
-    char *to = emit_room(emit, series->line_size + 3 * NUMBER_SIZE_MAX);
+    char *to = pm_emit_room(emit, series->line_size + 3 * NUMBER_SIZE_MAX);
     if (to == NULL) return;
     char text[NUMBER_SIZE_MAX + 4];
     size_t size = strlen(bound);
@@ -82,7 +82,7 @@ static void render_bucket(struct pm_emit *emit, const struct series *series, con
     }
     char *at = write_start(to, series, "_bucket");
     at = write_pair(at, series->labels_size == 0, "le", text);
-    at += number_print_u64(at, count);
+    at += pm_number_print_u64(at, count);
     *at++ = '\n';
     emit->used += (size_t)(at - to);
 }
@@ -91,18 +91,18 @@ static void render_bucket(struct pm_emit *emit, const struct series *series, con
 static void render_totals(struct pm_emit *emit, const struct series *series, double sum,
                           uint64_t count)
 {
-    char *to = emit_room(emit, 2 * ((size_t)series->line_size + 2 * NUMBER_SIZE_MAX));
+    char *to = pm_emit_room(emit, 2 * ((size_t)series->line_size + 2 * NUMBER_SIZE_MAX));
     if (to == NULL) return;
     const char *end = series->labels_size > 0 ? "} " : " ";
     char *at = write_start(to, series, "_sum");
     memcpy(at, end, strlen(end));
     at += strlen(end);
-    at += emit_print_value(at, sum);
+    at += pm_emit_print_value(at, sum);
     *at++ = '\n';
     at = write_start(at, series, "_count");
     memcpy(at, end, strlen(end));
     at += strlen(end);
-    at += number_print_u64(at, count);
+    at += pm_number_print_u64(at, count);
     *at++ = '\n';
     emit->used += (size_t)(at - to);
 }
@@ -131,14 +131,14 @@ static void render_info(struct pm_emit *emit, const struct series *series)
 {
     char *pairs;
     if (series->family->registry->region != NULL) {
-        pairs = shared_info_text(series);
+        pairs = pm_shared_info_text(series);
     } else {
-        store_lock();
+        pm_store_lock();
         pairs = series->info == NULL ? NULL : strdup(series->info);
-        store_unlock();
+        pm_store_unlock();
     }
     size_t size = pairs == NULL ? 0 : strlen(pairs);
-    char *to = emit_room(emit, series->line_size + size + NUMBER_SIZE_MAX);
+    char *to = pm_emit_room(emit, series->line_size + size + NUMBER_SIZE_MAX);
     if (to != NULL) {
         char *at = write_start(to, series, "_info");
         if (size > 0) {
@@ -160,8 +160,8 @@ static void render_enum(struct pm_emit *emit, const struct series *series)
     for (size_t i = 0; i < family->state_count; i++) {
         char *state = malloc(strlen(family->states[i]) * 3 + 1);
         if (state == NULL) return;
-        state[name_escape(state, family->states[i], true)] = '\0';
-        char *to = emit_room(emit, series->line_size + PM_NAME_SIZE_MAX + strlen(state) + 16);
+        state[pm_name_escape(state, family->states[i], true)] = '\0';
+        char *to = pm_emit_room(emit, series->line_size + PM_NAME_SIZE_MAX + strlen(state) + 16);
         if (to != NULL) {
             char *at = write_start(to, series, "");
             at = write_pair(at, series->labels_size == 0, family->name, state);
@@ -178,7 +178,7 @@ static void render_series(struct pm_emit *emit, const struct series *series, str
     switch (series->family->type) {
     case PM_COUNTER: render_counter(emit, series, span); return;
     case PM_UNTYPED:
-    case PM_GAUGE: render_value(emit, series, words_get_gauge(span, series->cell)); return;
+    case PM_GAUGE: render_value(emit, series, pm_words_get_gauge(span, series->cell)); return;
     case PM_HISTOGRAM: render_histogram(emit, series, span); return;
     case PM_SUMMARY: render_summary(emit, series, span); return;
     case PM_INFO: render_info(emit, series); return;
@@ -197,18 +197,18 @@ static void prefetch(const struct series *series)
     __builtin_prefetch(at + 128);
 }
 
-void emit_store_family(struct pm_emit *emit, const struct family *family)
+void pm_emit_store_family(struct pm_emit *emit, const struct family *family)
 {
     const struct list *list = __atomic_load_n(&family->list, __ATOMIC_ACQUIRE);
     size_t count = list == NULL ? 0 : __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
     bool is_begun = false;
-    struct span span = words_span(&family->registry->words);
+    struct span span = pm_words_span(&family->registry->words);
     for (size_t i = 0; i < count && emit->code == PM_OK; i++) {
         const struct series *series = list->items[i];
         if (i + AHEAD < count) prefetch(list->items[i + AHEAD]);
         if (!series_is_shown(series)) continue;
         if (!is_begun &&
-            !emit_begin(emit, family->type, family->exposed, family->help, family->unit)) {
+            !pm_emit_begin(emit, family->type, family->exposed, family->help, family->unit)) {
             return;
         }
         is_begun = true;
@@ -219,11 +219,11 @@ void emit_store_family(struct pm_emit *emit, const struct family *family)
     }
 }
 
-void emit_store(struct pm_emit *emit, struct pm_registry *registry)
+void pm_emit_store(struct pm_emit *emit, struct pm_registry *registry)
 {
     size_t count = 0;
-    struct family **families = store_snapshot(registry, &count);
-    for (size_t i = 0; i < count; i++) emit_store_family(emit, families[i]);
+    struct family **families = pm_store_snapshot(registry, &count);
+    for (size_t i = 0; i < count; i++) pm_emit_store_family(emit, families[i]);
     free(families);
 }
 
@@ -231,11 +231,11 @@ void emit_store(struct pm_emit *emit, struct pm_registry *registry)
 
 static void run_collectors(struct pm_emit *emit, struct pm_registry *registry)
 {
-    store_lock();
+    pm_store_lock();
     size_t size = registry->collector_count * sizeof(struct collector);
     struct collector *collectors = size == 0 ? NULL : malloc(size);
     if (collectors != NULL) memcpy(collectors, registry->collectors, size);
-    store_unlock();
+    pm_store_unlock();
     if (size > 0 && collectors == NULL) emit->code = PM_ERROR_MEMORY;
     for (size_t i = 0; i < size / sizeof(struct collector) && emit->code == PM_OK; i++) {
         collectors[i].collect(emit, collectors[i].arg);
@@ -247,18 +247,18 @@ static void run_collectors(struct pm_emit *emit, struct pm_registry *registry)
 int pm_render_names(struct pm_registry *registry, struct pm_format format, const char *const *names,
                     size_t name_count, pm_write_function *write, void *arg)
 {
-    registry = store_registry(registry);
+    registry = pm_store_registry(registry);
     if (registry == NULL) return PM_ERROR_MEMORY;
     struct pm_emit emit;
-    int code = emit_init(&emit, format, write, arg);
+    int code = pm_emit_init(&emit, format, write, arg);
     if (code < 0) return code;
     emit.names = names;
     emit.name_count = name_count;
-    emit_store(&emit, registry);
+    pm_emit_store(&emit, registry);
     run_collectors(&emit, registry);
-    if (format.kind != PM_TEXT_0_0_4) emit_bytes(&emit, "# EOF\n", 6);
-    code = emit_flush(&emit);
-    emit_release(&emit);
+    if (format.kind != PM_TEXT_0_0_4) pm_emit_bytes(&emit, "# EOF\n", 6);
+    code = pm_emit_flush(&emit);
+    pm_emit_release(&emit);
     return code;
 }
 

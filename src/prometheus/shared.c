@@ -1,7 +1,7 @@
 /* shared.c - a registry over a region: its families and series are records that all may read.
  *
  * A process knows the records it has read and reads the new ones before it looks anything up, so
- * the only way in is shared_read_locked(): what this process adds comes back through it, too.
+ * the only way in is pm_shared_read_locked(): what this process adds comes back through it, too.
  * DEATH    A family of no labels is two records, itself and its series. Its maker may die between
  *          them; who next asks for the family makes the series.
  */
@@ -20,7 +20,7 @@ enum { TEXTS_MAX = 3 + 2 * PM_LABELS_MAX + PM_STATES_MAX };
 /* Splits the record's text into count texts; false when it does not hold as many, exactly. */
 static bool split(const struct record *record, const char **texts, size_t count)
 {
-    const char *at = record_text(record);
+    const char *at = pm_record_text(record);
     const char *end = at + record->text_size;
     for (size_t i = 0; i < count; i++) {
         const char *stop = at < end ? memchr(at, '\0', (size_t)(end - at)) : NULL;
@@ -72,14 +72,14 @@ static int read_family(struct pm_registry *registry, uint32_t offset, const stru
     options.label_count = labels;
     options.states = texts + 3 + labels;
     options.state_count = record->state_count;
-    options.bounds = record_bounds(record);
+    options.bounds = pm_record_bounds(record);
     options.bound_count = record->bound_count;
     struct family *family = NULL;
     int code =
-        store_add_family_locked(registry, (enum pm_type)record->type, &options, &family, NULL);
+        pm_store_add_family_locked(registry, (enum pm_type)record->type, &options, &family, NULL);
     if (code < 0) return code;
     family->record = offset;
-    family->flags = region_flags(registry->region, offset);
+    family->flags = pm_region_flags(registry->region, offset);
     return keep_by_record(registry, family);
 }
 
@@ -87,7 +87,7 @@ static int read_family(struct pm_registry *registry, uint32_t offset, const stru
 static bool is_removed_family(const struct pm_registry *registry, uint32_t offset)
 {
     uint32_t next = 0;
-    struct record *record = region_read(registry->region, offset, &next);
+    struct record *record = pm_region_read(registry->region, offset, &next);
     bool is_removed =
         record != NULL && record->kind == RECORD_FAMILY && (record->flags & RECORD_REMOVED) != 0;
     free(record);
@@ -106,11 +106,11 @@ static int read_series(struct pm_registry *registry, uint32_t offset, const stru
     if (record->word_count != family->word_count || !split(record, values, record->label_count)) {
         return PM_ERROR_REGION;
     }
-    struct place place = { .flags = region_flags(registry->region, offset), .record = offset };
-    place.cell = region_cell(registry->region, record->word, record->word_count);
+    struct place place = { .flags = pm_region_flags(registry->region, offset), .record = offset };
+    place.cell = pm_region_cell(registry->region, record->word, record->word_count);
     if (place.cell == NULL) return PM_ERROR_REGION;
     struct series *series = NULL;
-    int code = store_add_series_locked(family, values, &place, &series, NULL);
+    int code = pm_store_add_series_locked(family, values, &place, &series, NULL);
     if (code == PM_OK && family->label_count == 0) family->parent = series;
     return code;
 }
@@ -130,17 +130,17 @@ static void take_out_removed(struct pm_registry *registry)
         if (removed == NULL) return;
         registry->removed = removed;
         removed[registry->removed_count++] = family;
-        store_take_out_locked(registry, family);
+        pm_store_take_out_locked(registry, family);
     }
 }
 
-void shared_read_locked(struct pm_registry *registry)
+void pm_shared_read_locked(struct pm_registry *registry)
 {
     take_out_removed(registry);
-    while (registry->region_read != 0) {
-        uint32_t offset = registry->region_read;
+    while (registry->pm_region_read != 0) {
+        uint32_t offset = registry->pm_region_read;
         uint32_t next = offset;
-        struct record *record = region_read(registry->region, offset, &next);
+        struct record *record = pm_region_read(registry->region, offset, &next);
         if (next == offset) break; /* the end, for now */
         int code = next == 0 ? PM_ERROR_REGION : PM_OK;
         bool is_gone = record != NULL && record->kind == RECORD_FAMILY &&
@@ -153,7 +153,7 @@ void shared_read_locked(struct pm_registry *registry)
             code = PM_ERROR_REGION;
         }
         free(record);
-        registry->region_read = next; /* 0: what follows a broken record cannot be found */
+        registry->pm_region_read = next; /* 0: what follows a broken record cannot be found */
         if (code < 0) registry->bad_records++;
     }
 }
@@ -188,10 +188,10 @@ static int append(struct region *region, struct record *record, const double *bo
 {
     int code = texts->size > RECORD_SIZE_MAX ? PM_ERROR_FULL : PM_OK;
     if (code < 0) {
-        code = fail(error, PM_ERROR_FULL, "the texts take over %d bytes", (int)RECORD_SIZE_MAX);
+        code = pm_fail(error, PM_ERROR_FULL, "the texts take over %d bytes", (int)RECORD_SIZE_MAX);
     } else {
         record->text_size = (uint32_t)texts->size;
-        code = region_append(region, record, bounds, texts->data, offset, error);
+        code = pm_region_append(region, record, bounds, texts->data, offset, error);
     }
     free(texts->data);
     return code;
@@ -202,7 +202,7 @@ static int texts_init(struct texts *texts, struct pm_error *error)
     texts->data = malloc(RECORD_SIZE_MAX);
     texts->size = 0;
     texts->capacity = RECORD_SIZE_MAX;
-    return texts->data != NULL ? PM_OK : fail(error, PM_ERROR_MEMORY, "no memory for a record");
+    return texts->data != NULL ? PM_OK : pm_fail(error, PM_ERROR_MEMORY, "no memory for a record");
 }
 
 static int append_family(struct pm_registry *registry, enum pm_type type,
@@ -222,37 +222,38 @@ static int append_family(struct pm_registry *registry, enum pm_type type,
     record.label_count = (uint32_t)options->label_count;
     record.state_count = (uint32_t)state_count;
     const double *bounds = NULL;
-    if (type == PM_HISTOGRAM) bounds = store_bounds(options, &record.bound_count);
+    if (type == PM_HISTOGRAM) bounds = pm_store_bounds(options, &record.bound_count);
     uint32_t offset;
     return append(registry->region, &record, bounds, &texts, &offset, error);
 }
 
-int shared_family_locked(struct pm_registry *registry, enum pm_type type,
-                         const struct pm_options *options, struct family **family,
-                         struct pm_error *error)
+int pm_shared_family_locked(struct pm_registry *registry, enum pm_type type,
+                            const struct pm_options *options, struct family **family,
+                            struct pm_error *error)
 {
     char name[PM_NAME_SIZE_MAX + 1];
     if (options->function != NULL) {
-        return fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function: others cannot call it",
-                    options->name);
+        return pm_fail(error, PM_ERROR_TYPE,
+                       "metric '%s' cannot be a function: others cannot call it", options->name);
     }
-    int code = store_base_name(type, options, name, error);
-    if (code == PM_OK) code = region_lock(registry->region, error);
+    int code = pm_store_base_name(type, options, name, error);
+    if (code == PM_OK) code = pm_region_lock(registry->region, error);
     if (code < 0) return code;
-    shared_read_locked(registry);
-    if (store_family_locked(registry, name) == NULL) {
-        code = store_check_clash_locked(registry, name, type, error);
+    pm_shared_read_locked(registry);
+    if (pm_store_family_locked(registry, name) == NULL) {
+        code = pm_store_check_clash_locked(registry, name, type, error);
         if (code == PM_OK) code = append_family(registry, type, options, error);
-        if (code == PM_OK) shared_read_locked(registry);
+        if (code == PM_OK) pm_shared_read_locked(registry);
     }
-    region_unlock(registry->region);
-    struct family *found = store_family_locked(registry, name);
+    pm_region_unlock(registry->region);
+    struct family *found = pm_store_family_locked(registry, name);
     if (code == PM_OK && found == NULL) {
-        code = fail(error, PM_ERROR_REGION, "metric '%s' did not come back from the region", name);
+        code =
+            pm_fail(error, PM_ERROR_REGION, "metric '%s' did not come back from the region", name);
     }
-    if (code == PM_OK) code = store_check_same(found, type, options, error);
+    if (code == PM_OK) code = pm_store_check_same(found, type, options, error);
     if (code == PM_OK && found->label_count == 0 && found->parent == NULL) {
-        code = shared_child_locked(found, NULL, &found->parent, error);
+        code = pm_shared_child_locked(found, NULL, &found->parent, error);
     }
     if (code == PM_OK) *family = found;
     return code;
@@ -269,7 +270,7 @@ static int append_series(struct family *family, const char *const *values, struc
     record.family = family->record;
     record.label_count = (uint32_t)family->label_count;
     record.word_count = (uint32_t)family->word_count;
-    code = region_alloc(region, record.word_count, &record.word, error);
+    code = pm_region_alloc(region, record.word_count, &record.word, error);
     if (code < 0) {
         free(texts.data);
         return code;
@@ -278,41 +279,41 @@ static int append_series(struct family *family, const char *const *values, struc
     return append(region, &record, NULL, &texts, &offset, error);
 }
 
-int shared_child_locked(struct family *family, const char *const *values, struct series **series,
-                        struct pm_error *error)
+int pm_shared_child_locked(struct family *family, const char *const *values, struct series **series,
+                           struct pm_error *error)
 {
     struct pm_registry *registry = family->registry;
-    int code = region_lock(registry->region, error);
+    int code = pm_region_lock(registry->region, error);
     if (code < 0) return code;
-    shared_read_locked(registry);
-    struct series *found = store_find_locked(family, values);
+    pm_shared_read_locked(registry);
+    struct series *found = pm_store_find_locked(family, values);
     if (found == NULL && family->is_removed) {
-        code = fail(error, PM_ERROR_UNKNOWN, "metric '%s' was removed", family->exposed);
+        code = pm_fail(error, PM_ERROR_UNKNOWN, "metric '%s' was removed", family->exposed);
     } else if (found == NULL && family->list != NULL && family->list->count >= family->series_max) {
-        code = fail(error, PM_ERROR_FULL, "metric '%s' has %zu series, its limit", family->exposed,
-                    family->series_max);
+        code = pm_fail(error, PM_ERROR_FULL, "metric '%s' has %zu series, its limit",
+                       family->exposed, family->series_max);
     } else if (found == NULL) {
         code = append_series(family, values, error);
-        if (code == PM_OK) shared_read_locked(registry);
-        found = store_find_locked(family, values);
+        if (code == PM_OK) pm_shared_read_locked(registry);
+        found = pm_store_find_locked(family, values);
     }
     if (found != NULL && !series_is_shown(found)) {
-        store_reset(found);
+        pm_store_reset(found);
         (void)__atomic_fetch_and(found->flags, ~(uint32_t)SERIES_REMOVED, __ATOMIC_RELEASE);
     }
-    region_unlock(registry->region);
+    pm_region_unlock(registry->region);
     if (code < 0) return code;
     if (found == NULL) {
-        return fail(error, PM_ERROR_REGION, "a series of '%s' did not come back from the region",
-                    family->exposed);
+        return pm_fail(error, PM_ERROR_REGION, "a series of '%s' did not come back from the region",
+                       family->exposed);
     }
     *series = found;
     return PM_OK;
 }
 
-int shared_remove_family_locked(struct family *family, struct pm_error *error)
+int pm_shared_remove_family_locked(struct family *family, struct pm_error *error)
 {
-    if (family->flags == NULL) return fail(error, PM_ERROR_UNKNOWN, "the metric is not shared");
+    if (family->flags == NULL) return pm_fail(error, PM_ERROR_UNKNOWN, "the metric is not shared");
     __atomic_fetch_or(family->flags, RECORD_REMOVED, __ATOMIC_RELEASE);
     return PM_OK;
 }
@@ -325,11 +326,11 @@ static uint32_t find_pairs(const struct region *region, uint32_t family, const s
     uint32_t offset = RECORD_FIRST;
     while (offset != 0) {
         uint32_t next = offset;
-        struct record *record = region_read(region, offset, &next);
+        struct record *record = pm_region_read(region, offset, &next);
         if (next == offset) break;
         bool is_it = record != NULL && record->kind == RECORD_PAIRS && record->family == family &&
                      record->text_size == texts->size &&
-                     memcmp(record_text(record), texts->data, texts->size) == 0;
+                     memcmp(pm_record_text(record), texts->data, texts->size) == 0;
         free(record);
         if (is_it) return offset;
         offset = next;
@@ -337,15 +338,15 @@ static uint32_t find_pairs(const struct region *region, uint32_t family, const s
     return 0;
 }
 
-int shared_info_locked(struct series *series, const char *const *pairs, size_t count,
-                       struct pm_error *error)
+int pm_shared_info_locked(struct series *series, const char *const *pairs, size_t count,
+                          struct pm_error *error)
 {
     struct region *region = series->family->registry->region;
     struct texts texts;
     int code = texts_init(&texts, error);
     if (code < 0) return code;
     if (add_texts(&texts, pairs, count) < 0) texts.size = texts.capacity + 1;
-    code = region_lock(region, error);
+    code = pm_region_lock(region, error);
     if (code < 0) {
         free(texts.data);
         return code;
@@ -357,29 +358,29 @@ int shared_info_locked(struct series *series, const char *const *pairs, size_t c
         free(texts.data);
     else
         code = append(region, &record, NULL, &texts, &offset, error);
-    region_unlock(region);
+    pm_region_unlock(region);
     if (code == PM_OK) {
         __atomic_store_n((uint64_t *)(void *)series->cell, offset, __ATOMIC_RELEASE);
     }
     return code;
 }
 
-char *shared_info_text(const struct series *series)
+char *pm_shared_info_text(const struct series *series)
 {
     const struct family *family = series->family;
     uint64_t offset =
         __atomic_load_n((const uint64_t *)(const void *)series->cell, __ATOMIC_ACQUIRE);
     if (offset == 0 || offset > UINT32_MAX) return NULL;
     uint32_t next = 0;
-    struct record *record = region_read(family->registry->region, (uint32_t)offset, &next);
+    struct record *record = pm_region_read(family->registry->region, (uint32_t)offset, &next);
     const char *pairs[2 * PM_LABELS_MAX];
     char *text = NULL;
     if (record != NULL && record->kind == RECORD_PAIRS && record->family == family->record &&
         record->label_count <= 2 * PM_LABELS_MAX && record->label_count % 2 == 0 &&
         split(record, pairs, record->label_count)) {
-        size_t size = store_write_pairs(NULL, family, pairs, record->label_count);
+        size_t size = pm_store_write_pairs(NULL, family, pairs, record->label_count);
         text = size == 0 ? NULL : calloc(1, size + 1);
-        if (text != NULL) (void)store_write_pairs(text, family, pairs, record->label_count);
+        if (text != NULL) (void)pm_store_write_pairs(text, family, pairs, record->label_count);
     }
     free(record);
     return text;

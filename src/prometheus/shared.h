@@ -5,19 +5,19 @@
 #include "prometheus/store.h"
 
 /* All under the store's lock. They read what other processes made first, then add. */
-int shared_family_locked(struct pm_registry *registry, enum pm_type type,
-                         const struct pm_options *options, struct family **family,
-                         struct pm_error *error);
-int shared_child_locked(struct family *family, const char *const *values, struct series **series,
-                        struct pm_error *error);
-int shared_info_locked(struct series *series, const char *const *pairs, size_t count,
-                       struct pm_error *error);
-int shared_remove_family_locked(struct family *family, struct pm_error *error);
+int pm_shared_family_locked(struct pm_registry *registry, enum pm_type type,
+                            const struct pm_options *options, struct family **family,
+                            struct pm_error *error);
+int pm_shared_child_locked(struct family *family, const char *const *values, struct series **series,
+                           struct pm_error *error);
+int pm_shared_info_locked(struct series *series, const char *const *pairs, size_t count,
+                          struct pm_error *error);
+int pm_shared_remove_family_locked(struct family *family, struct pm_error *error);
 
 /* Takes in the records made since the last time; what is not valid is skipped and counted. */
-void shared_read_locked(struct pm_registry *registry);
+void pm_shared_read_locked(struct pm_registry *registry);
 
 /* The pairs an info series shows now, as escaped label text; free() it. NULL: none. */
-char *shared_info_text(const struct series *series);
+char *pm_shared_info_text(const struct series *series);
 
 #endif

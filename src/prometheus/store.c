@@ -1,8 +1,8 @@
 /* store.c - families and series: how a registry keeps what it counts. */
 #include "prometheus/store.h"
 
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/fail.h"
 #include "prometheus/region.h"
 #include "prometheus/shared.h"
 
@@ -30,13 +30,13 @@ static void watch_fork(void)
     (void)pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-void store_lock(void)
+void pm_store_lock(void)
 {
     (void)pthread_once(&lock_once, watch_fork);
     (void)pthread_mutex_lock(&lock);
 }
 
-void store_unlock(void)
+void pm_store_unlock(void)
 {
     (void)pthread_mutex_unlock(&lock);
 }
@@ -45,7 +45,7 @@ void store_unlock(void)
 
 static struct series dead_series = { .flags = &dead_series.own_flags, .own_flags = SERIES_REMOVED };
 
-struct series *store_dead(void)
+struct series *pm_store_dead(void)
 {
     __atomic_store_n(&dead_series.metric.series, (void *)&dead_series, __ATOMIC_RELEASE);
     return &dead_series;
@@ -122,14 +122,14 @@ static struct series *find(const struct family *family, const char *const *value
     }
 }
 
-struct series *store_find_locked(const struct family *family, const char *const *values)
+struct series *pm_store_find_locked(const struct family *family, const char *const *values)
 {
     size_t sizes[PM_LABELS_MAX];
     uint32_t hash = hash_values(values, family->label_count, sizes);
     return find(family, values, hash, sizes);
 }
 
-struct series *store_lookup(const struct family *family, const char *const *values)
+struct series *pm_store_lookup(const struct family *family, const char *const *values)
 {
     size_t sizes[PM_LABELS_MAX];
     uint32_t hash = hash_values(values, family->label_count, sizes);
@@ -137,7 +137,7 @@ struct series *store_lookup(const struct family *family, const char *const *valu
     return series != NULL && series_is_shown(series) ? series : NULL;
 }
 
-struct family *store_family_locked(const struct pm_registry *registry, const char *name)
+struct family *pm_store_family_locked(const struct pm_registry *registry, const char *name)
 {
     size_t low = 0;
     size_t high = registry->family_count;
@@ -222,7 +222,7 @@ static size_t write_line(char *to, const struct family *family, const char *cons
             memcpy(to + used + 1 + size, "=\"", 2);
         }
         used += size + 3;
-        used += name_escape(to == NULL ? NULL : to + used, values[i], true);
+        used += pm_name_escape(to == NULL ? NULL : to + used, values[i], true);
         if (to != NULL) to[used] = '"';
         used++;
     }
@@ -262,20 +262,20 @@ static struct series *new_series(struct family *family, const char *const *value
 }
 
 /* All that is added to takes the inline path; gauges from their first add on. */
-void store_make_ready(struct series *series)
+void pm_store_make_ready(struct series *series)
 {
     const struct family *family = series->family;
     if (family->function != NULL || series->cell == NULL) return;
     if (family->type == PM_INFO || family->type == PM_ENUM) return;
     uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
     if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
-    __atomic_store_n(&series->metric.fast, words_fast(&family->registry->words, series->cell),
+    __atomic_store_n(&series->metric.fast, pm_words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }
 
-int store_add_series_locked(struct family *family, const char *const *values,
-                            const struct place *place, struct series **series_out,
-                            struct pm_error *error)
+int pm_store_add_series_locked(struct family *family, const char *const *values,
+                               const struct place *place, struct series **series_out,
+                               struct pm_error *error)
 {
     size_t sizes[PM_LABELS_MAX];
     uint32_t hash = hash_values(values, family->label_count, sizes);
@@ -285,24 +285,24 @@ int store_add_series_locked(struct family *family, const char *const *values,
         return PM_OK;
     }
     if (family->list != NULL && family->list->count >= family->series_max) {
-        return fail(error, PM_ERROR_FULL, "metric '%s' has %zu series, its limit", family->exposed,
-                    family->series_max);
+        return pm_fail(error, PM_ERROR_FULL, "metric '%s' has %zu series, its limit",
+                       family->exposed, family->series_max);
     }
     struct series *series = new_series(family, values);
-    if (series == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for a series");
+    if (series == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     series->hash = hash;
     if (place != NULL) {
         series->cell = place->cell;
         series->flags = place->flags;
         series->record = place->record;
     } else {
-        series->cell = words_alloc(&family->registry->words, family->word_count);
+        series->cell = pm_words_alloc(&family->registry->words, family->word_count);
     }
     if (series->cell == NULL || make_room_in_list(family) < 0 || put_in_table(family, series) < 0) {
         free(series);
-        return fail(error, PM_ERROR_MEMORY, "no memory for a series");
+        return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
-    store_make_ready(series);
+    pm_store_make_ready(series);
     struct list *list = family->list;
     list->items[list->count] = series;
     __atomic_store_n(&list->count, list->count + 1, __ATOMIC_RELEASE);
@@ -310,57 +310,58 @@ int store_add_series_locked(struct family *family, const char *const *values,
     return PM_OK;
 }
 
-void store_reset(struct series *series)
+void pm_store_reset(struct series *series)
 {
     const struct words *words = &series->family->registry->words;
     if (series->family->type == PM_GAUGE)
-        words_set_gauge(words, series->cell, 0);
+        pm_words_set_gauge(words, series->cell, 0);
     else
-        words_reset(words, series->cell, series->family->word_count, series->family->double_words);
+        pm_words_reset(words, series->cell, series->family->word_count,
+                       series->family->double_words);
 }
 
 static int child_locked(struct family *family, const char *const *values, struct series **series,
                         struct pm_error *error)
 {
     struct pm_registry *registry = family->registry;
-    if (registry->region != NULL) return shared_child_locked(family, values, series, error);
+    if (registry->region != NULL) return pm_shared_child_locked(family, values, series, error);
     struct series *found = NULL;
-    int code = store_add_series_locked(family, values, NULL, &found, error);
+    int code = pm_store_add_series_locked(family, values, NULL, &found, error);
     if (code < 0) return code;
     if (!series_is_shown(found)) {
-        store_reset(found);
+        pm_store_reset(found);
         (void)__atomic_fetch_and(found->flags, ~(uint32_t)SERIES_REMOVED, __ATOMIC_RELEASE);
     }
     *series = found;
     return PM_OK;
 }
 
-int store_count_error(struct pm_registry *registry, int code)
+int pm_store_count_error(struct pm_registry *registry, int code)
 {
-    if (code < 0 && registry->region != NULL) region_count_error(registry->region, code);
+    if (code < 0 && registry->region != NULL) pm_region_count_error(registry->region, code);
     return code;
 }
 
-int store_child(struct family *family, const char *const *values, size_t value_count,
-                struct series **series, struct pm_error *error)
+int pm_store_child(struct family *family, const char *const *values, size_t value_count,
+                   struct series **series, struct pm_error *error)
 {
     if (value_count != family->label_count) {
-        (void)store_count_error(family->registry, PM_ERROR_LABELS);
-        return fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not %zu", family->exposed,
-                    family->label_count, value_count);
+        (void)pm_store_count_error(family->registry, PM_ERROR_LABELS);
+        return pm_fail(error, PM_ERROR_LABELS, "metric '%s' has %zu labels, not %zu",
+                       family->exposed, family->label_count, value_count);
     }
-    struct series *found = store_lookup(family, values);
+    struct series *found = pm_store_lookup(family, values);
     if (found != NULL) {
         *series = found;
         return PM_OK;
     }
-    store_lock();
+    pm_store_lock();
     int code = child_locked(family, values, series, error);
-    store_unlock();
-    return store_count_error(family->registry, code);
+    pm_store_unlock();
+    return pm_store_count_error(family->registry, code);
 }
 
-void store_hide(struct series *series)
+void pm_store_hide(struct series *series)
 {
     __atomic_fetch_or(series->flags, SERIES_REMOVED, __ATOMIC_RELEASE);
 }

@@ -103,7 +103,7 @@ struct pm_registry {
     size_t collector_count;
     struct retired *retired;
     struct region *region;     /* of a client; borrowed */
-    uint32_t region_read;      /* records before this offset are known */
+    uint32_t pm_region_read;   /* records before this offset are known */
     struct family **by_record; /* families by order of their records, for series that name them */
     size_t by_record_count;
     uint64_t bad_records; /* of the region, skipped */
@@ -115,57 +115,59 @@ struct place { /* where a series of a region is; private ones get their words fr
     uint32_t record;
 };
 
-void store_lock(void);
-void store_unlock(void);
+void pm_store_lock(void);
+void pm_store_unlock(void);
 
-struct pm_registry *store_registry(struct pm_registry *registry); /* NULL: the default one */
-void store_take_out_locked(struct pm_registry *registry, struct family *family);
-int store_set_info(struct series *series, const char *const *pairs, size_t count,
-                   struct pm_error *error);
+struct pm_registry *pm_store_registry(struct pm_registry *registry); /* NULL: the default one */
+void pm_store_take_out_locked(struct pm_registry *registry, struct family *family);
+int pm_store_set_info(struct series *series, const char *const *pairs, size_t count,
+                      struct pm_error *error);
 /* Parts of making that a region needs one by one. */
-int store_base_name(enum pm_type type, const struct pm_options *options, char *base,
-                    struct pm_error *error);
-int store_check_clash_locked(const struct pm_registry *registry, const char *name,
-                             enum pm_type type, struct pm_error *error);
-int store_check_same(const struct family *family, enum pm_type type,
-                     const struct pm_options *options, struct pm_error *error);
-const double *store_bounds(const struct pm_options *options, uint32_t *count);
+int pm_store_base_name(enum pm_type type, const struct pm_options *options, char *base,
+                       struct pm_error *error);
+int pm_store_check_clash_locked(const struct pm_registry *registry, const char *name,
+                                enum pm_type type, struct pm_error *error);
+int pm_store_check_same(const struct family *family, enum pm_type type,
+                        const struct pm_options *options, struct pm_error *error);
+const double *pm_store_bounds(const struct pm_options *options, uint32_t *count);
 /* Pairs as escaped label text 'a="b",c="d"' and a NUL. Returns the size with it, or 0 when they
  * are no label names and values, or meet the family's labels. to NULL: only the size. */
-size_t store_write_pairs(char *to, const struct family *family, const char *const *pairs,
-                         size_t count);
-int store_set_state(struct series *series, const char *name, struct pm_error *error);
-struct family *store_family_locked(const struct pm_registry *registry, const char *name);
+size_t pm_store_write_pairs(char *to, const struct family *family, const char *const *pairs,
+                            size_t count);
+int pm_store_set_state(struct series *series, const char *name, struct pm_error *error);
+struct family *pm_store_family_locked(const struct pm_registry *registry, const char *name);
 
 /* Makes or finds; all names are checked here. */
-int store_create(struct pm_registry *registry, enum pm_type type, const struct pm_options *options,
-                 struct family **family, struct pm_error *error);
-int store_find_family(struct pm_registry *registry, const char *name, struct family **found,
-                      struct pm_error *error); /* by either name; counts no error */
-int store_child(struct family *family, const char *const *values, size_t value_count,
-                struct series **series, struct pm_error *error);
+int pm_store_create(struct pm_registry *registry, enum pm_type type,
+                    const struct pm_options *options, struct family **family,
+                    struct pm_error *error);
+int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
+                         struct pm_error *error); /* by either name; counts no error */
+int pm_store_child(struct family *family, const char *const *values, size_t value_count,
+                   struct series **series, struct pm_error *error);
 /* Finds what is there and shown; NULL otherwise. No lock, no allocation. */
-struct series *store_lookup(const struct family *family, const char *const *values);
+struct series *pm_store_lookup(const struct family *family, const char *const *values);
 
 /* The series of a handle: registers a static metric first; the dead series at worst. */
-struct series *store_series(struct pm_metric *metric);
-struct series *store_dead(void);
+struct series *pm_store_series(struct pm_metric *metric);
+struct series *pm_store_dead(void);
 
 /* For import from a region, under the lock: what the records say, already checked. */
-int store_add_family_locked(struct pm_registry *registry, enum pm_type type,
-                            const struct pm_options *options, struct family **family,
-                            struct pm_error *error);
-int store_add_series_locked(struct family *family, const char *const *values,
-                            const struct place *place, struct series **series,
-                            struct pm_error *error);
-struct series *store_find_locked(const struct family *family, const char *const *values);
-int store_count_error(struct pm_registry *registry, int code); /* also for the daemon; returns it */
-void store_make_ready(struct series *series); /* lets its handle take the inline path */
-void store_hide(struct series *series);
-void store_reset(struct series *series); /* lets it count from zero */
+int pm_store_add_family_locked(struct pm_registry *registry, enum pm_type type,
+                               const struct pm_options *options, struct family **family,
+                               struct pm_error *error);
+int pm_store_add_series_locked(struct family *family, const char *const *values,
+                               const struct place *place, struct series **series,
+                               struct pm_error *error);
+struct series *pm_store_find_locked(const struct family *family, const char *const *values);
+int pm_store_count_error(struct pm_registry *registry,
+                         int code);              /* also for the daemon; returns it */
+void pm_store_make_ready(struct series *series); /* lets its handle take the inline path */
+void pm_store_hide(struct series *series);
+void pm_store_reset(struct series *series); /* lets it count from zero */
 
 /* A copy of the families under the lock; free() it. NULL with *count 0 when empty or no memory. */
-struct family **store_snapshot(struct pm_registry *registry, size_t *count);
+struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count);
 
 static inline bool series_is_shown(const struct series *series)
 {

@@ -1,6 +1,6 @@
 /* update.c - updates: those that do not fit inline, and the slow paths of those that do. */
-#include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 
@@ -17,17 +17,17 @@
 /* The series to update, or NULL: a dead handle, a parent, a function (each counted). */
 static struct series *updatable(struct pm_metric *metric)
 {
-    struct series *series = store_series(metric);
+    struct series *series = pm_store_series(metric);
     if (__builtin_expect(series->cell != NULL, 1)) return series;
-    if (series->family != NULL) fail_note(PM_ERROR_LABELS, NULL);
+    if (series->family != NULL) pm_fail_note(PM_ERROR_LABELS, NULL);
     return NULL;
 }
 
 /* An amount that cannot be: counted here, and where the daemon shows it. */
 static void refuse_value(const struct series *series)
 {
-    fail_note(PM_ERROR_VALUE, NULL);
-    if (series != NULL) (void)store_count_error(series->family->registry, PM_ERROR_VALUE);
+    pm_fail_note(PM_ERROR_VALUE, NULL);
+    if (series != NULL) (void)pm_store_count_error(series->family->registry, PM_ERROR_VALUE);
 }
 
 static const struct words *words_of(const struct series *series)
@@ -41,7 +41,7 @@ void pm_counter_add_slow_(struct pm_counter *counter, uint64_t amount)
 {
     int saved = errno;
     struct series *series = updatable(&counter->metric);
-    if (series != NULL) words_add(words_of(series), series->cell, WORD_WHOLE, amount);
+    if (series != NULL) pm_words_add(words_of(series), series->cell, WORD_WHOLE, amount);
     errno = saved;
 }
 
@@ -52,7 +52,7 @@ void pm_counter_add_double_(struct pm_counter *counter, double amount)
     if (!(amount >= 0) || isinf(amount)) {
         refuse_value(series);
     } else if (series != NULL) {
-        words_add_double(words_of(series), series->cell, WORD_FRACTION, amount);
+        pm_words_add_double(words_of(series), series->cell, WORD_FRACTION, amount);
     }
     errno = saved;
 }
@@ -67,9 +67,9 @@ void pm_gauge_add_slow_(struct pm_gauge *gauge, double amount)
         if ((__atomic_load_n(series->flags, __ATOMIC_RELAXED) & SERIES_ADDED) == 0) {
             (void)__atomic_fetch_or(series->flags, SERIES_ADDED, __ATOMIC_SEQ_CST);
         }
-        store_make_ready(series);
+        pm_store_make_ready(series);
         __atomic_store_n(&gauge->metric.fast, series->metric.fast, __ATOMIC_RELEASE);
-        words_add_gauge(words_of(series), series->cell, amount);
+        pm_words_add_gauge(words_of(series), series->cell, amount);
     }
     errno = saved;
 }
@@ -88,7 +88,7 @@ void pm_gauge_set(struct pm_gauge *gauge, double value)
     if ((__atomic_load_n(series->flags, __ATOMIC_ACQUIRE) & SERIES_ADDED) == 0) {
         __atomic_store((double *)(void *)series->cell, &value, __ATOMIC_RELEASE);
     } else {
-        words_set_gauge(words_of(series), series->cell, value);
+        pm_words_set_gauge(words_of(series), series->cell, value);
     }
 }
 
@@ -151,8 +151,8 @@ static inline size_t find_bucket(const struct family *family, double value)
 static void add_pair(const struct series *series, size_t word, double value)
 {
     const struct words *words = words_of(series);
-    words_add(words, series->cell, word, 1);
-    words_add_double(words, series->cell, WORD_SUM, value);
+    pm_words_add(words, series->cell, word, 1);
+    pm_words_add_double(words, series->cell, WORD_SUM, value);
 }
 
 /* The series to observe in, or NULL: nowhere to, or not a number. */
@@ -198,8 +198,8 @@ void pm_summary_observe(struct pm_summary *summary, double value)
 
 /* ---- Info and enum ---- */
 
-size_t store_write_pairs(char *to, const struct family *family, const char *const *pairs,
-                         size_t count)
+size_t pm_store_write_pairs(char *to, const struct family *family, const char *const *pairs,
+                            size_t count)
 {
     size_t used = 0;
     for (size_t i = 0; i + 1 < count; i += 2) {
@@ -208,7 +208,7 @@ size_t store_write_pairs(char *to, const struct family *family, const char *cons
             is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
         }
         for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
-        if (is_taken || !name_is_label(pairs[i])) return 0;
+        if (is_taken || !pm_name_is_label(pairs[i])) return 0;
         size_t size = strlen(pairs[i]);
         if (to != NULL) {
             if (used > 0) to[used - 1] = ',';
@@ -216,7 +216,7 @@ size_t store_write_pairs(char *to, const struct family *family, const char *cons
             memcpy(to + used + size, "=\"", 2);
         }
         used += size + 2;
-        used += name_escape(to == NULL ? NULL : to + used, pairs[i + 1], true);
+        used += pm_name_escape(to == NULL ? NULL : to + used, pairs[i + 1], true);
         if (to != NULL) memcpy(to + used, "\"", 2);
         used += 2; /* the quote, and a comma or the NUL */
     }
@@ -227,30 +227,30 @@ static int set_private_info(struct series *series, const char *const *pairs, siz
                             size_t size, struct pm_error *error)
 {
     char *text = calloc(1, size + 1);
-    if (text == NULL) return fail(error, PM_ERROR_MEMORY, "no memory for an info");
-    (void)store_write_pairs(text, series->family, pairs, count);
+    if (text == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for an info");
+    (void)pm_store_write_pairs(text, series->family, pairs, count);
     char *old = series->info; /* renderers copy it under the lock */
     series->info = text;
     free(old);
     return PM_OK;
 }
 
-int store_set_info(struct series *series, const char *const *pairs, size_t count,
-                   struct pm_error *error)
+int pm_store_set_info(struct series *series, const char *const *pairs, size_t count,
+                      struct pm_error *error)
 {
     const struct family *family = series->family;
-    size_t size = count % 2 == 0 ? store_write_pairs(NULL, family, pairs, count) : 0;
+    size_t size = count % 2 == 0 ? pm_store_write_pairs(NULL, family, pairs, count) : 0;
     if (size == 0) {
-        (void)store_count_error(family->registry, PM_ERROR_LABELS);
-        return fail(error, PM_ERROR_LABELS, "the pairs of info '%s' are not label names and values",
-                    family->exposed);
+        (void)pm_store_count_error(family->registry, PM_ERROR_LABELS);
+        return pm_fail(error, PM_ERROR_LABELS,
+                       "the pairs of info '%s' are not label names and values", family->exposed);
     }
-    store_lock();
+    pm_store_lock();
     int code = family->registry->region != NULL
-                   ? shared_info_locked(series, pairs, count, error)
+                   ? pm_shared_info_locked(series, pairs, count, error)
                    : set_private_info(series, pairs, count, size, error);
-    store_unlock();
-    return store_count_error(family->registry, code);
+    pm_store_unlock();
+    return pm_store_count_error(family->registry, code);
 }
 
 int pm_info_set_(struct pm_info *info, ...)
@@ -268,12 +268,12 @@ int pm_info_set_(struct pm_info *info, ...)
     struct series *series = updatable(&info->metric);
     if (series == NULL) return PM_ERROR_LABELS;
     struct pm_error error;
-    int code = store_set_info(series, pairs, count, &error);
-    if (code < 0) fail_note(code, &error);
+    int code = pm_store_set_info(series, pairs, count, &error);
+    if (code < 0) pm_fail_note(code, &error);
     return code;
 }
 
-int store_set_state(struct series *series, const char *name, struct pm_error *error)
+int pm_store_set_state(struct series *series, const char *name, struct pm_error *error)
 {
     const struct family *family = series->family;
     for (uint64_t i = 0; i < family->state_count; i++) {
@@ -281,8 +281,8 @@ int store_set_state(struct series *series, const char *name, struct pm_error *er
         __atomic_store_n((uint64_t *)(void *)series->cell, i, __ATOMIC_RELEASE);
         return PM_OK;
     }
-    (void)store_count_error(family->registry, PM_ERROR_VALUE);
-    return fail(error, PM_ERROR_VALUE, "enum '%s' has no state '%.60s'", family->exposed, name);
+    (void)pm_store_count_error(family->registry, PM_ERROR_VALUE);
+    return pm_fail(error, PM_ERROR_VALUE, "enum '%s' has no state '%.60s'", family->exposed, name);
 }
 
 int pm_enum_set(struct pm_enum *state, const char *name)
@@ -290,7 +290,7 @@ int pm_enum_set(struct pm_enum *state, const char *name)
     struct series *series = updatable(&state->metric);
     if (series == NULL) return PM_ERROR_LABELS;
     struct pm_error error;
-    int code = store_set_state(series, name, &error);
-    if (code < 0) fail_note(code, &error);
+    int code = pm_store_set_state(series, name, &error);
+    if (code < 0) pm_fail_note(code, &error);
     return code;
 }

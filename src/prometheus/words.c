@@ -88,7 +88,7 @@ static void count_cpus(void)
     (void)fclose(file);
 }
 
-uint32_t words_cpu_count(void)
+uint32_t pm_words_cpu_count(void)
 {
     (void)pthread_once(&cpu_once, count_cpus);
     return cpu_count;
@@ -143,7 +143,7 @@ static int claim_lane(void)
     return -1;
 }
 
-int words_thread_lane(uint32_t *generation)
+int pm_words_thread_lane(uint32_t *generation)
 {
     uint32_t now = atomic_load_explicit(&fork_generation, memory_order_relaxed);
     *generation = now;
@@ -156,17 +156,17 @@ int words_thread_lane(uint32_t *generation)
 
 /* ---- Space ---- */
 
-void words_init_private(struct words *words)
+void pm_words_init_private(struct words *words)
 {
     memset(words, 0, sizeof(*words));
     words->mode = pm_mode();
-    words->lanes.cpu_count = words_cpu_count();
+    words->lanes.cpu_count = pm_words_cpu_count();
     words->lanes.atomic_count = ATOMIC_LANES;
     words->lanes.thread_count = THREAD_LANES;
     words->used = LANE_WORDS;
 }
 
-void words_release(struct words *words)
+void pm_words_release(struct words *words)
 {
     for (size_t i = 0; i < words->chunk_count; i++) {
         (void)munmap(words->chunks[i], lanes_count(&words->lanes) * LANE_SIZE);
@@ -175,7 +175,7 @@ void words_release(struct words *words)
     memset(words, 0, sizeof(*words));
 }
 
-char *words_alloc(struct words *words, size_t count)
+char *pm_words_alloc(struct words *words, size_t count)
 {
     count = (count + 1) & ~(size_t)1; /* pairs, for the gauge's 16 bytes */
     if (words->used + count > LANE_WORDS) {
@@ -193,7 +193,7 @@ char *words_alloc(struct words *words, size_t count)
     return cell;
 }
 
-char *words_fast(const struct words *words, char *cell)
+char *pm_words_fast(const struct words *words, char *cell)
 {
     return words->mode == PM_MODE_RSEQ ? cell + LANE_SIZE : NULL;
 }
@@ -216,15 +216,15 @@ static size_t atomic_lane(const struct words *words)
 static size_t thread_lane(const struct words *words)
 {
     uint32_t generation;
-    int lane = words_thread_lane(&generation);
+    int lane = pm_words_thread_lane(&generation);
     if (lane >= 0 && words->region != NULL) {
-        lane = region_thread_lane(words->region, (uint32_t)lane, generation);
+        lane = pm_region_thread_lane(words->region, (uint32_t)lane, generation);
     }
     if (lane < 0 || (uint32_t)lane >= words->lanes.thread_count) return 0;
     return (size_t)1 + words->lanes.cpu_count + words->lanes.atomic_count + (size_t)lane;
 }
 
-void words_add(const struct words *words, char *cell, size_t word, uint64_t amount)
+void pm_words_add(const struct words *words, char *cell, size_t word, uint64_t amount)
 {
 #ifdef PM_RSEQ_
     if (words->mode == PM_MODE_RSEQ) {
@@ -271,7 +271,7 @@ static void add_double_at(uint64_t *at, double amount)
     }
 }
 
-void words_add_double(const struct words *words, char *cell, size_t word, double amount)
+void pm_words_add_double(const struct words *words, char *cell, size_t word, double amount)
 {
 #ifdef PM_RSEQ_
     if (words->mode == PM_MODE_RSEQ) {
@@ -286,19 +286,19 @@ void words_add_double(const struct words *words, char *cell, size_t word, double
 
 /* ---- Reading ---- */
 
-struct span words_span(const struct words *words)
+struct span pm_words_span(const struct words *words)
 {
     size_t cpus = (size_t)1 + words->lanes.cpu_count;
     if (words->region != NULL) {
-        return (struct span){ cpus, cpus, cpus + region_other_lanes(words->region) };
+        return (struct span){ cpus, cpus, cpus + pm_region_other_lanes(words->region) };
     }
     if (words->mode == PM_MODE_RSEQ) return (struct span){ cpus, cpus, cpus };
     return (struct span){ 1, cpus, lanes_count(&words->lanes) };
 }
 
-void words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words)
+void pm_words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words)
 {
-    struct span span = words_span(words);
+    struct span span = pm_words_span(words);
     for (size_t i = 0; i < count; i++) {
         bool is_double = i < 64 && (double_words >> i & 1) != 0;
         uint64_t sum =
@@ -337,10 +337,10 @@ static struct pair load_pair(const char *cell)
 }
 #endif
 
-void words_set_gauge(const struct words *words, char *cell, double value)
+void pm_words_set_gauge(const struct words *words, char *cell, double value)
 {
 #ifdef __x86_64__
-    struct pair next = { as_bits(value), as_bits(words_sum_double(words_span(words), cell, 0)) };
+    struct pair next = { as_bits(value), as_bits(words_sum_double(pm_words_span(words), cell, 0)) };
     struct pair old = load_pair(cell);
     if (old.sum == next.sum) { /* only one half changes: a plain store is whole */
         __atomic_store_n(word_at(cell, 0, 0), next.value, __ATOMIC_RELEASE);
@@ -354,17 +354,17 @@ void words_set_gauge(const struct words *words, char *cell, double value)
 #endif
 }
 
-void words_add_gauge(const struct words *words, char *cell, double amount)
+void pm_words_add_gauge(const struct words *words, char *cell, double amount)
 {
 #ifdef __x86_64__
-    words_add_double(words, cell, 0, amount);
+    pm_words_add_double(words, cell, 0, amount);
 #else
     (void)words;
     add_double_at(word_at(cell, 0, 0), amount); /* the one word that is set, too */
 #endif
 }
 
-double words_get_gauge(struct span span, const char *cell)
+double pm_words_get_gauge(struct span span, const char *cell)
 {
 #ifdef __x86_64__
     struct pair pair = load_pair(cell);

@@ -51,18 +51,18 @@ static inline size_t lanes_count(const struct lanes *lanes)
     return (size_t)1 + lanes->cpu_count + lanes->atomic_count + lanes->thread_count;
 }
 
-uint32_t words_cpu_count(void); /* CPUs that can ever exist here */
+uint32_t pm_words_cpu_count(void); /* CPUs that can ever exist here */
 
-void words_init_private(struct words *words);
-void words_release(struct words *words);
+void pm_words_init_private(struct words *words);
+void pm_words_release(struct words *words);
 /* NULL when there is no memory. Zeroed. count <= LANE_WORDS / 2. */
-char *words_alloc(struct words *words, size_t count);
+char *pm_words_alloc(struct words *words, size_t count);
 
 /* What a handle's `fast` may be for these words: NULL unless this process uses rseq here. */
-char *words_fast(const struct words *words, char *cell);
+char *pm_words_fast(const struct words *words, char *cell);
 
-void words_add(const struct words *words, char *cell, size_t word, uint64_t amount);
-void words_add_double(const struct words *words, char *cell, size_t word, double amount);
+void pm_words_add(const struct words *words, char *cell, size_t word, uint64_t amount);
+void pm_words_add_double(const struct words *words, char *cell, size_t word, double amount);
 
 /* The lanes that can hold something: [1, first) and [second, end). Taken once for many reads. */
 struct span {
@@ -71,7 +71,7 @@ struct span {
     size_t end;
 };
 
-struct span words_span(const struct words *words);
+struct span pm_words_span(const struct words *words);
 
 static inline const uint64_t *words_at(const char *cell, size_t lane, size_t word)
 {
@@ -123,14 +123,14 @@ static inline double words_get_double(struct span span, const char *cell, size_t
 }
 
 /* Lets the series count from zero again: lane 0 takes the sums. */
-void words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words);
+void pm_words_reset(const struct words *words, char *cell, size_t count, uint64_t double_words);
 
 /* The gauge: words 0 and 1 of lane 0 are (value as set, sum of word 0 of the lanes then). */
-void words_set_gauge(const struct words *words, char *cell, double value);
-void words_add_gauge(const struct words *words, char *cell, double amount);
-double words_get_gauge(struct span span, const char *cell);
+void pm_words_set_gauge(const struct words *words, char *cell, double value);
+void pm_words_add_gauge(const struct words *words, char *cell, double amount);
+double pm_words_get_gauge(struct span span, const char *cell);
 
 /* The lane of this thread, 0 .. THREAD_LANES-1, or -1; and a number that changes at fork. */
-int words_thread_lane(uint32_t *generation);
+int pm_words_thread_lane(uint32_t *generation);
 
 #endif

@@ -91,7 +91,7 @@ static void random_doubles_read_back_and_none_is_shorter(void)
         if (i % 3 == 0) value = (double)random_below(&dice, 100000000) / 1000;
         if (!isfinite(value)) continue;
         char text[NUMBER_SIZE_MAX + 1];
-        text[number_print_double(text, value)] = '\0';
+        text[pm_number_print_double(text, value)] = '\0';
         bool is_good = strtod(text, NULL) == value;
         if (is_good && i % 4 == 0) is_good = count_digits(text) <= shortest_digits(value);
         bad += !is_good;
@@ -108,7 +108,7 @@ static void whole_numbers_are_exact(void)
         char text[NUMBER_SIZE_MAX];
         char want[NUMBER_SIZE_MAX];
         (void)snprintf(want, sizeof(want), "%llu", (unsigned long long)values[i]);
-        size_t size = number_print_u64(text, values[i]);
+        size_t size = pm_number_print_u64(text, values[i]);
         EXPECT_STR(want, ((struct str){ text, size }));
     }
 }
