@@ -10,7 +10,6 @@
 #include "base/str.h"
 #include "codec/number.h"
 #include "prometheus/prometheus.h"
-#include "role/options.h"
 #include "role/role.h"
 
 #include <stdio.h>

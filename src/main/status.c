@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "codec/json.h"
 #include "http/client.h"
-#include "role/options.h"
 #include "role/role.h"
 
 #include <errno.h>
