@@ -215,6 +215,10 @@ struct call {
     const struct node *node;
     const double *scalars[FUNCTION_ARGUMENTS_MAX]; /* by argument; NULL: not a scalar */
     struct labels labels;                          /* of the series at hand */
+    double *scratch;                               /* of quantiles */
+    size_t scratch_capacity;
+    bool is_out_of_memory;                         /* looked at after each series */
+    int code;                                      /* likewise: the error is set */
 };
 
 /* Compensated sums (Neumaier). */
