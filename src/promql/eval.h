@@ -153,9 +153,6 @@ int evaluate_selector(struct evaluation *evaluation, const struct node *node, st
 /* As the selector, but the values are the samples' own times in seconds. */
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
-/* `selector smoothed`: between two samples the straight line. */
-int evaluate_smoothed(struct evaluation *evaluation, const struct node *node, struct sink *sink);
-
 /* A series' samples, without stale markers; numbers and histograms apart. */
 struct points {
     struct labels labels;

@@ -47,7 +47,11 @@ bool window_resets(struct call *call, const struct window *window, struct value 
 bool window_extended_rate(struct call *call, const struct window *window, bool is_counter,
                           bool is_rate, struct value *value);
 /* Moves the beginning of an anchored window to the sample before it; false: nothing in reach. */
-bool anchor(const struct window *window, size_t *number, size_t *histogram);
+bool anchor(const struct call *call, const struct window *window, size_t *number,
+            size_t *histogram);
+/* `selector smoothed` for one series. */
+int smooth_points(struct evaluation *evaluation, const struct node *node,
+                  const struct points *points, const struct steps *times, struct row *row);
 
 /* functions_trend.c */
 bool window_deriv(struct call *call, const struct window *window, struct value *value);
@@ -109,6 +113,8 @@ void annotate_call(struct call *call, enum annotation_level level, const char *t
 #define TEXT_IGNORED         "ignored histograms in a range containing both floats and histograms"
 #define TEXT_MIXED_SCHEMAS                                                                         \
     "vector contains a mix of histograms with exponential and custom buckets schemas"
+/* "this native histogram metric is not a counter" (or gauge) */
+void annotate_kind(struct call *call, bool wants_counter);
 void annotate_events_of(struct call *call, unsigned events, const char *operation);
 
 #endif

@@ -99,7 +99,7 @@ static const struct promql_function functions[] = {
     WINDOW("min_over_time", window_min, .arguments = { MATRIX }),
     TIME("minute", math_minute),
     TIME("month", math_month),
-    CONSTANT("pi", scalar_pi),
+    { .name = STR_INIT("pi"), .result = SCALAR, .shape = FUNCTION_SCALAR, .scalar = scalar_pi },
     WINDOW("predict_linear", window_predict_linear, .arguments = { MATRIX, SCALAR },
            .needs_time = true),
     WINDOW("present_over_time", window_present, .arguments = { MATRIX }),
@@ -369,8 +369,8 @@ static int take_window(struct points_sink *points_sink, const struct points *poi
 static int check_extended(struct evaluation *evaluation, const struct node *node,
                           const struct node *input)
 {
-    while (input->kind == NODE_PAREN) input = input->paren;
-    if (input->kind != NODE_MATRIX) return 0;
+    while (input != NULL && input->kind == NODE_PAREN) input = input->paren;
+    if (input == NULL || input->kind != NODE_MATRIX) return 0;
     const struct modifiers *modifiers = &input->matrix.selector->selector.modifiers;
     const struct promql_function *function = node->call.function;
     bool is_rate = function->window == window_rate || function->window == window_increase ||
@@ -433,7 +433,8 @@ void annotate_call(struct call *call, enum annotation_level level, const char *t
                    bool names_metric)
 {
     struct query *query = call->evaluation->query;
-    const struct node *input = input_of(call->node);
+    const struct node *input = call->node->kind == NODE_CALL ? input_of(call->node) : NULL;
+    if (input == NULL) input = call->node;
     char buffer[512];
     struct str metric = { buffer, 0 };
     if (names_metric) metric = annotation_metric(buffer, sizeof(buffer), call->labels);

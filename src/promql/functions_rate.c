@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 
-static void annotate_kind(struct call *call, bool wants_counter)
+void annotate_kind(struct call *call, bool wants_counter)
 {
     char text[512];
     struct str name = labels_get(call->labels, LABEL_METRIC_NAME);
@@ -310,14 +310,14 @@ static bool is_reset(const struct value *before, const struct value *after)
 }
 
 /* Walks numbers and histograms in the order of time and counts the pairs that differ. */
-static bool count_pairs(const struct window *window,
+static bool count_pairs(struct call *call, const struct window *window,
                         bool (*differs)(const struct value *, const struct value *),
                         struct value *value)
 {
     const struct points *points = window->points;
     size_t number = window->from;
     size_t histogram = window->histogram_from;
-    if (window->is_anchored && !anchor(window, &number, &histogram)) return false;
+    if (window->is_anchored && !anchor(call, window, &number, &histogram)) return false;
     struct value before = { 0, NULL };
     bool is_first = true;
     size_t count = 0;
@@ -343,12 +343,10 @@ static bool count_pairs(const struct window *window,
 
 bool window_changes(struct call *call, const struct window *window, struct value *value)
 {
-    (void)call;
-    return count_pairs(window, is_changed, value);
+    return count_pairs(call, window, is_changed, value);
 }
 
 bool window_resets(struct call *call, const struct window *window, struct value *value)
 {
-    (void)call;
-    return count_pairs(window, is_reset, value);
+    return count_pairs(call, window, is_reset, value);
 }
