@@ -71,6 +71,11 @@ void histogram_print(struct buf *buf, const struct histogram *histogram);
 const struct histogram *histogram_copy(struct arena *arena,
                                        const struct histogram *histogram) MUST_CHECK;
 
+/* What lies below `limit` (is_upper: `</`) or above it (`>/`), with count and sum estimated anew;
+ * the bucket that the limit cuts is shared out by interpolation. NULL when the arena is full. */
+const struct histogram *histogram_trim(struct arena *arena, const struct histogram *histogram,
+                                       double limit, bool is_upper) MUST_CHECK;
+
 /* How much it counts against a query's samples: a float's size is 1. */
 size_t histogram_weight(const struct histogram *histogram);
 
@@ -132,6 +137,7 @@ struct histogram_sum {
     struct histogram_sum_buckets positive;
     struct histogram_sum_buckets negative;
     VEC(double) bounds;
+    bool is_mean; /* histogram_sum_average went over to a running mean */
 };
 
 /* What happened on the way, or-ed. */
@@ -146,7 +152,12 @@ int histogram_sum_add(struct histogram_sum *sum, const struct histogram *other, 
                       unsigned *events) MUST_CHECK;
 void histogram_sum_multiply(struct histogram_sum *sum, double factor);
 void histogram_sum_divide(struct histogram_sum *sum, double divisor); /* by 0: buckets vanish */
-bool histogram_sum_overflows(const struct histogram_sum *sum);        /* some part is infinite */
+
+/* The same for a mean: add is the count-th histogram (from 2 on); a sum that would overflow turns
+ * into a running mean. histogram_sum_average_end makes the mean of what stands there. */
+int histogram_sum_average(struct histogram_sum *sum, const struct histogram *add, double count,
+                          unsigned *events) MUST_CHECK;
+void histogram_sum_average_end(struct histogram_sum *sum, double count);
 const struct histogram *histogram_sum_finish(const struct histogram_sum *sum,
                                              struct arena *arena) MUST_CHECK; /* NULL: full */
 void histogram_sum_release(struct histogram_sum *sum); /* accepts a zeroed one */

@@ -127,11 +127,11 @@ int row_copy(struct evaluation *evaluation, const struct row *row, struct row *c
     return 0;
 }
 
-static bool is_dropped_name(const struct query *query, struct str name)
+/* The name, and what belongs to it. */
+static bool is_dropped_name(struct str name)
 {
-    if (str_equal(name, LABEL_METRIC_NAME)) return true;
-    return (query->features & PROMQL_FEATURE_TYPE_AND_UNIT_LABELS) != 0 &&
-           (str_equal(name, STR("__type__")) || str_equal(name, STR("__unit__")));
+    return str_equal(name, LABEL_METRIC_NAME) || str_equal(name, STR("__type__")) ||
+           str_equal(name, STR("__unit__"));
 }
 
 /* The labels without the name, in the arena. */
@@ -139,7 +139,7 @@ static int labels_without_name(struct query *query, struct labels labels, struct
 {
     size_t dropped = 0;
     for (size_t i = 0; i < labels.count; i++) {
-        if (is_dropped_name(query, labels.items[i].name)) dropped++;
+        if (is_dropped_name(labels.items[i].name)) dropped++;
     }
     if (dropped == 0) {
         *out = labels;
@@ -149,7 +149,7 @@ static int labels_without_name(struct query *query, struct labels labels, struct
     if (items == NULL) return out_of_memory(query);
     size_t kept = 0;
     for (size_t i = 0; i < labels.count; i++) {
-        if (!is_dropped_name(query, labels.items[i].name)) items[kept++] = labels.items[i];
+        if (!is_dropped_name(labels.items[i].name)) items[kept++] = labels.items[i];
     }
     *out = (struct labels){ items, kept };
     return 0;

@@ -153,9 +153,6 @@ int evaluate_selector(struct evaluation *evaluation, const struct node *node, st
 /* As the selector, but the values are the samples' own times in seconds. */
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
-/* `selector smoothed`: between two samples the straight line. */
-int evaluate_smoothed(struct evaluation *evaluation, const struct node *node, struct sink *sink);
-
 /* A series' samples, without stale markers; numbers and histograms apart. */
 struct points {
     struct labels labels;
@@ -215,6 +212,10 @@ struct call {
     const struct node *node;
     const double *scalars[FUNCTION_ARGUMENTS_MAX]; /* by argument; NULL: not a scalar */
     struct labels labels;                          /* of the series at hand */
+    double *scratch;                               /* of quantiles */
+    size_t scratch_capacity;
+    bool is_out_of_memory;                         /* looked at after each series */
+    int code;                                      /* likewise: the error is set */
 };
 
 /* Compensated sums (Neumaier). */

@@ -1,6 +1,7 @@
 /* selector.c - from the source's samples to rows and to the windows of range functions. */
 #include "base/check.h"
 #include "promql/eval.h"
+#include "promql/function_list.h"
 
 #include <errno.h>
 #include <math.h>
@@ -140,7 +141,7 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
     if (code == 0) code = row_new(evaluation, &instant.row, false);
     struct series_columns series;
     while (code == 0 && (code = cursor->next(cursor, &series, query->error)) == 1) {
-        bool is_filled;
+        bool is_filled = false;
         code = query_tick(query, series.count + evaluation->steps.count);
         if (code == 0) code = fill_row(&instant, &series, &is_filled);
         if (code < 0) return code;
@@ -153,12 +154,6 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
         query->samples_held -= evaluation->steps.count;
     }
     return code;
-}
-
-int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink)
-{
-    if (node->selector.modifiers.is_smoothed) return evaluate_smoothed(evaluation, node, sink);
-    return select_rows(evaluation, node, false, sink);
 }
 
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink)
@@ -213,6 +208,40 @@ static int split_points(struct query *query, const struct series_columns *series
     points->histograms = kept;
     points->histogram_count = histograms;
     return 0;
+}
+
+static int select_smoothed(struct evaluation *evaluation, const struct node *node,
+                           struct sink *sink)
+{
+    struct query *query = evaluation->query;
+    struct steps times;
+    struct row row;
+    int code = reference_times(evaluation, &node->selector.modifiers, &times);
+    if (code < 0) return code;
+    int64_t last = steps_time(&times, evaluation->steps.count - 1);
+    struct series_cursor *cursor;
+    code = open_cursor(query, node, times.start_ms - query->lookback_ms + 1,
+                       last + query->lookback_ms, &cursor);
+    if (code == 0) code = row_new(evaluation, &row, false);
+    struct series_columns series;
+    while (code == 0 && (code = cursor->next(cursor, &series, query->error)) == 1) {
+        struct points points;
+        code = query_tick(query, series.count + evaluation->steps.count);
+        if (code == 0) code = split_points(query, &series, &points);
+        row_clear(evaluation, &row);
+        if (code == 0) code = smooth_points(evaluation, node, &points, &times, &row);
+        if (code < 0) return code;
+        row.labels = series.labels;
+        row.drops_name = false;
+        if (!row_is_empty(evaluation, &row)) code = sink->take(sink, &row);
+    }
+    return code;
+}
+
+int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink)
+{
+    if (node->selector.modifiers.is_smoothed) return select_smoothed(evaluation, node, sink);
+    return select_rows(evaluation, node, false, sink);
 }
 
 static int evaluate_matrix_selector(struct evaluation *evaluation, const struct node *node,

@@ -1,0 +1,434 @@
+/* engine.c - the engine: who may run, for how long, and what comes out. */
+#include "base/check.h"
+#include "base/thread.h"
+#include "promql/eval.h"
+#include "promql/parser.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SAMPLES_MAX     50000000
+#define MEMORY_MAX      ((size_t)1 << 30)
+#define CONCURRENCY_MAX 20
+#define TIMEOUT_MS      120000
+#define LOOKBACK_MS     300000
+#define DEFAULT_STEP_MS 60000
+#define RESULT_SIZE_MAX ((size_t)4 << 30)
+
+struct promql_engine {
+    struct promql_options options;
+    struct mutex mutex;
+    struct condition is_free;
+    size_t running GUARDED_BY(mutex);
+};
+
+/* A result with the memory behind it. */
+struct result_holder {
+    struct promql_result result; /* first: the pointer given out is this one */
+    struct arena arena;
+};
+
+int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
+                      struct error *error)
+{
+    struct promql_engine *engine = calloc(1, sizeof(*engine));
+    if (engine == NULL) return error_set(error, -ENOMEM, "make the query engine: out of memory");
+    engine->options = *options;
+    struct promql_options *o = &engine->options;
+    if (o->samples_max == 0) o->samples_max = SAMPLES_MAX;
+    if (o->memory_max == 0) o->memory_max = MEMORY_MAX;
+    if (o->concurrency_max == 0) o->concurrency_max = CONCURRENCY_MAX;
+    if (o->timeout_ms == 0) o->timeout_ms = TIMEOUT_MS;
+    if (o->lookback_ms == 0) o->lookback_ms = LOOKBACK_MS;
+    if (o->default_step_ms == 0) o->default_step_ms = DEFAULT_STEP_MS;
+    if (o->clock == NULL) o->clock = &clock_system;
+    mutex_init(&engine->mutex);
+    condition_init(&engine->is_free);
+    *engine_out = engine;
+    return 0;
+}
+
+void promql_engine_free(struct promql_engine *engine)
+{
+    if (engine == NULL) return;
+    CHECK(engine->running == 0);
+    condition_release(&engine->is_free);
+    mutex_release(&engine->mutex);
+    free(engine);
+}
+
+uint32_t promql_feature_find(struct str name)
+{
+    static const struct {
+        struct str name;
+        uint32_t bit;
+    } features[] = {
+#define X(id, number, text) { STR_INIT(text), (number) },
+        PROMQL_FEATURES(X)
+#undef X
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(features); i++) {
+        if (str_equal(features[i].name, name)) return features[i].bit;
+    }
+    return 0;
+}
+
+int promql_parse(struct promql_expr **expr_out, const struct promql_engine *engine, struct str text,
+                 struct error *error)
+{
+    return parser_parse(expr_out, engine->options.features, text, error);
+}
+
+/* Waits for a place until the deadline. */
+static int enter(struct promql_engine *engine, int64_t deadline_ns, struct error *error)
+{
+    int code = 0;
+    mutex_lock(&engine->mutex);
+    while (engine->running >= engine->options.concurrency_max) {
+        int64_t left_ms = (deadline_ns - clock_monotonic_ns(engine->options.clock)) / 1000000;
+        if (left_ms <= 0 || !condition_wait_ms(&engine->is_free, &engine->mutex, left_ms)) {
+            code = error_set(error, ERROR_TIMEOUT, "query timed out in query queue");
+            break;
+        }
+    }
+    if (code == 0) engine->running++;
+    mutex_unlock(&engine->mutex);
+    return code;
+}
+
+static void leave(struct promql_engine *engine)
+{
+    mutex_lock(&engine->mutex);
+    engine->running--;
+    condition_signal(&engine->is_free);
+    mutex_unlock(&engine->mutex);
+}
+
+void promql_result_free(struct promql_result *result)
+{
+    if (result == NULL) return;
+    struct result_holder *holder = (struct result_holder *)result;
+    arena_release(&holder->arena);
+    free(holder);
+}
+
+/* --- collecting the answer --- */
+
+struct answer {
+    struct sink sink;
+    struct points_sink points_sink;
+    struct evaluation *evaluation;
+    struct arena *arena;
+    VEC(struct promql_series) series;
+};
+
+struct answer_columns {
+    int64_t *times_ms;
+    double *values;
+    const struct histogram **histograms;
+};
+
+static int new_columns(struct answer *answer, size_t count, bool has_histograms,
+                       struct answer_columns *columns)
+{
+    columns->times_ms = ARENA_ARRAY(answer->arena, int64_t, count);
+    columns->values = ARENA_ARRAY(answer->arena, double, count);
+    columns->histograms = NULL;
+    if (has_histograms) {
+        columns->histograms = ARENA_ARRAY(answer->arena, const struct histogram *, count);
+        if (columns->histograms == NULL) return out_of_memory(answer->evaluation->query);
+    }
+    if (columns->times_ms == NULL || columns->values == NULL) {
+        return out_of_memory(answer->evaluation->query);
+    }
+    return 0;
+}
+
+static int add_series(struct answer *answer, struct labels labels,
+                      const struct answer_columns *columns, size_t count)
+{
+    struct query *query = answer->evaluation->query;
+    struct promql_series series = { .count = count,
+                                    .times_ms = columns->times_ms,
+                                    .values = columns->values,
+                                    .histograms = columns->histograms };
+    if (labels_copy(answer->arena, labels, &series.labels) < 0 ||
+        !VEC_PUSH(&answer->series, series)) {
+        return out_of_memory(query);
+    }
+    return query_hold(query, count);
+}
+
+static int put_histogram(struct answer *answer, const struct answer_columns *columns, size_t at,
+                         const struct histogram *histogram)
+{
+    const struct histogram *copy = histogram_copy(answer->arena, histogram);
+    if (copy == NULL) return out_of_memory(answer->evaluation->query);
+    columns->histograms[at] = copy;
+    columns->values[at] = histogram->sum;
+    return 0;
+}
+
+static int take_answer(struct sink *sink, struct row *row)
+{
+    struct answer *answer = (struct answer *)sink;
+    struct evaluation *evaluation = answer->evaluation;
+    size_t count = 0;
+    bool has_histograms = false;
+    for (size_t i = 0; i < evaluation->steps.count; i++) {
+        bool has_histogram = row->histograms != NULL && row->histograms[i] != NULL;
+        if (ROW_IS_THERE(row->values[i]) || has_histogram) count++;
+        has_histograms = has_histograms || has_histogram;
+    }
+    if (count == 0) return 0;
+    struct answer_columns columns;
+    int code = new_columns(answer, count, has_histograms, &columns);
+    size_t at = 0;
+    for (size_t i = 0; code == 0 && i < evaluation->steps.count; i++) {
+        const struct histogram *histogram = row->histograms == NULL ? NULL : row->histograms[i];
+        if (!ROW_IS_THERE(row->values[i]) && histogram == NULL) continue;
+        columns.times_ms[at] = steps_time(&evaluation->steps, i);
+        columns.values[at] = row->values[i];
+        if (histogram != NULL) code = put_histogram(answer, &columns, at, histogram);
+        at++;
+    }
+    if (code == 0) code = add_series(answer, row->labels, &columns, count);
+    return code;
+}
+
+/* A range vector as the answer: its samples as they are, numbers and histograms in one row. */
+static int take_points_answer(struct points_sink *sink, const struct points *points,
+                              const struct windows *windows)
+{
+    struct answer *answer =
+        (struct answer *)(void *)((char *)sink - offsetof(struct answer, points_sink));
+    int64_t end_ms = windows->ends.start_ms;
+    int64_t start_ms = end_ms - windows->range_ms;
+    struct answer_columns columns;
+    int code = new_columns(answer, points->count + points->histogram_count + 1,
+                           points->histogram_count > 0, &columns);
+    size_t count = 0;
+    size_t p = 0;
+    size_t h = 0;
+    while (code == 0 && (p < points->count || h < points->histogram_count)) {
+        bool is_number = h == points->histogram_count ||
+                         (p < points->count && points->times_ms[p] <= points->histogram_times_ms[h]);
+        int64_t time_ms = is_number ? points->times_ms[p] : points->histogram_times_ms[h];
+        bool is_inside = time_ms > start_ms && time_ms <= end_ms;
+        if (is_inside) columns.times_ms[count] = time_ms;
+        if (is_inside && is_number) columns.values[count] = points->values[p];
+        if (is_inside && !is_number) {
+            code = put_histogram(answer, &columns, count, points->histograms[h]);
+        }
+        count += is_inside ? 1 : 0;
+        p += is_number ? 1 : 0;
+        h += is_number ? 0 : 1;
+    }
+    if (code < 0 || count == 0) return code;
+    struct row row = { .labels = points->labels, .drops_name = points->drops_name };
+    code = row_finish_name(answer->evaluation, &row);
+    return code < 0 ? code : add_series(answer, row.labels, &columns, count);
+}
+
+struct finish_sink {
+    struct sink sink;
+    struct evaluation *evaluation;
+    struct sink *next;
+};
+
+static int take_finish(struct sink *sink, struct row *row)
+{
+    struct finish_sink *finish = (struct finish_sink *)sink;
+    int code = row_finish_name(finish->evaluation, row);
+    return code < 0 ? code : finish->next->take(finish->next, row);
+}
+
+/* With delayed removal the names go now, and what is the same then must not overlap. */
+static int answer_vector(struct answer *answer, const struct node *root)
+{
+    struct evaluation *evaluation = answer->evaluation;
+    if ((evaluation->query->features & PROMQL_FEATURE_DELAYED_NAME_REMOVAL) == 0) {
+        return evaluate_vector(evaluation, root, &answer->sink);
+    }
+    struct merge_sink merge;
+    merge_sink_init(&merge, evaluation);
+    struct finish_sink finish = { { take_finish }, evaluation, &merge.sink };
+    int code = evaluate_vector(evaluation, root, &finish.sink);
+    if (code == 0) code = merge_sink_flush(&merge, &answer->sink);
+    merge_sink_release(&merge);
+    return code;
+}
+
+static int answer_scalar(struct answer *answer, const struct node *root,
+                         struct promql_result *result)
+{
+    struct evaluation *evaluation = answer->evaluation;
+    struct row row;
+    int code = row_new(evaluation, &row, false);
+    if (code == 0) code = evaluate_scalar(evaluation, root, row.values);
+    if (code < 0) return code;
+    if (!evaluation->query->is_instant) return take_answer(&answer->sink, &row);
+    result->scalar = row.values[0];
+    return 0;
+}
+
+static int compare_series(const void *a, const void *b)
+{
+    const struct promql_series *left = a;
+    const struct promql_series *right = b;
+    return labels_compare(left->labels, right->labels);
+}
+
+static int finish_answer(struct answer *answer, struct result_holder *holder)
+{
+    struct query *query = answer->evaluation->query;
+    struct promql_result *result = &holder->result;
+    if (result->type == PROMQL_MATRIX && answer->series.count > 1) {
+        qsort(answer->series.items, answer->series.count, sizeof(answer->series.items[0]),
+              compare_series);
+    }
+    struct promql_series *series =
+        ARENA_ARRAY(&holder->arena, struct promql_series, answer->series.count + 1);
+    if (series == NULL) return out_of_memory(query);
+    if (answer->series.count > 0) {
+        memcpy(series, answer->series.items, answer->series.count * sizeof(series[0]));
+    }
+    result->series = series;
+    result->series_count = answer->series.count;
+    if (annotations_list(&query->annotations, ANNOTATION_WARNING, &holder->arena,
+                         &result->warnings, &result->warning_count) < 0 ||
+        annotations_list(&query->annotations, ANNOTATION_INFO, &holder->arena, &result->infos,
+                         &result->info_count) < 0) {
+        return out_of_memory(query);
+    }
+    return 0;
+}
+
+static int evaluate_answer(struct query *query, struct result_holder *holder)
+{
+    struct promql_result *result = &holder->result;
+    const struct node *root = query->expr->root;
+    struct evaluation evaluation = { .query = query };
+    evaluation.steps = (struct steps){ query->range.start_ms, 1, 1 };
+    if (!query->is_instant) {
+        evaluation.steps.step_ms = query->range.step_ms;
+        evaluation.steps.count =
+            (size_t)((query->range.end_ms - query->range.start_ms) / query->range.step_ms) + 1;
+    }
+    struct answer answer = { .sink = { take_answer },
+                             .points_sink = { take_points_answer },
+                             .evaluation = &evaluation,
+                             .arena = &holder->arena };
+    result->type = query->is_instant ? root->type : PROMQL_MATRIX;
+    result->time_ms = query->range.start_ms;
+    int code = 0;
+    if (root->type == PROMQL_STRING) {
+        result->string = arena_copy(&holder->arena, evaluate_string(root));
+    } else if (root->type == PROMQL_SCALAR) {
+        code = answer_scalar(&answer, root, result);
+    } else if (root->type == PROMQL_MATRIX) {
+        code = evaluate_matrix(&evaluation, root, &answer.points_sink);
+    } else {
+        code = answer_vector(&answer, root);
+    }
+    if (code == 0) code = finish_answer(&answer, holder);
+    VEC_RELEASE(&answer.series);
+    return code;
+}
+
+static int64_t shorter(int64_t asked, int64_t most)
+{
+    return asked > 0 && asked < most ? asked : most;
+}
+
+static void close_cursors(struct query *query)
+{
+    for (size_t i = 0; i < query->cursors.count; i++) {
+        query->cursors.items[i]->close(query->cursors.items[i]);
+    }
+    VEC_RELEASE(&query->cursors);
+}
+
+static int run(struct promql_engine *engine, struct query *query,
+               struct promql_result **result_out)
+{
+    const struct promql_options *options = &engine->options;
+    const struct promql_request none = { 0 };
+    const struct promql_request *request = query->request == NULL ? &none : query->request;
+    int64_t start_ns = clock_monotonic_ns(options->clock);
+    query->clock = options->clock;
+    query->features = options->features;
+    query->default_step_ms = options->default_step_ms;
+    query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
+    query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
+    query->deadline_ns =
+        start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
+    struct result_holder *holder = calloc(1, sizeof(*holder));
+    if (holder == NULL) return error_set(query->error, -ENOMEM, "query: out of memory");
+    arena_init(&holder->arena, RESULT_SIZE_MAX);
+    int code = enter(engine, query->deadline_ns, query->error);
+    if (code < 0) {
+        promql_result_free(&holder->result);
+        return code;
+    }
+    int64_t entered_ns = clock_monotonic_ns(options->clock);
+    struct arena arena;
+    arena_init(&arena, options->memory_max);
+    query->arena = &arena;
+    code = evaluate_answer(query, holder);
+    leave(engine);
+    int64_t end_ns = clock_monotonic_ns(options->clock);
+    holder->result.stats = (struct promql_stats){
+        .total_ns = end_ns - start_ns,
+        .queue_ns = entered_ns - start_ns,
+        .evaluate_ns = end_ns - entered_ns,
+        .samples = query->samples_seen,
+        .samples_peak = query->samples_peak,
+        .memory = arena.size_used + holder->arena.size_used,
+    };
+    close_cursors(query);
+    annotations_release(&query->annotations);
+    arena_release(&arena);
+    if (code < 0) {
+        promql_result_free(&holder->result);
+        return code;
+    }
+    *result_out = &holder->result;
+    return 0;
+}
+
+int promql_query_instant(struct promql_engine *engine, const struct series_source *source,
+                         const struct promql_expr *expr, int64_t time_ms,
+                         const struct promql_request *request, struct promql_result **result_out,
+                         struct error *error)
+{
+    struct query query = { .source = source,
+                           .expr = expr,
+                           .request = request,
+                           .error = error,
+                           .range = { time_ms, time_ms, 0 },
+                           .is_instant = true };
+    return run(engine, &query, result_out);
+}
+
+int promql_query_range(struct promql_engine *engine, const struct series_source *source,
+                       const struct promql_expr *expr, const struct promql_range *range,
+                       const struct promql_request *request, struct promql_result **result_out,
+                       struct error *error)
+{
+    enum promql_type type = expr->root->type;
+    if (type != PROMQL_VECTOR && type != PROMQL_SCALAR) {
+        return error_set(error, ERROR_INVALID,
+                         "invalid expression type \"%s\" for range query, must be Scalar or "
+                         "instant Vector",
+                         promql_type_name(type));
+    }
+    if (range->step_ms <= 0 || range->end_ms < range->start_ms) {
+        return error_set(error, ERROR_INVALID,
+                         "range query needs a step above 0 and an end not before its start");
+    }
+    struct query query = {
+        .source = source, .expr = expr, .request = request, .error = error, .range = *range
+    };
+    return run(engine, &query, result_out);
+}

@@ -1,0 +1,321 @@
+/* functions_over_time.c - what the samples of a window come to: sums, extremes, quantiles. */
+#include "base/check.h"
+#include "promql/function_list.h"
+
+#include <math.h>
+
+static size_t number_count(const struct window *window)
+{
+    return window->to - window->from;
+}
+
+static size_t histogram_count(const struct window *window)
+{
+    return window->histogram_to - window->histogram_from;
+}
+
+static const double *numbers(const struct window *window)
+{
+    return window->points->values + window->from;
+}
+
+/* For functions of numbers alone: false when there are none; an info when some are left out. */
+static bool takes_numbers(struct call *call, const struct window *window)
+{
+    if (number_count(window) == 0) return false;
+    if (histogram_count(window) > 0) annotate_call(call, ANNOTATION_INFO, TEXT_IGNORED, true);
+    return true;
+}
+
+/* --- sum and average --- */
+
+static bool sum_histograms(struct call *call, const struct window *window, bool is_average,
+                           struct value *value)
+{
+    const struct histogram *const *items = window->points->histograms + window->histogram_from;
+    size_t count = histogram_count(window);
+    struct histogram_sum sum = { 0 };
+    unsigned events = 0;
+    bool has_reset = items[0]->hint == HISTOGRAM_HINT_RESET;
+    bool has_not_reset = items[0]->hint == HISTOGRAM_HINT_NOT_RESET;
+    int code = histogram_sum_start(&sum, items[0]);
+    for (size_t i = 1; code == 0 && i < count; i++) {
+        has_reset = has_reset || items[i]->hint == HISTOGRAM_HINT_RESET;
+        has_not_reset = has_not_reset || items[i]->hint == HISTOGRAM_HINT_NOT_RESET;
+        code = is_average ? histogram_sum_average(&sum, items[i], (double)(i + 1), &events)
+                          : histogram_sum_add(&sum, items[i], 1, &events);
+    }
+    bool is_good = false;
+    if (code == ERROR_INVALID) {
+        annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED_SCHEMAS, true);
+    } else if (code < 0) {
+        call->is_out_of_memory = true;
+    } else {
+        if (has_reset && has_not_reset) events |= HISTOGRAM_EVENT_RESETS_CONFLICT;
+        annotate_events_of(call, events, "aggregation");
+        if (is_average) histogram_sum_average_end(&sum, (double)count);
+        value->number = ROW_ABSENT;
+        value->histogram = histogram_sum_finish(&sum, call->evaluation->query->arena);
+        is_good = value->histogram != NULL;
+        call->is_out_of_memory = call->is_out_of_memory || !is_good;
+    }
+    histogram_sum_release(&sum);
+    return is_good;
+}
+
+static bool is_mixed(struct call *call, const struct window *window)
+{
+    if (number_count(window) == 0 || histogram_count(window) == 0) return false;
+    annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED, true);
+    return true;
+}
+
+bool window_sum(struct call *call, const struct window *window, struct value *value)
+{
+    if (is_mixed(call, window)) return false;
+    if (number_count(window) == 0) return sum_histograms(call, window, false, value);
+    const double *values = numbers(window);
+    struct kahan kahan = { 0, 0 };
+    for (size_t i = 0; i < number_count(window); i++) kahan_add(&kahan, values[i]);
+    value->number = isinf(kahan.sum) ? kahan.sum : kahan.sum + kahan.lost;
+    return true;
+}
+
+/* A plain mean, or a running one from where the sum would overflow. */
+bool window_avg(struct call *call, const struct window *window, struct value *value)
+{
+    if (is_mixed(call, window)) return false;
+    if (number_count(window) == 0) return sum_histograms(call, window, true, value);
+    const double *values = numbers(window);
+    size_t count = number_count(window);
+    struct kahan sum = { 0, 0 };
+    size_t i = 0;
+    for (; i < count; i++) {
+        struct kahan next = sum;
+        kahan_add(&next, values[i]);
+        if (i > 0 && isinf(next.sum)) break;
+        sum = next;
+    }
+    if (i == count) {
+        double n = (double)count;
+        value->number = sum.sum / n + sum.lost / n;
+        return true;
+    }
+    struct kahan mean = { sum.sum / (double)i, sum.lost / (double)i };
+    for (; i < count; i++) {
+        double n = (double)(i + 1);
+        double share = (n - 1) / n;
+        mean = (struct kahan){ share * mean.sum, share * mean.lost };
+        kahan_add(&mean, values[i] / n);
+    }
+    value->number = mean.sum + mean.lost;
+    return true;
+}
+
+/* --- extremes --- */
+
+bool window_max(struct call *call, const struct window *window, struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    const double *values = numbers(window);
+    double greatest = values[0];
+    for (size_t i = 1; i < number_count(window); i++) {
+        if (values[i] > greatest || isnan(greatest)) greatest = values[i];
+    }
+    value->number = greatest;
+    return true;
+}
+
+bool window_min(struct call *call, const struct window *window, struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    const double *values = numbers(window);
+    double least = values[0];
+    for (size_t i = 1; i < number_count(window); i++) {
+        if (values[i] < least || isnan(least)) least = values[i];
+    }
+    value->number = least;
+    return true;
+}
+
+static bool time_of_extreme(struct call *call, const struct window *window, double sign,
+                            struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    const double *values = numbers(window);
+    size_t best = 0;
+    for (size_t i = 1; i < number_count(window); i++) {
+        if (sign * values[i] >= sign * values[best] || isnan(values[best])) best = i;
+    }
+    value->number = (double)window->points->times_ms[window->from + best] / 1000;
+    return true;
+}
+
+bool window_ts_of_max(struct call *call, const struct window *window, struct value *value)
+{
+    return time_of_extreme(call, window, 1, value);
+}
+
+bool window_ts_of_min(struct call *call, const struct window *window, struct value *value)
+{
+    return time_of_extreme(call, window, -1, value);
+}
+
+/* --- how many, first, last --- */
+
+bool window_count(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    size_t count = number_count(window) + histogram_count(window);
+    value->number = (double)count;
+    return count > 0;
+}
+
+bool window_present(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    value->number = 1;
+    return number_count(window) + histogram_count(window) > 0;
+}
+
+/* The first sample of either kind and its time. */
+static bool take_first(const struct window *window, struct value *value, int64_t *time_ms)
+{
+    const struct points *points = window->points;
+    bool has_number = number_count(window) > 0;
+    bool has_histogram = histogram_count(window) > 0;
+    if (has_number && has_histogram) {
+        has_number = points->times_ms[window->from] <
+                     points->histogram_times_ms[window->histogram_from];
+    }
+    if (has_number) {
+        *time_ms = points->times_ms[window->from];
+        *value = (struct value){ points->values[window->from], NULL };
+    } else if (has_histogram) {
+        *time_ms = points->histogram_times_ms[window->histogram_from];
+        *value = (struct value){ ROW_ABSENT, points->histograms[window->histogram_from] };
+    }
+    return has_number || has_histogram;
+}
+
+static bool take_last(const struct window *window, struct value *value, int64_t *time_ms)
+{
+    const struct points *points = window->points;
+    bool has_number = number_count(window) > 0;
+    bool has_histogram = histogram_count(window) > 0;
+    if (has_number && has_histogram) {
+        has_number = points->times_ms[window->to - 1] >
+                     points->histogram_times_ms[window->histogram_to - 1];
+    }
+    if (has_number) {
+        *time_ms = points->times_ms[window->to - 1];
+        *value = (struct value){ points->values[window->to - 1], NULL };
+    } else if (has_histogram) {
+        *time_ms = points->histogram_times_ms[window->histogram_to - 1];
+        *value = (struct value){ ROW_ABSENT, points->histograms[window->histogram_to - 1] };
+    }
+    return has_number || has_histogram;
+}
+
+bool window_first(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    int64_t time_ms;
+    return take_first(window, value, &time_ms);
+}
+
+bool window_last(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    int64_t time_ms;
+    return take_last(window, value, &time_ms);
+}
+
+bool window_ts_of_first(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    int64_t time_ms;
+    if (!take_first(window, value, &time_ms)) return false;
+    *value = (struct value){ (double)time_ms / 1000, NULL };
+    return true;
+}
+
+bool window_ts_of_last(struct call *call, const struct window *window, struct value *value)
+{
+    (void)call;
+    int64_t time_ms;
+    if (!take_last(window, value, &time_ms)) return false;
+    *value = (struct value){ (double)time_ms / 1000, NULL };
+    return true;
+}
+
+/* --- spread --- */
+
+static double variance(const struct window *window)
+{
+    const double *values = numbers(window);
+    struct kahan mean = { 0, 0 };
+    struct kahan squares = { 0, 0 };
+    for (size_t i = 0; i < number_count(window); i++) {
+        double delta = values[i] - (mean.sum + mean.lost);
+        kahan_add(&mean, delta / (double)(i + 1));
+        kahan_add(&squares, delta * (values[i] - (mean.sum + mean.lost)));
+    }
+    return (squares.sum + squares.lost) / (double)number_count(window);
+}
+
+bool window_stdvar(struct call *call, const struct window *window, struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    value->number = variance(window);
+    return true;
+}
+
+bool window_stddev(struct call *call, const struct window *window, struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    value->number = sqrt(variance(window));
+    return true;
+}
+
+/* A sorted copy of the window's numbers; it grows with the widest window. */
+static double *sorted_copy(struct call *call, const struct window *window)
+{
+    size_t count = number_count(window);
+    if (call->scratch_capacity < count) {
+        size_t capacity = call->scratch_capacity * 2 > count ? call->scratch_capacity * 2 : count;
+        call->scratch = QUERY_ARRAY(call->evaluation->query, double, capacity);
+        call->scratch_capacity = call->scratch == NULL ? 0 : capacity;
+    }
+    if (call->scratch == NULL) {
+        call->is_out_of_memory = true;
+        return NULL;
+    }
+    memcpy(call->scratch, numbers(window), count * sizeof(double));
+    sort_doubles(call->scratch, count);
+    return call->scratch;
+}
+
+bool window_quantile(struct call *call, const struct window *window, struct value *value)
+{
+    double q = call->scalars[0][window->step];
+    if (!takes_numbers(call, window)) return false;
+    annotate_quantile(call->evaluation->query, call->node->call.arguments[0]->place, q);
+    const double *sorted = sorted_copy(call, window);
+    if (sorted == NULL) return false;
+    value->number = quantile_of_sorted(q, sorted, number_count(window));
+    return true;
+}
+
+bool window_mad(struct call *call, const struct window *window, struct value *value)
+{
+    if (!takes_numbers(call, window)) return false;
+    size_t count = number_count(window);
+    double *sorted = sorted_copy(call, window);
+    if (sorted == NULL) return false;
+    double median = quantile_of_sorted(0.5, sorted, count);
+    for (size_t i = 0; i < count; i++) sorted[i] = fabs(sorted[i] - median);
+    sort_doubles(sorted, count);
+    value->number = quantile_of_sorted(0.5, sorted, count);
+    return true;
+}

@@ -1,0 +1,352 @@
+/* functions_rate.c - rate, increase, delta and their kin: how a series changes inside a window.
+ *
+ * The change between the first and the last sample, with each reset of a counter made good, is
+ * stretched to the window's ends: as far as samples come on average (1.1 times that decides), but
+ * half of it where the series seems to begin or end inside, and never below a counter's zero.
+ * Source: Prometheus promql/functions, since 2.51 and 3.6 (histograms).
+ */
+#include "base/check.h"
+#include "promql/function_list.h"
+
+#include <math.h>
+#include <stdio.h>
+
+
+void annotate_kind(struct call *call, bool wants_counter)
+{
+    char text[512];
+    struct str name = labels_get(call->labels, LABEL_METRIC_NAME);
+    (void)snprintf(text, sizeof(text), "this native histogram metric is not a %s: \"" STR_FMT "\"",
+                   wants_counter ? "counter" : "gauge", STR_ARG(name));
+    annotate_call(call, ANNOTATION_WARNING, text, false);
+}
+
+/* What is added to the window's raw change at its ends, as a factor. */
+struct span {
+    int64_t first_ms;
+    int64_t last_ms;
+    size_t count;
+    double change;     /* of the counter, or of a histogram's count */
+    double first;      /* value at the first sample */
+    bool is_counter;
+};
+
+static double extrapolation(const struct window *window, const struct span *span)
+{
+    double to_start = (double)(span->first_ms - window->start_ms) / 1000;
+    double to_end = (double)(window->end_ms - span->last_ms) / 1000;
+    double sampled = (double)(span->last_ms - span->first_ms) / 1000;
+    double average = sampled / (double)(span->count - 1);
+    double threshold = average * 1.1;
+    if (to_start >= threshold) to_start = average / 2;
+    if (span->is_counter && span->change > 0 && span->first >= 0) {
+        double to_zero = sampled * (span->first / span->change);
+        if (to_zero < to_start) to_start = to_zero;
+    }
+    if (to_end >= threshold) to_end = average / 2;
+    return (sampled + to_start + to_end) / sampled;
+}
+
+static double window_seconds(const struct window *window)
+{
+    return (double)(window->end_ms - window->start_ms) / 1000;
+}
+
+/* --- histograms --- */
+
+/* The last histogram less the first, with resets made good. False: nothing, or annotated. */
+static bool histogram_change(struct call *call, const struct histogram *const *items, size_t count,
+                             bool is_counter, struct histogram_sum *sum)
+{
+    const struct histogram *first = items[0];
+    const struct histogram *last = items[count - 1];
+    struct histogram nothing = { 0 };
+    const struct histogram *from = first;
+    bool has_gauge = first->hint == HISTOGRAM_HINT_GAUGE || last->hint == HISTOGRAM_HINT_GAUGE;
+    if (is_counter && histogram_is_reset(items[1], first)) {
+        /* What was before the first reset does not matter, nor does its layout. */
+        nothing.schema = items[1]->schema;
+        nothing.bounds = items[1]->bounds;
+        nothing.bound_count = items[1]->bound_count;
+        nothing.zero_threshold = 0;
+        nothing.hint = items[1]->hint;
+        from = &nothing;
+    }
+    bool is_mixed = histogram_is_custom(from) != histogram_is_custom(last);
+    for (size_t i = 1; is_counter && i + 1 < count; i++) {
+        has_gauge = has_gauge || items[i]->hint == HISTOGRAM_HINT_GAUGE;
+        is_mixed = is_mixed || histogram_is_custom(items[i]) != histogram_is_custom(from);
+    }
+    if (is_counter && has_gauge) annotate_kind(call, true);
+    if (is_mixed) {
+        annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED_SCHEMAS, true);
+        return false;
+    }
+    unsigned events = 0;
+    int code = histogram_sum_start(sum, last);
+    if (code == 0) code = histogram_sum_add(sum, from, -1, &events);
+    annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "subtraction");
+    const struct histogram *before = from;
+    for (size_t i = 1; code == 0 && is_counter && i < count; i++) {
+        if (histogram_is_reset(items[i], before)) {
+            events = 0;
+            code = histogram_sum_add(sum, before, 1, &events);
+            annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "addition");
+        }
+        before = items[i];
+    }
+    if (code < 0) {
+        call->is_out_of_memory = true;
+        return false;
+    }
+    if (!is_counter && (first->hint != HISTOGRAM_HINT_GAUGE || last->hint != HISTOGRAM_HINT_GAUGE)) {
+        annotate_kind(call, false);
+    }
+    sum->head.hint = HISTOGRAM_HINT_GAUGE;
+    return true;
+}
+
+static bool finish_histogram(struct call *call, struct histogram_sum *sum, struct value *value)
+{
+    value->number = ROW_ABSENT;
+    value->histogram = histogram_sum_finish(sum, call->evaluation->query->arena);
+    call->is_out_of_memory = call->is_out_of_memory || value->histogram == NULL;
+    return value->histogram != NULL;
+}
+
+static bool extrapolate_histogram(struct call *call, const struct window *window, bool is_counter,
+                                  bool is_rate, struct value *value)
+{
+    const struct histogram *const *items = window->points->histograms + window->histogram_from;
+    size_t count = window->histogram_to - window->histogram_from;
+    struct histogram_sum sum = { 0 };
+    bool is_good = histogram_change(call, items, count, is_counter, &sum);
+    if (is_good) {
+        struct span span = {
+            .first_ms = window->points->histogram_times_ms[window->histogram_from],
+            .last_ms = window->points->histogram_times_ms[window->histogram_to - 1],
+            .count = count,
+            .change = sum.head.count + sum.count_lost,
+            .first = items[0]->count,
+            .is_counter = is_counter,
+        };
+        double factor = extrapolation(window, &span);
+        if (is_rate) factor /= window_seconds(window);
+        histogram_sum_multiply(&sum, factor);
+        is_good = finish_histogram(call, &sum, value);
+    }
+    histogram_sum_release(&sum);
+    return is_good;
+}
+
+/* --- numbers --- */
+
+/* What a counter gained from `from` to `to`. */
+static double counter_change(const double *values, size_t from, size_t to)
+{
+    double change = values[to - 1] - values[from];
+    for (size_t i = from + 1; i < to; i++) {
+        if (values[i] < values[i - 1]) change += values[i - 1];
+    }
+    return change;
+}
+
+static bool extrapolate(struct call *call, const struct window *window, bool is_counter,
+                        bool is_rate, struct value *value)
+{
+    if (window->is_anchored || window->is_smoothed) {
+        return window_extended_rate(call, window, is_counter, is_rate, value);
+    }
+    size_t count = window->to - window->from;
+    size_t histogram_count = window->histogram_to - window->histogram_from;
+    if (count > 0 && histogram_count > 0) {
+        annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED, true);
+        return false;
+    }
+    if (histogram_count > 1) {
+        return extrapolate_histogram(call, window, is_counter, is_rate, value);
+    }
+    if (count < 2) return false;
+    const struct points *points = window->points;
+    struct span span = {
+        .first_ms = points->times_ms[window->from],
+        .last_ms = points->times_ms[window->to - 1],
+        .count = count,
+        .first = points->values[window->from],
+        .is_counter = is_counter,
+    };
+    span.change = is_counter ? counter_change(points->values, window->from, window->to)
+                             : points->values[window->to - 1] - points->values[window->from];
+    double factor = extrapolation(window, &span);
+    if (is_rate) factor /= window_seconds(window);
+    value->number = span.change * factor;
+    return true;
+}
+
+bool window_rate(struct call *call, const struct window *window, struct value *value)
+{
+    return extrapolate(call, window, true, true, value);
+}
+
+bool window_increase(struct call *call, const struct window *window, struct value *value)
+{
+    return extrapolate(call, window, true, false, value);
+}
+
+bool window_delta(struct call *call, const struct window *window, struct value *value)
+{
+    return extrapolate(call, window, false, false, value);
+}
+
+/* --- the last two --- */
+
+struct last_two {
+    int64_t times_ms[2]; /* older, newer */
+    struct value values[2];
+};
+
+static bool take_last_two(const struct window *window, struct last_two *last)
+{
+    const struct points *points = window->points;
+    size_t number = window->to;
+    size_t histogram = window->histogram_to;
+    for (int i = 1; i >= 0; i--) {
+        bool has_number = number > window->from;
+        bool has_histogram = histogram > window->histogram_from;
+        if (!has_number && !has_histogram) return false;
+        if (has_number && has_histogram) {
+            has_histogram = points->histogram_times_ms[histogram - 1] >= points->times_ms[number - 1];
+        }
+        if (has_histogram) {
+            histogram--;
+            last->times_ms[i] = points->histogram_times_ms[histogram];
+            last->values[i] = (struct value){ ROW_ABSENT, points->histograms[histogram] };
+        } else {
+            number--;
+            last->times_ms[i] = points->times_ms[number];
+            last->values[i] = (struct value){ points->values[number], NULL };
+        }
+    }
+    return last->times_ms[1] != last->times_ms[0];
+}
+
+static bool instant_histogram(struct call *call, const struct last_two *last, bool is_rate,
+                              struct value *value)
+{
+    const struct histogram *older = last->values[0].histogram;
+    const struct histogram *newer = last->values[1].histogram;
+    bool has_gauge =
+        older->hint == HISTOGRAM_HINT_GAUGE || newer->hint == HISTOGRAM_HINT_GAUGE;
+    bool are_gauges =
+        older->hint == HISTOGRAM_HINT_GAUGE && newer->hint == HISTOGRAM_HINT_GAUGE;
+    if (is_rate ? has_gauge : !are_gauges) annotate_kind(call, is_rate);
+    struct histogram_sum sum = { 0 };
+    unsigned events = 0;
+    int code = histogram_sum_start(&sum, newer);
+    if (code == 0 && (!is_rate || !histogram_is_reset(newer, older))) {
+        code = histogram_sum_add(&sum, older, -1, &events);
+    }
+    annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "subtraction");
+    bool is_good = code == 0;
+    if (code == ERROR_INVALID) {
+        annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED_SCHEMAS, true);
+    } else if (code < 0) {
+        call->is_out_of_memory = true;
+    }
+    if (is_good) {
+        sum.head.hint = HISTOGRAM_HINT_GAUGE;
+        double seconds = (double)(last->times_ms[1] - last->times_ms[0]) / 1000;
+        if (is_rate) histogram_sum_divide(&sum, seconds);
+        is_good = finish_histogram(call, &sum, value);
+    }
+    histogram_sum_release(&sum);
+    return is_good;
+}
+
+static bool instant(struct call *call, const struct window *window, bool is_rate,
+                    struct value *value)
+{
+    struct last_two last;
+    if (!take_last_two(window, &last)) return false;
+    bool older_is_histogram = last.values[0].histogram != NULL;
+    bool newer_is_histogram = last.values[1].histogram != NULL;
+    if (older_is_histogram != newer_is_histogram) {
+        annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED, true);
+        return false;
+    }
+    if (newer_is_histogram) return instant_histogram(call, &last, is_rate, value);
+    double older = last.values[0].number;
+    double newer = last.values[1].number;
+    value->number = is_rate && newer < older ? newer : newer - older;
+    if (is_rate) value->number /= (double)(last.times_ms[1] - last.times_ms[0]) / 1000;
+    return true;
+}
+
+bool window_irate(struct call *call, const struct window *window, struct value *value)
+{
+    return instant(call, window, true, value);
+}
+
+bool window_idelta(struct call *call, const struct window *window, struct value *value)
+{
+    return instant(call, window, false, value);
+}
+
+/* --- changes and resets --- */
+
+static bool is_changed(const struct value *before, const struct value *after)
+{
+    if ((before->histogram == NULL) != (after->histogram == NULL)) return true;
+    if (before->histogram != NULL) return !histogram_equal(before->histogram, after->histogram);
+    if (isnan(before->number) && isnan(after->number)) return false;
+    return before->number != after->number;
+}
+
+static bool is_reset(const struct value *before, const struct value *after)
+{
+    if ((before->histogram == NULL) != (after->histogram == NULL)) return true;
+    if (before->histogram != NULL) return histogram_is_reset(after->histogram, before->histogram);
+    return after->number < before->number;
+}
+
+/* Walks numbers and histograms in the order of time and counts the pairs that differ. */
+static bool count_pairs(struct call *call, const struct window *window,
+                        bool (*differs)(const struct value *, const struct value *),
+                        struct value *value)
+{
+    const struct points *points = window->points;
+    size_t number = window->from;
+    size_t histogram = window->histogram_from;
+    if (window->is_anchored && !anchor(call, window, &number, &histogram)) return false;
+    struct value before = { 0, NULL };
+    bool is_first = true;
+    size_t count = 0;
+    while (number < window->to || histogram < window->histogram_to) {
+        bool is_number = number < window->to;
+        if (is_number && histogram < window->histogram_to) {
+            is_number = points->times_ms[number] <= points->histogram_times_ms[histogram];
+        }
+        struct value after = { 0, NULL };
+        if (is_number) {
+            after.number = points->values[number++];
+        } else {
+            after.histogram = points->histograms[histogram++];
+        }
+        if (!is_first && differs(&before, &after)) count++;
+        is_first = false;
+        before = after;
+    }
+    if (is_first) return false;
+    value->number = (double)count;
+    return true;
+}
+
+bool window_changes(struct call *call, const struct window *window, struct value *value)
+{
+    return count_pairs(call, window, is_changed, value);
+}
+
+bool window_resets(struct call *call, const struct window *window, struct value *value)
+{
+    return count_pairs(call, window, is_reset, value);
+}

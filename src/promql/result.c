@@ -1,0 +1,147 @@
+/* result.c - answers as the API's JSON. */
+#include "codec/json_writer.h"
+#include "codec/number.h"
+#include "model/histogram.h"
+#include "promql/promql.h"
+
+#include <stdlib.h>
+
+void promql_value_print(struct buf *buf, double value)
+{
+    char text[NUMBER_SIZE_MAX];
+    buf_append(buf, text, number_print_api(value, text));
+}
+
+/* Whole seconds as an integer, else exactly three decimals. */
+static void write_time(struct buf *buf, int64_t time_ms)
+{
+    int64_t part = time_ms % 1000;
+    if (time_ms < 0 && part != 0) {
+        buf_append_char(buf, '-');
+        time_ms = -time_ms;
+        part = -part;
+    }
+    buf_printf(buf, "%lld", (long long)(time_ms / 1000));
+    if (part != 0) buf_printf(buf, ".%03d", (int)part);
+}
+
+static void write_value(struct buf *buf, double value)
+{
+    buf_append_char(buf, '"');
+    promql_value_print(buf, value);
+    buf_append_char(buf, '"');
+}
+
+static void write_histogram(struct buf *buf, const struct histogram *histogram)
+{
+    buf_append_str(buf, STR("{\"count\":"));
+    write_value(buf, histogram->count);
+    buf_append_str(buf, STR(",\"sum\":"));
+    write_value(buf, histogram->sum);
+    size_t position = 0;
+    struct histogram_range range;
+    bool is_first = true;
+    while (histogram_next(histogram, &position, &range)) {
+        int rule = range.is_lower_closed ? (range.is_upper_closed ? 3 : 1)
+                                         : (range.is_upper_closed ? 0 : 2);
+        buf_append_str(buf, is_first ? STR(",\"buckets\":[") : STR(","));
+        is_first = false;
+        buf_printf(buf, "[%d,", rule);
+        write_value(buf, range.lower);
+        buf_append_char(buf, ',');
+        write_value(buf, range.upper);
+        buf_append_char(buf, ',');
+        write_value(buf, range.count);
+        buf_append_char(buf, ']');
+    }
+    buf_append_str(buf, is_first ? STR("}") : STR("]}"));
+}
+
+static void write_labels(struct buf *buf, struct labels labels)
+{
+    buf_append_str(buf, STR("\"metric\":{"));
+    for (size_t i = 0; i < labels.count; i++) {
+        if (i > 0) buf_append_char(buf, ',');
+        json_escape(buf, labels.items[i].name);
+        buf_append_char(buf, ':');
+        json_escape(buf, labels.items[i].value);
+    }
+    buf_append_char(buf, '}');
+}
+
+static const struct histogram *histogram_of(const struct promql_series *series, size_t i)
+{
+    return series->histograms == NULL ? NULL : series->histograms[i];
+}
+
+static void write_point(struct buf *buf, const struct promql_series *series, size_t i)
+{
+    buf_append_char(buf, '[');
+    write_time(buf, series->times_ms[i]);
+    buf_append_char(buf, ',');
+    if (histogram_of(series, i) != NULL) {
+        write_histogram(buf, histogram_of(series, i));
+    } else {
+        write_value(buf, series->values[i]);
+    }
+    buf_append_char(buf, ']');
+}
+
+/* The points of one kind under their key; nothing when there are none. */
+static void write_points(struct buf *buf, const struct promql_series *series, bool of_histograms)
+{
+    const char *separator = of_histograms ? ",\"histograms\":[" : ",\"values\":[";
+    bool is_any = false;
+    for (size_t i = 0; i < series->count; i++) {
+        if ((histogram_of(series, i) != NULL) != of_histograms) continue;
+        buf_append_cstr(buf, separator);
+        separator = ",";
+        is_any = true;
+        write_point(buf, series, i);
+    }
+    if (is_any) buf_append_char(buf, ']');
+}
+
+static void write_series(struct buf *buf, const struct promql_result *result)
+{
+    buf_append_char(buf, '[');
+    for (size_t s = 0; s < result->series_count; s++) {
+        const struct promql_series *series = &result->series[s];
+        buf_append_str(buf, s == 0 ? STR("{") : STR(",{"));
+        write_labels(buf, series->labels);
+        if (result->type == PROMQL_VECTOR) {
+            buf_append_str(buf, histogram_of(series, 0) != NULL ? STR(",\"histogram\":")
+                                                                : STR(",\"value\":"));
+            write_point(buf, series, 0);
+        } else {
+            write_points(buf, series, false);
+            write_points(buf, series, true);
+        }
+        buf_append_char(buf, '}');
+    }
+    buf_append_char(buf, ']');
+}
+
+void promql_result_write_json(struct buf *buf, const struct promql_result *result)
+{
+    buf_printf(buf, "\"resultType\":\"%s\",\"result\":", promql_type_code(result->type));
+    switch (result->type) {
+    case PROMQL_NONE: buf_append_str(buf, STR("null")); return;
+    case PROMQL_SCALAR:
+        buf_append_char(buf, '[');
+        write_time(buf, result->time_ms);
+        buf_append_char(buf, ',');
+        write_value(buf, result->scalar);
+        buf_append_char(buf, ']');
+        return;
+    case PROMQL_STRING:
+        buf_append_char(buf, '[');
+        promql_value_print(buf, (double)result->time_ms / 1000);
+        buf_append_char(buf, ',');
+        json_escape(buf, result->string);
+        buf_append_char(buf, ']');
+        return;
+    case PROMQL_VECTOR:
+    case PROMQL_MATRIX: write_series(buf, result); return;
+    }
+}

@@ -1,0 +1,40 @@
+/* memory_series.h - series in memory behind the series_source contract, for tests and benches. */
+#ifndef TESTS_CONFORMANCE_MEMORY_SERIES_H
+#define TESTS_CONFORMANCE_MEMORY_SERIES_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/histogram.h"
+#include "model/labels.h"
+#include "model/series_source.h"
+
+struct memory_series {
+    struct labels labels;
+    VEC(int64_t) times_ms;
+    VEC(double) values;
+    VEC(const struct histogram *) histograms; /* empty, or as many as values */
+};
+
+/* Owned by one thread. */
+struct memory_store {
+    struct arena arena; /* labels and histograms */
+    VEC(struct memory_series *) series;
+    struct map by_labels;
+    bool is_sorted;
+    struct series_source source;
+};
+
+void memory_store_init(struct memory_store *store);
+void memory_store_clear(struct memory_store *store);
+void memory_store_release(struct memory_store *store);
+
+/* The series with these labels, made when it is not there. NULL: out of memory. */
+struct memory_series *memory_store_series(struct memory_store *store, struct labels labels);
+
+/* Adds a sample behind or among the others; the last wins at equal times. A histogram's hint
+ * becomes what a store would give back for it. */
+bool memory_series_add(struct memory_store *store, struct memory_series *series, int64_t time_ms,
+                       double value, const struct histogram *histogram);
+
+#endif

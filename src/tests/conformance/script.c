@@ -1,0 +1,608 @@
+/* script.c - one pass over the lines; a command ends at the next empty line. */
+#include "tests/conformance/script.h"
+
+#include "base/check.h"
+#include "codec/number.h"
+#include "codec/regex.h"
+#include "model/histogram.h"
+#include "model/sample.h"
+#include "tests/conformance/classic.h"
+#include "tests/conformance/memory_series.h"
+#include "tests/conformance/series_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REASON_SIZE   512
+#define TOLERANCE     1e-6
+#define EXPECT_MAX    16
+#define LINE_ARENA    ((size_t)256 << 20)
+
+enum expect_kind {
+    EXPECT_FAIL,
+    EXPECT_WARN,
+    EXPECT_NO_WARN,
+    EXPECT_INFO,
+    EXPECT_NO_INFO,
+    EXPECT_ORDERED,
+};
+
+struct expectation {
+    enum expect_kind kind;
+    struct str message; /* whole text */
+    struct str pattern; /* inside it */
+    bool has_message;
+    bool has_pattern;
+};
+
+struct expected_series {
+    struct labels labels;
+    struct text_points points;
+    bool is_found;
+};
+
+/* One eval and what should come of it. */
+struct script_case {
+    size_t line;
+    struct str query;
+    bool is_range;
+    int64_t start_ms;
+    int64_t end_ms;
+    int64_t step_ms;
+    struct expectation expectations[EXPECT_MAX];
+    size_t expectation_count;
+    bool expects_matrix; /* expect range vector */
+    struct promql_range matrix;
+    bool expects_string;
+    struct str string;
+    bool expects_scalar;
+    double scalar;
+    VEC(struct expected_series) series;
+    char reason[REASON_SIZE];
+};
+
+struct script {
+    struct promql_engine *engine;
+    struct str rest;
+    size_t line; /* of the line last taken */
+    struct memory_store store;
+    struct arena arena; /* of the command at hand */
+    script_report *report;
+    void *argument;
+    struct script_totals *totals;
+};
+
+static bool take_line(struct script *script, struct str *line)
+{
+    while (script->rest.data != NULL && script->rest.size > 0) {
+        struct str raw = str_cut(&script->rest, '\n');
+        script->line++;
+        *line = str_trim(raw);
+        if (line->size > 0 && line->data[0] == '#') continue;
+        return true;
+    }
+    return false;
+}
+
+/* The next line of the command; false at its end. */
+static bool take_body_line(struct script *script, struct str *line)
+{
+    return take_line(script, line) && line->size > 0;
+}
+
+static struct str take_word(struct str *rest)
+{
+    *rest = str_trim(*rest);
+    size_t size = 0;
+    while (size < rest->size && rest->data[size] != ' ' && rest->data[size] != '\t') size++;
+    struct str word = str_first(*rest, size);
+    *rest = str_trim(str_skip(*rest, size));
+    return word;
+}
+
+/* "5m", "1m30s", "0", "-1m", "90" (seconds). */
+static bool read_duration(struct str text, int64_t *ms)
+{
+    static const struct {
+        struct str name;
+        double ms;
+    } units[] = {
+        { STR_INIT("ms"), 1 },          { STR_INIT("s"), 1000 },
+        { STR_INIT("m"), 60000 },       { STR_INIT("h"), 3600000 },
+        { STR_INIT("d"), 86400000 },    { STR_INIT("w"), 604800000 },
+        { STR_INIT("y"), 31536000000 },
+    };
+    double sign = 1;
+    double total = 0;
+    double plain;
+    if (number_parse(text, &plain)) {
+        *ms = (int64_t)round(plain * 1000);
+        return true;
+    }
+    if (text.size > 0 && (text.data[0] == '-' || text.data[0] == '+')) {
+        if (text.data[0] == '-') sign = -1;
+        text = str_skip(text, 1);
+    }
+    while (text.size > 0) {
+        size_t digits = 0;
+        while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+        double count;
+        if (digits == 0 || !number_parse(str_first(text, digits), &count)) return false;
+        text = str_skip(text, digits);
+        size_t u = 0;
+        while (u < ARRAY_LENGTH(units) && !str_starts_with(text, units[u].name)) u++;
+        if (u == ARRAY_LENGTH(units)) return false;
+        text = str_skip(text, units[u].name.size);
+        total += count * units[u].ms;
+    }
+    *ms = (int64_t)(sign * total);
+    return true;
+}
+
+/* --- load --- */
+
+static bool load_series(struct script *script, struct str line, int64_t step_ms,
+                        struct memory_store *store)
+{
+    struct labels labels;
+    if (!series_text_labels(&script->arena, &line, &labels)) return false;
+    if (str_starts_with(line, STR("@st"))) return true; /* start times: not in the contract */
+    struct text_points points = { 0 };
+    bool is_good = series_text_points(&script->arena, line, &points);
+    struct memory_series *series = is_good ? memory_store_series(store, labels) : NULL;
+    is_good = series != NULL;
+    for (size_t i = 0; is_good && i < points.count; i++) {
+        if (!points.items[i].is_there) continue;
+        const struct histogram *histogram = points.items[i].histogram;
+        const struct histogram *copy =
+            histogram == NULL ? NULL : histogram_copy(&store->arena, histogram);
+        is_good = memory_series_add(store, series, (int64_t)i * step_ms, points.items[i].value,
+                                    copy);
+    }
+    VEC_RELEASE(&points);
+    return is_good;
+}
+
+static void fail_command(struct script *script, size_t line, struct str text, const char *reason)
+{
+    script->totals->failed++;
+    script->report(script->argument, line, text, reason);
+}
+
+static void run_load(struct script *script, struct str rest, bool makes_native)
+{
+    size_t first_line = script->line;
+    int64_t step_ms;
+    bool is_good = read_duration(take_word(&rest), &step_ms);
+    struct memory_store batch;
+    memory_store_init(&batch);
+    struct str line;
+    while (take_body_line(script, &line)) {
+        if (is_good && !load_series(script, line, step_ms, &script->store)) {
+            fail_command(script, script->line, line, "the series is not understood");
+        }
+        if (is_good && makes_native) (void)load_series(script, line, step_ms, &batch);
+    }
+    if (!is_good) fail_command(script, first_line, rest, "the load is not understood");
+    if (makes_native && !classic_to_native(&batch, &script->store)) {
+        fail_command(script, first_line, rest, "the classic histograms cannot be made native");
+    }
+    memory_store_release(&batch);
+}
+
+/* --- expectations --- */
+
+static bool read_expect(struct script *script, struct script_case *test, struct str rest)
+{
+    static const struct str names[] = { STR_INIT("fail"),    STR_INIT("warn"),
+                                        STR_INIT("no_warn"), STR_INIT("info"),
+                                        STR_INIT("no_info"), STR_INIT("ordered") };
+    struct str word = take_word(&rest);
+    if (str_equal(word, STR("string"))) {
+        test->expects_string = true;
+        return series_text_string(&script->arena, &rest, &test->string);
+    }
+    if (str_equal(word, STR("range"))) {
+        test->expects_matrix = true;
+        bool is_good = str_equal(take_word(&rest), STR("vector"));
+        is_good = str_equal(take_word(&rest), STR("from")) && is_good;
+        is_good = read_duration(take_word(&rest), &test->matrix.start_ms) && is_good;
+        is_good = str_equal(take_word(&rest), STR("to")) && is_good;
+        is_good = read_duration(take_word(&rest), &test->matrix.end_ms) && is_good;
+        is_good = str_equal(take_word(&rest), STR("step")) && is_good;
+        return read_duration(take_word(&rest), &test->matrix.step_ms) && is_good;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (!str_equal(word, names[i]) || test->expectation_count == EXPECT_MAX) continue;
+        struct expectation *made = &test->expectations[test->expectation_count++];
+        *made = (struct expectation){ .kind = (enum expect_kind)i };
+        made->has_message = str_starts_with(rest, STR("msg:"));
+        made->has_pattern = str_starts_with(rest, STR("regex:"));
+        if (made->has_message) made->message = str_trim(str_skip(rest, 4));
+        if (made->has_pattern) made->pattern = str_trim(str_skip(rest, 6));
+        return true;
+    }
+    return false;
+}
+
+static bool read_result_line(struct script *script, struct script_case *test, struct str line)
+{
+    double scalar;
+    if (number_parse(line, &scalar)) {
+        test->expects_scalar = true;
+        test->scalar = scalar;
+        return true;
+    }
+    struct expected_series series = { 0 };
+    if (!series_text_labels(&script->arena, &line, &series.labels)) return false;
+    bool is_good = series_text_points(&script->arena, line, &series.points);
+    if (is_good && VEC_PUSH(&test->series, series)) return true;
+    VEC_RELEASE(&series.points);
+    return false;
+}
+
+static const struct expectation *find_expectation(const struct script_case *test,
+                                                  enum expect_kind kind)
+{
+    for (size_t i = 0; i < test->expectation_count; i++) {
+        if (test->expectations[i].kind == kind) return &test->expectations[i];
+    }
+    return NULL;
+}
+
+static bool text_fits(const struct expectation *wanted, struct str text)
+{
+    if (wanted->has_message) return str_equal(wanted->message, text);
+    if (!wanted->has_pattern) return true;
+    struct regex *regex;
+    if (regex_new(&regex, wanted->pattern, 0, NULL) < 0) return false;
+    bool fits = regex_contains(regex, text);
+    regex_free(regex);
+    return fits;
+}
+
+static bool check_notes(struct script_case *test, enum expect_kind wants, enum expect_kind refuses,
+                        const struct str *texts, size_t count)
+{
+    const char *what = wants == EXPECT_WARN ? "warning" : "info";
+    if (find_expectation(test, refuses) != NULL && count > 0) {
+        (void)snprintf(test->reason, REASON_SIZE, "unexpected %s: " STR_FMT, what,
+                       STR_ARG(texts[0]));
+        return false;
+    }
+    for (size_t i = 0; i < test->expectation_count; i++) {
+        const struct expectation *wanted = &test->expectations[i];
+        if (wanted->kind != wants) continue;
+        bool is_found = false;
+        for (size_t t = 0; t < count; t++) is_found = is_found || text_fits(wanted, texts[t]);
+        if (is_found) continue;
+        (void)snprintf(test->reason, REASON_SIZE, "missing %s " STR_FMT STR_FMT ", got " STR_FMT,
+                       what, STR_ARG(wanted->message), STR_ARG(wanted->pattern),
+                       STR_ARG(count == 0 ? STR("none") : texts[0]));
+        return false;
+    }
+    return true;
+}
+
+/* --- comparison --- */
+
+static bool is_close(double want, double got)
+{
+    if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
+    if (isinf(want) || isinf(got)) return want == got;
+    double difference = fabs(want - got);
+    return difference <= TOLERANCE * fmax(fabs(want), fabs(got)) || difference < 1e-12;
+}
+
+static bool are_buckets_close(const struct histogram_bucket *want, size_t want_count,
+                              const struct histogram_bucket *got, size_t got_count)
+{
+    size_t w = 0;
+    size_t g = 0;
+    while (w < want_count || g < got_count) {
+        bool has_want = w < want_count && (g == got_count || want[w].index <= got[g].index);
+        bool has_got = g < got_count && (w == want_count || got[g].index <= want[w].index);
+        if (!is_close(has_want ? want[w].count : 0, has_got ? got[g].count : 0)) return false;
+        w += has_want ? 1 : 0;
+        g += has_got ? 1 : 0;
+    }
+    return true;
+}
+
+static bool are_histograms_close(const struct text_point *want, const struct histogram *got)
+{
+    const struct histogram *h = want->histogram;
+    if (h->schema != got->schema || h->bound_count != got->bound_count ||
+        !is_close(h->count, got->count) || !is_close(h->sum, got->sum) ||
+        !is_close(h->zero_count, got->zero_count) ||
+        !is_close(h->zero_threshold, got->zero_threshold)) {
+        return false;
+    }
+    for (size_t i = 0; i < h->bound_count; i++) {
+        if (!is_close(h->bounds[i], got->bounds[i])) return false;
+    }
+    if (want->has_hint && h->hint != got->hint) return false;
+    return are_buckets_close(h->positive, h->positive_count, got->positive, got->positive_count) &&
+           are_buckets_close(h->negative, h->negative_count, got->negative, got->negative_count);
+}
+
+static const struct histogram *histogram_of(const struct promql_series *series, size_t i)
+{
+    return series->histograms == NULL ? NULL : series->histograms[i];
+}
+
+static void describe(const struct text_point *want, const struct promql_series *got, size_t i,
+                     char *text, size_t size)
+{
+    struct buf buf;
+    buf_init(&buf, (size_t)1 << 16);
+    buf_append_cstr(&buf, "want ");
+    static const char *const hints[] = { "unknown", "reset", "not_reset", "gauge" };
+    if (want->histogram != NULL) {
+        histogram_print(&buf, want->histogram);
+        if (want->has_hint) buf_printf(&buf, " %s", hints[want->histogram->hint]);
+    } else {
+        buf_printf(&buf, "%.17g", want->value);
+    }
+    buf_append_cstr(&buf, ", got ");
+    const struct histogram *histogram = histogram_of(got, i);
+    if (histogram != NULL) {
+        histogram_print(&buf, histogram);
+        buf_printf(&buf, " %s schema %d z %g", hints[histogram->hint], (int)histogram->schema,
+                   histogram->zero_threshold);
+    } else {
+        buf_printf(&buf, "%.17g", got->values[i]);
+    }
+    (void)snprintf(text, size, "%s", buf_cstr(&buf));
+    buf_release(&buf);
+}
+
+static bool is_point_close(const struct text_point *want, const struct promql_series *got, size_t i)
+{
+    const struct histogram *histogram = histogram_of(got, i);
+    if ((want->histogram != NULL) != (histogram != NULL)) return false;
+    if (histogram != NULL) return are_histograms_close(want, histogram);
+    return is_close(want->value, got->values[i]);
+}
+
+/* Points at start + i * step of the expectation against those of the answer. */
+static bool compare_points(struct script_case *test, const struct expected_series *want,
+                           const struct promql_series *got, int64_t start_ms, int64_t step_ms)
+{
+    char text[REASON_SIZE - 64];
+    size_t g = 0;
+    for (size_t i = 0; i < want->points.count; i++) {
+        if (!want->points.items[i].is_there) continue;
+        int64_t time_ms = start_ms + (int64_t)i * step_ms;
+        if (g == got->count || got->times_ms[g] != time_ms) {
+            (void)snprintf(test->reason, REASON_SIZE, "no point at %lld, next is %lld",
+                           (long long)time_ms,
+                           (long long)(g < got->count ? got->times_ms[g] : -1));
+            return false;
+        }
+        if (!is_point_close(&want->points.items[i], got, g)) {
+            describe(&want->points.items[i], got, g, text, sizeof(text));
+            (void)snprintf(test->reason, REASON_SIZE, "at %lld: %s", (long long)time_ms, text);
+            return false;
+        }
+        g++;
+    }
+    if (g == got->count) return true;
+    (void)snprintf(test->reason, REASON_SIZE, "a point too many at %lld",
+                   (long long)got->times_ms[g]);
+    return false;
+}
+
+static void reason_with_labels(struct script_case *test, const char *what, struct labels labels)
+{
+    struct buf buf;
+    buf_init(&buf, (size_t)1 << 16);
+    labels_print(&buf, labels);
+    (void)snprintf(test->reason, REASON_SIZE, "%s %s", what, buf_cstr(&buf));
+    buf_release(&buf);
+}
+
+static bool compare_series(struct script_case *test, const struct promql_result *result)
+{
+    bool is_ordered = find_expectation(test, EXPECT_ORDERED) != NULL;
+    for (size_t s = 0; s < result->series_count; s++) {
+        const struct promql_series *got = &result->series[s];
+        struct expected_series *want = NULL;
+        VEC_FOR_EACH(&test->series, candidate)
+        {
+            if (!candidate->is_found && labels_equal(candidate->labels, got->labels)) {
+                want = candidate;
+                break;
+            }
+        }
+        if (want == NULL) {
+            reason_with_labels(test, "unexpected series", got->labels);
+            return false;
+        }
+        want->is_found = true;
+        if (is_ordered && want != &test->series.items[s]) {
+            reason_with_labels(test, "out of order:", got->labels);
+            return false;
+        }
+        bool is_good;
+        if (test->expects_matrix) {
+            is_good = compare_points(test, want, got, test->matrix.start_ms, test->matrix.step_ms);
+        } else {
+            is_good = compare_points(test, want, got, test->start_ms, test->step_ms);
+        }
+        if (!is_good) return false;
+    }
+    VEC_FOR_EACH(&test->series, candidate)
+    {
+        if (candidate->is_found) continue;
+        reason_with_labels(test, "missing series", candidate->labels);
+        return false;
+    }
+    return true;
+}
+
+static bool compare_result(struct script_case *test, const struct promql_result *result)
+{
+    if (!check_notes(test, EXPECT_WARN, EXPECT_NO_WARN, result->warnings, result->warning_count) ||
+        !check_notes(test, EXPECT_INFO, EXPECT_NO_INFO, result->infos, result->info_count)) {
+        return false;
+    }
+    if (test->expects_string) {
+        bool is_good =
+            result->type == PROMQL_STRING && str_equal(test->string, result->string);
+        if (!is_good) (void)snprintf(test->reason, REASON_SIZE, "another string");
+        return is_good;
+    }
+    if (test->expects_scalar && result->type == PROMQL_SCALAR) {
+        if (is_close(test->scalar, result->scalar)) return true;
+        (void)snprintf(test->reason, REASON_SIZE, "want %.17g, got %.17g", test->scalar,
+                       result->scalar);
+        return false;
+    }
+    if (test->expects_scalar) {
+        (void)snprintf(test->reason, REASON_SIZE, "a scalar was wanted");
+        return false;
+    }
+    return compare_series(test, result);
+}
+
+static int evaluate(struct script *script, const struct script_case *test,
+                    struct promql_result **result, struct error *error)
+{
+    struct promql_expr *expr;
+    int code = promql_parse(&expr, script->engine, test->query, error);
+    if (code < 0) return code;
+    if (test->is_range) {
+        struct promql_range range = { test->start_ms, test->end_ms, test->step_ms };
+        code = promql_query_range(script->engine, &script->store.source, expr, &range, NULL,
+                                  result, error);
+    } else {
+        code = promql_query_instant(script->engine, &script->store.source, expr, test->start_ms,
+                                    NULL, result, error);
+    }
+    promql_expr_free(expr);
+    return code;
+}
+
+static bool judge(struct script *script, struct script_case *test)
+{
+    struct promql_result *result = NULL;
+    struct error error = { 0 };
+    int code = evaluate(script, test, &result, &error);
+    const struct expectation *fail = find_expectation(test, EXPECT_FAIL);
+    bool is_good = false;
+    if (code < 0 && fail == NULL) {
+        (void)snprintf(test->reason, REASON_SIZE, "failed: %s", error.text);
+    } else if (code < 0) {
+        is_good = text_fits(fail, str_from(error.text));
+        if (!is_good) {
+            (void)snprintf(test->reason, REASON_SIZE, "failed with another text: %s", error.text);
+        }
+    } else if (fail != NULL) {
+        (void)snprintf(test->reason, REASON_SIZE, "did not fail");
+    } else {
+        is_good = compare_result(test, result);
+    }
+    promql_result_free(result);
+    return is_good;
+}
+
+/* --- eval --- */
+
+static bool read_when(struct script_case *test, struct str *rest)
+{
+    struct str word = take_word(rest);
+    if (str_equal(word, STR("instant"))) {
+        test->step_ms = 1;
+        struct str after = *rest;
+        if (!str_equal(take_word(&after), STR("at"))) return true; /* at 0 */
+        *rest = after;
+        return read_duration(take_word(rest), &test->start_ms);
+    }
+    if (!str_equal(word, STR("range"))) return false;
+    test->is_range = true;
+    return str_equal(take_word(rest), STR("from")) &&
+           read_duration(take_word(rest), &test->start_ms) &&
+           str_equal(take_word(rest), STR("to")) &&
+           read_duration(take_word(rest), &test->end_ms) &&
+           str_equal(take_word(rest), STR("step")) &&
+           read_duration(take_word(rest), &test->step_ms);
+}
+
+static void read_command_flags(struct script_case *test, struct str command)
+{
+    static const struct {
+        struct str suffix;
+        enum expect_kind kind;
+    } flags[] = { { STR_INIT("_fail"), EXPECT_FAIL },
+                  { STR_INIT("_warn"), EXPECT_WARN },
+                  { STR_INIT("_info"), EXPECT_INFO },
+                  { STR_INIT("_ordered"), EXPECT_ORDERED } };
+    for (size_t i = 0; i < ARRAY_LENGTH(flags); i++) {
+        if (!str_ends_with(command, flags[i].suffix)) continue;
+        test->expectations[test->expectation_count++] =
+            (struct expectation){ .kind = flags[i].kind };
+    }
+}
+
+static void run_eval(struct script *script, struct str command, struct str rest)
+{
+    struct script_case test = { .line = script->line };
+    read_command_flags(&test, command);
+    bool is_good = read_when(&test, &rest);
+    test.query = rest;
+    struct str line;
+    while (take_body_line(script, &line)) {
+        struct str after = line;
+        struct str word = take_word(&after);
+        bool is_read = str_equal(word, STR("expect")) ? read_expect(script, &test, after)
+                                                      : read_result_line(script, &test, line);
+        if (!is_read && is_good) {
+            (void)snprintf(test.reason, REASON_SIZE, "not understood: " STR_FMT, STR_ARG(line));
+            is_good = false;
+        }
+    }
+    is_good = is_good && judge(script, &test);
+    if (is_good) {
+        script->totals->passed++;
+    } else {
+        script->totals->failed++;
+    }
+    script->report(script->argument, test.line, test.query, is_good ? NULL : test.reason);
+    VEC_FOR_EACH(&test.series, series)
+    {
+        VEC_RELEASE(&series->points);
+    }
+    VEC_RELEASE(&test.series);
+}
+
+void script_run(struct promql_engine *engine, struct str text, script_report *report,
+                void *argument, struct script_totals *totals)
+{
+    struct script script = { .engine = engine,
+                             .rest = text,
+                             .report = report,
+                             .argument = argument,
+                             .totals = totals };
+    memory_store_init(&script.store);
+    arena_init(&script.arena, LINE_ARENA);
+    struct str line;
+    while (take_line(&script, &line)) {
+        struct str rest = line;
+        struct str command = take_word(&rest);
+        if (command.size == 0) continue;
+        if (str_equal(command, STR("clear"))) {
+            memory_store_clear(&script.store);
+        } else if (str_starts_with(command, STR("load"))) {
+            run_load(&script, rest, str_equal(command, STR("load_with_nhcb")));
+        } else if (str_starts_with(command, STR("eval"))) {
+            run_eval(&script, command, rest);
+        } else {
+            fail_command(&script, script.line, line, "the command is not understood");
+        }
+        arena_reset(&script.arena);
+    }
+    memory_store_release(&script.store);
+    arena_release(&script.arena);
+}
