@@ -194,10 +194,10 @@ static int up_open(struct up *up, struct error *error)
     for (size_t i = 0; i < ARRAY_LENGTH(rows) && code == 0; i++)
         code = add_child(up, &rows[i], error);
     if (code != 0) return code;
-    char logs[FILE_PATH_SIZE];
-    if (realpath(up->flags.logs, logs) == NULL || setenv("LOGS_PATH", logs, 1) != 0) {
-        return error_set(error, -errno, "folder '%s' cannot be used", up->flags.logs);
-    }
+    char *logs = realpath(up->flags.logs, NULL);
+    code = logs == NULL || setenv("LOGS_PATH", logs, 1) != 0 ? -errno : 0;
+    free(logs);
+    if (code != 0) return error_set(error, code, "folder '%s' cannot be used", up->flags.logs);
     return children_start(up->children, error);
 }
 
@@ -330,12 +330,23 @@ static int await_detached(int pipe, const struct up *up, pid_t pid)
     return ROLE_EXIT_FAILED;
 }
 
+/* What must be known before the options are read: whether to fork, and where to listen. */
 static bool wants_detach(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--detach") == 0 || strcmp(argv[i], "-detach") == 0) return true;
     }
     return false;
+}
+
+static const char *wanted_address(int argc, char **argv)
+{
+    const char *address = "127.0.0.1";
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--address=", 10) == 0) address = argv[i] + 10;
+        if (strcmp(argv[i], "--address") == 0 && i + 1 < argc) address = argv[i + 1];
+    }
+    return address;
 }
 
 /* Before any thread there is: the child goes on, the parent waits. -1 in the child. */
@@ -395,20 +406,20 @@ static int run(struct up *up, int announce_pipe)
 
 int up_main(int argc, char **argv)
 {
-    struct up up = { .flags = { .address = "127.0.0.1" } };
+    char listen[128];
+    struct up up = { .flags = { .address = wanted_address(argc, argv) } };
+    bool is_ip6 = strchr(up.flags.address, ':') != NULL;
+    (void)snprintf(listen, sizeof(listen), is_ip6 ? "[%s]:8080" : "%s:8080", up.flags.address);
     struct role_setup setup = {
         .name = "up",
         .about = "Starts every role, watches them and starts again what ends.",
         .options = options,
         .option_count = ARRAY_LENGTH(options),
         .values = &up.flags,
-        .listen = "127.0.0.1:8080",
+        .listen = listen,
         .data = "data",
     };
     int announce_pipe = -1;
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], "--address") == 0) up.flags.address = argv[i + 1];
-    }
     if (wants_detach(argc, argv)) {
         int status = detach(&up, &announce_pipe);
         if (status >= 0) return status;

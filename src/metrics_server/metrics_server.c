@@ -63,7 +63,7 @@ static const struct option options[] = {
 
 /* ---- routes that are not the API's ---- */
 
-API_HANDLER(page)
+static API_HANDLER(page)
 {
     (void)context;
     (void)request;
@@ -75,7 +75,7 @@ API_HANDLER(page)
     return 0;
 }
 
-API_HANDLER(page_asset)
+static API_HANDLER(page_asset)
 {
     (void)context;
     struct str rest = http_request_path_value(request, "rest");
@@ -89,7 +89,7 @@ API_HANDLER(page_asset)
     return 0;
 }
 
-API_HANDLER(to_page)
+static API_HANDLER(to_page)
 {
     (void)context;
     (void)request;
@@ -98,7 +98,7 @@ API_HANDLER(to_page)
     return 0;
 }
 
-API_HANDLER(reload)
+static API_HANDLER(reload)
 {
     (void)request;
     struct metrics_server *server = context;
@@ -112,7 +112,7 @@ API_HANDLER(reload)
     return 0;
 }
 
-API_HANDLER(quit)
+static API_HANDLER(quit)
 {
     (void)request;
     (void)error;
