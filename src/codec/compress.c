@@ -11,8 +11,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-static int fail_room(const struct buf *out, const char *format_name, struct error *error)
+/* Says that there is no room, and lets the buffer forget that it was asked. */
+static int fail_room(struct buf *out, const char *format_name, struct error *error)
 {
+    out->has_failed = false;
     return error_set(error, ERROR_LIMIT, "%s: more than %zu bytes", format_name, out->size_max);
 }
 
