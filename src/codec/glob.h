@@ -1,6 +1,7 @@
-/* glob.h - file name patterns as Go's filepath.Match: * ? [a-z] [^a-z] and \ to quote, by characters
- * and never across a slash; and as Filebeat reads them, the rightmost part "**" for none up to eight
- * folders (those before it are a plain "*").
+/* glob.h - file name patterns as Go's filepath.Match: * ? [a-z] [^a-z] and \ to quote.
+ *
+ * By characters and never across a slash. As Filebeat reads them, the rightmost part "**" stands
+ * for none up to eight folders; those before it are a plain "*".
  *
  * Threads: pure.
  */

@@ -25,8 +25,8 @@ enum regex_flags {
     REGEX_NOCASE = 2,
 };
 
-/* 0, ERROR_PARSE ("missing ): (a"; error->offset: where the piece that RE2 names first occurs, 0 when
- * it names none) or -ENOMEM. */
+/* 0, ERROR_PARSE ("missing ): (a"; error->offset: where the piece that RE2 names first occurs, 0
+ * when it names none) or -ENOMEM. */
 int regex_new(struct regex **regex, struct str pattern, unsigned flags,
               struct error *error) MUST_CHECK;
 void regex_free(struct regex *regex); /* NULL is fine */
