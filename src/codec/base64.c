@@ -66,7 +66,7 @@ bool base64_decode(struct buf *out, struct str text)
         buf_append_char(out, (char)(word >> bits));
         word &= (UINT32_C(1) << bits) - 1;
     }
-    if (word == 0) return true; /* bits left over must not carry anything */
+    if (word == 0 && !out->has_failed) return true; /* bits left over must not carry anything */
     buf_truncate(out, before);
     return false;
 }

@@ -1,7 +1,8 @@
 /* compress.h - whole buffers packed and unpacked.
  *
  * Every unpack appends to `out`, whose size_max bounds what comes out, so that no bomb goes off:
- * past it ERROR_LIMIT; broken input is ERROR_CORRUPT. On failure out is as before.
+ * past it ERROR_LIMIT; broken input is ERROR_CORRUPT. A pack wants room for the worst case,
+ * a little more than what comes in. On failure out is as before.
  * Threads: pure; any thread.
  */
 #ifndef CODEC_COMPRESS_H

@@ -1,33 +1,38 @@
 /* glob.c - matching part by part; inside a part a star remembers where to try again. */
 #include "codec/glob.h"
 
+#include "codec/utf8.h"
+
 #include <stddef.h>
 
 #define FOLDERS_MAX 8 /* how deep "**" looks, as in Filebeat */
 
+/* Takes one bound of a range: a character, or one quoted by a backslash, as '-' and ']' must be. */
+static bool take_bound(struct str *rest, uint32_t *bound)
+{
+    if (rest->size == 0 || rest->data[0] == '-' || rest->data[0] == ']') return false;
+    if (rest->data[0] == '\\') *rest = str_skip(*rest, 1);
+    if (rest->size == 0) return false;
+    *bound = utf8_take(rest);
+    return true;
+}
+
 /* Takes the class behind '[': whether it is well formed, and whether it holds c. */
-static bool take_class(struct str *pattern, char c, bool *holds)
+static bool take_class(struct str *pattern, uint32_t c, bool *holds)
 {
     struct str rest = str_skip(*pattern, 1);
     bool is_negated = rest.size > 0 && rest.data[0] == '^';
     if (is_negated) rest = str_skip(rest, 1);
     bool is_found = false;
-    size_t count = 0;
-    while (rest.size > 0 && (rest.data[0] != ']' || count == 0)) {
-        char bounds[2];
-        for (int i = 0; i < 2; i++) {
-            if (rest.size > 0 && rest.data[0] == '\\') rest = str_skip(rest, 1);
-            if (rest.size == 0) return false;
-            bounds[i] = rest.data[0];
+    for (size_t count = 0; rest.size > 0 && (rest.data[0] != ']' || count == 0); count++) {
+        uint32_t low;
+        if (!take_bound(&rest, &low)) return false;
+        uint32_t high = low;
+        if (rest.size > 0 && rest.data[0] == '-') {
             rest = str_skip(rest, 1);
-            if (i == 0 && (rest.size < 2 || rest.data[0] != '-')) {
-                bounds[1] = bounds[0];
-                break;
-            }
-            if (i == 0) rest = str_skip(rest, 1);
+            if (!take_bound(&rest, &high)) return false;
         }
-        if (c >= bounds[0] && c <= bounds[1]) is_found = true;
-        count++;
+        if (c >= low && c <= high) is_found = true;
     }
     if (rest.size == 0) return false;
     *pattern = str_skip(rest, 1);
@@ -35,23 +40,27 @@ static bool take_class(struct str *pattern, char c, bool *holds)
     return true;
 }
 
-/* Takes one pattern character and sees whether it fits c; false also for a broken pattern. */
-static bool take_one(struct str *pattern, char c)
+/* Takes one pattern character and one of the text and sees whether they fit; false also for a
+ * broken pattern. */
+static bool take_one(struct str *pattern, struct str *text)
 {
     if (pattern->size == 0) return false;
     char wanted = pattern->data[0];
     if (wanted == '[') {
         bool holds;
-        return take_class(pattern, c, &holds) && holds;
+        return take_class(pattern, utf8_take(text), &holds) && holds;
     }
-    if (wanted == '\\') {
-        if (pattern->size < 2) return false;
-        wanted = pattern->data[1];
-        *pattern = str_skip(*pattern, 2);
-        return wanted == c;
+    if (wanted == '?') {
+        *pattern = str_skip(*pattern, 1);
+        (void)utf8_take(text);
+        return true;
     }
-    *pattern = str_skip(*pattern, 1);
-    return wanted == '?' || wanted == c;
+    size_t quote = wanted == '\\' ? 1 : 0;
+    if (pattern->size <= quote) return false;
+    bool fits = pattern->data[quote] == text->data[0];
+    *pattern = str_skip(*pattern, quote + 1);
+    *text = str_skip(*text, 1);
+    return fits;
 }
 
 static bool part_matches(struct str pattern, struct str text)
@@ -67,10 +76,7 @@ static bool part_matches(struct str pattern, struct str text)
             has_star = true;
             continue;
         }
-        if (take_one(&pattern, text.data[0])) {
-            text = str_skip(text, 1);
-            continue;
-        }
+        if (take_one(&pattern, &text)) continue;
         if (!has_star) return false;
         retry = str_skip(retry, 1);
         text = retry;
@@ -80,30 +86,47 @@ static bool part_matches(struct str pattern, struct str text)
     return pattern.size == 0;
 }
 
+/* Whether the pattern has a part "**". */
+static bool has_recursion(struct str pattern)
+{
+    while (pattern.data != NULL) {
+        if (str_equal(str_cut(&pattern, '/'), STR("**"))) return true;
+    }
+    return false;
+}
+
+/* Matches part by part up to the rightmost "**"; at_recursion: whether it got there, with the rest
+ * of both behind it in *pattern and *path. */
+static bool parts_match(struct str *pattern, struct str *path, bool *at_recursion)
+{
+    *at_recursion = false;
+    for (;;) {
+        struct str pattern_part = str_cut(pattern, '/');
+        if (str_equal(pattern_part, STR("**")) && !has_recursion(*pattern)) {
+            *at_recursion = true;
+            return true;
+        }
+        if (!part_matches(pattern_part, str_cut(path, '/'))) return false;
+        if ((pattern->data == NULL) != (path->data == NULL)) return false;
+        if (pattern->data == NULL) return true;
+    }
+}
+
 bool glob_matches(struct str pattern, struct str path)
 {
-    for (;;) {
-        bool pattern_goes_on = str_find_char(pattern, '/') != STR_NONE;
-        bool path_goes_on = str_find_char(path, '/') != STR_NONE;
+    bool at_recursion;
+    if (pattern.data == NULL || path.data == NULL) return pattern.size == path.size;
+    if (!parts_match(&pattern, &path, &at_recursion)) return false;
+    if (!at_recursion) return true;
+    bool is_last = pattern.data == NULL;
+    for (int depth = 0; depth <= FOLDERS_MAX; depth++) {
         struct str pattern_rest = pattern;
         struct str path_rest = path;
-        struct str pattern_part = str_cut(&pattern_rest, '/');
-        struct str path_part = str_cut(&path_rest, '/');
-        if (str_equal(pattern_part, STR("**"))) {
-            if (!pattern_goes_on) return true;
-            for (int depth = 0; depth <= FOLDERS_MAX; depth++) {
-                if (glob_matches(pattern_rest, path)) return true;
-                if (str_find_char(path, '/') == STR_NONE) return false;
-                (void)str_cut(&path, '/');
-            }
-            return false;
-        }
-        if (!part_matches(pattern_part, path_part)) return false;
-        if (pattern_goes_on != path_goes_on) return false;
-        if (!pattern_goes_on) return true;
-        pattern = pattern_rest;
-        path = path_rest;
+        if (path.data == NULL) return is_last;
+        if (!is_last && parts_match(&pattern_rest, &path_rest, &at_recursion)) return true;
+        (void)str_cut(&path, '/');
     }
+    return is_last && path.data == NULL;
 }
 
 bool glob_is_valid(struct str pattern)

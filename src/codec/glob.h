@@ -1,5 +1,7 @@
-/* glob.h - file name patterns as Go's filepath.Match: * ? [a-z] [^a-z] and \ to quote, never across
- * a slash; and as Filebeat reads them, a part "**" for any number of folders up to eight deep.
+/* glob.h - file name patterns as Go's filepath.Match: * ? [a-z] [^a-z] and \ to quote.
+ *
+ * By characters and never across a slash. As Filebeat reads them, the rightmost part "**" stands
+ * for none up to eight folders; those before it are a plain "*".
  *
  * Threads: pure.
  */

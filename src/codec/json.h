@@ -6,8 +6,8 @@
  *     struct str level = json_text(json_get(root, STR("log.level")), STR("info"));
  *
  * Valid UTF-8 only; duplicate keys are kept in order and json_get answers the last; numbers keep
- * their source text, so nothing is lost that a double cannot hold. Half a surrogate pair in an escape
- * reads as U+FFFD, as in Go.
+ * their source text, so nothing is lost that a double cannot hold. Half a surrogate pair in an
+ * escape reads as U+FFFD, as in Go.
  *
  * Ownership: the tree lives in the arena; keys, texts and raw point into a copy of the source that
  *            lives there too.

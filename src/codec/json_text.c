@@ -55,7 +55,7 @@ static int hex_of(char c)
     return -1;
 }
 
-/* The four hexadecimal digits behind "\u" at the front of rest; -1 when it is nothing of the kind. */
+/* The four hexadecimal digits behind "\u" at the front of rest; -1 when there are none. */
 static int32_t unit_of(struct str rest)
 {
     if (rest.size < 6 || rest.data[0] != '\\' || rest.data[1] != 'u') return -1;
@@ -68,7 +68,7 @@ static int32_t unit_of(struct str rest)
     return unit;
 }
 
-/* Takes "\uXXXX", two of them for a pair; half a pair gives U+FFFD. 0: not one. */
+/* Takes "\uNNNN", two of them for a pair; half a pair gives U+FFFD. 0: not one. */
 static size_t take_unicode(struct str rest, char *out, size_t *out_size)
 {
     int32_t unit = unit_of(rest);

@@ -58,50 +58,71 @@ void json_key(struct json_writer *json, struct str key)
     json->needs_comma = false;
 }
 
-/* 0: stands for itself; else the letter behind the backslash, 'u' for a number. */
-static char escape_of(unsigned char c)
+/* What stands behind the backslash for each byte below 0x20 and the two others; 'u': a number. */
+static const char escapes[256] = {
+    ['\0'] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u',  [0x04] = 'u', [0x05] = 'u',
+    [0x06] = 'u', [0x07] = 'u', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [0x0B] = 'u',
+    ['\f'] = 'f', ['\r'] = 'r', [0x0E] = 'u', [0x0F] = 'u',  [0x10] = 'u', [0x11] = 'u',
+    [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u',  [0x16] = 'u', [0x17] = 'u',
+    [0x18] = 'u', [0x19] = 'u', [0x1A] = 'u', [0x1B] = 'u',  [0x1C] = 'u', [0x1D] = 'u',
+    [0x1E] = 'u', [0x1F] = 'u', ['"'] = '"',  ['\\'] = '\\',
+};
+
+#define ONES UINT64_C(0x0101010101010101)
+#define TOPS UINT64_C(0x8080808080808080)
+
+/* Bytes at the front that stand for themselves and are ASCII; eight are looked at together. */
+static size_t plain_size(struct str text)
 {
-    switch (c) {
-    case '"': return '"';
-    case '\\': return '\\';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case '\b': return 'b';
-    case '\f': return 'f';
-    default: return c < 0x20 ? 'u' : '\0';
+    size_t at = 0;
+    for (; text.size - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, text.data + at, sizeof(word));
+        uint64_t quote = word ^ (ONES * '"');
+        uint64_t backslash = word ^ (ONES * '\\');
+        /* A byte's top bit is set where it is one of these; false alarms only above a true one. */
+        uint64_t found = ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash) |
+                         (word - ONES * 0x20) | word;
+        if ((found & TOPS) != 0) break;
     }
+    for (; at < text.size; at++) {
+        unsigned char c = (unsigned char)text.data[at];
+        if (c >= 0x80 || escapes[c] != '\0') break;
+    }
+    return at;
 }
 
-/* Appends text that is valid UTF-8. */
-static void append_escaped(struct buf *out, struct str text)
+/* Appends the byte at the front, which needs an escape. */
+static void append_escape(struct buf *out, unsigned char c)
 {
-    size_t start = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        char escape = escape_of((unsigned char)text.data[i]);
-        if (escape == '\0') continue;
-        buf_append(out, text.data + start, i - start);
-        start = i + 1;
-        if (escape == 'u') {
-            buf_printf(out, "\\u%04x", (unsigned)(unsigned char)text.data[i]);
-        } else {
-            char pair[2] = { '\\', escape };
-            buf_append(out, pair, sizeof(pair));
-        }
-    }
-    buf_append(out, text.data + start, text.size - start);
+    static const char hex[] = "0123456789abcdef";
+    char text[6] = { '\\', escapes[c], '0', '0', hex[c >> 4], hex[c & 15] };
+    buf_append(out, text, escapes[c] == 'u' ? 6 : 2);
 }
 
 void json_escape(struct buf *out, struct str text)
 {
     buf_append_char(out, '"');
     while (text.size > 0) {
-        size_t valid = utf8_valid_size(text);
-        append_escaped(out, str_first(text, valid));
-        text = str_skip(text, valid);
+        size_t plain = plain_size(text);
+        buf_append(out, text.data, plain);
+        text = str_skip(text, plain);
         if (text.size == 0) break;
-        buf_append_str(out, STR("\xEF\xBF\xBD"));
-        text = str_skip(text, 1);
+        unsigned char c = (unsigned char)text.data[0];
+        if (c < 0x80) {
+            append_escape(out, c);
+            text = str_skip(text, 1);
+            continue;
+        }
+        struct str rest = text;
+        (void)utf8_take(&rest);
+        size_t taken = text.size - rest.size;
+        if (taken == 1) { /* a broken byte is taken alone */
+            buf_append_str(out, STR("\xEF\xBF\xBD"));
+        } else {
+            buf_append(out, text.data, taken);
+        }
+        text = rest;
     }
     buf_append_char(out, '"');
 }

@@ -139,6 +139,7 @@ extern "C" size_t number_print_api(double value, char *text)
 
 extern "C" size_t number_print_json(double value, char *text)
 {
+    if (value == 0 && std::signbit(value)) return static_cast<size_t>(put(text, "-0.0") - text);
     return print(value, text, -6, 21, true, 1);
 }
 

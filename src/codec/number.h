@@ -31,7 +31,8 @@ size_t number_print_go_plain(double value, char *text);
 size_t number_print_api(double value, char *text);
 
 /* A JSON number: as number_print_api, but an exponent has no leading zero, and whole numbers below
- * 1e21 have no fraction. value must be finite. */
+ * 1e21 have no fraction, but -0.0 has one: readers take "-0" for the integer 0. value must be
+ * finite. */
 size_t number_print_json(double value, char *text);
 
 /* Java's Double.toString, as Elasticsearch prints doubles: "1.0", "1.0E10", "NaN", "Infinity". */

@@ -1,6 +1,8 @@
 /* regex.cc - RE2 behind a C face. */
 extern "C" {
 #include "codec/regex.h"
+
+#include "codec/utf8.h"
 }
 
 #include <cerrno>
@@ -36,7 +38,11 @@ extern "C" int regex_new(struct regex **regex_out, struct str pattern, unsigned 
         int code = error_set(error, ERROR_PARSE, "bad pattern '%.*s': %s",
                              static_cast<int>(pattern.size > 120 ? 120 : pattern.size),
                              pattern.data, made->program.error().c_str());
-        if (error != nullptr) error->offset = 0;
+        if (error != nullptr) {
+            /* RE2 names the piece that is wrong; an unclosed bracket's piece is all behind it. */
+            size_t at = str_find(pattern, str_from(made->program.error_arg().c_str()));
+            error->offset = at == STR_NONE ? 0 : at;
+        }
         delete made;
         return code;
     }
@@ -114,7 +120,7 @@ static bool is_word(char c)
 /* The group a name or number stands for; -1 when there is none. */
 static int group_of(const struct regex *regex, const std::string &name)
 {
-    bool is_number = !name.empty();
+    bool is_number = !name.empty() && (name[0] != '0' || name.size() == 1);
     int number = 0;
     for (char c : name) {
         if (c < '0' || c > '9' || number > 1000) {
@@ -169,19 +175,40 @@ static bool is_special(char c)
     return strchr("\\.+*?()|[]{}^$", c) != nullptr && c != '\0';
 }
 
-extern "C" bool regex_literals(struct arena *arena, struct str pattern, struct str **items,
-                               size_t *count)
+/* Without a bracket around all of it: "(a|b)" and "(?:a|b)" match the same texts as "a|b". */
+static struct str unwrapped(struct str pattern)
+{
+    if (!str_starts_with(pattern, STR("(")) || !str_ends_with(pattern, STR(")"))) return pattern;
+    struct str inner = str_first(str_skip(pattern, 1), pattern.size - 2);
+    if (str_starts_with(inner, STR("?:"))) inner = str_skip(inner, 2);
+    return inner;
+}
+
+/* How many literals stand in alternation; 0 when anything else does. */
+static size_t count_literals(struct str pattern)
 {
     size_t parts = 1;
     for (size_t i = 0; i < pattern.size; i++) {
-        if (pattern.data[i] == '|') parts++;
-        if (pattern.data[i] == '\\') {
-            if (i + 1 >= pattern.size || !is_special(pattern.data[i + 1])) return false;
+        char c = pattern.data[i];
+        if (c == '|') {
+            parts++;
+        } else if (c == '\\') {
             i++;
-        } else if (pattern.data[i] != '|' && is_special(pattern.data[i])) {
-            return false;
+            if (i == pattern.size || !is_special(pattern.data[i])) return 0;
+        } else if (is_special(c)) {
+            return 0;
         }
     }
+    return parts;
+}
+
+extern "C" bool regex_literals(struct arena *arena, struct str pattern, struct str **items,
+                               size_t *count)
+{
+    pattern = unwrapped(pattern);
+    size_t parts = count_literals(pattern);
+    /* RE2 matches characters, so a literal that is no UTF-8 is left to it. */
+    if (parts == 0 || !utf8_is_valid(pattern)) return false;
     struct str *list = ARENA_ARRAY(arena, struct str, parts);
     char *bytes = static_cast<char *>(arena_alloc(arena, pattern.size + 1, 1));
     if (list == nullptr || bytes == nullptr) return false;

@@ -25,7 +25,8 @@ enum regex_flags {
     REGEX_NOCASE = 2,
 };
 
-/* 0, ERROR_PARSE ("missing ): (a", error->offset 0: RE2 does not tell where) or -ENOMEM. */
+/* 0, ERROR_PARSE ("missing ): (a"; error->offset: where the piece that RE2 names first occurs, 0
+ * when it names none) or -ENOMEM. */
 int regex_new(struct regex **regex, struct str pattern, unsigned flags,
               struct error *error) MUST_CHECK;
 void regex_free(struct regex *regex); /* NULL is fine */
@@ -48,8 +49,8 @@ bool regex_find(const struct regex *regex, struct str text, size_t offset, struc
 void regex_expand(const struct regex *regex, struct str pattern, const struct str *groups,
                   size_t count, struct buf *out);
 
-/* When the pattern, fully anchored, is nothing but literals in alternation ("a|b|c"): lists them in
- * the arena and returns true. */
+/* When the pattern, fully anchored, is nothing but literals in alternation ("a|b|c", one bracket
+ * around all of it allowed): lists them in the arena and returns true. Not for REGEX_NOCASE. */
 bool regex_literals(struct arena *arena, struct str pattern, struct str **items, size_t *count);
 
 /* The literal text with which every full match begins; empty when there is none. */

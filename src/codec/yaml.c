@@ -2,6 +2,7 @@
 #include "codec/yaml.h"
 
 #include "base/check.h"
+#include "base/map.h"
 #include "codec/number.h"
 
 #include <errno.h>
@@ -58,23 +59,113 @@ static bool is_merge(const struct yaml_node *key)
     return key->is_plain && str_equal(key->text, STR("<<"));
 }
 
-static int check_key(const struct build *build, const struct yaml_pair *pairs, size_t count,
+/* The pairs of a mapping while it is built, by key. */
+struct pairs {
+    struct yaml_pair *items;
+    size_t count;
+    struct map by_key; /* of those in items, once there are many */
+};
+
+#define PAIRS_SEARCHED 16 /* so many are looked through one by one */
+
+static const struct yaml_pair *find_pair(const struct pairs *pairs, struct str key)
+{
+    if (pairs->count > PAIRS_SEARCHED) return map_get(&pairs->by_key, key);
+    for (size_t i = 0; i < pairs->count; i++) {
+        if (str_equal(pairs->items[i].key->text, key)) return &pairs->items[i];
+    }
+    return NULL;
+}
+
+/* Appends a pair whose key is not there yet; items has room for it. */
+static int add_pair(struct pairs *pairs, const struct yaml_pair *pair)
+{
+    pairs->items[pairs->count++] = *pair;
+    size_t first = pairs->count - 1;
+    if (pairs->count <= PAIRS_SEARCHED) return 0;
+    if (pairs->count == PAIRS_SEARCHED + 1) first = 0;
+    for (size_t i = first; i < pairs->count; i++) {
+        struct yaml_pair *item = &pairs->items[i];
+        if (map_put_borrowed(&pairs->by_key, item->key->text, item) != 0) return -ENOMEM;
+    }
+    return 0;
+}
+
+static int check_key(const struct build *build, const struct pairs *pairs,
                      const struct yaml_node *key)
 {
     if (key->kind != YAML_SCALAR) {
         return yaml_fail(key, ERROR_PARSE, build->error, "a key must be a plain text");
     }
-    if (is_merge(key)) {
-        return yaml_fail(key, ERROR_UNSUPPORTED, build->error,
-                         "merge keys ('<<') are not supported: write the fields out");
+    const struct yaml_pair *there = find_pair(pairs, key->text);
+    if (there == NULL) return 0;
+    return yaml_fail(
+        key, ERROR_PARSE, build->error, "field '" STR_FMT "' is there already, in line %zu",
+        STR_ARG(str_first(key->text, key->text.size > 80 ? 80 : key->text.size)), there->key->line);
+}
+
+/* The mappings that a merge key names: it is one itself, or a list of them. */
+static int check_merge(const struct build *build, const struct yaml_node *merge)
+{
+    bool is_good = merge->kind != YAML_SCALAR;
+    for (size_t i = 0; merge->kind == YAML_SEQUENCE && i < merge->count; i++) {
+        if (merge->items[i]->kind != YAML_MAPPING) is_good = false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!str_equal(pairs[i].key->text, key->text)) continue;
-        return yaml_fail(key, ERROR_PARSE, build->error,
-                         "field '" STR_FMT "' is there already, in line %zu", STR_ARG(key->text),
-                         pairs[i].key->line);
+    if (is_good) return 0;
+    return yaml_fail(merge, ERROR_PARSE, build->error,
+                     "'<<' takes a mapping or a list of mappings");
+}
+
+static int add_missing(struct pairs *pairs, const struct yaml_node *mapping)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < mapping->count; i++) {
+        const struct yaml_pair *pair = &mapping->pairs[i];
+        if (find_pair(pairs, pair->key->text) == NULL) code = add_pair(pairs, pair);
     }
+    return code;
+}
+
+/* Brings in what the merge key names, behind the written pairs. */
+static int merge_pairs(struct build *build, struct pairs *pairs, const struct yaml_node *merge)
+{
+    int code = check_merge(build, merge);
+    if (code != 0) return code;
+    bool is_list = merge->kind == YAML_SEQUENCE;
+    size_t room = pairs->count + (is_list ? 0 : merge->count);
+    for (size_t i = 0; is_list && i < merge->count; i++) room += merge->items[i]->count;
+    struct yaml_pair *items = ARENA_ARRAY(build->arena, struct yaml_pair, room);
+    if (items == NULL && room > 0) return fail_memory(build);
+    struct pairs all = { .items = items };
+    for (size_t i = 0; code == 0 && i < pairs->count; i++) code = add_pair(&all, &pairs->items[i]);
+    if (code == 0 && !is_list) code = add_missing(&all, merge);
+    for (size_t i = 0; code == 0 && is_list && i < merge->count; i++) {
+        code = add_missing(&all, merge->items[i]);
+    }
+    map_release(&all.by_key);
+    if (code != 0) return error_set(build->error, code, "no memory for YAML");
+    pairs->items = all.items;
+    pairs->count = all.count;
     return 0;
+}
+
+static int build_pair(struct build *build, yaml_node_pair_t from, int depth, struct pairs *pairs,
+                      const struct yaml_node **merge)
+{
+    struct yaml_pair pair = { 0 };
+    int code = build_node(build, from.key, depth + 1, &pair.key);
+    if (code == 0) code = check_key(build, pairs, pair.key);
+    if (code == 0) code = build_node(build, from.value, depth + 1, &pair.value);
+    if (code != 0) return code;
+    if (is_merge(pair.key)) {
+        if (*merge != NULL) {
+            return yaml_fail(pair.key, ERROR_PARSE, build->error, "a second '<<' in a mapping");
+        }
+        *merge = pair.value;
+        return 0;
+    }
+    if (add_pair(pairs, &pair) == 0) return 0;
+    return error_set(build->error, -ENOMEM, "no memory for YAML");
 }
 
 static int build_mapping(struct build *build, const yaml_node_t *from, int depth,
@@ -82,16 +173,18 @@ static int build_mapping(struct build *build, const yaml_node_t *from, int depth
 {
     const yaml_node_pair_t *start = from->data.mapping.pairs.start;
     size_t count = (size_t)(from->data.mapping.pairs.top - start);
-    struct yaml_pair *pairs = ARENA_ARRAY(build->arena, struct yaml_pair, count);
-    if (pairs == NULL && count > 0) return fail_memory(build);
-    for (size_t i = 0; i < count; i++) {
-        int code = build_node(build, start[i].key, depth + 1, &pairs[i].key);
-        if (code == 0) code = check_key(build, pairs, i, pairs[i].key);
-        if (code == 0) code = build_node(build, start[i].value, depth + 1, &pairs[i].value);
-        if (code != 0) return code;
+    struct pairs pairs = { .items = ARENA_ARRAY(build->arena, struct yaml_pair, count) };
+    if (pairs.items == NULL && count > 0) return fail_memory(build);
+    const struct yaml_node *merge = NULL;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        code = build_pair(build, start[i], depth, &pairs, &merge);
     }
-    node->pairs = pairs;
-    node->count = count;
+    map_release(&pairs.by_key);
+    if (code == 0 && merge != NULL) code = merge_pairs(build, &pairs, merge);
+    if (code != 0) return code;
+    node->pairs = pairs.items;
+    node->count = pairs.count;
     return 0;
 }
 
@@ -158,6 +251,10 @@ int yaml_parse(struct arena *arena, struct str text, struct str file, const stru
                struct error *error)
 {
     yaml_parser_t parser;
+    if (text.size > YAML_SIZE_MAX) {
+        return error_set(error, ERROR_LIMIT, STR_FMT ": larger than %d bytes", STR_ARG(file),
+                         YAML_SIZE_MAX);
+    }
     if (yaml_parser_initialize(&parser) == 0)
         return error_set(error, -ENOMEM, "no memory for YAML");
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.size);
@@ -218,8 +315,10 @@ int yaml_bool(const struct yaml_node *node, bool *value, struct error *error)
     } words[] = {
         { STR_INIT("true"), true },   { STR_INIT("false"), false }, { STR_INIT("True"), true },
         { STR_INIT("False"), false }, { STR_INIT("TRUE"), true },   { STR_INIT("FALSE"), false },
-        { STR_INIT("yes"), true },    { STR_INIT("no"), false },    { STR_INIT("on"), true },
-        { STR_INIT("off"), false },
+        { STR_INIT("yes"), true },    { STR_INIT("no"), false },    { STR_INIT("Yes"), true },
+        { STR_INIT("No"), false },    { STR_INIT("YES"), true },    { STR_INIT("NO"), false },
+        { STR_INIT("on"), true },     { STR_INIT("off"), false },   { STR_INIT("On"), true },
+        { STR_INIT("Off"), false },   { STR_INIT("ON"), true },     { STR_INIT("OFF"), false },
     };
     for (size_t i = 0; node->kind == YAML_SCALAR && i < ARRAY_LENGTH(words); i++) {
         if (!str_equal(node->text, words[i].text)) continue;

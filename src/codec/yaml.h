@@ -4,9 +4,10 @@
  *     int code = yaml_parse(&arena, text, STR("config/prometheus.yml"), &root, &error);
  *     const struct yaml_node *global = yaml_get(root, STR("global"));
  *
- * One document. Duplicate keys are errors; anchors and aliases work up to YAML_NODES_MAX nodes in
- * all, counted with every use of an alias, so that no file can grow without bound. Errors read
- * "config/prometheus.yml:12:5: ...".
+ * One document. Duplicate keys are errors; a merge key ("<<") brings in the fields of a mapping, or
+ * of a list of them, that are not written out beside it, earlier ones first. Anchors and aliases
+ * work up to YAML_NODES_MAX nodes in all, counted with every use of an alias, so that no file can
+ * grow without bound. Errors read "config/prometheus.yml:12:5: ...".
  *
  * Ownership: nodes and texts live in the arena.
  * Threads:   pure but for the arena.
@@ -23,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define YAML_SIZE_MAX  (16 << 20) /* bytes of a file */
 #define YAML_NODES_MAX 200000
 #define YAML_DEPTH_MAX 64
 
@@ -38,7 +40,7 @@ struct yaml_node {
     struct str text;                      /* scalar */
     bool is_plain;                        /* scalar without quotes or block marks */
     const struct yaml_node *const *items; /* sequence */
-    const struct yaml_pair *pairs;        /* mapping, in order */
+    const struct yaml_pair *pairs;        /* mapping, in order; merged ones last */
     size_t count;
 };
 

@@ -124,13 +124,52 @@ static void packed_buffers_come_back_bounded(void)
     }
 }
 
+/* A bomb: a megabyte of zeros in a thousand bytes, and two members behind one another. */
+static void gzip_members_and_bombs(void)
+{
+    CLEANUP(buf_release) struct buf bytes;
+    CLEANUP(buf_release) struct buf packed;
+    CLEANUP(buf_release) struct buf back;
+    buf_init(&bytes, 1 << 20);
+    buf_init(&packed, 1 << 22);
+    buf_init(&back, 1 << 22);
+    char *room = buf_reserve(&bytes, 1 << 20);
+    REQUIRE(room != NULL);
+    memset(room, 0, 1 << 20);
+    bytes.size = 1 << 20;
+    REQUIRE(gzip_pack(buf_str(&bytes), 9, &packed, NULL) == 0);
+    EXPECT(packed.size < 2000);
+    size_t one = packed.size;
+    CLEANUP(buf_release) struct buf small;
+    buf_init(&small, 1000);
+    EXPECT_INT(ERROR_LIMIT, gzip_unpack(buf_str(&packed), &small, NULL));
+    EXPECT(small.size == 0 && !small.has_failed);
+
+    REQUIRE(gzip_pack(STR("and more"), 1, &packed, NULL) == 0);
+    REQUIRE(gzip_unpack(buf_str(&packed), &back, NULL) == 0);
+    EXPECT_INT((1 << 20) + 8, (int64_t)back.size);
+    EXPECT_STR("and more", str_skip(buf_str(&back), 1 << 20));
+
+    /* A trailer that lies about the size, and one about the checksum. */
+    buf_reset(&back);
+    packed.data[one - 1] ^= 1;
+    EXPECT_INT(ERROR_CORRUPT, gzip_unpack(str_first(buf_str(&packed), one), &back, NULL));
+    packed.data[one - 1] ^= 1;
+    packed.data[one - 5] ^= 1;
+    EXPECT_INT(ERROR_CORRUPT, gzip_unpack(str_first(buf_str(&packed), one), &back, NULL));
+    EXPECT(back.size == 0);
+
+    /* Packing into too little room changes nothing. */
+    EXPECT_INT(ERROR_LIMIT, gzip_pack(buf_str(&bytes), 1, &small, NULL));
+    EXPECT(small.size == 0 && !small.has_failed);
+}
+
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(crc32c_follows_rfc_3720),
-        TEST(varints_end_where_they_should),
-        TEST(protobuf_fields_come_back),
-        TEST(packed_buffers_come_back_bounded),
+        TEST(crc32c_follows_rfc_3720),   TEST(varints_end_where_they_should),
+        TEST(protobuf_fields_come_back), TEST(packed_buffers_come_back_bounded),
+        TEST(gzip_members_and_bombs),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

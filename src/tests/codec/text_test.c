@@ -145,6 +145,10 @@ static void patterns_match_whole_texts(void)
     struct error error = { 0 };
     EXPECT_INT(ERROR_PARSE, regex_new(&broken, STR("(a"), 0, &error));
     EXPECT(broken == NULL && strstr(error.text, "missing )") != NULL);
+    EXPECT_INT(ERROR_PARSE, regex_new(&broken, STR("ab\\q"), 0, &error));
+    EXPECT_INT(2, (int64_t)error.offset);
+    EXPECT_INT(ERROR_PARSE, regex_new(&broken, STR("abc[z-a]"), 0, &error));
+    EXPECT_INT(4, (int64_t)error.offset);
 
     CLEANUP(arena_release) struct arena arena;
     arena_init(&arena, 4096);
@@ -155,6 +159,11 @@ static void patterns_match_whole_texts(void)
     EXPECT_STR("b.c", items[1]);
     EXPECT_STR("", items[2]);
     EXPECT(!regex_literals(&arena, STR("a.*"), &items, &count));
+    REQUIRE(regex_literals(&arena, STR("(?:up|down)"), &items, &count) && count == 2);
+    EXPECT_STR("down", items[1]);
+    EXPECT(!regex_literals(&arena, STR("(a)|(b)"), &items, &count));
+    EXPECT(!regex_literals(&arena, STR("(?i)a"), &items, &count));
+    EXPECT(!regex_literals(&arena, STR("a\\d"), &items, &count));
 }
 
 static void globs_stay_inside_a_folder(void)
@@ -173,6 +182,24 @@ static void globs_stay_inside_a_folder(void)
         { "a\\*", "ab", false },
         { "/v/**/x.log", "/v/x.log", true },
         { "/v/**/x.log", "/v/a/b/x.log", true },
+        { "/v/**/x.log", "/v/1/2/3/4/5/6/7/8/x.log", true },
+        { "/v/**/x.log", "/v/1/2/3/4/5/6/7/8/9/x.log", false },
+        { "/**/v/**/x.log", "/a/v/b/c/x.log", true },
+        { "/**/v/**/x.log", "/a/b/v/c/x.log", false }, /* only the rightmost goes deep */
+        { "/v/**", "/v/a/b", true },
+        { "/v/**", "/w/a", false },
+        { "/v/*", "/v/a/b", false },
+        { "/v/a", "/v/a/", false },
+        { "a?c",
+          "a\xC3\xA9"
+          "c",
+          true },
+        { "[\xC3\xA0-\xC3\xBF]", "\xC3\xA9", true },
+        { "[\\]x]", "]", true },
+        { "[]a]", "a", false },
+        { "[a-]", "a", false },
+        { "", "", true },
+        { "", "a", false },
         { "*a*b", "xaxxb", true },
         { "*a*b", "xaxxc", false },
     };
@@ -254,6 +281,50 @@ static void yaml_says_where(void)
            root == NULL);
 }
 
+static void yaml_merges_what_is_not_written(void)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, 1 << 20);
+    const struct yaml_node *root = NULL;
+    struct error error = { 0 };
+    REQUIRE(yaml_parse(&arena,
+                       STR("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\n"
+                           "one: {b: 9, <<: *x}\ntwo: {<<: [*x, *y], d: 5}\n"),
+                       STR("f.yml"), &root, &error) == 0);
+    static const struct {
+        const char *mapping, *key, *value;
+    } rows[] = { { "one", "a", "1" }, { "one", "b", "9" }, { "two", "a", "1" },
+                 { "two", "b", "2" }, { "two", "c", "4" }, { "two", "d", "5" } };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        test_context(rows[i].key);
+        const struct yaml_node *mapping = yaml_get(root, str_from(rows[i].mapping));
+        const struct yaml_node *value = yaml_get(mapping, str_from(rows[i].key));
+        REQUIRE(value != NULL);
+        EXPECT_STR(rows[i].value, value->text);
+    }
+    EXPECT_INT(2, (int64_t)yaml_get(root, STR("one"))->count);
+    const struct yaml_node *none = NULL;
+    EXPECT_INT(ERROR_PARSE, yaml_parse(&arena, STR("a: {<<: [1]}\n"), STR("f.yml"), &none, &error));
+    EXPECT_STR("f.yml:1:9: '<<' takes a mapping or a list of mappings", str_from(error.text));
+    EXPECT(none == NULL);
+}
+
+static void yaml_finds_doubles_among_many(void)
+{
+    CLEANUP(buf_release) struct buf text;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 5000; i++) buf_printf(&text, "key%d: %d\n", i, i);
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, 16 << 20);
+    const struct yaml_node *root = NULL;
+    REQUIRE(yaml_parse(&arena, buf_str(&text), STR("f.yml"), &root, NULL) == 0);
+    EXPECT_INT(5000, (int64_t)root->count);
+    buf_append_cstr(&text, "key17: again\n");
+    struct error error = { 0 };
+    EXPECT_INT(ERROR_PARSE, yaml_parse(&arena, buf_str(&text), STR("f.yml"), &root, &error));
+    EXPECT_STR("f.yml:5001:1: field 'key17' is there already, in line 18", str_from(error.text));
+}
+
 static void yaml_bombs_meet_a_limit(void)
 {
     CLEANUP(buf_release) struct buf text;
@@ -272,10 +343,11 @@ static void yaml_bombs_meet_a_limit(void)
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(numbers_print_as_others_do), TEST(numbers_survive_the_round_trip),
-        TEST(numbers_parse_as_in_go),     TEST(patterns_match_whole_texts),
-        TEST(globs_stay_inside_a_folder), TEST(base64_follows_its_vectors),
-        TEST(utf8_refuses_what_is_not),   TEST(yaml_says_where),
+        TEST(numbers_print_as_others_do),      TEST(numbers_survive_the_round_trip),
+        TEST(numbers_parse_as_in_go),          TEST(patterns_match_whole_texts),
+        TEST(globs_stay_inside_a_folder),      TEST(base64_follows_its_vectors),
+        TEST(utf8_refuses_what_is_not),        TEST(yaml_says_where),
+        TEST(yaml_merges_what_is_not_written), TEST(yaml_finds_doubles_among_many),
         TEST(yaml_bombs_meet_a_limit),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
