@@ -192,8 +192,7 @@ static double sum_up_to(const struct histogram *histogram, double bound, size_t 
     double sum = 0;
     for (; *next < histogram->positive_count; ++*next) {
         size_t index = (size_t)histogram->positive[*next].index;
-        double upper =
-            index < histogram->bound_count ? histogram->bounds[index] : (double)INFINITY;
+        double upper = index < histogram->bound_count ? histogram->bounds[index] : (double)INFINITY;
         if (upper > bound) break;
         sum += histogram->positive[*next].count;
     }

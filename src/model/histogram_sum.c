@@ -184,13 +184,12 @@ static int widen_zero(struct histogram_sum *sum, double *threshold, struct histo
     *view = sum->head;
     view->zero_count = sum->head.zero_count;
     for (size_t i = 0; i < sum->positive.count; i++) {
-        scratch[i] = (struct histogram_bucket){ sum->positive.items[i].index,
-                                                sum->positive.items[i].count };
+        scratch[i] =
+            (struct histogram_bucket){ sum->positive.items[i].index, sum->positive.items[i].count };
     }
     for (size_t i = 0; i < sum->negative.count; i++) {
-        scratch[sum->positive.count + i] = (struct histogram_bucket){
-            sum->negative.items[i].index, sum->negative.items[i].count
-        };
+        scratch[sum->positive.count + i] =
+            (struct histogram_bucket){ sum->negative.items[i].index, sum->negative.items[i].count };
     }
     view->positive = scratch;
     view->positive_count = sum->positive.count;

@@ -50,7 +50,8 @@ static struct share share_exponential(const struct trim *trim, double lower, dou
         return (struct share){ count, geometric(lower, upper) };
     }
     if (trim->is_upper ? limit <= lower : limit >= upper) return (struct share){ 0, 0 };
-    double below = (log2(fabs(limit)) - log2(fabs(lower))) / (log2(fabs(upper)) - log2(fabs(lower)));
+    double below =
+        (log2(fabs(limit)) - log2(fabs(lower))) / (log2(fabs(upper)) - log2(fabs(lower)));
     if (trim->is_upper) return (struct share){ count * below, geometric(lower, limit) };
     return (struct share){ count * (1 - below), geometric(limit, upper) };
 }

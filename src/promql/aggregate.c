@@ -58,8 +58,7 @@ static int add_group(struct grouping *grouping, const struct row *row, size_t *n
         if (is_kept(grouping, row->labels.items[i].name)) items[count++] = row->labels.items[i];
     }
     struct labels labels = { items, count };
-    if (!VEC_PUSH(&grouping->labels, labels) ||
-        !VEC_PUSH(&grouping->drops_name, row->drops_name)) {
+    if (!VEC_PUSH(&grouping->labels, labels) || !VEC_PUSH(&grouping->drops_name, row->drops_name)) {
         return out_of_memory(query);
     }
     *number = grouping->labels.count - 1;
@@ -233,8 +232,8 @@ static void (*const adders[AGGREGATE_COUNT_OF])(struct group *, const double *, 
 void annotate_ignored(struct evaluation *evaluation, const struct node *node)
 {
     struct query *query = evaluation->query;
-    annotations_add(&query->annotations, query->expr, ANNOTATION_INFO,
-                    node->aggregate.inner->place, "ignored histogram in " STR_FMT " aggregation",
+    annotations_add(&query->annotations, query->expr, ANNOTATION_INFO, node->aggregate.inner->place,
+                    "ignored histogram in " STR_FMT " aggregation",
                     STR_ARG(aggregation_names[node->aggregate.op]));
 }
 
@@ -294,10 +293,10 @@ static int add_histogram_at(struct add_sink *add, struct group *group, size_t i,
     if (group->sums[i] == NULL) return start_sum(add, group, i, histogram);
     group->histogram_counts[i] += 1;
     unsigned events = 0;
-    int code = add->node->aggregate.op == AGGREGATE_AVG
-                   ? histogram_sum_average(group->sums[i], histogram, group->histogram_counts[i],
-                                           &events)
-                   : histogram_sum_add(group->sums[i], histogram, 1, &events);
+    int code =
+        add->node->aggregate.op == AGGREGATE_AVG
+            ? histogram_sum_average(group->sums[i], histogram, group->histogram_counts[i], &events)
+            : histogram_sum_add(group->sums[i], histogram, 1, &events);
     if (code == ERROR_INVALID) {
         group->flags[i] |= GROUP_IS_MIXED;
         return 0;

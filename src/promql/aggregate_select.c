@@ -36,8 +36,8 @@ static int sort_into_groups(struct selection *selection)
     selection->order = QUERY_ARRAY(query, size_t, count);
     if (selection->groups == NULL || selection->order == NULL) return out_of_memory(query);
     for (size_t r = 0; r < count; r++) {
-        int code = grouping_find(&selection->grouping, &selection->rows.items[r],
-                                 &selection->groups[r]);
+        int code =
+            grouping_find(&selection->grouping, &selection->rows.items[r], &selection->groups[r]);
         if (code < 0) return code;
     }
     size_t group_count = selection->grouping.labels.count;
@@ -231,8 +231,8 @@ static int select_ratio(struct selection *selection, struct sink *sink)
         if (capped > ratio || capped < ratio) {
             annotations_add(&query->annotations, query->expr, ANNOTATION_WARNING,
                             selection->node->aggregate.parameter->place,
-                            "ratio value should be between -1 and 1, got %g, capping to %g",
-                            ratio, capped);
+                            "ratio value should be between -1 and 1, got %g, capping to %g", ratio,
+                            capped);
         }
         if (capped == 0) continue;
         int code = query_tick(query, selection->rows.count);
@@ -346,8 +346,7 @@ static int count_value(struct value_counts *counts, size_t group, size_t step)
         struct row row;
         int code = row_new(counts->selection->evaluation, &row, false);
         if (code < 0) return code;
-        if (labels_copy(query->arena, labels, &row.labels) < 0 ||
-            !VEC_PUSH(&counts->rows, row) ||
+        if (labels_copy(query->arena, labels, &row.labels) < 0 || !VEC_PUSH(&counts->rows, row) ||
             map_put_borrowed(&counts->numbers, key, (void *)(uintptr_t)counts->rows.count) != 0) {
             return out_of_memory(query);
         }

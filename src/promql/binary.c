@@ -36,8 +36,7 @@ bool binary_drops_name(const struct node *node)
     return node->binary.returns_bool || node->binary.op >= BINARY_ADD;
 }
 
-int row_put(struct evaluation *evaluation, struct row *row, size_t step,
-            const struct value *value)
+int row_put(struct evaluation *evaluation, struct row *row, size_t step, const struct value *value)
 {
     if (value->histogram == NULL) {
         row->values[step] = value->number;
@@ -150,8 +149,8 @@ static int apply_histograms(struct evaluation *evaluation, const struct node *no
         return scale_histogram(evaluation, a, true, right->number, result);
     }
     if (a != NULL && (op == BINARY_TRIM_LOWER || op == BINARY_TRIM_UPPER)) {
-        const struct histogram *trimmed = histogram_trim(
-            evaluation->query->arena, a, right->number, op == BINARY_TRIM_UPPER);
+        const struct histogram *trimmed =
+            histogram_trim(evaluation->query->arena, a, right->number, op == BINARY_TRIM_UPPER);
         if (trimmed == NULL) return out_of_memory(evaluation->query);
         *result = (struct value){ ROW_ABSENT, trimmed };
         return 1;

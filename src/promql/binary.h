@@ -31,8 +31,7 @@ static inline struct value row_value(const struct row *row, size_t step)
 }
 
 /* Puts a value into the row at the step. */
-int row_put(struct evaluation *evaluation, struct row *row, size_t step,
-            const struct value *value);
+int row_put(struct evaluation *evaluation, struct row *row, size_t step, const struct value *value);
 
 /* Vector with vector. */
 int binary_match(struct evaluation *evaluation, const struct node *node, struct sink *sink);
@@ -59,8 +58,7 @@ struct buckets {
 };
 int signatures_bucket(struct signatures *signatures, const struct row_list *rows,
                       const size_t *numbers, struct buckets *buckets);
-int signatures_number(struct signatures *signatures, const struct row_list *rows,
-                      size_t **numbers);
+int signatures_number(struct signatures *signatures, const struct row_list *rows, size_t **numbers);
 
 /* on: the listed labels; ignoring: all but the listed and the name. In the arena. */
 int matching_labels(struct query *query, const struct matching *matching, struct labels labels,

@@ -66,8 +66,7 @@ int signatures_find(struct signatures *signatures, struct labels labels, size_t 
     return 0;
 }
 
-int signatures_number(struct signatures *signatures, const struct row_list *rows,
-                      size_t **numbers)
+int signatures_number(struct signatures *signatures, const struct row_list *rows, size_t **numbers)
 {
     struct query *query = signatures->evaluation->query;
     *numbers = QUERY_ARRAY(query, size_t, rows->count);
@@ -134,8 +133,8 @@ static void print_metric(struct buf *buf, struct labels labels)
     const char *separator = "";
     buf_append_char(buf, '{');
     for (size_t i = 0; i < labels.count; i++) {
-        buf_printf(buf, "%s" STR_FMT "=\"" STR_FMT "\"", separator,
-                   STR_ARG(labels.items[i].name), STR_ARG(labels.items[i].value));
+        buf_printf(buf, "%s" STR_FMT "=\"" STR_FMT "\"", separator, STR_ARG(labels.items[i].name),
+                   STR_ARG(labels.items[i].value));
         separator = ", ";
     }
     buf_append_char(buf, '}');
@@ -151,7 +150,8 @@ static int fail_duplicate(struct join *join, const struct row *first, const stru
     buf_init(&text, TEXT_SIZE_MAX);
     buf_append_cstr(&text, "found duplicate series for the match group ");
     print_metric(&text, group);
-    buf_printf(&text, " on the %s hand-side of the operation: [", join->is_turned ? "left" : "right");
+    buf_printf(&text, " on the %s hand-side of the operation: [",
+               join->is_turned ? "left" : "right");
     print_metric(&text, second->labels);
     buf_append_cstr(&text, ", ");
     print_metric(&text, first->labels);
@@ -308,9 +308,8 @@ static int join_at(struct join *join, size_t result, size_t step, struct value m
     join->taken[result][step] = 1;
     join->matched[step] = 1;
     struct value value;
-    int code = join->is_turned
-                   ? binary_apply(join->evaluation, join->node, &one, &many, &value)
-                   : binary_apply(join->evaluation, join->node, &many, &one, &value);
+    int code = join->is_turned ? binary_apply(join->evaluation, join->node, &one, &many, &value)
+                               : binary_apply(join->evaluation, join->node, &many, &one, &value);
     if (code != 1) return code;
     struct row *row = &join->results.items[result];
     if (row_has(row, step)) {
@@ -330,8 +329,7 @@ static int join_pair(struct join *join, const struct row *many, size_t one_numbe
     struct row filled = { 0 };
     const struct row *one = &filled;
     if (one_number == NO_ROW) {
-        int code = matching_labels(evaluation->query, join->matching, many->labels,
-                                   &filled.labels);
+        int code = matching_labels(evaluation->query, join->matching, many->labels, &filled.labels);
         if (code < 0) return code;
     } else {
         one = &join->one.items[one_number];
@@ -388,8 +386,8 @@ static int join_signature(struct join *join, size_t signature)
         }
         if (join->has_fill_one && (code = join_pair(join, row, NO_ROW)) < 0) return code;
     }
-    for (size_t o = one->starts[signature];
-         join->has_fill_many && o < one->starts[signature + 1]; o++) {
+    for (size_t o = one->starts[signature]; join->has_fill_many && o < one->starts[signature + 1];
+         o++) {
         if ((code = fill_many_side(join, one->order[o])) < 0) return code;
     }
     return 0;
@@ -400,8 +398,8 @@ static int run_join(struct join *join, struct signatures *signatures, struct sin
     struct evaluation *evaluation = join->evaluation;
     struct query *query = evaluation->query;
     const struct node *node = join->node;
-    int code = evaluate_collect(evaluation, node->binary.left,
-                                join->is_turned ? &join->one : &join->many);
+    int code =
+        evaluate_collect(evaluation, node->binary.left, join->is_turned ? &join->one : &join->many);
     bool is_empty = (join->is_turned ? join->one.count : join->many.count) == 0;
     if (code == 0 && (!is_empty || join->has_fill_one || join->has_fill_many)) {
         code = evaluate_collect(evaluation, node->binary.right,

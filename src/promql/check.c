@@ -36,9 +36,28 @@ static bool check_argument_count(struct parser *parser, const struct node *node)
                        wanted, STR_ARG(function->name), got);
 }
 
+/* The reference reads only count and sum for these, and then works out by itself where a counter
+ * was reset, instead of taking the store's word; what it warns of follows from that. */
+static bool finds_resets(const struct promql_function *function, bool outer)
+{
+    static const struct str takers[] = { STR_INIT("histogram_count"), STR_INIT("histogram_sum"),
+                                         STR_INIT("histogram_avg") };
+    static const struct str others[] = {
+        STR_INIT("histogram_quantile"), STR_INIT("histogram_quantiles"),
+        STR_INIT("histogram_fraction"), STR_INIT("histogram_stddev"), STR_INIT("histogram_stdvar")
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(takers); i++) {
+        if (str_equal(function->name, takers[i])) return true;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        if (str_equal(function->name, others[i])) return false;
+    }
+    return outer;
+}
+
 static bool check_depth(struct parser *parser, struct node *node, unsigned depth);
 
-static bool check_call(struct parser *parser, struct node *node, unsigned depth)
+static bool check_arguments(struct parser *parser, struct node *node, unsigned depth)
 {
     const struct promql_function *function = node->call.function;
     if (!check_argument_count(parser, node)) return false;
@@ -56,6 +75,17 @@ static bool check_call(struct parser *parser, struct node *node, unsigned depth)
         if (!expect_type(parser, argument, wanted, context)) return false;
         node->is_invariant = node->is_invariant && argument->is_invariant;
     }
+    return true;
+}
+
+static bool check_call(struct parser *parser, struct node *node, unsigned depth)
+{
+    bool outer = parser->finds_resets;
+    parser->finds_resets = finds_resets(node->call.function, outer);
+    bool is_good = check_arguments(parser, node, depth);
+    parser->finds_resets = outer;
+    if (!is_good) return false;
+    bool is_info = str_equal(node->call.function->name, STR("info"));
     if (is_info && node->call.count == 2) {
         const struct node *labels = node->call.arguments[1];
         if (labels->kind != NODE_SELECTOR) {
@@ -83,8 +113,7 @@ static bool check_aggregate(struct parser *parser, struct node *node, unsigned d
     if (!check_depth(parser, parameter, depth)) return false;
     node->is_invariant = node->is_invariant && parameter->is_invariant;
     return expect_type(parser, parameter,
-                       node->aggregate.op == AGGREGATE_COUNT_VALUES ? PROMQL_STRING
-                                                                     : PROMQL_SCALAR,
+                       node->aggregate.op == AGGREGATE_COUNT_VALUES ? PROMQL_STRING : PROMQL_SCALAR,
                        "aggregation parameter");
 }
 
@@ -148,8 +177,8 @@ static bool check_binary(struct parser *parser, struct node *node, unsigned dept
         return parser_fail(parser, sides[i]->place.start,
                            "binary expression must contain only scalar and instant vector types");
     }
-    node->type = left->type == PROMQL_SCALAR && right->type == PROMQL_SCALAR ? PROMQL_SCALAR
-                                                                            : PROMQL_VECTOR;
+    node->type =
+        left->type == PROMQL_SCALAR && right->type == PROMQL_SCALAR ? PROMQL_SCALAR : PROMQL_VECTOR;
     if (is_comparison && !node->binary.returns_bool && node->type == PROMQL_SCALAR) {
         return parser_fail(parser, node->binary.operator_start,
                            "comparisons between scalars must use BOOL modifier");
@@ -170,6 +199,7 @@ static bool check_selector(struct parser *parser, struct node *node)
         }
     }
     node->selector.is_unique = name_count > 0;
+    node->selector.finds_resets = parser->finds_resets;
     node->is_invariant = node->selector.modifiers.at != AT_NONE;
     if (has_one) return true;
     return parser_fail(parser, node->place.start,

@@ -211,8 +211,9 @@ static int take_points_answer(struct points_sink *sink, const struct points *poi
     size_t p = 0;
     size_t h = 0;
     while (code == 0 && (p < points->count || h < points->histogram_count)) {
-        bool is_number = h == points->histogram_count ||
-                         (p < points->count && points->times_ms[p] <= points->histogram_times_ms[h]);
+        bool is_number =
+            h == points->histogram_count ||
+            (p < points->count && points->times_ms[p] <= points->histogram_times_ms[h]);
         int64_t time_ms = is_number ? points->times_ms[p] : points->histogram_times_ms[h];
         bool is_inside = time_ms > start_ms && time_ms <= end_ms;
         if (is_inside) columns.times_ms[count] = time_ms;
@@ -295,8 +296,8 @@ static int finish_answer(struct answer *answer, struct result_holder *holder)
     }
     result->series = series;
     result->series_count = answer->series.count;
-    if (annotations_list(&query->annotations, ANNOTATION_WARNING, &holder->arena,
-                         &result->warnings, &result->warning_count) < 0 ||
+    if (annotations_list(&query->annotations, ANNOTATION_WARNING, &holder->arena, &result->warnings,
+                         &result->warning_count) < 0 ||
         annotations_list(&query->annotations, ANNOTATION_INFO, &holder->arena, &result->infos,
                          &result->info_count) < 0) {
         return out_of_memory(query);
@@ -349,8 +350,7 @@ static void close_cursors(struct query *query)
     VEC_RELEASE(&query->cursors);
 }
 
-static int run(struct promql_engine *engine, struct query *query,
-               struct promql_result **result_out)
+static int run(struct promql_engine *engine, struct query *query, struct promql_result **result_out)
 {
     const struct promql_options *options = &engine->options;
     const struct promql_request none = { 0 };

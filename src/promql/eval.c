@@ -35,14 +35,12 @@ int query_tick(struct query *query, size_t work)
     if (query->work < WORK_BETWEEN_LOOKS) return 0;
     query->work = 0;
     if (clock_monotonic_ns(query->clock) > query->deadline_ns) {
-        return error_set(query->error, ERROR_TIMEOUT,
-                         "query timed out in expression evaluation");
+        return error_set(query->error, ERROR_TIMEOUT, "query timed out in expression evaluation");
     }
     const struct promql_request *request = query->request;
     if (request != NULL && request->is_canceled != NULL &&
         request->is_canceled(request->argument)) {
-        return error_set(query->error, ERROR_CLOSED,
-                         "query was canceled in expression evaluation");
+        return error_set(query->error, ERROR_CLOSED, "query was canceled in expression evaluation");
     }
     return 0;
 }
@@ -211,8 +209,7 @@ static int take_collect(struct sink *sink, struct row *row)
     return 0;
 }
 
-int evaluate_collect(struct evaluation *evaluation, const struct node *node,
-                     struct row_list *rows)
+int evaluate_collect(struct evaluation *evaluation, const struct node *node, struct row_list *rows)
 {
     struct collect_sink collect = { { take_collect }, evaluation, rows };
     return evaluate_vector(evaluation, node, &collect.sink);
@@ -268,7 +265,7 @@ void merge_sink_init(struct merge_sink *merge, struct evaluation *evaluation)
 
 int merge_sink_flush(struct merge_sink *merge, struct sink *next)
 {
-    VEC_FOR_EACH(&merge->rows, row) {
+    VEC_FOR_EACH (&merge->rows, row) {
         int code = next->take(next, row);
         if (code < 0) return code;
     }
@@ -392,8 +389,7 @@ static int take_minus(struct sink *sink, struct row *row)
     return code < 0 ? code : minus->next->take(minus->next, row);
 }
 
-static int evaluate_minus(struct evaluation *evaluation, const struct node *node,
-                          struct sink *sink)
+static int evaluate_minus(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
     struct minus_sink minus = { { take_minus }, evaluation, sink };
     if (node_has_one_name(node->unary.inner)) {
@@ -454,8 +450,7 @@ static int take_scalar(struct sink *sink, struct row *row)
     return 0;
 }
 
-static int scalar_of_vector(struct evaluation *evaluation, const struct node *node,
-                            double *values)
+static int scalar_of_vector(struct evaluation *evaluation, const struct node *node, double *values)
 {
     size_t count = evaluation->steps.count;
     for (size_t i = 0; i < count; i++) values[i] = (double)NAN;

@@ -100,8 +100,7 @@ int evaluate_scalar(struct evaluation *evaluation, const struct node *node, doub
 struct str evaluate_string(const struct node *node);
 
 /* Keeps copies of all rows in the arena; rows->items is to be given back by VEC_RELEASE. */
-int evaluate_collect(struct evaluation *evaluation, const struct node *node,
-                     struct row_list *rows);
+int evaluate_collect(struct evaluation *evaluation, const struct node *node, struct row_list *rows);
 
 /* A row of the evaluation's length with nothing in it; histograms too when wanted. */
 int row_new(struct evaluation *evaluation, struct row *row, bool has_histograms);
@@ -214,8 +213,8 @@ struct call {
     struct labels labels;                          /* of the series at hand */
     double *scratch;                               /* of quantiles */
     size_t scratch_capacity;
-    bool is_out_of_memory;                         /* looked at after each series */
-    int code;                                      /* likewise: the error is set */
+    bool is_out_of_memory; /* looked at after each series */
+    int code;              /* likewise: the error is set */
 };
 
 /* Compensated sums (Neumaier). */

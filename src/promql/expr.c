@@ -53,8 +53,8 @@ void position_print(struct str text, size_t offset, char *buffer)
 const char *promql_type_name(enum promql_type type)
 {
     static const char *const names[] = {
-        [PROMQL_NONE] = "none",          [PROMQL_SCALAR] = "scalar",
-        [PROMQL_STRING] = "string",      [PROMQL_VECTOR] = "instant vector",
+        [PROMQL_NONE] = "none",           [PROMQL_SCALAR] = "scalar",
+        [PROMQL_STRING] = "string",       [PROMQL_VECTOR] = "instant vector",
         [PROMQL_MATRIX] = "range vector",
     };
     return names[type];

@@ -109,8 +109,8 @@ int special_histogram_fraction(struct evaluation *evaluation, const struct node 
 /* What the window functions say about mixed input. */
 void annotate_call(struct call *call, enum annotation_level level, const char *text,
                    bool names_metric);
-#define TEXT_MIXED           "encountered a mix of histograms and floats"
-#define TEXT_IGNORED         "ignored histograms in a range containing both floats and histograms"
+#define TEXT_MIXED   "encountered a mix of histograms and floats"
+#define TEXT_IGNORED "ignored histograms in a range containing both floats and histograms"
 #define TEXT_MIXED_SCHEMAS                                                                         \
     "vector contains a mix of histograms with exponential and custom buckets schemas"
 /* "this native histogram metric is not a counter" (or gauge) */

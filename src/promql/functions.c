@@ -7,30 +7,42 @@
 #include <math.h>
 #include <stdio.h>
 
-#define SCALAR PROMQL_SCALAR
-#define STRING PROMQL_STRING
-#define VECTOR PROMQL_VECTOR
-#define MATRIX PROMQL_MATRIX
+#define SCALAR       PROMQL_SCALAR
+#define STRING       PROMQL_STRING
+#define VECTOR       PROMQL_VECTOR
+#define MATRIX       PROMQL_MATRIX
 #define EXPERIMENTAL .feature = PROMQL_FEATURE_EXPERIMENTAL_FUNCTIONS
 
 #define MATH(text, function)                                                                       \
-    { .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_MATH, .arguments = { VECTOR },   \
-      .math = (function) }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_MATH, .arguments = { VECTOR }, \
+        .math = (function)                                                                         \
+    }
 #define TIME(text, function)                                                                       \
-    { .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_MATH, .arguments = { VECTOR },   \
-      .variadic = 1, .needs_time = true, .math = (function) }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_MATH, .arguments = { VECTOR }, \
+        .variadic = 1, .needs_time = true, .math = (function)                                      \
+    }
 #define WINDOW(text, function, ...)                                                                \
-    { .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_WINDOW,                          \
-      .window = (function), __VA_ARGS__ }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_WINDOW, .window = (function),  \
+        __VA_ARGS__                                                                                \
+    }
 #define POINT(text, function, ...)                                                                 \
-    { .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_POINT, .point = (function),      \
-      __VA_ARGS__ }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_POINT, .point = (function),    \
+        __VA_ARGS__                                                                                \
+    }
 #define CONSTANT(text, function, ...)                                                              \
-    { .name = STR_INIT(text), .result = SCALAR, .shape = FUNCTION_SCALAR, .scalar = (function),    \
-      __VA_ARGS__ }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = SCALAR, .shape = FUNCTION_SCALAR, .scalar = (function),  \
+        __VA_ARGS__                                                                                \
+    }
 #define SPECIAL(text, function, ...)                                                               \
-    { .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_SPECIAL, .special = (function),  \
-      __VA_ARGS__ }
+    {                                                                                              \
+        .name = STR_INIT(text), .result = VECTOR, .shape = FUNCTION_SPECIAL,                       \
+        .special = (function), __VA_ARGS__                                                         \
+    }
 
 /* Sorted by name: function_find halves. */
 /* clang-format off */
@@ -291,8 +303,8 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
         window.step = i;
         advance(points->times_ms, points->count, window.start_ms, window.end_ms, &window.from,
                 &window.to);
-        advance(points->histogram_times_ms, points->histogram_count, window.start_ms,
-                window.end_ms, &window.histogram_from, &window.histogram_to);
+        advance(points->histogram_times_ms, points->histogram_count, window.start_ms, window.end_ms,
+                &window.histogram_from, &window.histogram_to);
         size_t seen = window.to - window.from + window.histogram_to - window.histogram_from;
         if (seen == 0 && !is_extended) continue;
         work += seen + 8;
@@ -315,8 +327,8 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
 /* A rate of something that is not called like a counter. */
 static void annotate_counter(struct window_sink *sink, const struct row *row)
 {
-    static const struct str suffixes[] = { STR_INIT("_total"), STR_INIT("_sum"),
-                                           STR_INIT("_count"), STR_INIT("_bucket") };
+    static const struct str suffixes[] = { STR_INIT("_total"), STR_INIT("_sum"), STR_INIT("_count"),
+                                           STR_INIT("_bucket") };
     const struct promql_function *function = sink->call.node->call.function;
     if (function->window != window_rate && function->window != window_increase) return;
     struct query *query = sink->call.evaluation->query;
@@ -451,8 +463,8 @@ void annotate_events_of(struct call *call, unsigned events, const char *operatio
         annotate_call(call, ANNOTATION_WARNING, text, false);
     }
     if ((events & HISTOGRAM_EVENT_RECONCILED) != 0) {
-        (void)snprintf(text, sizeof(text),
-                       "mismatched custom buckets were reconciled during %s", operation);
+        (void)snprintf(text, sizeof(text), "mismatched custom buckets were reconciled during %s",
+                       operation);
         annotate_call(call, ANNOTATION_INFO, text, false);
     }
 }

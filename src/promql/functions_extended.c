@@ -146,7 +146,8 @@ static bool histogram_warnings(struct call *call, const struct window *window,
     return true;
 }
 
-/* right - left, and what was before each reset inside. */
+/* right - left, and what was before each reset between two real samples: interpolation has taken
+ * care of those at its end. */
 static int sum_change(struct histogram_sum *sum, const struct window *window,
                       const struct edges *edges, const struct histogram *const ends[2],
                       bool is_counter)
@@ -155,19 +156,11 @@ static int sum_change(struct histogram_sum *sum, const struct window *window,
     unsigned events = 0;
     int code = histogram_sum_start(sum, ends[1]);
     if (code == 0) code = histogram_sum_add(sum, ends[0], -1, &events);
-    if (!is_counter) return code;
-    const struct histogram *before = ends[0];
-    size_t inner_last = edges->last;
-    bool is_right_inner = points->histograms[edges->last] == ends[1];
-    for (size_t i = edges->first; code == 0 && i <= inner_last; i++) {
-        int64_t time = points->histogram_times_ms[i];
-        bool is_end = i == edges->last && is_right_inner;
-        if (time <= window->start_ms || (time >= window->end_ms && !is_end)) continue;
-        if (points->histograms[i] == before) continue;
-        if (histogram_is_reset(points->histograms[i], before)) {
-            code = histogram_sum_add(sum, before, 1, &events);
-        }
-        before = points->histograms[i];
+    size_t from = edges->first + (ends[0] != points->histograms[edges->first] ? 1 : 0);
+    size_t to = edges->last - (ends[1] != points->histograms[edges->last] ? 1 : 0);
+    for (size_t i = from + 1; code == 0 && is_counter && i <= to; i++) {
+        if (!histogram_is_reset(points->histograms[i], points->histograms[i - 1])) continue;
+        code = histogram_sum_add(sum, points->histograms[i - 1], 1, &events);
     }
     return code;
 }
@@ -236,8 +229,7 @@ bool window_extended_rate(struct call *call, const struct window *window, bool i
     return true;
 }
 
-bool anchor(const struct call *call, const struct window *window, size_t *number,
-            size_t *histogram)
+bool anchor(const struct call *call, const struct window *window, size_t *number, size_t *histogram)
 {
     const struct points *points = window->points;
     int64_t earliest = window->start_ms - call->evaluation->query->lookback_ms;
@@ -245,11 +237,9 @@ bool anchor(const struct call *call, const struct window *window, size_t *number
         window->to > window->from || window->histogram_to > window->histogram_from;
     if (!has_any_inside) return false;
     bool has_number = *number > 0 && points->times_ms[*number - 1] > earliest;
-    bool has_histogram =
-        *histogram > 0 && points->histogram_times_ms[*histogram - 1] > earliest;
+    bool has_histogram = *histogram > 0 && points->histogram_times_ms[*histogram - 1] > earliest;
     if (has_number && has_histogram) {
-        has_number =
-            points->times_ms[*number - 1] > points->histogram_times_ms[*histogram - 1];
+        has_number = points->times_ms[*number - 1] > points->histogram_times_ms[*histogram - 1];
         has_histogram = !has_number;
     }
     if (has_number) --*number;

@@ -21,8 +21,8 @@ struct info {
     size_t name_count;
     struct matcher data_matchers[MATCHERS_MAX];
     size_t data_count;
-    struct row_list rows;  /* info series */
-    struct row_list times; /* their samples' own times */
+    struct row_list rows;   /* info series */
+    struct row_list times;  /* their samples' own times */
     struct map by_identity; /* to index + 1 of the first info row; chained by next */
     size_t *next;
     struct row_list base;
@@ -43,22 +43,21 @@ static struct str identity_key(struct arena *arena, struct labels labels)
 static int take_matchers(struct info *info)
 {
     bool has_positive = false;
-    const struct node *labels =
-        info->node->call.count > 1 ? info->node->call.arguments[1] : NULL;
+    const struct node *labels = info->node->call.count > 1 ? info->node->call.arguments[1] : NULL;
     for (size_t i = 0; labels != NULL && i < labels->selector.matcher_count; i++) {
         const struct matcher *matcher = &labels->selector.matchers[i];
         if (str_equal(matcher->name, LABEL_METRIC_NAME)) {
             info->name_matchers[info->name_count++] = *matcher;
-            has_positive = has_positive || matcher->kind == MATCHER_EQUAL ||
-                           matcher->kind == MATCHER_REGEX;
+            has_positive =
+                has_positive || matcher->kind == MATCHER_EQUAL || matcher->kind == MATCHER_REGEX;
         } else {
             info->data_matchers[info->data_count++] = *matcher;
         }
     }
     if (info->name_count == 0) {
-        info->name_matchers[info->name_count++] = (struct matcher){
-            .kind = MATCHER_EQUAL, .name = LABEL_METRIC_NAME, .value = STR("target_info")
-        };
+        info->name_matchers[info->name_count++] = (struct matcher){ .kind = MATCHER_EQUAL,
+                                                                    .name = LABEL_METRIC_NAME,
+                                                                    .value = STR("target_info") };
         return 0;
     }
     /* Only "not this one": of the metrics that are called an info. */
@@ -184,9 +183,8 @@ static int choose(struct info *info, size_t first, size_t step, size_t *chosen, 
         if (!ROW_IS_THERE(row->values[step])) continue;
         struct str name = labels_get(row->labels, LABEL_METRIC_NAME);
         size_t at = 0;
-        while (at < *count &&
-               !str_equal(name, labels_get(info->rows.items[chosen[at]].labels,
-                                           LABEL_METRIC_NAME))) {
+        while (at < *count && !str_equal(name, labels_get(info->rows.items[chosen[at]].labels,
+                                                          LABEL_METRIC_NAME))) {
             at++;
         }
         if (at == NAMES_MAX) continue;

@@ -87,23 +87,21 @@ static int run(struct label_sink *label, struct sink *sink)
     return code;
 }
 
-int special_label_replace(struct evaluation *evaluation, const struct node *node,
-                          struct sink *sink)
+int special_label_replace(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
     struct label_sink label = { .sink = { take_replace }, .evaluation = evaluation, .node = node };
     label.target = evaluate_string(node->call.arguments[1]);
     label.replacement = evaluate_string(node->call.arguments[2]);
     label.source = evaluate_string(node->call.arguments[3]);
-    int code =
-        check_name(evaluation, label.target, "destination label name in label_replace()");
+    int code = check_name(evaluation, label.target, "destination label name in label_replace()");
     if (code < 0) return code;
     struct str pattern = evaluate_string(node->call.arguments[4]);
     struct error error = { 0 };
     code = regex_new(&label.regex, pattern, REGEX_DOT_NEWLINE, &error);
     if (code < 0) {
-        return evaluation_fail(evaluation->query,
-                               "invalid regular expression in label_replace(): " STR_FMT,
-                               STR_ARG(str_first(pattern, pattern.size < 150 ? pattern.size : 150)));
+        return evaluation_fail(
+            evaluation->query, "invalid regular expression in label_replace(): " STR_FMT,
+            STR_ARG(str_first(pattern, pattern.size < 150 ? pattern.size : 150)));
     }
     code = run(&label, sink);
     regex_free(label.regex);

@@ -157,9 +157,9 @@ static int absent_labels(struct query *query, const struct node *input, struct l
             labels_builder_remove(&builder, matcher->name);
         }
     }
-    int code = builder.has_failed ? -1
-                                  : labels_copy(query->arena, labels_builder_labels(&builder),
-                                                labels);
+    int code = builder.has_failed
+                   ? -1
+                   : labels_copy(query->arena, labels_builder_labels(&builder), labels);
     labels_builder_release(&builder);
     return code < 0 ? out_of_memory(query) : 0;
 }
@@ -201,8 +201,8 @@ static int take_points(struct points_sink *sink, const struct points *points,
         int64_t end_ms = steps_time(&windows->ends, i);
         int64_t start_ms = end_ms - windows->range_ms;
         if (is_any_inside(points->times_ms, points->count, &number, start_ms, end_ms) ||
-            is_any_inside(points->histogram_times_ms, points->histogram_count, &histogram,
-                          start_ms, end_ms)) {
+            is_any_inside(points->histogram_times_ms, points->histogram_count, &histogram, start_ms,
+                          end_ms)) {
             presence->seen[i] = 1;
         }
     }

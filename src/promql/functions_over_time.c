@@ -185,8 +185,8 @@ static bool take_first(const struct window *window, struct value *value, int64_t
     bool has_number = number_count(window) > 0;
     bool has_histogram = histogram_count(window) > 0;
     if (has_number && has_histogram) {
-        has_number = points->times_ms[window->from] <
-                     points->histogram_times_ms[window->histogram_from];
+        has_number =
+            points->times_ms[window->from] < points->histogram_times_ms[window->histogram_from];
     }
     if (has_number) {
         *time_ms = points->times_ms[window->from];
@@ -204,8 +204,8 @@ static bool take_last(const struct window *window, struct value *value, int64_t 
     bool has_number = number_count(window) > 0;
     bool has_histogram = histogram_count(window) > 0;
     if (has_number && has_histogram) {
-        has_number = points->times_ms[window->to - 1] >
-                     points->histogram_times_ms[window->histogram_to - 1];
+        has_number =
+            points->times_ms[window->to - 1] > points->histogram_times_ms[window->histogram_to - 1];
     }
     if (has_number) {
         *time_ms = points->times_ms[window->to - 1];
@@ -313,6 +313,10 @@ bool window_mad(struct call *call, const struct window *window, struct value *va
     size_t count = number_count(window);
     double *sorted = sorted_copy(call, window);
     if (sorted == NULL) return false;
+    if (isnan(sorted[0])) { /* they stand first: one is enough */
+        value->number = (double)NAN;
+        return true;
+    }
     double median = quantile_of_sorted(0.5, sorted, count);
     for (size_t i = 0; i < count; i++) sorted[i] = fabs(sorted[i] - median);
     sort_doubles(sorted, count);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 struct bucket_row {
     double upper;
     const struct row *row;
@@ -47,8 +46,8 @@ static void annotate(struct histogram_call *call, enum annotation_level level,
     struct query *query = call->evaluation->query;
     char buffer[512];
     struct str metric = annotation_metric(buffer, sizeof(buffer), family->labels);
-    annotations_add(&query->annotations, query->expr, level, call->input->place, "%s" STR_FMT,
-                    text, STR_ARG(metric));
+    annotations_add(&query->annotations, query->expr, level, call->input->place, "%s" STR_FMT, text,
+                    STR_ARG(metric));
 }
 
 static int labels_without_le(struct query *query, struct labels labels, struct labels *out)
@@ -73,8 +72,7 @@ static int find_family(struct histogram_call *call, struct labels labels, bool d
     if (known == 0) {
         struct family made = { .labels = labels, .drops_name = drops_name };
         if (!VEC_PUSH(&call->families, made) ||
-            map_put_borrowed(&call->by_labels, key, (void *)(uintptr_t)call->families.count) !=
-                0) {
+            map_put_borrowed(&call->by_labels, key, (void *)(uintptr_t)call->families.count) != 0) {
             return out_of_memory(query);
         }
         known = call->families.count;
@@ -99,8 +97,7 @@ static int add_bucket(struct histogram_call *call, const struct row *row)
     if (!number_parse(le, &upper)) {
         char text[512];
         (void)snprintf(text, sizeof(text),
-                       "bucket label \"le\" is missing or has a malformed value of \"" STR_FMT
-                       "\"",
+                       "bucket label \"le\" is missing or has a malformed value of \"" STR_FMT "\"",
                        STR_ARG(str_first(le, le.size < 200 ? le.size : 200)));
         struct family named = { .labels = row->labels };
         annotate(call, ANNOTATION_WARNING, &named, text);
@@ -137,7 +134,7 @@ static int sort_rows(struct histogram_call *call)
         if (code < 0) return code;
     }
     size_t most = 0;
-    VEC_FOR_EACH(&call->families, family) {
+    VEC_FOR_EACH (&call->families, family) {
         if (family->buckets.count > 1) {
             qsort(family->buckets.items, family->buckets.count, sizeof(struct bucket_row),
                   compare_bounds);
@@ -162,8 +159,8 @@ static void annotate_mending(struct histogram_call *call, const struct family *f
                     STR_ARG(metric), mending->lowest, mending->highest, mending->most);
 }
 
-static double classic_value(struct histogram_call *call, const struct family *family,
-                            size_t count, size_t step)
+static double classic_value(struct histogram_call *call, const struct family *family, size_t count,
+                            size_t step)
 {
     struct classic_mending mending = { 0 };
     double answer = call->is_fraction
@@ -270,8 +267,7 @@ static void check_quantiles(struct histogram_call *call, size_t argument)
 
 static void release(struct histogram_call *call)
 {
-    VEC_FOR_EACH(&call->families, family)
-    {
+    VEC_FOR_EACH (&call->families, family) {
         VEC_RELEASE(&family->buckets);
     }
     VEC_RELEASE(&call->families);

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 
-
 void annotate_kind(struct call *call, bool wants_counter)
 {
     char text[512];
@@ -26,8 +25,8 @@ struct span {
     int64_t first_ms;
     int64_t last_ms;
     size_t count;
-    double change;     /* of the counter, or of a histogram's count */
-    double first;      /* value at the first sample */
+    double change; /* of the counter, or of a histogram's count */
+    double first;  /* value at the first sample */
     bool is_counter;
 };
 
@@ -99,7 +98,8 @@ static bool histogram_change(struct call *call, const struct histogram *const *i
         call->is_out_of_memory = true;
         return false;
     }
-    if (!is_counter && (first->hint != HISTOGRAM_HINT_GAUGE || last->hint != HISTOGRAM_HINT_GAUGE)) {
+    if (!is_counter &&
+        (first->hint != HISTOGRAM_HINT_GAUGE || last->hint != HISTOGRAM_HINT_GAUGE)) {
         annotate_kind(call, false);
     }
     sum->head.hint = HISTOGRAM_HINT_GAUGE;
@@ -215,7 +215,8 @@ static bool take_last_two(const struct window *window, struct last_two *last)
         bool has_histogram = histogram > window->histogram_from;
         if (!has_number && !has_histogram) return false;
         if (has_number && has_histogram) {
-            has_histogram = points->histogram_times_ms[histogram - 1] >= points->times_ms[number - 1];
+            has_histogram =
+                points->histogram_times_ms[histogram - 1] >= points->times_ms[number - 1];
         }
         if (has_histogram) {
             histogram--;
@@ -235,10 +236,8 @@ static bool instant_histogram(struct call *call, const struct last_two *last, bo
 {
     const struct histogram *older = last->values[0].histogram;
     const struct histogram *newer = last->values[1].histogram;
-    bool has_gauge =
-        older->hint == HISTOGRAM_HINT_GAUGE || newer->hint == HISTOGRAM_HINT_GAUGE;
-    bool are_gauges =
-        older->hint == HISTOGRAM_HINT_GAUGE && newer->hint == HISTOGRAM_HINT_GAUGE;
+    bool has_gauge = older->hint == HISTOGRAM_HINT_GAUGE || newer->hint == HISTOGRAM_HINT_GAUGE;
+    bool are_gauges = older->hint == HISTOGRAM_HINT_GAUGE && newer->hint == HISTOGRAM_HINT_GAUGE;
     if (is_rate ? has_gauge : !are_gauges) annotate_kind(call, is_rate);
     struct histogram_sum sum = { 0 };
     unsigned events = 0;

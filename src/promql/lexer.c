@@ -151,7 +151,8 @@ static struct token lex_string(struct lexer *lexer)
         if (c == '\n') return fail(lexer, start, "unterminated quoted string");
         if (c == '\\') i++;
     }
-    return fail(lexer, start, quote == '`' ? "unterminated raw string" : "unterminated quoted string");
+    return fail(lexer, start,
+                quote == '`' ? "unterminated raw string" : "unterminated quoted string");
 }
 
 static size_t skip_digits(const struct lexer *lexer, size_t i, bool (*is_one)(char))
@@ -279,8 +280,8 @@ static struct token lex_sign(struct lexer *lexer)
     struct str rest = str_skip(lexer->text, start);
     for (size_t i = 0; i < ARRAY_LENGTH(signs); i++) {
         if (!str_starts_with(rest, signs[i].text)) continue;
-        if (lexer->is_in_brackets && (signs[i].number == BINARY_TRIM_LOWER ||
-                                      signs[i].number == BINARY_TRIM_UPPER)) {
+        if (lexer->is_in_brackets &&
+            (signs[i].number == BINARY_TRIM_LOWER || signs[i].number == BINARY_TRIM_UPPER)) {
             continue;
         }
         const char *complaint = NULL;
@@ -341,9 +342,7 @@ void token_describe(const struct token *token, char *buffer, size_t size)
     case TOKEN_STRING: (void)snprintf(buffer, size, "string %.*s", width, text); return;
     case TOKEN_OPERATOR:
     case TOKEN_REGEX_EQUAL:
-    case TOKEN_REGEX_UNEQUAL:
-        (void)snprintf(buffer, size, "<op:%.*s>", width, text);
-        return;
+    case TOKEN_REGEX_UNEQUAL: (void)snprintf(buffer, size, "<op:%.*s>", width, text); return;
     case TOKEN_AGGREGATION: (void)snprintf(buffer, size, "<aggr:%.*s>", width, text); return;
     case TOKEN_KEYWORD: (void)snprintf(buffer, size, "<%.*s>", width, text); return;
     case TOKEN_EQUAL:

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNARY_POWER  6 /* binds like '*', weaker than '^' */
-#define LABELS_MAX   1024
+#define UNARY_POWER   6 /* binds like '*', weaker than '^' */
+#define LABELS_MAX    1024
 #define EXPR_SIZE_MAX ((size_t)64 << 20) /* bytes of one tree */
 
 void parser_advance(struct parser *parser)
@@ -386,8 +386,7 @@ static struct node *parse_brackets(struct parser *parser, struct node *inner)
             if (step == NULL || !parser_duration_positive(parser, step)) return NULL;
         }
         if (!parser_expect(parser, TOKEN_RIGHT_BRACKET, "subquery selector", "\"]\"")) return NULL;
-        struct node *node =
-            node_new(parser, NODE_SUBQUERY, PROMQL_MATRIX, inner->place.start);
+        struct node *node = node_new(parser, NODE_SUBQUERY, PROMQL_MATRIX, inner->place.start);
         if (node == NULL) return NULL;
         node->subquery.inner = inner;
         node->subquery.range = range;
@@ -454,7 +453,9 @@ static bool parse_at_time(struct parser *parser, struct modifiers *modifiers)
         if (parser->token.number == BINARY_SUBTRACT) sign = -1;
         parser_advance(parser);
     }
-    if (parser->token.kind != TOKEN_NUMBER) return parser_unexpected(parser, "@", "timestamp");
+    if (parser->token.kind != TOKEN_NUMBER && parser->token.kind != TOKEN_DURATION) {
+        return parser_unexpected(parser, "@", "timestamp");
+    }
     double seconds;
     if (!parser_number(parser, &parser->token, &seconds)) return false;
     parser_advance(parser);
@@ -508,7 +509,8 @@ static bool parse_extended(struct parser *parser, struct node *node)
         return parser_fail(parser, start, "%s modifier not implemented", name);
     }
     if (modifiers->is_anchored || modifiers->is_smoothed) {
-        return parser_fail(parser, start, "anchored and smoothed modifiers cannot be used together");
+        return parser_fail(parser, start,
+                           "anchored and smoothed modifiers cannot be used together");
     }
     modifiers->is_anchored = is_anchored;
     modifiers->is_smoothed = !is_anchored;
@@ -629,8 +631,7 @@ struct node *parser_expression(struct parser *parser, int power)
         node->binary.right = parser_expression(parser, right_power);
         if (node->binary.right == NULL) return NULL;
         node->place.end = parser->last_end;
-        if (node->binary.left->type == PROMQL_SCALAR &&
-            node->binary.right->type == PROMQL_SCALAR) {
+        if (node->binary.left->type == PROMQL_SCALAR && node->binary.right->type == PROMQL_SCALAR) {
             node->type = PROMQL_SCALAR;
         }
         left = node;
@@ -654,10 +655,11 @@ static bool parse_all(struct parser *parser)
 }
 
 int parser_parse(struct promql_expr **expr_out, uint32_t features, struct str text,
-                      struct error *error)
+                 struct error *error)
 {
     if (text.size > PROMQL_TEXT_SIZE_MAX) {
-        return error_set(error, ERROR_PARSE, "1:1: parse error: expression is longer than %zu bytes",
+        return error_set(error, ERROR_PARSE,
+                         "1:1: parse error: expression is longer than %zu bytes",
                          PROMQL_TEXT_SIZE_MAX);
     }
     struct promql_expr *expr = calloc(1, sizeof(*expr));

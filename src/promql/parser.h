@@ -20,6 +20,7 @@ struct parser {
     bool is_out_of_memory;
     struct error *error; /* filled at the first complaint */
     bool has_failed;
+    bool finds_resets; /* while checking: inside histogram_count() or its like */
 };
 
 void parser_advance(struct parser *parser);

@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-#define MATCHERS_MAX     256
-#define DURATION_S_MAX   9223372036.0 /* what fits in int64_t nanoseconds */
-#define DURATION_POWER   6
+#define MATCHERS_MAX   256
+#define DURATION_S_MAX 9223372036.0 /* what fits in int64_t nanoseconds */
+#define DURATION_POWER 6
 
 /* --- strings --- */
 
@@ -127,9 +127,9 @@ static double unit_seconds(struct str *rest, int *rank)
         int rank;
         double seconds;
     } units[] = {
-        { STR_INIT("ms"), 6, 0.001 }, { STR_INIT("y"), 0, 365.0 * 86400 },
+        { STR_INIT("ms"), 6, 0.001 },      { STR_INIT("y"), 0, 365.0 * 86400 },
         { STR_INIT("w"), 1, 7.0 * 86400 }, { STR_INIT("d"), 2, 86400 },
-        { STR_INIT("h"), 3, 3600 }, { STR_INIT("m"), 4, 60 },
+        { STR_INIT("h"), 3, 3600 },        { STR_INIT("m"), 4, 60 },
         { STR_INIT("s"), 5, 1 },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
@@ -183,8 +183,7 @@ bool parser_number(struct parser *parser, const struct token *token, double *val
 
 /* --- durations --- */
 
-static struct duration *duration_new(struct parser *parser, enum duration_kind kind,
-                                     uint32_t start)
+static struct duration *duration_new(struct parser *parser, enum duration_kind kind, uint32_t start)
 {
     struct duration *duration = PARSER_NEW(parser, struct duration);
     if (duration == NULL) return NULL;
@@ -223,8 +222,7 @@ static struct duration *parse_two(struct parser *parser, bool is_min, uint32_t s
     if (right == NULL || !parser_expect(parser, TOKEN_RIGHT_PAREN, "duration", "\")\"")) {
         return NULL;
     }
-    struct duration *duration =
-        duration_new(parser, is_min ? DURATION_MIN : DURATION_MAX, start);
+    struct duration *duration = duration_new(parser, is_min ? DURATION_MIN : DURATION_MAX, start);
     if (duration == NULL) return NULL;
     duration->left = left;
     duration->right = right;
@@ -262,8 +260,7 @@ static struct duration *parse_duration_atom(struct parser *parser)
         return duration;
     }
     bool is_min = token.kind == TOKEN_IDENTIFIER && str_equal_nocase(token.text, STR("min_of"));
-    if (is_min ||
-        (token.kind == TOKEN_IDENTIFIER && str_equal_nocase(token.text, STR("max_of")))) {
+    if (is_min || (token.kind == TOKEN_IDENTIFIER && str_equal_nocase(token.text, STR("max_of")))) {
         return parse_two(parser, is_min, token.start);
     }
     if (token.kind == TOKEN_LEFT_PAREN) {
@@ -314,8 +311,8 @@ struct duration *parser_duration(struct parser *parser, int power)
                              op == BINARY_DIVIDE || op == BINARY_MODULO || op == BINARY_POWER;
         if (!is_arithmetic || binary_powers[op] < power) break;
         parser_advance(parser);
-        struct duration *right = parser_duration(
-            parser, op == BINARY_POWER ? binary_powers[op] : binary_powers[op] + 1);
+        struct duration *right =
+            parser_duration(parser, op == BINARY_POWER ? binary_powers[op] : binary_powers[op] + 1);
         if (right == NULL) return NULL;
         struct duration *node = duration_new(parser, DURATION_BINARY, left->place.start);
         if (node == NULL) return NULL;
@@ -437,8 +434,8 @@ static bool parse_one_matcher(struct parser *parser, struct matcher_drafts *draf
         return parser_unexpected(parser, "label matching", "identifier or \"}\"");
     }
     parser_advance(parser);
-    if (is_quoted && (parser->token.kind == TOKEN_COMMA ||
-                      parser->token.kind == TOKEN_RIGHT_BRACE)) {
+    if (is_quoted &&
+        (parser->token.kind == TOKEN_COMMA || parser->token.kind == TOKEN_RIGHT_BRACE)) {
         if (metric->size > 0) {
             return parser_fail(parser, draft.start,
                                "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT
@@ -512,10 +509,10 @@ struct node *parser_selector(struct parser *parser, struct str name, uint32_t st
     if (is_good && name.size > 0) {
         for (size_t i = 0; is_good && i < drafts.count; i++) {
             if (!str_equal(drafts.items[i].name, LABEL_METRIC_NAME)) continue;
-            is_good = parser_fail(parser, drafts.items[i].start,
-                                  "metric name must not be set twice: \"" STR_FMT
-                                  "\" or \"" STR_FMT "\"",
-                                  STR_ARG(name), STR_ARG(drafts.items[i].value));
+            is_good =
+                parser_fail(parser, drafts.items[i].start,
+                            "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"",
+                            STR_ARG(name), STR_ARG(drafts.items[i].value));
         }
         is_good = is_good && add_draft(parser, &drafts,
                                        (struct matcher_draft){ MATCHER_EQUAL, LABEL_METRIC_NAME,

@@ -7,8 +7,8 @@
 
 #include <math.h>
 
-#define LINE_SIZE_MAX   100
-#define PRINT_SIZE_MAX  ((size_t)16 << 20)
+#define LINE_SIZE_MAX  100
+#define PRINT_SIZE_MAX ((size_t)16 << 20)
 
 void print_quoted(struct buf *buf, struct str text)
 {
@@ -76,8 +76,12 @@ static void print_milliseconds(struct buf *buf, double ms)
         double ms;
         bool is_exact; /* only when nothing is left over */
     } units[] = {
-        { "y", 365.0 * 86400000, true }, { "w", 7.0 * 86400000, true }, { "d", 86400000, false },
-        { "h", 3600000, false },         { "m", 60000, false },         { "s", 1000, false },
+        { "y", 365.0 * 86400000, true },
+        { "w", 7.0 * 86400000, true },
+        { "d", 86400000, false },
+        { "h", 3600000, false },
+        { "m", 60000, false },
+        { "s", 1000, false },
         { "ms", 1, false },
     };
     if (ms == 0) {
@@ -151,8 +155,8 @@ static void print_matchers(struct buf *buf, const struct node *node)
     buf_append_str(buf, node->selector.name);
     for (size_t i = 0; i < node->selector.matcher_count; i++) {
         const struct matcher *matcher = &node->selector.matchers[i];
-        bool is_name = matcher->kind == MATCHER_EQUAL &&
-                       str_equal(matcher->name, LABEL_METRIC_NAME);
+        bool is_name =
+            matcher->kind == MATCHER_EQUAL && str_equal(matcher->name, LABEL_METRIC_NAME);
         if (is_name && str_equal(matcher->value, node->selector.name)) continue;
         buf_append_str(buf, is_open ? STR(",") : STR("{"));
         is_open = true;
@@ -167,9 +171,9 @@ static void print_matching(struct buf *buf, const struct node *node)
 {
     const struct matching *matching = &node->binary.matching;
     if (node->binary.returns_bool) buf_append_str(buf, STR(" bool"));
-    if (matching->is_given && (matching->is_on || matching->label_count > 0 ||
-                               matching->card == MATCH_MANY_TO_ONE ||
-                               matching->card == MATCH_ONE_TO_MANY)) {
+    if (matching->is_given &&
+        (matching->is_on || matching->label_count > 0 || matching->card == MATCH_MANY_TO_ONE ||
+         matching->card == MATCH_ONE_TO_MANY)) {
         buf_append_str(buf, matching->is_on ? STR(" on ") : STR(" ignoring "));
         print_names(buf, matching->labels, matching->label_count);
     }

@@ -76,8 +76,7 @@ double classic_quantile(double q, struct classic_bucket *buckets, size_t count,
     if (b == 0 && buckets[0].upper <= 0) return buckets[0].upper;
     double start = b == 0 ? 0 : buckets[b - 1].upper;
     double before = b == 0 ? 0 : buckets[b - 1].count;
-    return start +
-           (buckets[b].upper - start) * ((rank - before) / (buckets[b].count - before));
+    return start + (buckets[b].upper - start) * ((rank - before) / (buckets[b].count - before));
 }
 
 /* --- fractions: both kinds walk their buckets with this --- */
@@ -183,8 +182,7 @@ double native_fraction(double lower, double upper, const struct histogram *histo
     struct histogram_range range;
     while (histogram_next(histogram, &position, &range)) {
         tighten(histogram, &range);
-        bool is_linear =
-            histogram_is_custom(histogram) || (range.lower <= 0 && range.upper >= 0);
+        bool is_linear = histogram_is_custom(histogram) || (range.lower <= 0 && range.upper >= 0);
         walk(&fraction, range.lower, range.upper, rank, range.count, is_linear);
         rank += range.count;
     }
@@ -238,8 +236,7 @@ static double inside_bucket(const struct histogram *histogram, struct rank *rank
     } else {
         tighten(histogram, range);
     }
-    double inside = is_below ? rank->rank - (rank->count - range->count)
-                             : rank->count - rank->rank;
+    double inside = is_below ? rank->rank - (rank->count - range->count) : rank->count - rank->rank;
     double fraction = inside / range->count;
     if (histogram_is_custom(histogram) || (range->lower <= 0 && range->upper >= 0)) {
         return range->lower + (range->upper - range->lower) * fraction;

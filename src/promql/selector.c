@@ -78,11 +78,55 @@ static int open_cursor(struct query *query, const struct node *node, int64_t sta
         .deadline_ns = query->deadline_ns,
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
-    int code = query->source->select(query->source->state, &asked, query->arena, cursor,
-                                     query->error);
+    int code =
+        query->source->select(query->source->state, &asked, query->arena, cursor, query->error);
     if (code < 0) return code;
     query->cursors.items[query->cursors.count++] = *cursor;
     return 0;
+}
+
+static const struct histogram *with_hint(struct query *query, const struct histogram *histogram,
+                                         enum histogram_hint hint)
+{
+    if (histogram->hint == hint) return histogram;
+    struct histogram *copy = ARENA_NEW(query->arena, struct histogram);
+    if (copy == NULL) return NULL;
+    *copy = *histogram;
+    copy->hint = hint;
+    return copy;
+}
+
+/* Puts a hint where the store gave none: what comes after another histogram is a reset or not. */
+static int find_resets(struct query *query, struct series_columns *series)
+{
+    if (series->histograms == NULL) return 0;
+    const struct histogram **made = QUERY_ARRAY(query, const struct histogram *, series->count);
+    if (made == NULL) return out_of_memory(query);
+    for (size_t i = 0; i < series->count; i++) {
+        const struct histogram *histogram = series->histograms[i];
+        const struct histogram *before = i == 0 ? NULL : series->histograms[i - 1];
+        made[i] = histogram;
+        if (histogram == NULL || before == NULL || histogram->hint != HISTOGRAM_HINT_UNKNOWN ||
+            !is_there(series, i) || !is_there(series, i - 1)) {
+            continue;
+        }
+        made[i] = with_hint(query, histogram,
+                            histogram_is_reset(histogram, before) ? HISTOGRAM_HINT_RESET
+                                                                  : HISTOGRAM_HINT_NOT_RESET);
+        if (made[i] == NULL) return out_of_memory(query);
+    }
+    series->histograms = made;
+    return 0;
+}
+
+/* The next series of a selector's cursor: 1, 0 at the end, or a code. */
+static int next_series(struct query *query, const struct node *selector,
+                       struct series_cursor *cursor, struct series_columns *series)
+{
+    int code = cursor->next(cursor, series, query->error);
+    if (code != 1 || !selector->selector.finds_resets) return code;
+    code = find_resets(query, series);
+    return code < 0 ? code : 1;
 }
 
 /* --- instant vectors --- */
@@ -140,7 +184,7 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
     code = open_cursor(query, node, first - instant.lookback_ms + 1, last, &cursor);
     if (code == 0) code = row_new(evaluation, &instant.row, false);
     struct series_columns series;
-    while (code == 0 && (code = cursor->next(cursor, &series, query->error)) == 1) {
+    while (code == 0 && (code = next_series(query, node, cursor, &series)) == 1) {
         bool is_filled = false;
         code = query_tick(query, series.count + evaluation->steps.count);
         if (code == 0) code = fill_row(&instant, &series, &is_filled);
@@ -224,7 +268,7 @@ static int select_smoothed(struct evaluation *evaluation, const struct node *nod
                        last + query->lookback_ms, &cursor);
     if (code == 0) code = row_new(evaluation, &row, false);
     struct series_columns series;
-    while (code == 0 && (code = cursor->next(cursor, &series, query->error)) == 1) {
+    while (code == 0 && (code = next_series(query, node, cursor, &series)) == 1) {
         struct points points;
         code = query_tick(query, series.count + evaluation->steps.count);
         if (code == 0) code = split_points(query, &series, &points);
@@ -261,10 +305,10 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     int64_t before = windows.is_anchored || windows.is_smoothed ? query->lookback_ms : 0;
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
-    code = open_cursor(query, selector, first - windows.range_ms + 1 - before, last + after,
-                       &cursor);
+    code =
+        open_cursor(query, selector, first - windows.range_ms + 1 - before, last + after, &cursor);
     struct series_columns series;
-    while (code == 0 && (code = cursor->next(cursor, &series, query->error)) == 1) {
+    while (code == 0 && (code = next_series(query, selector, cursor, &series)) == 1) {
         if ((code = query_tick(query, series.count)) < 0) return code;
         if (series.count == 0) continue;
         struct points points;
@@ -305,6 +349,11 @@ static int take_subquery(struct sink *sink, struct row *row)
         times[series.count] = steps_time(&subquery->inner->steps, i);
         values[series.count] = histogram == NULL ? row->values[i] : histogram->sum;
         if (histograms != NULL) histograms[series.count] = histogram;
+        if (histogram != NULL && histogram->hint != HISTOGRAM_HINT_GAUGE) {
+            /* Samples in between were skipped: what the hint said no longer holds. */
+            histograms[series.count] = with_hint(query, histogram, HISTOGRAM_HINT_UNKNOWN);
+            if (histograms[series.count] == NULL) return out_of_memory(query);
+        }
         series.count++;
     }
     if (series.count == 0) return 0;

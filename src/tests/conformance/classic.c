@@ -39,8 +39,7 @@ static bool base_labels(struct memory_store *to, struct labels labels, size_t su
 
 static struct classic *find_classic(struct classics *all, struct labels labels, bool makes)
 {
-    VEC_FOR_EACH(all, classic)
-    {
+    VEC_FOR_EACH (all, classic) {
         if (labels_equal(classic->labels, labels)) return classic;
     }
     if (!makes || !VEC_PUSH(all, (struct classic){ .labels = labels })) return NULL;
@@ -69,8 +68,7 @@ static bool add_at(struct memory_store *to, struct memory_series *series,
 {
     size_t count = classic->columns.count;
     double *bounds = ARENA_ARRAY(&to->arena, double, count + 1);
-    struct histogram_bucket *buckets =
-        ARENA_ARRAY(&to->arena, struct histogram_bucket, count + 1);
+    struct histogram_bucket *buckets = ARENA_ARRAY(&to->arena, struct histogram_bucket, count + 1);
     if (bounds == NULL || buckets == NULL) return false;
     struct histogram made = { .schema = HISTOGRAM_SCHEMA_CUSTOM };
     double before = 0;
@@ -119,8 +117,7 @@ static bool collect(struct memory_store *from, struct memory_store *to, struct c
             struct str name = labels_get(series->labels, LABEL_METRIC_NAME);
             struct str le = labels_get(series->labels, STR("le"));
             double upper = 0;
-            if (!str_ends_with(name, suffixes[pass]) ||
-                (pass == 0 && !number_parse(le, &upper))) {
+            if (!str_ends_with(name, suffixes[pass]) || (pass == 0 && !number_parse(le, &upper))) {
                 continue;
             }
             struct labels labels;
@@ -157,8 +154,7 @@ bool classic_to_native(struct memory_store *from, struct memory_store *to)
 {
     struct classics all = { 0 };
     bool is_good = collect(from, to, &all);
-    VEC_FOR_EACH(&all, classic)
-    {
+    VEC_FOR_EACH (&all, classic) {
         is_good = is_good && convert(to, classic);
         VEC_RELEASE(&classic->columns);
     }

@@ -46,8 +46,7 @@ static int cursor_next(struct series_cursor *cursor, struct series_columns *colu
             .count = to - from,
             .times_ms = series->times_ms.items + from,
             .values = series->values.items + from,
-            .histograms =
-                series->histograms.count == 0 ? NULL : series->histograms.items + from,
+            .histograms = series->histograms.count == 0 ? NULL : series->histograms.items + from,
         };
         return 1;
     }
@@ -70,10 +69,9 @@ static int store_select(void *state, const struct series_query *query, struct ar
               compare_series);
     }
     store->is_sorted = true;
-    *cursor = (struct memory_cursor){ .cursor = { cursor_next, cursor_close },
-                                      .store = store,
-                                      .arena = arena,
-                                      .query = *query };
+    *cursor = (struct memory_cursor){
+        .cursor = { cursor_next, cursor_close }, .store = store, .arena = arena, .query = *query
+    };
     *cursor_out = &cursor->cursor;
     return 0;
 }
@@ -141,28 +139,26 @@ struct memory_series *memory_store_series(struct memory_store *store, struct lab
 static bool same_layout(const struct histogram *a, const struct histogram *b)
 {
     if (a->schema != b->schema || a->bound_count != b->bound_count) return false;
-    if (!histogram_is_custom(a)) return !(a->zero_threshold < b->zero_threshold) &&
-                                        !(a->zero_threshold > b->zero_threshold);
+    if (!histogram_is_custom(a))
+        return !(a->zero_threshold < b->zero_threshold) && !(a->zero_threshold > b->zero_threshold);
     return a->bound_count == 0 ||
            memcmp(a->bounds, b->bounds, a->bound_count * sizeof(double)) == 0;
 }
 
-/* What a store answers: counters that go on are "not reset", those that fall "reset". */
+/* What a store answers: counters that go on are "not reset". Of the first histogram of a chunk,
+ * and a reset begins a new one, it does not say. */
 static enum histogram_hint stored_hint(const struct memory_series *series, size_t at,
                                        const struct histogram *histogram)
 {
-    if (histogram->hint == HISTOGRAM_HINT_GAUGE || histogram->hint == HISTOGRAM_HINT_RESET) {
-        return histogram->hint;
-    }
+    if (histogram->hint == HISTOGRAM_HINT_GAUGE) return histogram->hint;
     const struct histogram *before = at == 0 ? NULL : series->histograms.items[at - 1];
-    if (before == NULL || sample_is_stale(before->sum) || before->hint == HISTOGRAM_HINT_GAUGE) {
-        return histogram->hint;
+    if (before == NULL || sample_is_stale(before->sum) || before->hint == HISTOGRAM_HINT_GAUGE ||
+        histogram->hint == HISTOGRAM_HINT_RESET || !same_layout(histogram, before)) {
+        return HISTOGRAM_HINT_UNKNOWN;
     }
     struct histogram plain = *histogram;
     plain.hint = HISTOGRAM_HINT_UNKNOWN;
-    if (plain.count < before->count) return HISTOGRAM_HINT_RESET;
-    if (!same_layout(&plain, before)) return HISTOGRAM_HINT_UNKNOWN;
-    return histogram_is_reset(&plain, before) ? HISTOGRAM_HINT_RESET : HISTOGRAM_HINT_NOT_RESET;
+    return histogram_is_reset(&plain, before) ? HISTOGRAM_HINT_UNKNOWN : HISTOGRAM_HINT_NOT_RESET;
 }
 
 bool memory_series_add(struct memory_store *store, struct memory_series *series, int64_t time_ms,

@@ -18,8 +18,8 @@ static void skip_blanks(struct str *rest)
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == ':';
 }
 
 static struct str take_name(struct str *rest)
@@ -35,9 +35,8 @@ static struct str take_name(struct str *rest)
 static struct str take_word(struct str *rest)
 {
     size_t size = 0;
-    while (size < rest->size && (rest->data[size] == '_' ||
-                                 ((rest->data[size] | 0x20) >= 'a' &&
-                                  (rest->data[size] | 0x20) <= 'z'))) {
+    while (size < rest->size && (rest->data[size] == '_' || ((rest->data[size] | 0x20) >= 'a' &&
+                                                             (rest->data[size] | 0x20) <= 'z'))) {
         size++;
     }
     struct str word = str_first(*rest, size);
@@ -183,8 +182,8 @@ static bool place(struct arena *arena, const struct raw_buckets *raw,
     size_t kept = 0;
     for (size_t i = 0; i < raw->count; i++) {
         if (raw->counts[i] == 0) continue;
-        made[kept++] = (struct histogram_bucket){ (int32_t)i + (int32_t)raw->offset,
-                                                  raw->counts[i] };
+        made[kept++] =
+            (struct histogram_bucket){ (int32_t)i + (int32_t)raw->offset, raw->counts[i] };
     }
     *buckets = made;
     *count = kept;
@@ -227,8 +226,7 @@ static bool take_histogram(struct arena *arena, struct str *rest, struct draft *
         skip_blanks(rest);
     }
     h->schema = (int32_t)schema;
-    return take_char(rest, '}') &&
-           place(arena, &positive, &h->positive, &h->positive_count) &&
+    return take_char(rest, '}') && place(arena, &positive, &h->positive, &h->positive_count) &&
            place(arena, &negative, &h->negative, &h->negative_count);
 }
 
