@@ -259,12 +259,13 @@ static int has_chunks(struct merge *merge, struct merge_source *source, bool *ha
 }
 
 /* Takes the series with the least labels from all sources that have it. */
-static int gather(struct merge *merge, struct labels labels, struct gathering *gathering,
-                  bool *is_there, struct error *error)
+static int gather(struct merge *merge, const struct merge_source *least, struct labels labels,
+                  struct gathering *gathering, bool *is_there, struct error *error)
 {
     for (size_t i = 0; i < merge->count; i++) {
         struct merge_source *source = &merge->sources[i];
-        if (is_at_end(source) || !labels_equal(source->labels, labels)) continue;
+        if (is_at_end(source)) continue;
+        if (source != least && !labels_equal(source->labels, labels)) continue;
         int code = 0;
         bool wants_samples = merge->want == SERIES_WANT_SAMPLES;
         if (source->block == NULL) {
@@ -305,7 +306,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
         if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
         struct gathering gathering = { .arena = merge->arena };
         bool is_there = false;
-        int code = gather(merge, found.labels, &gathering, &is_there, error);
+        int code = gather(merge, least, found.labels, &gathering, &is_there, error);
         if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
         if (code != 0) return code;
         fill(merge, &gathering, &found);
