@@ -63,8 +63,10 @@ static double next_value(struct source *source, int number)
     switch (number % 10) {
     case 0:
     case 1:
-    case 2: *value += (double)random_below(&source->random, 1000); break;       /* counter */
-    case 3: *value += (double)random_below(&source->random, 1500) / 100; break; /* seconds */
+    case 2: *value += (double)random_below(&source->random, 1000); break; /* counter */
+    case 3:
+        *value = round(*value * 100 + (double)random_below(&source->random, 1500)) / 100;
+        break; /* seconds */
     case 4: *value = round((*value + random_unit(&source->random)) * 100) / 100; break;
     case 5: *value = 1e9 + (double)random_below(&source->random, 100000) * 4096; break;
     case 6: *value = 50 + sin(random_unit(&source->random)); break;           /* full */
@@ -239,7 +241,7 @@ static void measure_columns(void)
             double unit = random_unit(&random);
             switch (kind) {
             case 1: now += (double)random_below(&random, 1000); break;
-            case 2: now += (double)random_below(&random, 1500) / 100; break;
+            case 2: now = round(now * 100 + (double)random_below(&random, 1500)) / 100; break;
             case 3: now = round((now + unit - 0.5) * 100) / 100; break;
             case 4: now = (double)random_below(&random, 100000) * 4096; break;
             case 5: now = 50 + sin(unit); break;

@@ -119,15 +119,18 @@ static bool take_packed(struct str *rest, uint64_t *numbers, size_t count, unsig
 static void residuals_of(const int64_t *numbers, size_t from, size_t count, unsigned order,
                          uint64_t *residuals)
 {
-    const int64_t *n = numbers + from;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t now = (uint64_t)n[i];
-        if (order >= 1) now -= (uint64_t)n[(ptrdiff_t)i - 1];
-        if (order == 2) {
-            now -= (uint64_t)n[(ptrdiff_t)i - 1] - (uint64_t)n[(ptrdiff_t)i - 2];
-        }
-        residuals[i] = now;
+    const uint64_t *n = (const uint64_t *)numbers + from;
+    if (order == 0) {
+        memcpy(residuals, n, count * sizeof(n[0]));
+        return;
     }
+    const uint64_t *before = n - 1;
+    if (order == 1) {
+        for (size_t i = 0; i < count; i++) residuals[i] = n[i] - before[i];
+        return;
+    }
+    const uint64_t *twice = n - 2;
+    for (size_t i = 0; i < count; i++) residuals[i] = n[i] - 2 * before[i] + twice[i];
 }
 
 static uint64_t least_of(const uint64_t *residuals, size_t count, unsigned *width)
@@ -293,59 +296,79 @@ static bool scale(double value, unsigned exponent, int64_t *number)
     double scaled = value * powers[exponent];
     if (!(scaled > -9007199254740992.0 && scaled < 9007199254740992.0)) return false;
     int64_t whole = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    if (bits_of((double)whole / powers[exponent]) != bits_of(value)) return false;
+    double back = exponent == 0 ? (double)whole : (double)whole / powers[exponent];
+    if (bits_of(back) != bits_of(value)) return false;
     *number = whole;
     return true;
 }
 
-/* The least exponent with which all values but a few are whole. */
-static bool find_exponent(const double *values, size_t count, unsigned *exponent_out)
+/* What a column is as decimals. */
+struct decimals {
+    unsigned exponent;
+    size_t misses;
+    int64_t numbers[COLUMN_VALUES_MAX];
+    bool is_missing[COLUMN_VALUES_MAX];
+};
+
+/* Numbers with the exponent there is, from `from` on; raised by a value that needs more digits.
+ * False when too many are no decimals. Returns at the end, or at the value that raised it. */
+static bool scale_from(struct decimals *decimals, const double *values, size_t *at, size_t count)
 {
-    unsigned exponent = 0;
-    size_t misses = 0;
-    int64_t number;
-    for (size_t i = 0; i < count; i++) {
-        if (scale(values[i], exponent, &number)) continue;
-        unsigned more = exponent + 1;
+    for (size_t i = *at; i < count; i++) {
+        decimals->is_missing[i] = !scale(values[i], decimals->exponent, &decimals->numbers[i]);
+        if (!decimals->is_missing[i]) continue;
+        unsigned more = decimals->exponent + 1;
+        int64_t number;
         while (more <= EXPONENT_MAX && !scale(values[i], more, &number)) more++;
         if (more <= EXPONENT_MAX) {
-            exponent = more;
-        } else if (++misses > count / 8) {
-            return false;
+            decimals->exponent = more;
+            *at = i;
+            return true;
+        }
+        decimals->numbers[i] = i > 0 ? decimals->numbers[i - 1] : 0;
+        if (++decimals->misses > count / 8 + 1) return false;
+    }
+    *at = count;
+    return true;
+}
+
+static bool find_decimals(struct decimals *decimals, const double *values, size_t count)
+{
+    decimals->exponent = 0;
+    decimals->misses = 0;
+    unsigned exponent = 0; /* of the numbers so far */
+    size_t at = 0;
+    while (at < count) {
+        if (!scale_from(decimals, values, &at, count)) return false;
+        if (at == count && decimals->exponent == exponent) break;
+        if (decimals->exponent != exponent) {
+            exponent = decimals->exponent;
+            decimals->misses = 0;
+            at = 0; /* again, with more digits: at most EXPONENT_MAX times, mostly once */
         }
     }
-    *exponent_out = exponent;
     return true;
 }
 
 static bool encode_decimal(struct buf *out, const double *values, size_t count)
 {
-    unsigned exponent;
-    if (!find_exponent(values, count, &exponent)) return false;
-    int64_t numbers[COLUMN_VALUES_MAX];
-    bool is_missing[COLUMN_VALUES_MAX];
-    size_t misses = 0;
-    for (size_t i = 0; i < count; i++) {
-        is_missing[i] = !scale(values[i], exponent, &numbers[i]);
-        if (!is_missing[i]) continue;
-        misses++;
-        numbers[i] = i > 0 ? numbers[i - 1] : 0;
-    }
-    if (misses > count / 8 + 1) return false;
+    struct decimals decimals;
+    if (!find_decimals(&decimals, values, count)) return false;
     /* A gap at the front takes what follows, so that it costs no step. */
     size_t first = 0;
-    while (first < count && is_missing[first]) first++;
-    for (size_t i = 0; first < count && i < first; i++) numbers[i] = numbers[first];
-
+    while (first < count && decimals.is_missing[first]) first++;
+    for (size_t i = 0; first < count && i < first; i++) {
+        decimals.numbers[i] = decimals.numbers[first];
+    }
     buf_append_char(out, KIND_DECIMAL);
-    buf_append_char(out, (char)exponent);
-    varint_append(out, misses);
-    for (size_t i = 0; misses > 0 && i < count; i++) {
-        if (!is_missing[i]) continue;
+    buf_append_char(out, (char)decimals.exponent);
+    varint_append(out, decimals.misses);
+    for (size_t i = 0; decimals.misses > 0 && i < count; i++) {
+        if (!decimals.is_missing[i]) continue;
         varint_append(out, i);
         fixed64_append(out, bits_of(values[i]));
     }
-    column_encode_numbers(out, numbers, count);
+    column_encode_numbers(out, decimals.numbers, count);
     return true;
 }
 

@@ -37,6 +37,7 @@ struct batch {
     struct buf definitions; /* of series that are not in the log yet */
     uint64_t definition_count;
     uint32_t number;
+    int64_t now_ms; /* when it began: reading the clock for every sample is dear */
     struct buf payload;
     struct batch *next; /* in the queue */
     bool is_done;
@@ -197,10 +198,9 @@ static int batch_append(struct sample_batch *base, uint64_t *ref, struct labels 
         return error_set(error, ERROR_LIMIT, "batch has %zu samples, the most it may have",
                          batch->samples.count);
     }
-    int64_t now_ms = clock_realtime_ms(db->options.clock);
     struct pending sample = { NULL, time_ms, value };
     mutex_lock(&db->mutex);
-    int code = check_time(db, time_ms, now_ms, error);
+    int code = check_time(db, time_ms, batch->now_ms, error);
     if (code == 0) code = append_locked(batch, ref, labels, sample, error);
     mutex_unlock(&db->mutex);
     return code;
@@ -424,6 +424,7 @@ int tsdb_begin(void *state, struct sample_batch **batch_out, struct error *error
         .rollback = batch_rollback,
     };
     batch->db = db;
+    batch->now_ms = clock_realtime_ms(db->options.clock);
     buf_init(&batch->definitions, WAL_PAYLOAD_SIZE_MAX / 2);
     buf_init(&batch->payload, WAL_PAYLOAD_SIZE_MAX);
     mutex_lock(&db->mutex);

@@ -230,12 +230,36 @@ static bool has_labels(const struct head *head, const struct head_series *series
     return true;
 }
 
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint128 product = (uint128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Words of the text, one multiplication each; short texts, which labels are, need one or two. */
+static uint64_t add_text(uint64_t hash, struct str text)
+{
+    static const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
+    size_t i = 0;
+    uint64_t word;
+    for (; i + 8 < text.size; i += 8) {
+        memcpy(&word, text.data + i, 8);
+        hash = mix(hash ^ word, odd);
+    }
+    word = 0;
+    if (text.size >= 8) {
+        memcpy(&word, text.data + text.size - 8, 8);
+    } else {
+        for (; i < text.size; i++) word = word << 8 | (unsigned char)text.data[i];
+    }
+    return mix(hash ^ word ^ (uint64_t)text.size << 56, odd);
+}
+
 static uint32_t series_hash(const struct head *head, struct labels labels)
 {
-    uint64_t hash = head->seed;
+    uint64_t hash = head->seed | 1;
     for (size_t i = 0; i < labels.count; i++) {
-        hash = str_hash(labels.items[i].name, hash);
-        hash = str_hash(labels.items[i].value, hash);
+        hash = add_text(add_text(hash, labels.items[i].name), labels.items[i].value);
     }
     return (uint32_t)(hash >> 32);
 }

@@ -63,6 +63,7 @@ struct head_series {
     uint32_t mark_batch; /* the batch that touched it last, and where in it */
     uint32_t mark_index;
     uint32_t hash;
+    uint32_t rank; /* place among all series in the order of labels; 0 = not known yet */
     uint16_t pair_count;
     bool is_logged;   /* its labels are in the log or in the series file */
     uint32_t pairs[]; /* in the order of the labels */
@@ -107,6 +108,7 @@ struct head_totals {
     uint64_t symbol_size;
     uint64_t series_created;
     uint64_t series_removed;
+    uint64_t series_ranked; /* that had a rank when ranks were given last */
 };
 
 struct head {

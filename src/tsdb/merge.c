@@ -127,6 +127,92 @@ static void drop_deleted(const struct merge_source *source, uint32_t series,
     gathering->count = kept;
 }
 
+/* First index whose time is not below time_ms. */
+static size_t lower_bound(const int64_t *times, size_t count, int64_t time_ms)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (times[middle] < time_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* A chunk that is in the range whole is decoded into the result; of others the part that is. */
+struct chunk_view {
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    const struct block_chunk *chunk;
+    const struct merge_piece *piece;
+};
+
+static bool is_inside(const struct merge *merge, const struct chunk_view *view)
+{
+    return view->min_time_ms >= merge->start_ms && view->max_time_ms <= merge->end_ms;
+}
+
+/* About how many samples of a chunk are in the range. */
+static size_t expected_count(const struct merge *merge, const struct chunk_view *view)
+{
+    if (is_inside(merge, view)) return view->count;
+    int64_t from = view->min_time_ms > merge->start_ms ? view->min_time_ms : merge->start_ms;
+    int64_t to = view->max_time_ms < merge->end_ms ? view->max_time_ms : merge->end_ms;
+    double span = (double)view->max_time_ms - (double)view->min_time_ms + 1;
+    double part = ((double)to - (double)from + 1) / span;
+    return part > 0 ? (size_t)(part * view->count) + 2 : 0;
+}
+
+static bool decode(const struct chunk_view *view, int64_t *times, double *values)
+{
+    if (view->chunk != NULL) return block_chunk_decode(view->chunk, times, values);
+    const struct merge_piece *piece = view->piece;
+    if (piece->times != NULL) {
+        memcpy(times, piece->times, piece->count * sizeof(times[0]));
+        memcpy(values, piece->values, piece->count * sizeof(values[0]));
+        return true;
+    }
+    struct str rest = piece->bytes;
+    CHECK(column_decode_numbers(&rest, times, piece->count));
+    CHECK(column_decode_values(&rest, values, piece->count));
+    return true;
+}
+
+static int gather_chunk(struct merge *merge, const struct chunk_view *view,
+                        struct gathering *gathering)
+{
+    if (is_inside(merge, view)) {
+        if (!reserve(gathering, view->count)) return ERROR_LIMIT;
+        if (decode(view, gathering->times + gathering->count,
+                   gathering->values + gathering->count)) {
+            gathering->count += view->count;
+        } else {
+            merge->damaged++;
+        }
+        return 0;
+    }
+    int64_t times[BLOCK_CHUNK_LIMIT];
+    double values[BLOCK_CHUNK_LIMIT];
+    if (!decode(view, times, values)) {
+        merge->damaged++;
+        return 0;
+    }
+    size_t first = lower_bound(times, view->count, merge->start_ms);
+    size_t end = first;
+    while (end < view->count && times[end] <= merge->end_ms) end++;
+    if (end == first) return 0;
+    if (!reserve(gathering, end - first)) return ERROR_LIMIT;
+    memcpy(gathering->times + gathering->count, times + first, (end - first) * sizeof(times[0]));
+    memcpy(gathering->values + gathering->count, values + first, (end - first) * sizeof(values[0]));
+    gathering->count += end - first;
+    return 0;
+}
+
 static int gather_block(struct merge *merge, struct merge_source *source,
                         struct gathering *gathering)
 {
@@ -141,42 +227,39 @@ static int gather_block(struct merge *merge, struct merge_source *source,
     }
     if (code != 0) return code;
     size_t total = 0;
-    for (size_t i = 0; i < count; i++) total += chunks[i].count;
-    if (!reserve(gathering, total)) return ERROR_LIMIT;
     size_t from = gathering->count;
     for (size_t i = 0; i < count; i++) {
-        if (!block_chunk_decode(&chunks[i], gathering->times + gathering->count,
-                                gathering->values + gathering->count)) {
-            merge->damaged++;
-            continue;
-        }
-        gathering->count += chunks[i].count;
+        struct chunk_view view = { chunks[i].min_time_ms, chunks[i].max_time_ms, chunks[i].count,
+                                   &chunks[i], NULL };
+        total += expected_count(merge, &view);
+    }
+    if (!reserve(gathering, total)) return ERROR_LIMIT;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        struct chunk_view view = { chunks[i].min_time_ms, chunks[i].max_time_ms, chunks[i].count,
+                                   &chunks[i], NULL };
+        code = gather_chunk(merge, &view, gathering);
     }
     if (has_tombstones(source, series)) drop_deleted(source, series, gathering, from);
-    return 0;
+    return code;
 }
 
-static int gather_hit(const struct merge_hit *hit, struct gathering *gathering)
+static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
 {
     size_t total = 0;
     for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
-        total += piece->count;
+        struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
+                                   piece };
+        total += expected_count(merge, &view);
     }
     if (!reserve(gathering, total)) return ERROR_LIMIT;
-    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
-        int64_t *times = gathering->times + gathering->count;
-        double *values = gathering->values + gathering->count;
-        if (piece->times != NULL) {
-            memcpy(times, piece->times, piece->count * sizeof(times[0]));
-            memcpy(values, piece->values, piece->count * sizeof(values[0]));
-        } else {
-            struct str rest = piece->bytes;
-            CHECK(column_decode_numbers(&rest, times, piece->count));
-            CHECK(column_decode_values(&rest, values, piece->count));
-        }
-        gathering->count += piece->count;
+    int code = 0;
+    for (const struct merge_piece *piece = hit->pieces; piece != NULL && code == 0;
+         piece = piece->next) {
+        struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
+                                   piece };
+        code = gather_chunk(merge, &view, gathering);
     }
-    return 0;
+    return code;
 }
 
 struct order_entry {
@@ -217,22 +300,6 @@ static int sort_samples(struct gathering *gathering)
     return 0;
 }
 
-/* First index whose time is not below time_ms. */
-static size_t lower_bound(const int64_t *times, size_t count, int64_t time_ms)
-{
-    size_t low = 0;
-    size_t high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (times[middle] < time_ms) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 static void fill(const struct merge *merge, const struct gathering *gathering,
                  struct series_columns *series)
 {
@@ -259,16 +326,17 @@ static int has_chunks(struct merge *merge, struct merge_source *source, bool *ha
 }
 
 /* Takes the series with the least labels from all sources that have it. */
-static int gather(struct merge *merge, struct labels labels, struct gathering *gathering,
-                  bool *is_there, struct error *error)
+static int gather(struct merge *merge, const struct merge_source *least, struct labels labels,
+                  struct gathering *gathering, bool *is_there, struct error *error)
 {
     for (size_t i = 0; i < merge->count; i++) {
         struct merge_source *source = &merge->sources[i];
-        if (is_at_end(source) || !labels_equal(source->labels, labels)) continue;
+        if (is_at_end(source)) continue;
+        if (source != least && !labels_equal(source->labels, labels)) continue;
         int code = 0;
         bool wants_samples = merge->want == SERIES_WANT_SAMPLES;
         if (source->block == NULL) {
-            if (wants_samples) code = gather_hit(&source->hits[source->at], gathering);
+            if (wants_samples) code = gather_hit(merge, &source->hits[source->at], gathering);
             *is_there = *is_there || !wants_samples; /* hits are of the range already */
         } else if (wants_samples || source->tombstone_count > 0) {
             code = gather_block(merge, source, gathering);
@@ -305,7 +373,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
         if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
         struct gathering gathering = { .arena = merge->arena };
         bool is_there = false;
-        int code = gather(merge, found.labels, &gathering, &is_there, error);
+        int code = gather(merge, least, found.labels, &gathering, &is_there, error);
         if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
         if (code != 0) return code;
         fill(merge, &gathering, &found);

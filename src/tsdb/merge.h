@@ -35,6 +35,7 @@ struct merge_piece {
 struct merge_hit {
     struct labels labels;
     const uint32_t *pairs;      /* numbers of the labels in the head */
+    uint32_t rank;              /* of the series in the head, 0 = not known */
     struct merge_piece *pieces; /* oldest first */
 };
 

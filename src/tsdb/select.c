@@ -179,6 +179,7 @@ static int take_series(struct cursor *cursor, const struct head_series *series,
     memcpy(pairs, series->pairs, series->pair_count * sizeof(pairs[0]));
     hit->labels = (struct labels){ items, series->pair_count };
     hit->pairs = pairs;
+    hit->rank = series->rank;
     source->hit_count++;
     return 0;
 }
@@ -231,6 +232,7 @@ static int by_labels(const void *a, const void *b)
 {
     const struct merge_hit *x = a;
     const struct merge_hit *y = b;
+    if (x->rank > 0 && y->rank > 0) return x->rank < y->rank ? -1 : x->rank > y->rank;
     size_t count = x->labels.count < y->labels.count ? x->labels.count : y->labels.count;
     size_t same = 0;
     while (same < count && x->pairs[same] == y->pairs[same]) same++;

@@ -1,0 +1,141 @@
+/* column_test.c
+ *
+ * Goal:   columns give back what was put in, bit by bit, and refuse bytes that are none.
+ * Method: every kind of series, all counts, edge values; random bytes and cut columns.
+ */
+#include "tsdb/column.h"
+
+#include "base/random.h"
+#include "model/sample.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { KINDS = 12 };
+
+static double value_of(struct random *random, int kind, double last)
+{
+    switch (kind) {
+    case 0: return 42;
+    case 1: return last + (double)random_below(random, 1000);
+    case 2: return (double)random_below(random, 100000) / 100;
+    case 3: return random_unit(random);
+    case 4: return sample_from_bits(random_next(random));
+    case 5: return random_below(random, 20) == 0 ? sample_stale() : 7;
+    case 6: return random_below(random, 2) == 0 ? -0.0 : 0.0;
+    case 7:
+        return random_below(random, 9) == 0 ? (double)INFINITY
+                                            : (double)random_below(random, 10) / 8;
+    case 8: return -9007199254740991.0 + (double)random_below(random, 3);
+    case 9:
+        return random_below(random, 30) == 0 ? sample_from_bits(SAMPLE_NORMAL_BITS) : last + 0.1;
+    case 10: return ldexp((double)random_below(random, 1000), (int)random_below(random, 60));
+    default: return 1e300 * random_unit(random);
+    }
+}
+
+static void values_come_back_bit_by_bit(void)
+{
+    struct random random;
+    random_init(&random, 1);
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    for (int round = 0; round < 3000; round++) {
+        double values[COLUMN_VALUES_MAX];
+        double back[COLUMN_VALUES_MAX];
+        size_t count = 1 + (size_t)random_below(&random, round % 10 == 0 ? COLUMN_VALUES_MAX : 200);
+        double last = 0;
+        for (size_t i = 0; i < count; i++) {
+            values[i] = value_of(&random, round % KINDS, last);
+            last = values[i];
+        }
+        buf_reset(&buf);
+        column_encode_values(&buf, values, count);
+        buf_append_char(&buf, 'x');
+        EXPECT(!buf.has_failed);
+        EXPECT(buf.size < count * 9 + 32);
+        struct str rest = buf_str(&buf);
+        EXPECT(column_decode_values(&rest, back, count));
+        EXPECT(memcmp(values, back, count * sizeof(values[0])) == 0);
+        EXPECT_STR("x", rest);
+    }
+    buf_release(&buf);
+}
+
+static void numbers_come_back(void)
+{
+    struct random random;
+    random_init(&random, 2);
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    for (int round = 0; round < 3000; round++) {
+        int64_t numbers[500];
+        int64_t back[500];
+        size_t count = (size_t)random_below(&random, 500);
+        int64_t last = (int64_t)random_next(&random);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t step = random_next(&random) >> (round % 64);
+            numbers[i] = round % 3 == 0 ? (int64_t)step : (int64_t)((uint64_t)last + step);
+            if (round % 7 == 0) numbers[i] = round % 2 == 0 ? INT64_MIN : INT64_MAX - (int64_t)i;
+            last = numbers[i];
+        }
+        buf_reset(&buf);
+        column_encode_numbers(&buf, numbers, count);
+        struct str rest = buf_str(&buf);
+        EXPECT(column_decode_numbers(&rest, back, count));
+        EXPECT(count == 0 || memcmp(numbers, back, count * sizeof(numbers[0])) == 0);
+        EXPECT_INT(0, (int64_t)rest.size);
+    }
+    buf_release(&buf);
+}
+
+static void cut_columns_are_refused(void)
+{
+    struct random random;
+    random_init(&random, 3);
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    for (int kind = 0; kind < KINDS; kind++) {
+        double values[100];
+        double back[100];
+        for (int i = 0; i < 100; i++) values[i] = value_of(&random, kind, i);
+        buf_reset(&buf);
+        column_encode_values(&buf, values, 100);
+        for (size_t size = 0; size < buf.size; size++) {
+            struct str rest = str_first(buf_str(&buf), size);
+            EXPECT(!column_decode_values(&rest, back, 100));
+            EXPECT_INT((int64_t)size, (int64_t)rest.size);
+        }
+    }
+    buf_release(&buf);
+}
+
+static void common_series_are_small(void)
+{
+    struct random random;
+    random_init(&random, 4);
+    static const double most[3] = { 0.1, 1.6, 2.4 }; /* bytes a value: constant, counter, cents */
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    for (int kind = 0; kind < 3; kind++) {
+        double values[512];
+        double last = 0;
+        for (int i = 0; i < 512; i++) last = values[i] = value_of(&random, kind, last);
+        buf_reset(&buf);
+        column_encode_values(&buf, values, 512);
+        EXPECT((double)buf.size / 512 < most[kind]);
+    }
+    buf_release(&buf);
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        TEST(values_come_back_bit_by_bit),
+        TEST(numbers_come_back),
+        TEST(cut_columns_are_refused),
+        TEST(common_series_are_small),
+    };
+    return test_main(tests, ARRAY_LENGTH(tests));
+}
