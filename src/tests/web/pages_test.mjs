@@ -41,6 +41,7 @@ function units_are_grafanas() {
     const table = JSON.parse(readFileSync(new URL('./unit_vectors.json', import.meta.url), 'utf8'));
     for (const [unit, value, decimals, wanted] of table) same(wanted, units.formatValue(value, unit, decimals ?? undefined, 'utc'), `${value} ${unit} ${decimals}`);
     same(['0 B', '512 MiB', '1 GiB', '1.5 GiB'], units.formatTicks([0, 2 ** 29, 2 ** 30, 1.5 * 2 ** 30], 'bytes'), 'ticks');
+    same(['0.0025', '2.5 µs', '1 K'], [units.formatTicks([0.0025], 'none')[0], units.formatTicks([2.5e-6], 's')[0], units.formatTicks([1000], 'short')[0]], 'small ticks');
     same(['0%', '25%', '100%'], units.formatTicks([0, 0.25, 1], 'percentunit'), 'ticks');
 }
 
