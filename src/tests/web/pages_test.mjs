@@ -87,6 +87,8 @@ function variables_stand_in_queries() {
         [{ multi: false, includeAll: false, value: ['say "hi" \\'] }, 'x="$v"', 'prom', 'x="say \\"hi\\" \\\\"'],
         [{ value: ['a.b', 'c/d'] }, '${v:pipe} ${v:csv} ${v:json} ${v:regex} ${v:glob} [[v:pipe]]', 'prom', 'a.b|c/d a.b,c/d ["a.b","c/d"] (a\\.b|c\\/d) {a.b,c/d} a.b|c/d'],
         [{ value: ['a.b', 'c/d'] }, '${v:queryparam}', 'link', 'var-v=a.b&var-v=c%2Fd'],
+        [{ value: ['$__all'], allValue: '.*' }, '$v', 'text', 'All'],
+        [{ choices: [{ text: 'A', value: 'a' }], value: ['a'] }, '$v', 'raw', 'a'],
         [{ value: ['$__all'] }, '$v and ${v:text} and $unknown and $vv', 'text', 'All and All and $unknown and $vv'],
     ];
     for (const [more, given, format, wanted] of rows) same(wanted, page.fillIn(given, { variables: [variable(more)] }, format), given);
