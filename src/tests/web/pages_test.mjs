@@ -41,6 +41,7 @@ function units_are_grafanas() {
     const table = JSON.parse(readFileSync(new URL('./unit_vectors.json', import.meta.url), 'utf8'));
     for (const [unit, value, decimals, wanted] of table) same(wanted, units.formatValue(value, unit, decimals ?? undefined, 'utc'), `${value} ${unit} ${decimals}`);
     same(['0 B', '512 MiB', '1 GiB', '1.5 GiB'], units.formatTicks([0, 2 ** 29, 2 ** 30, 1.5 * 2 ** 30], 'bytes'), 'ticks');
+    same(['0.0025', '2.5 µs', '1 K'], [units.formatTicks([0.0025], 'none')[0], units.formatTicks([2.5e-6], 's')[0], units.formatTicks([1000], 'short')[0]], 'small ticks');
     same(['0%', '25%', '100%'], units.formatTicks([0, 0.25, 1], 'percentunit'), 'ticks');
 }
 
@@ -86,6 +87,8 @@ function variables_stand_in_queries() {
         [{ multi: false, includeAll: false, value: ['say "hi" \\'] }, 'x="$v"', 'prom', 'x="say \\"hi\\" \\\\"'],
         [{ value: ['a.b', 'c/d'] }, '${v:pipe} ${v:csv} ${v:json} ${v:regex} ${v:glob} [[v:pipe]]', 'prom', 'a.b|c/d a.b,c/d ["a.b","c/d"] (a\\.b|c\\/d) {a.b,c/d} a.b|c/d'],
         [{ value: ['a.b', 'c/d'] }, '${v:queryparam}', 'link', 'var-v=a.b&var-v=c%2Fd'],
+        [{ value: ['$__all'], allValue: '.*' }, '$v', 'text', 'All'],
+        [{ choices: [{ text: 'A', value: 'a' }], value: ['a'] }, '$v', 'raw', 'a'],
         [{ value: ['$__all'] }, '$v and ${v:text} and $unknown and $vv', 'text', 'All and All and $unknown and $vv'],
     ];
     for (const [more, given, format, wanted] of rows) same(wanted, page.fillIn(given, { variables: [variable(more)] }, format), given);

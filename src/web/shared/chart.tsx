@@ -72,6 +72,8 @@ export interface ChartProps {
     thresholds?: { steps: ChartThreshold[]; line: boolean; area: boolean; dashed: boolean };
     /** Charts of one name share their crosshair. */
     sync?: string;
+    /** With `sync`: the tooltip shows on all of them, not only on the one under the pointer. */
+    sharedTooltip?: boolean;
     /** What a drag chose. Without it there is no drag. */
     onZoom?: (from: number, to: number) => void;
     onZoomOut?: () => void;
@@ -355,8 +357,8 @@ function buildOptions(live: { current: ChartProps }, width: number, height: numb
                 cancelAnimationFrame(raf);
                 raf = requestAnimationFrame(() => {
                     const { idx, left: x, top: y } = u.cursor;
-                    const over = u.over.matches(':hover');
-                    if (!over || idx == null || x == null || x < 0) setHover(null);
+                    const active = live.current.sharedTooltip || u.over.matches(':hover') || u.root.parentElement?.matches(':focus-visible');
+                    if (!active || idx == null || x == null || x < 0) setHover(null);
                     else {
                         let focus = -1;
                         let nearest = Infinity;
@@ -408,7 +410,7 @@ function Tooltip({ props, hover, size }: { props: ChartProps; hover: Hover; size
     const cut = rows.length - TOOLTIP_ROWS_MAX;
     if (cut > 0) rows = rows.slice(0, TOOLTIP_ROWS_MAX);
     return (
-        <div class="chart-tooltip" ref={box} data-testid="chart-tooltip" role="tooltip">
+        <div class="chart-tooltip" ref={box} data-testid="chart-tooltip" role="tooltip" aria-live="polite">
             <div class="when">{formatTime(at, zone, at % 1000 !== 0)}</div>
             {rows.map(({ one, index, value }) => (
                 <div class={index === hover.focus && rows.length > 1 ? 'row near' : 'row'} key={index}>
@@ -476,8 +478,26 @@ export function Chart(props: ChartProps) {
         if (!same) chart.current?.setData(data());
     });
 
+    // With the keyboard: arrows walk from point to point, ten with Shift.
+    const onKeyDown = (event: KeyboardEvent): void => {
+        const built = chart.current;
+        const count = props.times.length;
+        if (!built || count === 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+        const pace = event.shiftKey ? 10 : 1;
+        const at = hover?.index ?? count;
+        const next = { ArrowLeft: at - pace, ArrowRight: (hover ? at : -1) + pace, Home: 0, End: count - 1 }[event.key];
+        if (event.key === 'Escape' && hover) setHover(null);
+        else if (next === undefined) return;
+        else {
+            const index = Math.max(0, Math.min(count - 1, next));
+            built.setCursor({ left: built.valToPos(props.times[index]!, 'x'), top: built.over.clientHeight / 2 });
+        }
+        event.preventDefault();
+        event.stopPropagation();
+    };
     return (
-        <div class="chart" ref={host} role="img" aria-label={props.summary} data-testid="chart" data-from={props.from} data-to={props.to}>
+        <div class="chart" ref={host} role="img" aria-label={props.summary} data-testid="chart" data-from={props.from} data-to={props.to}
+            tabIndex={props.bare ? undefined : 0} onKeyDown={onKeyDown} onBlur={() => setHover(null)}>
             {hover && props.tooltip !== 'none' && !props.bare && <Tooltip props={props} hover={hover} size={size} />}
         </div>
     );

@@ -220,7 +220,13 @@ export function formatValue(value: number | null | undefined, unit = 'none', dec
 export function formatTicks(values: readonly number[], unit = 'none', decimals?: number, zone: Zone = 'browser'): string[] {
     return values.map((value) => {
         if (decimals !== undefined) return formatValue(value, unit, decimals, zone);
-        const { prefix, text, suffix } = formatParts(value, unit, 3, zone);
+        let { prefix, text, suffix } = formatParts(value, unit, 3, zone);
+        // Small values need more digits: no label may be off by more than a part in a thousand.
+        for (let places = 4; places <= 12; places++) {
+            const exact = Number(formatParts(value, unit, 14, zone).text);
+            if (!Number.isFinite(exact) || Math.abs(Number(text) - exact) <= Math.abs(exact) / 1000) break;
+            ({ prefix, text, suffix } = formatParts(value, unit, places, zone));
+        }
         return prefix + (/\.\d*$/.test(text) ? text.replace(/\.?0+$/, '') : text) + suffix;
     });
 }

@@ -230,7 +230,7 @@ export const PanelBox = memo(function PanelBox({ panel, page, actions, viewed, s
                 {width > 0 && (showData || !needsData) && (
                     <Fence reset={frames}>
                         <Renderer panel={panel} frames={frames} range={shownRange} zone={zone} width={width} height={bodyHeight}
-                            onZoom={actions.onZoom} onZoomOut={actions.onZoomOut} fillText={fillText} sync={dashboard.crosshair > 0 ? dashboard.uid || 'all' : undefined} />
+                            onZoom={actions.onZoom} onZoomOut={actions.onZoomOut} fillText={fillText} sync={dashboard.crosshair > 0 ? dashboard.uid || 'all' : undefined} sharedTooltip={dashboard.crosshair === 2} />
                     </Fence>
                 )}
                 {allFailed && !showData && (

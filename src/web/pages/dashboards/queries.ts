@@ -77,12 +77,12 @@ export function stepsFor(range: Range, points: number, panelInterval: string, ta
 /** The panel's own range: its relative time and shift applied. */
 export function panelRange(range: Range, panel: Panel, scope: Scope, zone: Zone): Range {
     let { from, to } = range;
-    const relative = fillIn(panel.timeFrom, scope);
+    const relative = fillIn(panel.timeFrom, scope, 'raw');
     if (relative !== '') {
         const begin = readInstant(relative.startsWith('now') ? relative : `now-${relative}`, to, false, zone);
         if (begin !== null) from = begin;
     }
-    const shift = readDuration(fillIn(panel.timeShift, scope));
+    const shift = readDuration(fillIn(panel.timeShift, scope, 'raw'));
     if (shift !== null && panel.timeShift !== '') { from -= shift; to -= shift; }
     return { from, to };
 }
@@ -166,7 +166,7 @@ async function askTarget(target: Target, panel: Panel, source: Source, context: 
     const points = panel.maxDataPoints && panel.maxDataPoints > 0 ? panel.maxDataPoints : Math.max(50, Math.round(context.width)) || WIDTH_UNKNOWN;
     const macros = autoMacros(context.variables, range);
     const plain: Scope = { variables: context.variables, macros, repeat: panel.scope };
-    const steps = stepsFor(range, points, fillIn(panel.interval, plain), { interval: fillIn(text(target.interval), plain), intervalFactor: target.intervalFactor }, source);
+    const steps = stepsFor(range, points, fillIn(panel.interval, plain, 'raw'), { interval: fillIn(text(target.interval), plain, 'raw'), intervalFactor: target.intervalFactor }, source);
     macros.set('__interval', printDuration(steps.stepMs)).set('__interval_ms', String(steps.stepMs)).set('__rate_interval', goDuration(steps.rateMs)).set('__rate_interval_ms', String(steps.rateMs));
     const scope: Scope = { ...plain, macros };
     const query = fillIn(text(target.expr), scope, 'prom').trim();

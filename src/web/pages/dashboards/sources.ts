@@ -35,7 +35,7 @@ export function findSource(given: SourceRef | string | null | undefined, sources
     const main = (kind: string): Source | undefined =>
         sources.find((one) => one.isDefault && (kind === '' || one.type === kind)) ?? sources.find((one) => kind === '' || one.type === kind);
     if (asked === '' || asked === 'default' || asked === '-- Mixed --') return main(type) ?? main('');
-    const name = fillIn(asked, scope, 'text');
+    const name = fillIn(asked, scope, 'raw');
     const exact = sources.find((one) => one.uid === name) ?? sources.find((one) => one.name === name);
     if (exact) return exact;
     const placeholder = /^\$\{(\w+)\}$/.exec(asked)?.[1];

@@ -44,7 +44,8 @@ const escapePromRegex = (value: string): string => value.replace(/\\/g, '\\\\\\\
 const escapePromText = (value: string): string => value.replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 const escapeLucene = (value: string): string => value.replace(/([+\-!(){}[\]^"~*?:\\/]|&&|\|\|)/g, '\\$1');
 
-export type Format = 'text' | 'prom' | 'lucene' | 'link';
+/** text: for people; raw: values as they are; the others escape for what they are put into. */
+export type Format = 'text' | 'raw' | 'prom' | 'lucene' | 'link';
 
 function formatAs(format: string, values: string[], variable: { name: string; texts: string[]; all: boolean }): string {
     const [kind, argument = ''] = format.split(/:(.*)/s, 2) as [string, string?];
@@ -76,7 +77,7 @@ function formatAs(format: string, values: string[], variable: { name: string; te
 }
 
 function forFormat(variable: Variable, values: string[], format: Format): string {
-    if (format === 'text') return values.length === 1 ? values[0]! : values.join(' + ');
+    if (format === 'raw') return values.join(',');
     if (format === 'link') return values.map(encodeURIComponent).join(',');
     if (format === 'lucene') return formatAs('lucene', values, { name: variable.name, texts: values, all: false });
     if (variable.type === 'textbox' || variable.type === 'constant' || variable.type === 'interval') return values[0] ?? '';
@@ -88,7 +89,7 @@ function forFormat(variable: Variable, values: string[], format: Format): string
 function printVariable(variable: Variable, scope: Scope, format: Format, asked: string | undefined): string {
     const repeated = scope.repeat?.get(variable.name);
     const all = repeated === undefined && variable.value.includes(ALL);
-    if (all && asked === undefined && variable.allValue !== '') return variable.allValue;
+    if (all && asked === undefined && format !== 'text' && variable.allValue !== '') return variable.allValue;
     const values = repeated !== undefined ? [repeated] : valuesOf(variable);
     const texts = values.map((value) => variable.choices.find((choice) => choice.value === value)?.text ?? value);
     if (asked !== undefined) {
@@ -284,7 +285,7 @@ async function choicesOf(variable: Variable, before: Variable[], context: Variab
     if (query.trim() === '') return [];
     const found = source.type === 'elasticsearch' ? await askElasticsearch(query, sourceUrl(source), context)
         : await askPrometheus(query, sourceUrl(source), context);
-    const cut = cutByRegex(found, fillIn(text(definition.regex), scope, 'text'));
+    const cut = cutByRegex(found, fillIn(text(definition.regex), scope, 'raw'));
     const unique = [...new Map(cut.map((choice) => [choice.value, choice])).values()];
     return sortChoices(unique, number(definition.sort) ?? 0);
 }

@@ -21,6 +21,7 @@ export interface RenderProps {
     onZoom: (from: number, to: number) => void;
     onZoomOut: () => void;
     sync?: string;
+    sharedTooltip?: boolean;
     fillText: (text: string, format?: Parameters<typeof fillIn>[2], extra?: Parameters<typeof fillIn>[3]) => string;
 }
 

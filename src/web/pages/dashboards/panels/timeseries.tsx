@@ -102,7 +102,7 @@ function axisOf(fields: Field[], panel: Panel, percent: boolean): ChartAxis {
     };
 }
 
-export function Timeseries({ panel, frames, range, zone, width, height, onZoom, onZoomOut, sync }: RenderProps) {
+export function Timeseries({ panel, frames, range, zone, width, height, onZoom, onZoomOut, sync, sharedTooltip }: RenderProps) {
     const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
     const legend = object(panel.options.legend);
     const tooltip = object(panel.options.tooltip);
@@ -148,7 +148,7 @@ export function Timeseries({ panel, frames, range, zone, width, height, onZoom, 
             <div class="ts-plot">
                 <Chart times={times} series={series} from={range.from} to={range.to} zone={zone} left={left} right={right} thresholds={thresholds}
                     tooltip={tooltip.mode === 'none' || tooltip.mode === 'hidden' ? 'none' : tooltip.mode === 'single' ? 'single' : 'multi'}
-                    tooltipSort={text(tooltip.sort, 'none') as 'none'} tooltipHideZeros={tooltip.hideZeros === true} sync={sync}
+                    tooltipSort={text(tooltip.sort, 'none') as 'none'} tooltipHideZeros={tooltip.hideZeros === true} sync={sync} sharedTooltip={sharedTooltip}
                     barShare={number(panel.defaults.custom.barWidthFactor) ?? 0.6} onZoom={onZoom} onZoomOut={onZoomOut}
                     summary={`${panel.title || 'Chart'}: ${all.length} series. ${lastValues.join('; ')}`} />
             </div>
