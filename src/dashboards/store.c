@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define YAML_SIZE_MAX     (1u << 20)
+#define FILE_SIZE_MAX     (1u << 20)
 #define CHECK_INTERVAL_MS 2000
 
 /* One reading of all files, into a store that nobody sees yet. */
@@ -74,7 +74,7 @@ static bool is_yaml(const char *name)
 static int read_yaml(struct load *load, const char *path, const struct yaml_node **root)
 {
     CLEANUP(buf_release) struct buf text;
-    buf_init(&text, YAML_SIZE_MAX);
+    buf_init(&text, FILE_SIZE_MAX);
     int code = file_read(&disk_system, path, &text, load->error);
     if (code != 0) return code;
     return yaml_parse(&load->store->arena, buf_str(&text), str_from(path), root, load->error);
@@ -147,7 +147,7 @@ static int read_json_data(const struct yaml_node *node, void *field,
                           const struct yaml_reading *reading, struct error *error)
 {
     CLEANUP(buf_release) struct buf text;
-    buf_init(&text, YAML_SIZE_MAX);
+    buf_init(&text, FILE_SIZE_MAX);
     struct json_writer json;
     json_writer_init(&json, &text);
     write_node(&json, node);
