@@ -1,7 +1,7 @@
 /* host_memory.c - /proc/meminfo, /proc/vmstat and /proc/pressure. */
 #include "driver/host.h"
 
-/* "Active(anon):  12 kB" becomes node_memory_Active_anon_bytes; lines without a unit keep theirs. */
+/* "Active(anon):  12 kB" becomes node_memory_Active_anon_bytes; no unit: no suffix. */
 static const char *memory_name(struct host_scrape *scrape, struct str key, bool is_bytes)
 {
     CLEANUP(buf_release) struct buf name;

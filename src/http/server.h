@@ -156,7 +156,8 @@ void http_response_text(struct http_response *response, unsigned status, const c
 void http_response_redirect(struct http_response *response, unsigned status, struct str location);
 
 /*
- * Bytes that live as long as the program (an embedded page). Answers 304 when If-None-Match says so.
+ * Bytes that live as long as the program (an embedded page). Answers 304 when If-None-Match
+ * says so.
  *
  *   gzip  the same bytes packed, or empty
  *   etag  with its quotes, or NULL: no 304

@@ -284,7 +284,7 @@ static void print_endpoints(FILE *out, const struct up *up)
     (void)fflush(out);
 }
 
-/* Says when all roles are ready: to the terminal, or to the process that waits for a detached one. */
+/* Says when all roles are ready: to the terminal, or to the process that waits for it. */
 struct announcer {
     struct up *up;
     int pipe; /* write end; -1: the terminal */
@@ -306,7 +306,7 @@ static void *announce(void *argument)
     return NULL;
 }
 
-/* Waits for the detached child: its byte says that all is up; its end without one that it is not. */
+/* Waits for the detached child: a byte says that all is up; its end without one, that not. */
 static int await_detached(int pipe, const struct up *up, pid_t pid)
 {
     int64_t deadline_ms = clock_monotonic_ms(&clock_system) + DETACH_TIMEOUT_MS;

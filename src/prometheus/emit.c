@@ -7,9 +7,9 @@
  */
 #include "prometheus/emit.h"
 
+#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
-#include "prometheus/fail.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

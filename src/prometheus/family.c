@@ -1,7 +1,7 @@
 /* family.c - families: checked, made, found; and the registries that hold them. */
+#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
-#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 

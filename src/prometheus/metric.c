@@ -1,6 +1,6 @@
 /* metric.c - handles: made, found, removed; the public shapes over the store. */
-#include "prometheus/name.h"
 #include "prometheus/fail.h"
+#include "prometheus/name.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 

@@ -179,7 +179,7 @@ static int allocate_words(const struct region *region, uint64_t from, uint64_t t
     return PM_OK;
 }
 
-/* Lets lanes behind the CPUs' be used: for words there are already; pm_region_alloc does the rest. */
+/* Lets lanes behind the CPUs' be used: for words that are there; pm_region_alloc does the rest. */
 static int use_other_lanes(struct region *region, uint32_t count, struct pm_error *error)
 {
     int code = pm_region_lock(region, error);

@@ -1,8 +1,8 @@
 /* render.c - a whole exposition: the registry's families, then its collectors. */
 #include "prometheus/emit.h"
+#include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
-#include "prometheus/fail.h"
 #include "prometheus/shared.h"
 
 #include <stdarg.h>

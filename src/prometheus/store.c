@@ -1,8 +1,8 @@
 /* store.c - families and series: how a registry keeps what it counts. */
 #include "prometheus/store.h"
 
-#include "prometheus/name.h"
 #include "prometheus/fail.h"
+#include "prometheus/name.h"
 #include "prometheus/region.h"
 #include "prometheus/shared.h"
 

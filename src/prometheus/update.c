@@ -1,6 +1,6 @@
 /* update.c - updates: those that do not fit inline, and the slow paths of those that do. */
-#include "prometheus/name.h"
 #include "prometheus/fail.h"
+#include "prometheus/name.h"
 #include "prometheus/shared.h"
 #include "prometheus/store.h"
 

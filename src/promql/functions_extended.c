@@ -1,4 +1,4 @@
-/* functions_extended.c - windows whose ends are sharp: `anchored` begins with the last sample before
+/* functions_extended.c - windows with sharp ends: `anchored` begins with the last sample before
  * the window, `smoothed` puts a point on each end by interpolation; nothing is extrapolated.
  *
  * A reset between the two samples around an end counts from zero at the left end, and on top of

@@ -64,10 +64,10 @@ int exposition_next(struct exposition *exposition, struct exposition_entry *entr
 int exposition_labels(struct str series, struct arena *arena, struct labels_builder *builder,
                       struct error *error) MUST_CHECK;
 
-/* Undoes \\ and \n (and \" when quotes are escaped too) of a help text; data NULL without memory. */
+/* Undoes \\ and \n (and \", where quotes are escaped) of a help text; data NULL without memory. */
 struct str exposition_unescape(struct str text, struct arena *arena) MUST_CHECK;
 
-/* The format for a Content-Type. False: not one that can be read (Prometheus 3 fails the scrape). */
+/* The format for a Content-Type. False: not one that can be read (then a scrape fails). */
 bool exposition_format_find(struct str content_type, enum exposition_format *format);
 
 #endif

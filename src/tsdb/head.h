@@ -7,7 +7,7 @@
  * A series has a number that is never used twice. Series, pairs and names stay where they are in
  * memory until head_collect_garbage.
  *
- * Lock: the caller's (the store's head mutex) guards everything, but for what is said at head_freeze.
+ * Lock: the caller's (the store's head mutex) guards everything, but for what head_freeze says.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H

@@ -16,7 +16,7 @@ int wire_connect(uint16_t port);
 
 bool wire_send(int descriptor, struct str text);
 
-/* Reads until the peer closes or `timeout_ms` pass without a byte; appended to out. True: closed. */
+/* Reads until the peer closes or `timeout_ms` pass without a byte; appends to out. True: closed. */
 bool wire_read(int descriptor, struct buf *out, int64_t timeout_ms);
 
 /* One exchange: connect, send, read until closed or 300 ms of silence. */
