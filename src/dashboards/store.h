@@ -63,8 +63,8 @@ int dashboards_store_load(struct store *store, struct error *error) MUST_CHECK;
 
 /* Locks the store, after having read it again if a file has changed (looked at every two seconds;
  * what cannot be read keeps the content as it was). */
-void dashboards_store_lock(struct store *store);
-void dashboards_store_unlock(struct store *store);
+void dashboards_store_lock(struct store *store) ACQUIRES(store->mutex);
+void dashboards_store_unlock(struct store *store) RELEASES(store->mutex);
 
 const struct dashboard *dashboards_store_dashboard_locked(const struct store *store,
                                                           struct str uid);

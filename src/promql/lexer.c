@@ -238,35 +238,41 @@ static struct token lex_word(struct lexer *lexer)
     return token;
 }
 
+static bool complain(const char **complaint, const char *text)
+{
+    *complaint = text;
+    return false;
+}
+
 /* Follows the nesting; false with a complaint when the sign cannot stand here. */
 static bool track_nesting(struct lexer *lexer, enum token_kind kind, const char **complaint)
 {
     switch ((int)kind) {
     case TOKEN_LEFT_PAREN: lexer->paren_depth++; return true;
     case TOKEN_RIGHT_PAREN:
-        if (lexer->paren_depth == 0) return *complaint = "unexpected right parenthesis ')'", false;
+        if (lexer->paren_depth == 0) return complain(complaint, "unexpected right parenthesis ')'");
         lexer->paren_depth--;
         return true;
     case TOKEN_LEFT_BRACE:
-        if (lexer->is_in_braces) return *complaint = "unexpected left brace '{'", false;
+        if (lexer->is_in_braces) return complain(complaint, "unexpected left brace '{'");
         lexer->is_in_braces = true;
         return true;
     case TOKEN_RIGHT_BRACE:
-        if (!lexer->is_in_braces) return *complaint = "unexpected right brace '}'", false;
+        if (!lexer->is_in_braces) return complain(complaint, "unexpected right brace '}'");
         lexer->is_in_braces = false;
         return true;
     case TOKEN_LEFT_BRACKET:
-        if (lexer->is_in_brackets) return *complaint = "unexpected left bracket '['", false;
+        if (lexer->is_in_brackets) return complain(complaint, "unexpected left bracket '['");
         lexer->is_in_brackets = true;
         lexer->is_colon_taken = false;
         return true;
     case TOKEN_RIGHT_BRACKET:
-        if (!lexer->is_in_brackets) return *complaint = "unexpected right bracket ']'", false;
+        if (!lexer->is_in_brackets) return complain(complaint, "unexpected right bracket ']'");
         lexer->is_in_brackets = false;
         return true;
     case TOKEN_COLON:
         if (!lexer->is_in_brackets || lexer->is_colon_taken) {
-            return *complaint = "unexpected colon ':'", false;
+            return complain(complaint, "unexpected colon ':'");
         }
         lexer->is_colon_taken = true;
         return true;

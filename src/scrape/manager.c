@@ -162,6 +162,7 @@ static void wake_worker_locked(struct scrape_manager *manager)
 
 /* Waits until a target is due and takes it; NULL when the manager stops. */
 static struct scrape_target *take_due_locked(struct scrape_manager *manager)
+    REQUIRES(manager->mutex)
 {
     const struct clock *clock = manager->setup.clock;
     while (!manager->is_stopping) {

@@ -353,7 +353,7 @@ static void copy_error(struct error *to, const struct error *from)
 }
 
 /* Has the turn: writes the batches that wait, its own among them or not. */
-static void lead(struct tsdb *db)
+static void lead(struct tsdb *db) REQUIRES(db->mutex)
 {
     struct batch *group[GROUP_COUNT_MAX];
     struct str payloads[GROUP_COUNT_MAX];
