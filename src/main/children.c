@@ -192,16 +192,16 @@ static void note_end(struct children *children, struct child *child, int status)
     child->errors = -1;
     mutex_lock(&children->mutex);
     child->pid = 0;
-    bool was_steady = now_ms() - child->since_ms >= STEADY_MS && child->state == CHILD_READY;
+    bool was_ready = child->state == CHILD_READY;
+    bool was_steady = was_ready && now_ms() - child->since_ms >= STEADY_MS;
+    int64_t backoff_max_ms = was_ready ? BACKOFF_READY_MS : BACKOFF_MAX_MS;
     bool is_stopping = children->is_stopping;
     if (child->last_error[0] == '\0' || WIFSIGNALED(status)) {
         memcpy(child->last_error, text, sizeof(text));
     }
-    if (was_steady || child->backoff_ms == 0) {
-        child->backoff_ms = BACKOFF_MIN_MS;
-    } else if (child->backoff_ms < BACKOFF_MAX_MS) {
-        child->backoff_ms *= 2;
-    }
+    child->backoff_ms = was_steady ? 0 : 2 * child->backoff_ms;
+    if (child->backoff_ms < BACKOFF_MIN_MS) child->backoff_ms = BACKOFF_MIN_MS;
+    if (child->backoff_ms > backoff_max_ms) child->backoff_ms = backoff_max_ms;
     mutex_unlock(&children->mutex);
     set_state(children, child, is_stopping ? CHILD_STOPPED : CHILD_BACKOFF);
     if (is_stopping) return;

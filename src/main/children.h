@@ -1,8 +1,10 @@
 /* children.h - inside main/: the roles as child processes: started in order, watched, started
  * again, stopped.
  *
- * A role that ends is started again after a pause that doubles from BACKOFF_MIN_MS to
- * BACKOFF_MAX_MS and is forgotten once the role has been up for STEADY_MS.
+ * A role that ends is started again after a pause that doubles from BACKOFF_MIN_MS on, to
+ * BACKOFF_READY_MS when the role had been ready (it fell ill: be back soon), else to
+ * BACKOFF_MAX_MS (it cannot start: wait for a person), and begins anew once the role has been
+ * ready for STEADY_MS.
  *
  * Threads: the thread that calls children_start runs everything until children_stop; the rest may
  *          call children_view. A child dies with that thread (PR_SET_PDEATHSIG).
@@ -23,8 +25,9 @@
 #define CHILD_ARGS_MAX   48
 #define CHILD_ERROR_SIZE 512
 #define BACKOFF_MIN_MS   100
+#define BACKOFF_READY_MS 1000
 #define BACKOFF_MAX_MS   30000
-#define STEADY_MS        60000
+#define STEADY_MS        30000
 #define STOP_TIMEOUT_MS  15000
 
 enum child_state {

@@ -22,6 +22,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DETACH_TIMEOUT_MS 30000
@@ -261,7 +263,7 @@ static void collect(struct pm_emit *emit, void *argument)
 
 /* ---- the screen ---- */
 
-static void print_endpoints(FILE *out, const struct up *up)
+static void print_endpoints(FILE *out, const struct up *up, const char *supervisor)
 {
     static const struct {
         const char *what;
@@ -273,13 +275,13 @@ static void print_endpoints(FILE *out, const struct up *up)
         { "logs, search page", 5601, "/" },
         { "logs, API", 9200, "/" },
         { "driver, exposition", 8081, "/metrics" },
-        { "this supervisor", 8080, "/status" },
     };
     (void)fprintf(out, "Barograph %s is up:\n", role_version());
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
         (void)fprintf(out, "  %-20s http://%s:%d%s\n", lines[i].what, up->flags.address,
                       lines[i].port, lines[i].path);
     }
+    (void)fprintf(out, "  %-20s %s/status\n", "this supervisor", supervisor);
     (void)fprintf(out, "See `barograph status`; stop it with `barograph down`.\n");
     (void)fflush(out);
 }
@@ -291,42 +293,77 @@ struct announcer {
     pthread_t thread;
 };
 
+/* For the one who waits: what is not ready and why, a line each. */
+static void tell_missing(const struct announcer *announcer)
+{
+    struct child_view views[CHILDREN_MAX];
+    size_t count = children_view(announcer->up->children, views);
+    for (size_t i = 0; i < count && announcer->pipe >= 0; i++) {
+        if (views[i].state == CHILD_READY) continue;
+        (void)dprintf(announcer->pipe, "%s is %s: %s\n", views[i].name,
+                      child_state_name(views[i].state), views[i].last_error);
+    }
+}
+
 static void *announce(void *argument)
 {
     struct announcer *announcer = argument;
-    while (!role_is_stopping(announcer->up->role)) {
-        if (children_are_ready(announcer->up->children)) {
-            if (announcer->pipe < 0) print_endpoints(stdout, announcer->up);
-            if (announcer->pipe >= 0 && write(announcer->pipe, "1", 1) != 1) break;
-            break;
-        }
+    struct up *up = announcer->up;
+    bool are_ready = false;
+    while (!are_ready && !role_is_stopping(up->role)) {
         clock_wait_ms(&clock_system, POLL_MS);
+        are_ready = children_are_ready(up->children);
+    }
+    if (!are_ready) {
+        tell_missing(announcer);
+    } else if (announcer->pipe < 0) {
+        print_endpoints(stdout, up, role_url(up->role));
+    } else {
+        (void)dprintf(announcer->pipe, "%s", role_url(up->role));
     }
     if (announcer->pipe >= 0) (void)close(announcer->pipe);
     return NULL;
 }
 
-/* Waits for the detached child: a byte says that all is up; its end without one, that not. */
+/* Reads the pipe to its end, which is no later than the deadline; false: nothing has come. */
+static bool read_announcement(int pipe, int64_t timeout_ms, char *text, size_t text_size)
+{
+    int64_t deadline_ms = clock_monotonic_ms(&clock_system) + timeout_ms;
+    size_t size = 0;
+    text[0] = '\0';
+    while (clock_monotonic_ms(&clock_system) < deadline_ms && size < text_size - 1) {
+        ssize_t got = read(pipe, text + size, text_size - 1 - size);
+        if (got == 0) return true;
+        if (got > 0) {
+            size += (size_t)got;
+            text[size] = '\0';
+        } else {
+            clock_wait_ms(&clock_system, POLL_MS);
+        }
+    }
+    return size > 0;
+}
+
+/* Waits for the detached child: it sends its URL when all is up; else it is stopped again and says
+ * what was missing. */
 static int await_detached(int pipe, const struct up *up, pid_t pid)
 {
-    int64_t deadline_ms = clock_monotonic_ms(&clock_system) + DETACH_TIMEOUT_MS;
-    char byte = '\0';
-    while (clock_monotonic_ms(&clock_system) < deadline_ms) {
-        ssize_t got = read(pipe, &byte, 1);
-        if (got == 1) {
-            print_endpoints(stdout, up);
-            return ROLE_EXIT_OK;
-        }
-        if (got == 0) {
-            (void)fprintf(stderr,
-                          "barograph up: it ended before every role was ready; see above\n");
-            return ROLE_EXIT_FAILED;
-        }
-        clock_wait_ms(&clock_system, POLL_MS);
+    char text[CHILDREN_MAX * (CHILD_ERROR_SIZE + 64)];
+    bool has_come = read_announcement(pipe, DETACH_TIMEOUT_MS, text, sizeof(text));
+    if (has_come && strncmp(text, "http://", strlen("http://")) == 0) {
+        print_endpoints(stdout, up, text);
+        return ROLE_EXIT_OK;
     }
-    (void)fprintf(stderr, "barograph up: not every role is ready after %d s; stopped again\n",
-                  DETACH_TIMEOUT_MS / 1000);
-    (void)kill(pid, SIGTERM);
+    if (!has_come) {
+        (void)fprintf(stderr, "barograph up: not every role is ready after %d s; stopped again\n",
+                      DETACH_TIMEOUT_MS / 1000);
+        (void)kill(pid, SIGTERM);
+        (void)read_announcement(pipe, STOP_TIMEOUT_MS, text, sizeof(text));
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    (void)fprintf(stderr, "%sbarograph up: nothing was left running\n", text);
     return ROLE_EXIT_FAILED;
 }
 

@@ -444,7 +444,9 @@ int role_fail(struct role *role, const struct error *error)
     if (role->log != NULL) {
         sl_critical(role->log, "role cannot go on", "error.message", error->text, "error.code",
                     error_name(error->code));
-    } else {
+    }
+    /* With a log of its own, whoever started the role would see nothing. */
+    if (role->log == NULL || role->flags.log_file != NULL) {
         (void)fprintf(stderr, "barograph %s: %s\n", role->setup->name, error->text);
     }
     return ROLE_EXIT_FAILED;
