@@ -238,45 +238,37 @@ static struct token lex_word(struct lexer *lexer)
     return token;
 }
 
-static bool complain(const char **complaint, const char *text)
-{
-    *complaint = text;
-    return false;
-}
-
-/* Follows the nesting; false with a complaint when the sign cannot stand here. */
-static bool track_nesting(struct lexer *lexer, enum token_kind kind, const char **complaint)
+/* Follows the nesting; the complaint when the sign cannot stand here, else NULL. */
+static const char *track_nesting(struct lexer *lexer, enum token_kind kind)
 {
     switch ((int)kind) {
-    case TOKEN_LEFT_PAREN: lexer->paren_depth++; return true;
+    case TOKEN_LEFT_PAREN: lexer->paren_depth++; return NULL;
     case TOKEN_RIGHT_PAREN:
-        if (lexer->paren_depth == 0) return complain(complaint, "unexpected right parenthesis ')'");
+        if (lexer->paren_depth == 0) return "unexpected right parenthesis ')'";
         lexer->paren_depth--;
-        return true;
+        return NULL;
     case TOKEN_LEFT_BRACE:
-        if (lexer->is_in_braces) return complain(complaint, "unexpected left brace '{'");
+        if (lexer->is_in_braces) return "unexpected left brace '{'";
         lexer->is_in_braces = true;
-        return true;
+        return NULL;
     case TOKEN_RIGHT_BRACE:
-        if (!lexer->is_in_braces) return complain(complaint, "unexpected right brace '}'");
+        if (!lexer->is_in_braces) return "unexpected right brace '}'";
         lexer->is_in_braces = false;
-        return true;
+        return NULL;
     case TOKEN_LEFT_BRACKET:
-        if (lexer->is_in_brackets) return complain(complaint, "unexpected left bracket '['");
+        if (lexer->is_in_brackets) return "unexpected left bracket '['";
         lexer->is_in_brackets = true;
         lexer->is_colon_taken = false;
-        return true;
+        return NULL;
     case TOKEN_RIGHT_BRACKET:
-        if (!lexer->is_in_brackets) return complain(complaint, "unexpected right bracket ']'");
+        if (!lexer->is_in_brackets) return "unexpected right bracket ']'";
         lexer->is_in_brackets = false;
-        return true;
+        return NULL;
     case TOKEN_COLON:
-        if (!lexer->is_in_brackets || lexer->is_colon_taken) {
-            return complain(complaint, "unexpected colon ':'");
-        }
+        if (!lexer->is_in_brackets || lexer->is_colon_taken) return "unexpected colon ':'";
         lexer->is_colon_taken = true;
-        return true;
-    default: return true;
+        return NULL;
+    default: return NULL;
     }
 }
 
@@ -290,10 +282,8 @@ static struct token lex_sign(struct lexer *lexer)
             (signs[i].number == BINARY_TRIM_LOWER || signs[i].number == BINARY_TRIM_UPPER)) {
             continue;
         }
-        const char *complaint = NULL;
-        if (!track_nesting(lexer, signs[i].kind, &complaint)) {
-            return fail(lexer, start, "%s", complaint);
-        }
+        const char *complaint = track_nesting(lexer, signs[i].kind);
+        if (complaint != NULL) return fail(lexer, start, "%s", complaint);
         struct token token = take(lexer, signs[i].kind, start, start + signs[i].text.size);
         token.number = signs[i].number;
         return token;
