@@ -236,7 +236,7 @@ const TIME_UNITS = new Set(['s', 'dtdurations', 'clocks', 'dthms']);
 
 /** Steps between an axis' labels that read well in the unit; undefined for powers of ten. */
 export function tickSteps(unit = 'none'): number[] | undefined {
-    if (BINARY_UNITS.test(unit)) return Array.from({ length: 90 }, (_, power) => 2 ** (power - 20));
+    if (BINARY_UNITS.test(unit)) return Array.from({ length: 70 }, (_, power) => 2 ** power);
     if (TIME_UNITS.has(unit)) {
         const steps: number[] = [];
         for (let power = -9; power < 0; power++) for (const lead of [1, 2, 2.5, 5]) steps.push(Number(`${lead}e${power}`));
