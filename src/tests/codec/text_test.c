@@ -45,7 +45,7 @@ static void numbers_print_as_others_do(void)
         EXPECT_STR(row->api, ((struct str){ text, number_print_api(row->value, text) }));
         EXPECT_STR(row->java, ((struct str){ text, number_print_java(row->value, text) }));
     }
-    EXPECT_STR("NaN", ((struct str){ text, number_print_go(NAN, text) }));
+    EXPECT_STR("NaN", ((struct str){ text, number_print_go((double)NAN, text) }));
     EXPECT_STR("-Inf", ((struct str){ text, number_print_api(-HUGE_VAL, text) }));
 }
 
@@ -273,9 +273,8 @@ static void yaml_says_where(void)
         EXPECT_INT(ERROR_PARSE,
                    yaml_parse(&arena, str_from(bad[i].text), STR("f.yml"), &none, &error));
         EXPECT(none == NULL);
+        test_context(error.text);
         EXPECT(str_starts_with(str_from(error.text), str_from(bad[i].wanted)));
-        if (!str_starts_with(str_from(error.text), str_from(bad[i].wanted)))
-            test_context(error.text), EXPECT(false);
     }
     EXPECT(yaml_parse(&arena, STR("# nothing\n"), STR("f.yml"), &root, &error) == 0 &&
            root == NULL);
