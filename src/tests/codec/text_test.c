@@ -273,6 +273,7 @@ static void yaml_says_where(void)
         EXPECT_INT(ERROR_PARSE,
                    yaml_parse(&arena, str_from(bad[i].text), STR("f.yml"), &none, &error));
         EXPECT(none == NULL);
+        test_context(error.text);
         EXPECT(str_starts_with(str_from(error.text), str_from(bad[i].wanted)));
     }
     EXPECT(yaml_parse(&arena, STR("# nothing\n"), STR("f.yml"), &root, &error) == 0 &&
