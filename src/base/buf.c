@@ -77,25 +77,25 @@ void buf_append_char(struct buf *buf, char c)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
-    char *room = buf_reserve(buf, CAPACITY_MIN);
-    if (room == NULL) {
-        return;
-    }
+    char small[256];
     va_list args;
     va_start(args, format);
-    int wanted = vsnprintf(room, buf->capacity - buf->size, format, args);
+    int wanted = vsnprintf(small, sizeof(small), format, args);
     va_end(args);
     if (wanted < 0) {
         buf->has_failed = true;
         return;
     }
-    if ((size_t)wanted >= buf->capacity - buf->size) {
-        room = buf_reserve(buf, (size_t)wanted + 1);
-        if (room == NULL) return;
-        va_start(args, format);
-        (void)vsnprintf(room, (size_t)wanted + 1, format, args);
-        va_end(args);
+    if ((size_t)wanted < sizeof(small)) {
+        buf_append(buf, small, (size_t)wanted);
+        return;
     }
+    /* One byte more, for the NUL that vsnprintf puts behind. */
+    char *room = buf_reserve(buf, (size_t)wanted + 1);
+    if (room == NULL) return;
+    va_start(args, format);
+    (void)vsnprintf(room, (size_t)wanted + 1, format, args);
+    va_end(args);
     buf->size += (size_t)wanted;
 }
 
