@@ -65,6 +65,10 @@ struct logstore_field {
     enum logstore_type type;
     uint32_t ignore_above; /* bytes of a keyword; longer values are not indexed; 0: no limit */
     bool is_sub_field;     /* "message.keyword" of "message" */
+    bool has_no_coerce;
+    bool ignores_malformed;
+    struct str format;     /* of dates; empty: the default */
+    struct str alias_of;   /* "type":"alias": the path meant; such a field has no values */
     struct str definition; /* JSON object as given by the user; empty for dynamic fields */
 };
 
@@ -79,8 +83,10 @@ enum logstore_dynamic {
 struct logstore_dynamic_template; /* one rule of "dynamic_templates" */
 
 struct logstore_mapping {
+    unsigned ref_count; /* guarded by the store's lock; one that others hold is not changed */
     struct logstore_field_vec fields; /* in order of arrival */
     struct map by_path;               /* path to index in fields, plus one */
+    struct map objects;               /* paths that have fields below them */
     enum logstore_dynamic dynamic;
     bool has_no_date_detection;
     bool has_numeric_detection;
@@ -90,8 +96,19 @@ struct logstore_mapping {
     struct str meta_json;      /* "_meta", as given */
 };
 
-void logstore_mapping_init(struct logstore_mapping *mapping);
-void logstore_mapping_release(struct logstore_mapping *mapping); /* accepts a zeroed one */
+struct logstore_mapping *logstore_mapping_new(void) MUST_CHECK; /* NULL: out of memory */
+void logstore_mapping_free(struct logstore_mapping *mapping);   /* NULL is fine */
+struct logstore_mapping *logstore_mapping_copy(const struct logstore_mapping *mapping) MUST_CHECK;
+
+/* Adds a field; its texts are copied. The path must be new. */
+int logstore_mapping_add(struct logstore_mapping *mapping, const struct logstore_field *field,
+                         struct error *error) MUST_CHECK;
+
+/* What dynamic mapping makes of a value met first at `path`; `kind` is "string", "long", "double",
+ * "boolean", "date" or "object". Adds the field and its sub-fields. 0, or 1 when a template or
+ * `dynamic` says that it shall not be indexed. */
+int logstore_mapping_add_dynamic(struct logstore_mapping *mapping, struct str path,
+                                 struct str kind, struct error *error) MUST_CHECK;
 
 /* The field, or NULL. */
 const struct logstore_field *logstore_mapping_find(const struct logstore_mapping *mapping,

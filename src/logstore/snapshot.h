@@ -34,7 +34,7 @@ struct logstore_segment;
 struct logstore_index_view {
     struct str name;
     struct str uuid;
-    struct logstore_mapping mapping;
+    const struct logstore_mapping *mapping;
     uint32_t result_window; /* largest from + size */
 };
 
