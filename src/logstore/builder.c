@@ -98,23 +98,25 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
     struct str key = field_key(path, is_malformed, bytes);
     struct builder_field *field = map_get(&builder->field_by_path, key);
     if (field != NULL) return field;
-    field = calloc(1, sizeof(*field));
-    if (field == NULL) goto out;
-    buf_init(&field->bytes, UINT32_MAX);
     char *copy = str_copy(path);
+    field = calloc(1, sizeof(*field));
+    if (field == NULL) {
+        free(copy);
+        builder->has_failed = true;
+        return NULL;
+    }
+    buf_init(&field->bytes, UINT32_MAX);
     field->path = (struct str){ copy, path.size };
     field->type = type;
     field->is_malformed = is_malformed;
     if (copy == NULL || !VEC_RESERVE(&builder->fields, 1) ||
         map_put(&builder->field_by_path, key, field) < 0) {
-        goto out;
+        field_free(field);
+        builder->has_failed = true;
+        return NULL;
     }
     (void)VEC_PUSH(&builder->fields, field);
     return field;
-out:
-    field_free(field);
-    builder->has_failed = true;
-    return NULL;
 }
 
 static bool grow_slots(struct builder_field *field)

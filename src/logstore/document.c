@@ -202,14 +202,16 @@ static int map_number(struct walk *walk, uint32_t index, const struct json *valu
 {
     const struct logstore_field *field = &walk->mapping->fields.items[index];
     struct document_leaf leaf = { .field = index };
+    bool is_date = field->type == LOGSTORE_DATE || field->type == LOGSTORE_DATE_NANOS;
     bool fits;
-    switch (field->type) {
-    case LOGSTORE_DOUBLE:
-    case LOGSTORE_FLOAT: fits = to_real(field, value, &leaf.number); break;
-    case LOGSTORE_DATE:
-    case LOGSTORE_DATE_NANOS: fits = to_date(field, value, &leaf.number); break;
-    case LOGSTORE_BOOLEAN: fits = to_boolean(value, &leaf.number); break;
-    default: fits = to_integer(field, value, &leaf.number); break;
+    if (logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL) {
+        fits = to_real(field, value, &leaf.number);
+    } else if (is_date) {
+        fits = to_date(field, value, &leaf.number);
+    } else if (field->type == LOGSTORE_BOOLEAN) {
+        fits = to_boolean(value, &leaf.number);
+    } else {
+        fits = to_integer(field, value, &leaf.number);
     }
     if (fits) return push(walk, leaf);
     if (field->ignores_malformed) return push_ignored(walk, field->path);

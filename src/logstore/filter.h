@@ -59,7 +59,7 @@ struct logstore_filter {
     bool is_percent_minimum;      /* minimum_match is a percentage */
     bool is_case_insensitive;     /* TERM, PREFIX, WILDCARD, REGEXP */
     bool is_normalized;           /* PREFIX, WILDCARD of query_string: lower case on text */
-    bool matches_none_when_empty; /* MATCH without terms: none (default) or all */
+    bool matches_all_when_empty; /* MATCH whose text has no terms: all, not none */
     int32_t slop;                 /* PHRASE */
     int32_t fuzziness;            /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
 

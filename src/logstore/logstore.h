@@ -54,6 +54,7 @@ struct logstore_options {
     uint64_t retention_size;   /* bytes on disk above which the oldest segments go; 0: never */
     bool strict_mapping;       /* a value that does not fit its field refuses the document, as
                                   Elasticsearch does; false: it is kept and named in _ignored */
+    bool is_folder_locked;     /* the caller holds the lock of the folder */
     bool manual;               /* no thread: the caller calls logstore_maintain (tests) */
 };
 
@@ -146,6 +147,7 @@ struct logstore_stats {
     uint64_t corrupt_segments_total; /* set aside at open */
     uint64_t corrupt_records_total;  /* log records cut or skipped at open */
     uint64_t flushes_total;
+    uint64_t failed_flushes_total;
     uint64_t merges_total;
     uint64_t retention_segments_total; /* dropped by age or size */
     bool is_read_only;                 /* the disk has less than the reserve free */

@@ -178,9 +178,8 @@ struct logstore_mapping *logstore_mapping_copy(const struct logstore_mapping *ma
                      text_copy(mapping->meta_json, &copy->meta_json) &&
                      mapping_templates_parse(copy->templates_json, &copy->templates,
                                              &copy->template_count, NULL) == 0;
-    VEC_FOR_EACH(&mapping->fields, field)
-    {
-        is_copied = is_copied && logstore_mapping_add(copy, field, NULL) == 0;
+    for (size_t i = 0; is_copied && i < mapping->fields.count; i++) {
+        is_copied = logstore_mapping_add(copy, &mapping->fields.items[i], NULL) == 0;
     }
     if (is_copied) return copy;
     logstore_mapping_free(copy);

@@ -215,7 +215,7 @@ static bool open_ids(struct logstore_segment *segment)
 
 static int open_parts(struct logstore_segment *segment, struct error *error)
 {
-    struct directory directory;
+    struct directory directory = { 0 };
     int code = read_directory(segment, &directory, error);
     if (code == 0) code = place_sections(segment, &directory, false, error);
     if (code == 0) code = read_meta(segment, error);
@@ -253,9 +253,9 @@ static int finish_open(struct logstore_segment **segment_out, struct logstore_se
 int segment_open_memory(struct logstore_segment **segment_out, uint64_t id, char *bytes,
                         size_t size, struct error *error)
 {
-    struct logstore_segment *segment;
+    struct logstore_segment *segment = NULL;
     int code = segment_new(&segment, id, error);
-    if (code < 0) {
+    if (code < 0 || segment == NULL) {
         free(bytes);
         return code;
     }
@@ -266,9 +266,9 @@ int segment_open_memory(struct logstore_segment **segment_out, uint64_t id, char
 int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const struct disk *disk,
                       const char *path, struct error *error)
 {
-    struct logstore_segment *segment;
+    struct logstore_segment *segment = NULL;
     int code = segment_new(&segment, id, error);
-    if (code < 0) return code;
+    if (code < 0 || segment == NULL) return code;
     if (!str_to_cstr(str_from(path), segment->path, sizeof(segment->path))) {
         segment_free(segment);
         return error_set(error, ERROR_LIMIT, "path of a segment is too long");

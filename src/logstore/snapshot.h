@@ -18,6 +18,7 @@
 #define LOGSTORE_SNAPSHOT_H
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
