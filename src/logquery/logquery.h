@@ -92,4 +92,9 @@ int logquery_parse_lucene(struct str text, const struct lucene_options *options,
                           struct arena *arena, struct logstore_filter **filter,
                           struct error *error) MUST_CHECK;
 
+/* Parses the simple syntax (+ | - "..." * ( ) ~N), in which nothing is an error but a limit. */
+int logquery_parse_simple(struct str text, const struct lucene_options *options,
+                          struct arena *arena, struct logstore_filter **filter,
+                          struct error *error) MUST_CHECK;
+
 #endif

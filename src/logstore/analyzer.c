@@ -49,10 +49,13 @@ static enum word_break_class class_of(uint32_t code)
     size_t high = word_break_range_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (word_break_ranges[middle].last < code) low = middle + 1;
-        else high = middle;
+        if (word_break_ranges[middle].last < code)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    if (low == word_break_range_count || word_break_ranges[low].first > code) return WORD_BREAK_OTHER;
+    if (low == word_break_range_count || word_break_ranges[low].first > code)
+        return WORD_BREAK_OTHER;
     return (enum word_break_class)word_break_ranges[low].class;
 }
 
@@ -85,8 +88,10 @@ static uint32_t lower_case(uint32_t code)
     size_t high = lower_case_range_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (lower_case_ranges[middle].last < code) low = middle + 1;
-        else high = middle;
+        if (lower_case_ranges[middle].last < code)
+            low = middle + 1;
+        else
+            high = middle;
     }
     if (low == lower_case_range_count) return code;
     const struct lower_case_range *range = &lower_case_ranges[low];
@@ -234,9 +239,7 @@ static size_t token_end(struct str text, size_t offset, struct character first,
                         enum analyzer_token_kind *kind)
 {
     switch (first.class) {
-    case WORD_BREAK_HAN:
-        *kind = ANALYZER_IDEOGRAPHIC;
-        return skip_marks(text, offset + first.size);
+    case WORD_BREAK_HAN: *kind = ANALYZER_IDEOGRAPHIC; return skip_marks(text, offset + first.size);
     case WORD_BREAK_HIRAGANA:
         *kind = ANALYZER_HIRAGANA;
         return skip_marks(text, offset + first.size);
@@ -340,8 +343,10 @@ void analyzer_lowercase(struct str text, struct buf *out)
         } else {
             char bytes[4];
             uint32_t code = character.code;
-            if (code < 0x80) code = code >= 'A' && code <= 'Z' ? code + 32 : code;
-            else code = lower_case(code);
+            if (code < 0x80)
+                code = code >= 'A' && code <= 'Z' ? code + 32 : code;
+            else
+                code = lower_case(code);
             buf_append(out, bytes, encode(code, bytes));
         }
         offset += character.size;
@@ -351,10 +356,13 @@ void analyzer_lowercase(struct str text, struct buf *out)
 const char *analyzer_token_kind_name(enum analyzer_token_kind kind)
 {
     static const char *const names[] = {
-        [ANALYZER_ALPHANUM] = "<ALPHANUM>",       [ANALYZER_NUMBER] = "<NUM>",
+        [ANALYZER_ALPHANUM] = "<ALPHANUM>",
+        [ANALYZER_NUMBER] = "<NUM>",
         [ANALYZER_SOUTHEAST_ASIAN] = "<SOUTHEAST_ASIAN>",
-        [ANALYZER_IDEOGRAPHIC] = "<IDEOGRAPHIC>", [ANALYZER_HIRAGANA] = "<HIRAGANA>",
-        [ANALYZER_KATAKANA] = "<KATAKANA>",       [ANALYZER_HANGUL] = "<HANGUL>",
+        [ANALYZER_IDEOGRAPHIC] = "<IDEOGRAPHIC>",
+        [ANALYZER_HIRAGANA] = "<HIRAGANA>",
+        [ANALYZER_KATAKANA] = "<KATAKANA>",
+        [ANALYZER_HANGUL] = "<HANGUL>",
         [ANALYZER_EMOJI] = "<EMOJI>",
     };
     CHECK((size_t)kind < ARRAY_LENGTH(names));

@@ -44,7 +44,8 @@ static int expand(struct str stored, size_t raw_size, struct buf *out, bool is_s
         buf_append_str(out, stored);
         return out->has_failed ? error_set(error, -ENOMEM, "unpack a block: out of memory") : 0;
     }
-    int code = is_source ? zstd_unpack(stored, out, error) : lz4_unpack(stored, raw_size, out, error);
+    int code =
+        is_source ? zstd_unpack(stored, out, error) : lz4_unpack(stored, raw_size, out, error);
     if (code < 0) return code;
     if (out->size - start == raw_size) return 0;
     buf_truncate(out, start);

@@ -196,7 +196,8 @@ static int load_index(struct logstore *store, const struct json *item, struct er
         code = logstore_mapping_merge_json(index->mapping, mapping->raw, error);
     }
     const struct json *segments = json_get(item, STR("segments"));
-    for (size_t i = 0; code == 0 && json_is(segments, JSON_ARRAY) && i < segments->array.count; i++) {
+    for (size_t i = 0; code == 0 && json_is(segments, JSON_ARRAY) && i < segments->array.count;
+         i++) {
         code = load_segment(store, index, &segments->array.items[i], error);
     }
     if (code == 0 && !VEC_PUSH(&store->indices, index)) {
@@ -213,7 +214,8 @@ static int load_names(struct logstore *store, const struct json *root, struct er
         const struct json *item = &aliases->array.items[i];
         struct store_alias alias = { .is_write_index = json_flag(item, "is_write_index") };
         if (!text_set(&alias.name, json_word(item, "name")) ||
-            !text_set(&alias.index, json_word(item, "index")) || !VEC_PUSH(&store->aliases, alias)) {
+            !text_set(&alias.index, json_word(item, "index")) ||
+            !VEC_PUSH(&store->aliases, alias)) {
             return error_set(error, -ENOMEM, "read the catalog: out of memory");
         }
     }

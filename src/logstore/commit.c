@@ -115,7 +115,8 @@ static void parse_all(struct logstore *store, struct commit *commit, struct aren
 
 static struct str make_id(struct logstore *store, struct arena *arena)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     unsigned char bytes[SEGMENT_ID_PACKED_SIZE];
     uint64_t counter = store->id_counter++;
     memcpy(bytes, store->id_prefix, sizeof(store->id_prefix));
@@ -153,13 +154,16 @@ static void conflict(struct logstore_operation *operation, struct arena *arena,
 {
     struct str reason;
     if (operation->action == LOGSTORE_CREATE) {
-        reason = arena_printf(arena, "[" STR_FMT "]: version conflict, document already exists "
-                              "(current version [%lld])", STR_ARG(operation->id),
-                              (long long)place->version);
+        reason = arena_printf(arena,
+                              "[" STR_FMT "]: version conflict, document already exists "
+                              "(current version [%lld])",
+                              STR_ARG(operation->id), (long long)place->version);
     } else {
-        reason = arena_printf(arena, "[" STR_FMT "]: version conflict, required seqNo [%lld], "
+        reason = arena_printf(arena,
+                              "[" STR_FMT "]: version conflict, required seqNo [%lld], "
                               "primary term [1]. current document has seqNo [%lld] and primary "
-                              "term [1]", STR_ARG(operation->id), (long long)operation->if_seq_no,
+                              "term [1]",
+                              STR_ARG(operation->id), (long long)operation->if_seq_no,
                               (long long)place->seq_no);
     }
     fail(operation, 409, "version_conflict_engine_exception", reason);
@@ -283,8 +287,8 @@ static int decide(struct group *group, struct logstore_operation *operation,
         if (key.data == NULL) return -ENOMEM;
         place = current_place(group, decision.index, key, operation->id);
         bool is_taken = operation->action == LOGSTORE_CREATE && place.is_found;
-        bool is_other = operation->has_if_seq_no &&
-                        (!place.is_found || place.seq_no != operation->if_seq_no);
+        bool is_other =
+            operation->has_if_seq_no && (!place.is_found || place.seq_no != operation->if_seq_no);
         if (is_taken || is_other) {
             conflict(operation, arena, &place);
             return 0;
@@ -358,8 +362,7 @@ static int log_again(struct group *group, struct error *error)
     if (code < 0) return code;
     buf_reset(&group->records);
     group->record_index = NULL;
-    VEC_FOR_EACH(&group->decisions, decision)
-    {
+    VEC_FOR_EACH (&group->decisions, decision) {
         if (decision->is_applied) append_record(group, decision);
     }
     if (group->record_index == NULL) return 0;
@@ -374,8 +377,8 @@ static int log_group(struct group *group, struct error *error)
     if (group->record_index == NULL) return 0;
     log_record_end(&group->records, group->record_start, store->log.number);
     if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
-    int code = store->log.is_broken ? -EIO
-                                    : log_append(&store->log, buf_str(&group->records), error);
+    int code =
+        store->log.is_broken ? -EIO : log_append(&store->log, buf_str(&group->records), error);
     if (code == 0) return 0;
     if (code == -ENOSPC || code == -EDQUOT) return code;
     return log_again(group, error);
@@ -419,8 +422,7 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
         return ERROR_REFUSED;
     }
     mutex_lock(&store->state);
-    VEC_FOR_EACH(&group->decisions, decision)
-    {
+    VEC_FOR_EACH (&group->decisions, decision) {
         if (code == 0 && decision->is_applied) code = apply(group, decision, error);
     }
     count_all(store, commits);

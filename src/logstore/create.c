@@ -10,7 +10,8 @@
 
 static void make_uuid(struct logstore *store, char *uuid, size_t size)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (size_t i = 0; i < size; i++) uuid[i] = alphabet[random_below(&store->dice, 64)];
 }
 
@@ -96,7 +97,8 @@ static void add_legacy(struct recipe *recipe, struct str name)
         const struct store_object *object = &store->objects.items[i];
         if (object->kind != LOGSTORE_TEMPLATE) continue;
         const struct json *root = parse_object(recipe, object->json);
-        if (!patterns_fit(root, name) || recipe->part_count == ARRAY_LENGTH(recipe->parts)) continue;
+        if (!patterns_fit(root, name) || recipe->part_count == ARRAY_LENGTH(recipe->parts))
+            continue;
         int64_t order = json_integer(json_get(root, STR("order")), 0);
         size_t at = recipe->part_count++;
         while (at > start && orders[at - 1] > order) {
@@ -190,9 +192,10 @@ static int build_index(struct recipe *recipe, struct str name, struct str data_s
     }
     index->created_ms = clock_realtime_ms(store->clock);
     index->is_strict = store->options.strict_mapping;
-    if (code == 0 && (!text_set(&index->name, name) || !text_set(&index->data_stream, data_stream) ||
-                      !text_set(&index->uuid, (struct str){ uuid, sizeof(uuid) }) ||
-                      !text_set(&index->settings, buf_str(&settings)))) {
+    if (code == 0 &&
+        (!text_set(&index->name, name) || !text_set(&index->data_stream, data_stream) ||
+         !text_set(&index->uuid, (struct str){ uuid, sizeof(uuid) }) ||
+         !text_set(&index->settings, buf_str(&settings)))) {
         code = error_set(error, -ENOMEM, "create an index: out of memory");
     }
     if (code < 0) {
@@ -292,8 +295,8 @@ static int create_stream(struct logstore *store, struct str name, struct str tem
     bool is_pushed = VEC_PUSH(&store->streams, stream);
     mutex_unlock(&store->state);
     if (!is_pushed) return error_set(error, -ENOMEM, "create a data stream: out of memory");
-    int code =
-        store_index_create(store, buf_str(&backing), (struct str){ NULL, 0 }, name, index_out, error);
+    int code = store_index_create(store, buf_str(&backing), (struct str){ NULL, 0 }, name,
+                                  index_out, error);
     if (code == 0) return 0;
     mutex_lock(&store->state);
     store->streams.count--;
@@ -314,10 +317,9 @@ int store_auto_create(struct logstore *store, struct str name, struct store_inde
     struct recipe recipe = { .store = store };
     arena_init(&recipe.arena, JSON_MEMORY_MAX);
     (void)add_composable(&recipe, name);
-    int code = recipe.is_stream
-                   ? create_stream(store, name, recipe.template_name, index_out, error)
-                   : store_index_create(store, name, (struct str){ NULL, 0 },
-                                        (struct str){ NULL, 0 }, index_out, error);
+    int code = recipe.is_stream ? create_stream(store, name, recipe.template_name, index_out, error)
+                                : store_index_create(store, name, (struct str){ NULL, 0 },
+                                                     (struct str){ NULL, 0 }, index_out, error);
     arena_release(&recipe.arena);
     return code;
 }
@@ -345,7 +347,7 @@ int logstore_index_delete(struct logstore *store, struct str name, struct error 
     mutex_unlock(&store->state);
     int code = store_catalog_save(store, error);
     mutex_lock(&store->state);
-    VEC_FOR_EACH(&index->segments, item) item->segment->removes_file = true;
+    VEC_FOR_EACH (&index->segments, item) item->segment->removes_file = true;
     store_index_free(store, index);
     mutex_unlock(&store->state);
     mutex_unlock(&store->writer);
@@ -364,8 +366,9 @@ int logstore_stream_create(struct logstore *store, struct str name, struct error
     if (store_write_index(store, name, &is_stream) != NULL) {
         code = error_set(error, -EEXIST, "data_stream [" STR_FMT "] already exists", STR_ARG(name));
     } else if (!recipe.is_stream) {
-        code = error_set(error, ERROR_INVALID, "no matching index template found for data stream ["
-                         STR_FMT "]", STR_ARG(name));
+        code = error_set(error, ERROR_INVALID,
+                         "no matching index template found for data stream [" STR_FMT "]",
+                         STR_ARG(name));
     } else {
         code = create_stream(store, name, recipe.template_name, &index, error);
     }
@@ -391,7 +394,7 @@ int logstore_stream_delete(struct logstore *store, struct str name, struct error
         struct store_index *index = store->indices.items[i - 1];
         if (!str_equal(index->data_stream, name)) continue;
         drop_index(store, index);
-        VEC_FOR_EACH(&index->segments, item) item->segment->removes_file = true;
+        VEC_FOR_EACH (&index->segments, item) item->segment->removes_file = true;
         store_index_free(store, index);
     }
     mutex_unlock(&store->state);

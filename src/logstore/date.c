@@ -181,7 +181,8 @@ static bool parts_to_moment(const struct parts *parts, const struct date_options
     int minute = part_or(parts->minute, 0, 59, up);
     int second = part_or(parts->second, 0, 59, up);
     int nanosecond = part_or(parts->nanosecond, 0, 999999999, up);
-    if (day < 1 || day > month_days(parts->year, month) || hour > 23 || minute > 59 || second > 59) {
+    if (day < 1 || day > month_days(parts->year, month) || hour > 23 || minute > 59 ||
+        second > 59) {
         return false;
     }
     int32_t zone = parts->has_zone ? parts->zone_offset_s : options->zone_offset_s;
@@ -320,8 +321,10 @@ static bool read_format(struct str text, struct str format, const struct date_op
         return read_epoch(text, named->epoch_unit_ms, moment);
     }
     bool is_read;
-    if (named != NULL && named->pattern.size == 0) is_read = read_optional_time(text, &parts);
-    else is_read = read_pattern(text, named != NULL ? named->pattern : format, &parts);
+    if (named != NULL && named->pattern.size == 0)
+        is_read = read_optional_time(text, &parts);
+    else
+        is_read = read_pattern(text, named != NULL ? named->pattern : format, &parts);
     return is_read && parts_to_moment(&parts, options, moment);
 }
 
@@ -349,8 +352,9 @@ static int read_any_format(struct str text, const struct date_options *options,
         struct str format = format_cut(&formats);
         if (read_format(text, format, options, moment)) return 0;
     }
-    return error_set(error, ERROR_PARSE, "failed to parse date field [" STR_FMT "] with format [" STR_FMT
-                     "]", STR_ARG(str_first(text, text.size < 80 ? text.size : 80)), STR_ARG(wanted));
+    return error_set(error, ERROR_PARSE,
+                     "failed to parse date field [" STR_FMT "] with format [" STR_FMT "]",
+                     STR_ARG(str_first(text, text.size < 80 ? text.size : 80)), STR_ARG(wanted));
 }
 
 struct math_unit {
@@ -389,7 +393,9 @@ int64_t date_floor_ms(int64_t time_ms, enum date_unit unit)
     int64_t days = floor_divide(time_ms, MS_DAY);
     if (unit == DATE_WEEK) return (days - ((days + 3) % 7 + 7) % 7) * MS_DAY;
     struct utc utc = clock_utc_from_ms(time_ms);
-    int month = unit == DATE_YEAR ? 1 : unit == DATE_QUARTER ? (utc.month - 1) / 3 * 3 + 1 : utc.month;
+    int month = unit == DATE_YEAR      ? 1
+                : unit == DATE_QUARTER ? (utc.month - 1) / 3 * 3 + 1
+                                       : utc.month;
     return clock_days_from_civil(utc.year, month, 1) * MS_DAY;
 }
 
@@ -411,7 +417,8 @@ int64_t date_add_ms(int64_t time_ms, enum date_unit unit, int64_t count)
     int64_t year = floor_divide(index, 12);
     int month = (int)(index - year * 12) + 1;
     int day = utc.day > month_days(year, month) ? month_days(year, month) : utc.day;
-    return clock_days_from_civil(year, month, day) * MS_DAY + (time_ms - floor_divide(time_ms, MS_DAY) * MS_DAY);
+    return clock_days_from_civil(year, month, day) * MS_DAY +
+           (time_ms - floor_divide(time_ms, MS_DAY) * MS_DAY);
 }
 
 /* Applies "-1d/d+2h"; rounding goes up to the last millisecond when asked to. */
@@ -485,8 +492,8 @@ int date_parse_ns(struct str text, const struct date_options *options, int64_t *
     int64_t ns;
     if (__builtin_mul_overflow(moment.ms, INT64_C(1000000), &ns) ||
         __builtin_add_overflow(ns, moment.ns, &ns)) {
-        return error_set(error, ERROR_PARSE, "date [" STR_FMT "] is out of the range of nanoseconds",
-                         STR_ARG(text));
+        return error_set(error, ERROR_PARSE,
+                         "date [" STR_FMT "] is out of the range of nanoseconds", STR_ARG(text));
     }
     *time_ns = ns;
     return 0;
@@ -523,8 +530,10 @@ static void print_letters(const struct utc *utc, char letter, size_t count, int3
     switch (letter) {
     case 'y':
     case 'u':
-        if (count == 2) buf_printf(out, "%02d", (int)(utc->year % 100));
-        else buf_printf(out, "%04d", (int)utc->year);
+        if (count == 2)
+            buf_printf(out, "%02d", (int)(utc->year % 100));
+        else
+            buf_printf(out, "%04d", (int)utc->year);
         break;
     case 'M': buf_printf(out, "%0*d", (int)count, utc->month); break;
     case 'd': buf_printf(out, "%0*d", (int)count, utc->day); break;

@@ -49,7 +49,8 @@ static int push_ignored(struct walk *walk, struct str path)
 {
     for (size_t i = walk->leaves->count; i > 0; i--) {
         const struct document_leaf *leaf = &walk->leaves->items[i - 1];
-        if (leaf->field == UINT32_MAX && !leaf->is_malformed && str_equal(leaf->text, path)) return 0;
+        if (leaf->field == UINT32_MAX && !leaf->is_malformed && str_equal(leaf->text, path))
+            return 0;
     }
     struct str copy = arena_copy(walk->arena, path);
     if (copy.data == NULL) return -ENOMEM;
@@ -69,11 +70,11 @@ static int misfit(struct walk *walk, struct str path, const struct json *value, 
     struct str text = value_text(value);
     struct str preview = str_first(text, text.size < PREVIEW_SIZE ? text.size : PREVIEW_SIZE);
     if (walk->options->is_strict) {
-        struct str reason =
-            arena_printf(walk->arena,
-                         "failed to parse field [" STR_FMT "] of type [%s] in document with id '"
-                         STR_FMT "'. Preview of field's value: '" STR_FMT "'",
-                         STR_ARG(path), type, STR_ARG(walk->id), STR_ARG(preview));
+        struct str reason = arena_printf(walk->arena,
+                                         "failed to parse field [" STR_FMT
+                                         "] of type [%s] in document with id '" STR_FMT
+                                         "'. Preview of field's value: '" STR_FMT "'",
+                                         STR_ARG(path), type, STR_ARG(walk->id), STR_ARG(preview));
         return refuse(walk, "mapper_parsing_exception", reason, STR("illegal_argument_exception"),
                       cause);
     }
@@ -81,8 +82,11 @@ static int misfit(struct walk *walk, struct str path, const struct json *value, 
     if (copy.data == NULL) return -ENOMEM;
     int code = push_ignored(walk, copy);
     if (code < 0 || text.size > KEYWORD_SIZE_MAX) return code;
-    return push(walk, (struct document_leaf){ .field = UINT32_MAX, .is_malformed = true,
-                                              .is_text = true, .path = copy, .text = text });
+    return push(walk, (struct document_leaf){ .field = UINT32_MAX,
+                                              .is_malformed = true,
+                                              .is_text = true,
+                                              .path = copy,
+                                              .text = text });
 }
 
 static struct str for_input(struct walk *walk, const struct json *value)
@@ -104,11 +108,15 @@ static bool to_integer(const struct logstore_field *field, const struct json *va
     };
     int64_t number = 0;
     double real = 0;
-    if (value->kind == JSON_INT) number = value->integer;
-    else if (value->kind == JSON_TEXT && str_to_int64(value->text, &number)) real = 0;
+    if (value->kind == JSON_INT)
+        number = value->integer;
+    else if (value->kind == JSON_TEXT && str_to_int64(value->text, &number))
+        real = 0;
     else {
-        if (value->kind == JSON_DOUBLE) real = value->number;
-        else if (value->kind != JSON_TEXT || !number_parse(value->text, &real)) return false;
+        if (value->kind == JSON_DOUBLE)
+            real = value->number;
+        else if (value->kind != JSON_TEXT || !number_parse(value->text, &real))
+            return false;
         if (!(real >= -0x1p63 && real < 0x1p63) || field->has_no_coerce) return false;
         number = (int64_t)real;
     }
@@ -120,9 +128,12 @@ static bool to_integer(const struct logstore_field *field, const struct json *va
 static bool to_real(const struct logstore_field *field, const struct json *value, int64_t *out)
 {
     double real;
-    if (value->kind == JSON_INT) real = (double)value->integer;
-    else if (value->kind == JSON_DOUBLE) real = value->number;
-    else if (value->kind != JSON_TEXT || !number_parse(value->text, &real)) return false;
+    if (value->kind == JSON_INT)
+        real = (double)value->integer;
+    else if (value->kind == JSON_DOUBLE)
+        real = value->number;
+    else if (value->kind != JSON_TEXT || !number_parse(value->text, &real))
+        return false;
     if (field->type == LOGSTORE_FLOAT) {
         float narrow = (float)real;
         real = (double)narrow;
@@ -151,9 +162,12 @@ static bool to_boolean(const struct json *value, int64_t *out)
         return true;
     }
     if (value->kind != JSON_TEXT) return false;
-    if (str_equal(value->text, STR("true"))) *out = 1;
-    else if (value->text.size == 0 || str_equal(value->text, STR("false"))) *out = 0;
-    else return false;
+    if (str_equal(value->text, STR("true")))
+        *out = 1;
+    else if (value->text.size == 0 || str_equal(value->text, STR("false")))
+        *out = 0;
+    else
+        return false;
     return true;
 }
 
@@ -225,8 +239,8 @@ static int map_to_field(struct walk *walk, uint32_t index, const struct json *va
     switch (logstore_type_column(type)) {
     case LOGSTORE_COLUMN_NONE: return 0;
     case LOGSTORE_COLUMN_TEXT:
-        return push(walk, (struct document_leaf){ .field = index, .is_text = true,
-                                                  .text = value_text(value) });
+        return push(walk, (struct document_leaf){
+                              .field = index, .is_text = true, .text = value_text(value) });
     case LOGSTORE_COLUMN_KEYWORD: return map_keyword(walk, index, value);
     case LOGSTORE_COLUMN_INTEGER:
     case LOGSTORE_COLUMN_REAL: return map_number(walk, index, value);
@@ -273,9 +287,10 @@ static int add_field(struct walk *walk, const struct json *value)
 {
     struct logstore_mapping *mapping = walk->mapping;
     if (mapping->dynamic == LOGSTORE_DYNAMIC_STRICT) {
-        struct str reason = arena_printf(
-            walk->arena, "mapping set to strict, dynamic introduction of [" STR_FMT
-            "] within [_doc] is not allowed", STR_ARG(here(walk)));
+        struct str reason = arena_printf(walk->arena,
+                                         "mapping set to strict, dynamic introduction of [" STR_FMT
+                                         "] within [_doc] is not allowed",
+                                         STR_ARG(here(walk)));
         return refuse(walk, "strict_dynamic_mapping_exception", reason, STR(""), STR(""));
     }
     if (mapping->fields.count + 2 > walk->options->field_count_max) {
@@ -306,20 +321,22 @@ static int map_leaf(struct walk *walk, const struct json *value)
     const struct logstore_field *field = logstore_mapping_find(mapping, here(walk));
     if (field == NULL) {
         if (logstore_mapping_is_object(mapping, here(walk))) {
-            struct str cause = arena_printf(walk->arena, "object mapping for [" STR_FMT
-                                            "] tried to parse field [" STR_FMT
-                                            "] as object, but found a concrete value",
-                                            STR_ARG(here(walk)), STR_ARG(here(walk)));
+            struct str cause =
+                arena_printf(walk->arena,
+                             "object mapping for [" STR_FMT "] tried to parse field [" STR_FMT
+                             "] as object, but found a concrete value",
+                             STR_ARG(here(walk)), STR_ARG(here(walk)));
             return misfit(walk, here(walk), value, "object", cause);
         }
         const struct logstore_field *above = field_above(walk);
         if (above != NULL) {
             if (above->type == LOGSTORE_UNINDEXED) return 0;
-            struct str cause =
-                arena_printf(walk->arena, "Could not dynamically add mapping for field [" STR_FMT
-                             "]. Existing mapping for [" STR_FMT "] must be of type object but "
-                             "found [%s].", STR_ARG(here(walk)), STR_ARG(above->path),
-                             logstore_type_name(above->type));
+            struct str cause = arena_printf(
+                walk->arena,
+                "Could not dynamically add mapping for field [" STR_FMT
+                "]. Existing mapping for [" STR_FMT "] must be of type object but "
+                "found [%s].",
+                STR_ARG(here(walk)), STR_ARG(above->path), logstore_type_name(above->type));
             return misfit(walk, here(walk), value, "object", cause);
         }
         int code = add_field(walk, value);
@@ -345,7 +362,8 @@ static int map_leaf(struct walk *walk, const struct json *value)
 
 static int bad_key(struct walk *walk, struct str key)
 {
-    if (!walk->options->is_strict) return push_ignored(walk, walk->path_size > 0 ? here(walk) : key);
+    if (!walk->options->is_strict)
+        return push_ignored(walk, walk->path_size > 0 ? here(walk) : key);
     return refuse(walk, "mapper_parsing_exception", STR("failed to parse"),
                   STR("illegal_argument_exception"),
                   key.size == 0 ? STR("field name cannot be an empty string")

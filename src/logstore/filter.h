@@ -56,12 +56,12 @@ struct logstore_filter {
     int32_t minimum_match; /* MATCH: terms, BOOL: should clauses; < 0: all but; see
                                            has_minimum_match */
     bool has_minimum_match;
-    bool is_percent_minimum;      /* minimum_match is a percentage */
-    bool is_case_insensitive;     /* TERM, PREFIX, WILDCARD, REGEXP */
-    bool is_normalized;           /* PREFIX, WILDCARD of query_string: lower case on text */
+    bool is_percent_minimum;     /* minimum_match is a percentage */
+    bool is_case_insensitive;    /* TERM, PREFIX, WILDCARD, REGEXP */
+    bool is_normalized;          /* PREFIX, WILDCARD of query_string: lower case on text */
     bool matches_all_when_empty; /* MATCH whose text has no terms: all, not none */
-    int32_t slop;                 /* PHRASE */
-    int32_t fuzziness;            /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
+    int32_t slop;                /* PHRASE */
+    int32_t fuzziness;           /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
 
     /* BOOL */
     struct logstore_filter **must; /* filter and must are one: there are no scores */

@@ -16,7 +16,8 @@ struct real_range {
 
 static int bad_number(struct error *error, struct str text)
 {
-    return error_set(error, ERROR_INVALID, "failed to create query: For input string: \"" STR_FMT "\"",
+    return error_set(error, ERROR_INVALID,
+                     "failed to create query: For input string: \"" STR_FMT "\"",
                      STR_ARG(str_first(text, text.size < 80 ? text.size : 80)));
 }
 
@@ -29,9 +30,12 @@ static int integer_bound(struct str text, bool is_lower, bool is_inclusive, int6
     if (!str_to_int64(text, &number)) {
         if (!number_parse(text, &real) || isnan(real)) return bad_number(error, text);
         double inward = is_lower ? ceil(real) : floor(real);
-        if (inward >= 0x1p63) number = INT64_MAX;
-        else if (inward < -0x1p63) number = INT64_MIN;
-        else number = (int64_t)inward;
+        if (inward >= 0x1p63)
+            number = INT64_MAX;
+        else if (inward < -0x1p63)
+            number = INT64_MIN;
+        else
+            number = (int64_t)inward;
         /* Beyond all numbers on its own side: nothing passes. */
         if ((is_lower && inward >= 0x1p63) || (!is_lower && inward < -0x1p63)) return 1;
         if (inward > real || inward < real) is_inclusive = true;
@@ -65,12 +69,15 @@ static int date_bound(struct filter_run *run, const struct logstore_filter *filt
 
 static int boolean_value(struct str text, int64_t *out, struct error *error)
 {
-    if (str_equal(text, STR("true"))) *out = 1;
-    else if (text.size == 0 || str_equal(text, STR("false"))) *out = 0;
+    if (str_equal(text, STR("true")))
+        *out = 1;
+    else if (text.size == 0 || str_equal(text, STR("false")))
+        *out = 0;
     else {
         return error_set(error, ERROR_INVALID,
                          "failed to create query: Can't parse boolean value [" STR_FMT
-                         "], expected [true] or [false]", STR_ARG(text));
+                         "], expected [true] or [false]",
+                         STR_ARG(text));
     }
     return 0;
 }
@@ -243,9 +250,11 @@ static int refuse_kind(const struct logstore_filter *filter, enum logstore_type 
                        : filter->kind == LOGSTORE_FILTER_WILDCARD ? "wildcard"
                        : filter->kind == LOGSTORE_FILTER_REGEXP   ? "regexp"
                                                                   : "fuzzy";
-    return error_set(error, ERROR_INVALID,
-                     "Can only use %s queries on keyword, text and wildcard fields - not on a field "
-                     "which is of type [%s]", name, logstore_type_name(type));
+    return error_set(
+        error, ERROR_INVALID,
+        "Can only use %s queries on keyword, text and wildcard fields - not on a field "
+        "which is of type [%s]",
+        name, logstore_type_name(type));
 }
 
 int filter_number(struct filter_run *run, const struct logstore_filter *filter,

@@ -85,9 +85,8 @@ static int add_index_name(struct filter_run *run, const struct logstore_filter *
     for (size_t i = 0; !fits && i < filter->value_count; i++) {
         bool is_pattern = filter->kind == LOGSTORE_FILTER_WILDCARD;
         fits = is_pattern ? logstore_name_matches(filter->values[i], name)
-               : filter->kind == LOGSTORE_FILTER_PREFIX
-                   ? str_starts_with(name, filter->values[i])
-                   : str_equal(filter->values[i], name);
+               : filter->kind == LOGSTORE_FILTER_PREFIX ? str_starts_with(name, filter->values[i])
+                                                        : str_equal(filter->values[i], name);
     }
     if (fits) bits_fill(run, bits);
     return 0;
@@ -99,6 +98,18 @@ static int add_ids(struct filter_run *run, const struct logstore_filter *filter,
         segment_find_id(run->segment, filter->values[i], set_bit, bits);
     }
     return 0;
+}
+
+/* Whether any segment of the index holds values that did not fit the field. */
+static bool has_misfits(const struct filter_run *run, struct str path)
+{
+    const struct logstore_snapshot *snapshot = run->snapshot;
+    for (size_t i = 0; i < snapshot->segment_count; i++) {
+        const struct logstore_segment_view *view = &snapshot->segments[i];
+        if (view->index != run->view->index) continue;
+        if (segment_column(view->segment, path, true) != NULL) return true;
+    }
+    return false;
 }
 
 /* One field by its whole name: its column, and the values that did not fit it. */
@@ -114,17 +125,18 @@ static int add_field(struct filter_run *run, const struct logstore_filter *filte
     }
     const struct logstore_column *column = segment_column(run->segment, path, false);
     int code = 0;
-    if (column != NULL) code = add_column(run, filter, field, column, bits, error);
+    if (column != NULL)
+        code = add_column(run, filter, field, column, bits, error);
     else if (field != NULL && filter->kind != LOGSTORE_FILTER_EXISTS) {
         enum logstore_column_kind kind = logstore_type_column(field->type);
         if (kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL) {
             code = filter_number(run, filter, field, NULL, bits, error);
         }
     }
+    /* A misfit is found by what it is; a value that cannot be a number may still be one. */
+    if (code == ERROR_INVALID && has_misfits(run, path)) code = 0;
     const struct logstore_column *misfits = segment_column(run->segment, path, true);
     if (misfits == NULL) return code;
-    /* A misfit is found by what it is; a value that cannot be a number may still be one. */
-    if (code == ERROR_INVALID) code = 0;
     if (code == 0 && filter->kind != LOGSTORE_FILTER_RANGE) {
         code = add_column(run, filter, NULL, misfits, bits, error);
     }
@@ -260,8 +272,8 @@ static int run_bool(struct filter_run *run, const struct logstore_filter *filter
     bits_fill(run, bits);
     int code = run_must(run, filter, depth, bits, error);
     if (code < 0 || filter->should_count == 0) {
-        bool is_impossible = filter->has_minimum_match && filter->should_count == 0 &&
-                             filter->minimum_match > 0;
+        bool is_impossible =
+            filter->has_minimum_match && filter->should_count == 0 && filter->minimum_match > 0;
         if (is_impossible) memset(bits, 0, run->word_count * sizeof(*bits));
         return code;
     }
@@ -310,6 +322,7 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
 {
     const struct logstore_segment_view *view = &snapshot->segments[segment_index];
     struct filter_run run = {
+        .snapshot = snapshot,
         .view = view,
         .segment = view->segment,
         .context = context,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct filter_run {
+    const struct logstore_snapshot *snapshot;
     const struct logstore_segment_view *view;
     const struct logstore_segment *segment;
     struct logstore_filter_context *context;

@@ -26,8 +26,10 @@ static int analyze(struct analyzed *analyzed, struct str text, struct error *err
     analyzer_init(&analyzer, text);
     while (analyzer_next(&analyzer, &token)) {
         if (analyzed->count == TERMS_MAX) {
-            return error_set(error, ERROR_INVALID, "field expansion matches too many terms, limit is "
-                             "%d", TERMS_MAX);
+            return error_set(error, ERROR_INVALID,
+                             "field expansion matches too many terms, limit is "
+                             "%d",
+                             TERMS_MAX);
         }
         starts[analyzed->count++] = analyzed->bytes.size;
         buf_append_str(&analyzed->bytes, token.term);
@@ -35,8 +37,8 @@ static int analyze(struct analyzed *analyzed, struct str text, struct error *err
     if (analyzed->bytes.has_failed) return error_set(error, -ENOMEM, "filter: out of memory");
     starts[analyzed->count] = analyzed->bytes.size;
     for (size_t i = 0; i < analyzed->count; i++) {
-        analyzed->terms[i] = (struct str){ analyzed->bytes.data + starts[i],
-                                           starts[i + 1] - starts[i] };
+        analyzed->terms[i] =
+            (struct str){ analyzed->bytes.data + starts[i], starts[i + 1] - starts[i] };
     }
     return 0;
 }
@@ -86,12 +88,13 @@ static int add_some(struct filter_run *run, const struct logstore_column *column
                     struct terms_cursor *cursor, const struct logstore_filter *filter,
                     const struct analyzed *analyzed, uint64_t *bits, struct error *error)
 {
-    size_t minimum = filter->needs_all_terms ? analyzed->count
-                                             : (size_t)filter_minimum(filter, analyzed->count);
+    size_t minimum =
+        filter->needs_all_terms ? analyzed->count : (size_t)filter_minimum(filter, analyzed->count);
     uint32_t document_count = run->segment->document_count;
     uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
     uint16_t *counts = calloc(document_count + 1, sizeof(*counts));
-    int code = one == NULL || counts == NULL ? error_set(error, -ENOMEM, "filter: out of memory") : 0;
+    int code =
+        one == NULL || counts == NULL ? error_set(error, -ENOMEM, "filter: out of memory") : 0;
     for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
         memset(one, 0, run->word_count * sizeof(*one));
         code = add_term(column, cursor, filter, analyzed->terms[i], one, error);
@@ -212,8 +215,10 @@ static int run_values(const struct logstore_filter *filter, const struct logstor
     int code = 0;
     bool is_exact = filter->kind == LOGSTORE_FILTER_TERM && !filter->is_case_insensitive;
     for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
-        if (is_exact) code = add_exact(column, cursor, filter->values[i], bits, error);
-        else code = add_tested(column, cursor, filter, filter->values[i], bits, error);
+        if (is_exact)
+            code = add_exact(column, cursor, filter->values[i], bits, error);
+        else
+            code = add_tested(column, cursor, filter, filter->values[i], bits, error);
     }
     return code;
 }

@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MERGE_COUNT      8  /* segments of like size that become one */
-#define MERGE_MEMORY_MAX ((size_t)1 << 30)
+#define MERGE_COUNT       8 /* segments of like size that become one */
+#define MERGE_MEMORY_MAX  ((size_t)1 << 30)
 #define SEGMENT_BYTES_MAX ((size_t)4 << 30)
 
 int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)
@@ -34,14 +34,15 @@ void store_check_space(struct logstore *store)
     uint64_t reserve = store->options.disk_reserve;
     /* A tenth more than the reserve before writes are taken again, so that it does not flicker. */
     bool was_read_only = store->stats.is_read_only;
-    store->stats.is_read_only = space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
+    store->stats.is_read_only =
+        space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
 }
 
 /* A job: some segments of one index become one. ---------------------------------------------- */
 
 struct job {
-    struct str uuid; /* owned */
-    struct store_segment_vec inputs; /* references held */
+    struct str uuid;                  /* owned */
+    struct store_segment_vec inputs;  /* references held */
     struct logstore_mapping *mapping; /* our copy */
     uint32_t **new_numbers;           /* for each input: of each document, or UINT32_MAX */
     uint64_t segment_id;
@@ -234,8 +235,10 @@ static int swap(struct logstore *store, struct job *job, struct error *error)
             struct store_segment *now = &index->segments.items[k];
             if (now->segment != job->inputs.items[i].segment) continue;
             struct store_segment old = *now;
-            if (!is_placed) *now = output;
-            else VEC_REMOVE(&index->segments, k);
+            if (!is_placed)
+                *now = output;
+            else
+                VEC_REMOVE(&index->segments, k);
             is_placed = true;
             store_live_unref(old.live);
             old.segment->removes_file = true;
@@ -289,7 +292,8 @@ static int finish_flush(struct logstore *store, struct job_vec *jobs, uint64_t l
 {
     mutex_lock(&store->writer);
     int code = 0;
-    for (size_t i = 0; code == 0 && i < jobs->count; i++) code = swap(store, &jobs->items[i], error);
+    for (size_t i = 0; code == 0 && i < jobs->count; i++)
+        code = swap(store, &jobs->items[i], error);
     uint64_t first_before = store->log_first;
     if (code == 0) {
         store->log_first = log_number;
@@ -366,7 +370,8 @@ int logstore_refresh(struct logstore *store, struct error *error)
 static uint64_t live_size(const struct store_segment *segment)
 {
     uint32_t count = segment->segment->document_count;
-    return count == 0 ? 0 : segment->segment->source_size * store_segment_live_count(segment) / count;
+    return count == 0 ? 0
+                      : segment->segment->source_size * store_segment_live_count(segment) / count;
 }
 
 /* Chooses neighbours of like size, or one that is half dead. State held. 1: *job is to be run. */
@@ -377,7 +382,8 @@ static int choose_merge(struct logstore *store, struct job *job)
         const struct store_index *index = store->indices.items[i];
         for (size_t start = 0; start < index->segments.count; start++) {
             const struct store_segment *first = &index->segments.items[start];
-            bool is_half_dead = store_segment_live_count(first) * 2 < first->segment->document_count;
+            bool is_half_dead =
+                store_segment_live_count(first) * 2 < first->segment->document_count;
             uint64_t total = 0;
             uint64_t largest = 0;
             size_t end = start;
@@ -470,8 +476,8 @@ static bool retain_once(struct logstore *store)
     bool is_found = find_oldest(store, &oldest, &size);
     bool is_old = is_found && store->options.retention_ms > 0 && oldest.time_ms != INT64_MAX &&
                   oldest.time_ms < now_ms - store->options.retention_ms;
-    bool is_much = is_found && store->options.retention_size > 0 &&
-                   size > store->options.retention_size;
+    bool is_much =
+        is_found && store->options.retention_size > 0 && size > store->options.retention_size;
     struct store_segment dropped = { 0 };
     if (is_old || is_much) {
         dropped = oldest.index->segments.items[oldest.at];

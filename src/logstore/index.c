@@ -13,8 +13,10 @@ struct store_index *store_index_find(const struct logstore *store, struct str na
         size_t middle = (low + high) / 2;
         int order = str_compare(store->indices.items[middle]->name, name);
         if (order == 0) return store->indices.items[middle];
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
@@ -45,8 +47,7 @@ void store_index_free(struct logstore *store, struct store_index *index)
 {
     (void)store;
     if (index == NULL) return;
-    VEC_FOR_EACH(&index->segments, item)
-    {
+    VEC_FOR_EACH (&index->segments, item) {
         store_live_unref(item->live);
         store_segment_unref(item->segment);
     }
@@ -125,8 +126,7 @@ struct store_place store_index_lookup(const struct store_index *index, struct st
         uint32_t document = builder_find(index->builder, id);
         if (document != UINT32_MAX) {
             const struct builder_document *found = &index->builder->documents.items[document];
-            place = (struct store_place){ true,           true, 0, document,
-                                          found->version, found->seq_no };
+            place = (struct store_place){ true, true, 0, document, found->version, found->seq_no };
             return place;
         }
     }
@@ -136,7 +136,10 @@ struct store_place store_index_lookup(const struct store_index *index, struct st
         segment_find_id(segment->segment, id, visit_id, &lookup);
         if (!lookup.is_found) continue;
         place = (struct store_place){
-            true, false, i - 1, lookup.document,
+            true,
+            false,
+            i - 1,
+            lookup.document,
             packed_get(&segment->segment->versions, lookup.document),
             packed_get(&segment->segment->seq_nos, lookup.document),
         };
@@ -166,7 +169,8 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
     CLEANUP(buf_release) struct buf bytes = { 0 };
     buf_init(&bytes, SIZE_MAX);
     int code = builder_encode(builder, &bytes, error);
-    if (code < 0) return error_wrap(error, code, "refresh index '" STR_FMT "'", STR_ARG(index->name));
+    if (code < 0)
+        return error_wrap(error, code, "refresh index '" STR_FMT "'", STR_ARG(index->name));
     size_t size;
     char *taken = buf_take(&bytes, &size);
     struct store_segment fresh = { 0 };

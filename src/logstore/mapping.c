@@ -124,7 +124,7 @@ static void field_release(struct logstore_field *field)
 void logstore_mapping_free(struct logstore_mapping *mapping)
 {
     if (mapping == NULL) return;
-    VEC_FOR_EACH(&mapping->fields, field) field_release(field);
+    VEC_FOR_EACH (&mapping->fields, field) field_release(field);
     VEC_RELEASE(&mapping->fields);
     map_release(&mapping->by_path);
     map_release(&mapping->objects);
@@ -226,8 +226,8 @@ static int add_string(struct logstore_mapping *mapping, struct str path, struct 
     return logstore_mapping_add(mapping, &keyword, error);
 }
 
-int logstore_mapping_add_dynamic(struct logstore_mapping *mapping, struct str path,
-                                 struct str kind, struct error *error)
+int logstore_mapping_add_dynamic(struct logstore_mapping *mapping, struct str path, struct str kind,
+                                 struct error *error)
 {
     if (mapping->dynamic == LOGSTORE_DYNAMIC_FALSE) return 1;
     const struct logstore_dynamic_template *rule =

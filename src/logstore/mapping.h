@@ -107,8 +107,8 @@ int logstore_mapping_add(struct logstore_mapping *mapping, const struct logstore
 /* What dynamic mapping makes of a value met first at `path`; `kind` is "string", "long", "double",
  * "boolean", "date" or "object". Adds the field and its sub-fields. 0, or 1 when a template or
  * `dynamic` says that it shall not be indexed. */
-int logstore_mapping_add_dynamic(struct logstore_mapping *mapping, struct str path,
-                                 struct str kind, struct error *error) MUST_CHECK;
+int logstore_mapping_add_dynamic(struct logstore_mapping *mapping, struct str path, struct str kind,
+                                 struct error *error) MUST_CHECK;
 
 /* The field, or NULL. */
 const struct logstore_field *logstore_mapping_find(const struct logstore_mapping *mapping,

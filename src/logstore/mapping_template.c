@@ -47,8 +47,9 @@ int mapping_templates_parse(struct str json, struct logstore_dynamic_template **
     int code = json_parse(NULL, &arena, json, &root, error);
     if (code < 0) return code;
     if (!json_is(root, JSON_ARRAY)) {
-        return error_set(error, ERROR_INVALID, "Dynamic template syntax error. An array of named "
-                                               "objects is expected.");
+        return error_set(error, ERROR_INVALID,
+                         "Dynamic template syntax error. An array of named "
+                         "objects is expected.");
     }
     struct logstore_dynamic_template *rules = calloc(root->array.count + 1, sizeof(*rules));
     if (rules == NULL) return error_set(error, -ENOMEM, "read templates: out of memory");
@@ -82,9 +83,9 @@ static bool fits(struct str pattern, struct str text)
     return pattern.size == 0 || logstore_name_matches(pattern, text);
 }
 
-const struct logstore_dynamic_template *
-mapping_templates_find(const struct logstore_dynamic_template *templates, size_t count,
-                       struct str path, struct str kind)
+const struct logstore_dynamic_template *mapping_templates_find(
+    const struct logstore_dynamic_template *templates, size_t count, struct str path,
+    struct str kind)
 {
     struct str name = path;
     for (size_t dot = str_find_char(name, '.'); dot != STR_NONE; dot = str_find_char(name, '.')) {

@@ -24,9 +24,9 @@ int mapping_templates_parse(struct str json, struct logstore_dynamic_template **
 void mapping_templates_free(struct logstore_dynamic_template *templates, size_t count);
 
 /* The first rule that fits; NULL: none. */
-const struct logstore_dynamic_template *
-mapping_templates_find(const struct logstore_dynamic_template *templates, size_t count,
-                       struct str path, struct str kind);
+const struct logstore_dynamic_template *mapping_templates_find(
+    const struct logstore_dynamic_template *templates, size_t count, struct str path,
+    struct str kind);
 
 /* Adds the field by the rule's definition; 1 when that says not to index. */
 int mapping_template_apply(const struct logstore_dynamic_template *rule,

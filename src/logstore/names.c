@@ -33,8 +33,10 @@ bool logstore_name_is_valid(struct str name, const char **reason)
 {
     static const char forbidden[] = "\\/*?\"<>| ,#:";
     *reason = NULL;
-    if (name.size == 0) *reason = "must not be empty";
-    else if (name.size > 255) *reason = "index name is too long, (more than 255 bytes)";
+    if (name.size == 0)
+        *reason = "must not be empty";
+    else if (name.size > 255)
+        *reason = "index name is too long, (more than 255 bytes)";
     else if (str_equal(name, STR(".")) || str_equal(name, STR(".."))) {
         *reason = "must not be '.' or '..'";
     } else if (name.data[0] == '_' || name.data[0] == '-' || name.data[0] == '+') {
@@ -42,7 +44,8 @@ bool logstore_name_is_valid(struct str name, const char **reason)
     }
     for (size_t i = 0; *reason == NULL && i < name.size; i++) {
         char c = name.data[i];
-        if (c >= 'A' && c <= 'Z') *reason = "must be lowercase";
+        if (c >= 'A' && c <= 'Z')
+            *reason = "must be lowercase";
         else if ((unsigned char)c < 0x20 || strchr(forbidden, c) != NULL) {
             *reason = "must not contain the following characters [ , \", *, \\, <, |, ,, >, /, ?]";
         }
@@ -109,9 +112,9 @@ static bool select_part(struct selection *selection, struct str part, bool chose
     for (size_t i = 0; i < store->indices.count; i++) {
         const struct store_index *index = store->indices.items[i];
         bool is_hidden = index->name.data[0] == '.' && index->data_stream.size == 0;
-        bool fits = is_all || logstore_name_matches(part, index->name) ||
-                    (index->data_stream.size > 0 &&
-                     logstore_name_matches(part, index->data_stream));
+        bool fits =
+            is_all || logstore_name_matches(part, index->name) ||
+            (index->data_stream.size > 0 && logstore_name_matches(part, index->data_stream));
         for (size_t k = 0; !fits && k < store->aliases.count; k++) {
             const struct store_alias *alias = &store->aliases.items[k];
             fits = str_equal(alias->index, index->name) && logstore_name_matches(part, alias->name);
@@ -140,8 +143,8 @@ int logstore_resolve(struct logstore *store, struct str expression, struct arena
         if (excludes) part = str_skip(part, 1);
         struct str expanded = part;
         if (part.size > 0 && part.data[0] == '<') {
-            code = logstore_name_expand(part, clock_realtime_ms(store->clock), arena, &expanded,
-                                        NULL);
+            code =
+                logstore_name_expand(part, clock_realtime_ms(store->clock), arena, &expanded, NULL);
         }
         bool found = code == 0 && select_part(&selection, expanded, !excludes);
         bool is_pattern = str_find_char(expanded, '*') != STR_NONE || expanded.size == 0;
@@ -173,7 +176,8 @@ static int expand_math(struct str math, int64_t now_ms, struct buf *out, struct 
         struct str inner = str_skip(math, brace + 1);
         math = str_first(math, brace);
         size_t end = str_find_char(inner, '}');
-        if (end == STR_NONE) return error_set(error, ERROR_INVALID, "invalid dynamic name expression");
+        if (end == STR_NONE)
+            return error_set(error, ERROR_INVALID, "invalid dynamic name expression");
         inner = str_first(inner, end);
         struct str zone = inner;
         format = str_cut(&zone, '|');
@@ -181,7 +185,8 @@ static int expand_math(struct str math, int64_t now_ms, struct buf *out, struct 
             return error_set(error, ERROR_INVALID, "unknown time zone in a name");
         }
     }
-    struct date_options options = { .now_ms = now_ms, .allows_math = true,
+    struct date_options options = { .now_ms = now_ms,
+                                    .allows_math = true,
                                     .zone_offset_s = zone_offset_s };
     int64_t time_ms;
     int code = date_parse_ms(math, &options, &time_ms, error);
@@ -190,8 +195,8 @@ static int expand_math(struct str math, int64_t now_ms, struct buf *out, struct 
     return 0;
 }
 
-int logstore_name_expand(struct str name, int64_t now_ms, struct arena *arena,
-                         struct str *expanded, struct error *error)
+int logstore_name_expand(struct str name, int64_t now_ms, struct arena *arena, struct str *expanded,
+                         struct error *error)
 {
     if (name.size < 2 || name.data[0] != '<' || name.data[name.size - 1] != '>') {
         *expanded = name;
@@ -216,7 +221,8 @@ int logstore_name_expand(struct str name, int64_t now_ms, struct arena *arena,
         if (depth > 0) {
             return error_set(error, ERROR_INVALID,
                              "invalid dynamic name expression [" STR_FMT "]. date math placeholder "
-                             "is open ended", STR_ARG(name));
+                             "is open ended",
+                             STR_ARG(name));
         }
         int code = expand_math((struct str){ rest.data + 1, end - 2 }, now_ms, &out, error);
         if (code < 0) return code;

@@ -11,8 +11,8 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
     mutex_lock(&store->writer);
     mutex_lock(&store->state);
     struct store_index *index = store_index_find(store, name);
-    int code = index != NULL ? 0
-                             : error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
+    int code =
+        index != NULL ? 0 : error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
     /* A copy, so that a mapping that is refused half way leaves nothing behind. */
     struct logstore_mapping *copy = NULL;
     if (code == 0) {
@@ -87,7 +87,8 @@ int logstore_alias_put(struct logstore *store, struct str name, struct str index
     if (store_index_find(store, index) == NULL) {
         code = error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(index));
     } else if (store_index_find(store, name) != NULL) {
-        code = error_set(error, ERROR_INVALID, "Invalid alias name [" STR_FMT
+        code = error_set(error, ERROR_INVALID,
+                         "Invalid alias name [" STR_FMT
                          "]: an index or data stream exists with the same name as the alias",
                          STR_ARG(name));
     }
@@ -243,8 +244,10 @@ int logstore_object_put(struct logstore *store, enum logstore_object_kind kind, 
     mutex_lock(&store->state);
     code = object_set(store, kind, name, root->raw);
     mutex_unlock(&store->state);
-    if (code < 0) (void)error_set(error, code, "keep an object: out of memory");
-    else code = store_catalog_save(store, error);
+    if (code < 0)
+        (void)error_set(error, code, "keep an object: out of memory");
+    else
+        code = store_catalog_save(store, error);
     mutex_unlock(&store->writer);
     return code;
 }

@@ -60,8 +60,10 @@ size_t packed_lower_bound(const struct packed *packed, size_t from, int64_t valu
     size_t high = low + step < packed->count ? low + step : packed->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (packed_get(packed, middle) < value) low = middle + 1;
-        else high = middle;
+        if (packed_get(packed, middle) < value)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

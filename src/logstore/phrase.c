@@ -69,7 +69,8 @@ static void add_path(struct verify *verify, const struct json *value, struct str
     if (value->kind != JSON_OBJECT) return;
     for (size_t i = 0; i < value->object.count; i++) {
         const struct json_member *member = &value->object.members[i];
-        if (str_equal(member->key, path)) add_value(verify, &member->value);
+        if (str_equal(member->key, path))
+            add_value(verify, &member->value);
         else if (path.size > member->key.size && path.data[member->key.size] == '.' &&
                  str_starts_with(path, member->key)) {
             add_path(verify, &member->value, str_skip(path, member->key.size + 1));
@@ -156,7 +157,8 @@ static int verify_all(struct verifier *verifier, struct filter_run *run, uint64_
             if (code < 0) return code;
             if (!holds) bits[word] &= ~(UINT64_C(1) << bit);
         }
-        if (context->deadline_ns != 0 && clock_monotonic_ns(context->clock) > context->deadline_ns) {
+        if (context->deadline_ns != 0 &&
+            clock_monotonic_ns(context->clock) > context->deadline_ns) {
             return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
         }
     }

@@ -93,7 +93,8 @@ static int place_sections(struct logstore_segment *segment, const struct directo
 static int read_meta(struct logstore_segment *segment, struct error *error)
 {
     struct segment_section *meta = &segment->sections[SEGMENT_META];
-    if (meta->bytes.size < 48 || !section_holds(meta)) return corrupt(error, "checksum of meta fails");
+    if (meta->bytes.size < 48 || !section_holds(meta))
+        return corrupt(error, "checksum of meta fails");
     const char *bytes = meta->bytes.data;
     segment->document_count = bytes_get32(bytes);
     segment->source_size = bytes_get64(bytes + 8);
@@ -305,7 +306,8 @@ void segment_free(struct logstore_segment *segment)
 
 struct str segment_id_at(const struct logstore_segment *segment, uint32_t document, char *buffer)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const char *bytes = segment->sections[SEGMENT_IDS].bytes.data;
     if (!segment->has_packed_ids) {
         size_t start = (size_t)packed_get(&segment->id_table, document);
@@ -345,8 +347,10 @@ void segment_find_id(const struct logstore_segment *segment, struct str id,
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint32_t document = (uint32_t)packed_get(&segment->id_order, middle);
-        if (segment_id_hash(segment_id_at(segment, document, buffer)) < hash) low = middle + 1;
-        else high = middle;
+        if (segment_id_hash(segment_id_at(segment, document, buffer)) < hash)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < segment->document_count; low++) {
         uint32_t document = (uint32_t)packed_get(&segment->id_order, low);
@@ -437,8 +441,10 @@ const struct logstore_column *segment_column(const struct logstore_segment *segm
     size_t high = segment->column_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (str_compare(segment->columns[middle].path, path) < 0) low = middle + 1;
-        else high = middle;
+        if (str_compare(segment->columns[middle].path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < segment->column_count && str_equal(segment->columns[low].path, path); low++) {
         struct logstore_column *column = &segment->columns[low];
@@ -536,8 +542,8 @@ uint32_t logstore_column_term_count(const struct logstore_column *column)
     return column->terms.term_count;
 }
 
-int logstore_column_term(const struct logstore_column *column, uint32_t ordinal, struct buf *scratch,
-                         struct str *term)
+int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
+                         struct buf *scratch, struct str *term)
 {
     struct terms_cursor cursor;
     terms_cursor_init(&cursor, &column->terms);
@@ -549,6 +555,22 @@ int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
         code = scratch->has_failed ? -ENOMEM : 0;
     } else if (code == 0) {
         code = ERROR_CORRUPT;
+    }
+    terms_cursor_release(&cursor);
+    return code;
+}
+
+int logstore_column_terms(const struct logstore_column *column, const uint32_t *ordinals,
+                          size_t count, int (*visit)(void *argument, size_t i, struct str term),
+                          void *argument, struct error *error)
+{
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        code = terms_cursor_seek_ordinal(&cursor, ordinals[i], error);
+        if (code == 0) code = corrupt(error, "dictionary holds fewer terms than it says");
+        if (code == 1) code = visit(argument, i, buf_str(&cursor.term));
     }
     terms_cursor_release(&cursor);
     return code;

@@ -85,11 +85,11 @@ struct logstore_column {
 struct logstore_segment {
     uint64_t id;
     struct str bytes;
-    bool is_mapped;          /* else the bytes are malloc'ed */
-    const struct disk *disk; /* of a mapped one */
+    bool is_mapped;            /* else the bytes are malloc'ed */
+    const struct disk *disk;   /* of a mapped one */
     char path[FILE_PATH_SIZE]; /* of its file; "" while in memory only */
-    unsigned ref_count;      /* guarded by the store's lock */
-    bool removes_file;       /* when the last reference goes */
+    unsigned ref_count;        /* guarded by the store's lock */
+    bool removes_file;         /* when the last reference goes */
 
     uint32_t document_count;
     uint64_t source_size;

@@ -304,7 +304,8 @@ static struct term_order *sort_terms(const struct builder_field *field)
     for (size_t i = 0; i < field->terms.count; i++) {
         const struct builder_term *term = &field->terms.items[i];
         order[i] = (struct term_order){ { field->bytes.data + term->offset, term->size },
-                                        (uint32_t)i, term->count };
+                                        (uint32_t)i,
+                                        term->count };
     }
     qsort(order, field->terms.count, sizeof(*order), by_term);
     return order;
@@ -439,7 +440,8 @@ static int write_term_column(struct writer *writer, const struct builder_field *
     struct term_order *order = sort_terms(field);
     struct terms_entry *entries = calloc(field->terms.count + 1, sizeof(*entries));
     int code = 0;
-    if (order == NULL || entries == NULL) code = out_of_memory(writer);
+    if (order == NULL || entries == NULL)
+        code = out_of_memory(writer);
     else if (logstore_type_column(field->type) == LOGSTORE_COLUMN_TEXT && !field->is_malformed) {
         code = write_text_column(writer, field, column, order, entries);
     } else {
@@ -498,7 +500,8 @@ static void number_range(const struct builder_field *field, int64_t *least, int6
 {
     *least = 1;
     *most = 0;
-    if (!is_number_field(field) || logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL) return;
+    if (!is_number_field(field) || logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL)
+        return;
     for (size_t i = 0; i < field->numbers.count; i++) {
         int64_t value = field->numbers.items[i].value;
         if (i == 0 || value < *least) *least = value;
@@ -518,8 +521,10 @@ static int write_columns(struct writer *writer, struct builder_field **fields, s
 {
     int code = 0;
     for (size_t i = 0; code == 0 && i < count; i++) {
-        if (is_number_field(fields[i])) code = write_number_column(writer, fields[i], i);
-        else code = write_term_column(writer, fields[i], i);
+        if (is_number_field(fields[i]))
+            code = write_number_column(writer, fields[i], i);
+        else
+            code = write_term_column(writer, fields[i], i);
     }
     if (code < 0) return code;
     section_begin(writer);
@@ -581,8 +586,7 @@ static int write_directory(struct writer *writer)
 {
     section_begin(writer);
     uint64_t offset = writer->section_start - writer->base;
-    VEC_FOR_EACH(&writer->rows, row)
-    {
+    VEC_FOR_EACH (&writer->rows, row) {
         bytes_put32(writer->out, row->kind);
         bytes_put32(writer->out, row->column);
         bytes_put64(writer->out, row->offset);
@@ -622,7 +626,8 @@ int builder_encode(const struct builder *builder, struct buf *out, struct error 
     size_t count = builder->fields.count;
     struct builder_field **fields = calloc(count + 1, sizeof(struct builder_field *));
     int code;
-    if (fields == NULL) code = out_of_memory(&writer);
+    if (fields == NULL)
+        code = out_of_memory(&writer);
     else {
         for (size_t i = 0; i < count; i++) fields[i] = builder->fields.items[i];
         qsort(fields, count, sizeof(struct builder_field *), by_path);

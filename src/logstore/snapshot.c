@@ -157,7 +157,8 @@ int logstore_get(struct logstore *store, struct str index_name, struct str id, s
                               item->source_size };
         code = copy_document(arena, id, source, &found);
     } else if (place.is_found) {
-        code = get_from_segment(&index->segments.items[place.segment], &place, arena, &found, error);
+        code =
+            get_from_segment(&index->segments.items[place.segment], &place, arena, &found, error);
     }
     mutex_unlock(&store->state);
     if (code == 1) *document = found;

@@ -18,8 +18,8 @@
 #define LOGSTORE_SNAPSHOT_H
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "logstore/filter.h"
@@ -111,6 +111,11 @@ uint32_t logstore_column_term_count(const struct logstore_column *column);
 int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
                          struct buf *scratch,
                          struct str *term) MUST_CHECK; /* valid until scratch changes */
+
+/* Calls visit with the term of each ordinal of a rising list; stops at its first non-zero code. */
+int logstore_column_terms(const struct logstore_column *column, const uint32_t *ordinals,
+                          size_t count, int (*visit)(void *argument, size_t i, struct str term),
+                          void *argument, struct error *error) MUST_CHECK;
 
 /* Documents -------------------------------------------------------------------------------- */
 

@@ -114,7 +114,8 @@ static int recover(struct logstore *store, struct error *error)
     code = disk->list(disk->state, store->segments_folder, visit_segment, &listing);
     if (code == 0) code = disk->list(disk->state, store->log.folder, visit_log, &listing);
     if (code < 0) return error_set(error, code, "list '%s': %s", store->folder, error_name(code));
-    for (uint64_t number = listing.log_least; listing.has_log && number < store->log_first; number++) {
+    for (uint64_t number = listing.log_least; listing.has_log && number < store->log_first;
+         number++) {
         char path[FILE_PATH_SIZE]; /* covered by segments already */
         if (log_file_path(path, store->log.folder, number, NULL) == 0) {
             (void)disk->remove(disk->state, path);
@@ -151,18 +152,15 @@ static void store_free(struct logstore *store)
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);
     }
-    VEC_FOR_EACH(&store->aliases, alias)
-    {
+    VEC_FOR_EACH (&store->aliases, alias) {
         text_free(alias->name);
         text_free(alias->index);
     }
-    VEC_FOR_EACH(&store->streams, stream)
-    {
+    VEC_FOR_EACH (&store->streams, stream) {
         text_free(stream->name);
         text_free(stream->template_name);
     }
-    VEC_FOR_EACH(&store->objects, object)
-    {
+    VEC_FOR_EACH (&store->objects, object) {
         text_free(object->name);
         text_free(object->json);
     }

@@ -49,7 +49,7 @@ struct store_index {
     struct store_segment_vec segments; /* oldest first */
     struct builder *builder;           /* NULL: empty */
     int64_t seq_no_next;
-    bool is_strict; /* mapping refuses misfits: by setting or option */
+    bool is_strict;        /* mapping refuses misfits: by setting or option */
     uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */
 };
 

@@ -85,8 +85,8 @@ static void wildcard_prefix(struct str pattern, struct buf *prefix)
 
 static int refuse_operator(struct error *error, char c)
 {
-    return error_set(error, ERROR_INVALID,
-                     "operator [%c] of regular expressions is not supported", c);
+    return error_set(error, ERROR_INVALID, "operator [%c] of regular expressions is not supported",
+                     c);
 }
 
 static bool is_number_range(struct str rest)
@@ -108,8 +108,10 @@ static int rewrite_regex(struct str pattern, struct buf *out, struct error *erro
         struct str rest = str_skip(pattern, 1);
         if (c == '\\' && rest.size > 0) {
             unsigned char next = (unsigned char)rest.data[0];
-            if (next < 0x80) regex_quote(out, str_first(rest, 1));
-            else buf_append_char(out, (char)next);
+            if (next < 0x80)
+                regex_quote(out, str_first(rest, 1));
+            else
+                buf_append_char(out, (char)next);
             rest = str_skip(rest, 1);
         } else if (in_class) {
             in_class = c != ']';
@@ -146,9 +148,10 @@ static int rewrite_regex(struct str pattern, struct buf *out, struct error *erro
 static int prepare_regex(struct term_test *test, struct str value, struct error *error)
 {
     if (value.size > PATTERN_SIZE_MAX) {
-        return error_set(error, ERROR_INVALID, "The length of regex [%zu] used in the Regexp Query "
-                         "request has exceeded the allowed maximum of [%d]", value.size,
-                         PATTERN_SIZE_MAX);
+        return error_set(error, ERROR_INVALID,
+                         "The length of regex [%zu] used in the Regexp Query "
+                         "request has exceeded the allowed maximum of [%d]",
+                         value.size, PATTERN_SIZE_MAX);
     }
     CLEANUP(buf_release) struct buf pattern = { 0 };
     buf_init(&pattern, PATTERN_SIZE_MAX * 16);
@@ -170,8 +173,10 @@ static int prepare_fuzzy(struct term_test *test, const struct logstore_filter *f
     while (rest.size > 0 && test->wanted_count < FUZZY_CHARS_MAX) {
         test->wanted[test->wanted_count++] = take_character(&rest);
     }
-    if (filter->fuzziness >= 0) test->edits_max = filter->fuzziness > 2 ? 2 : (size_t)filter->fuzziness;
-    else test->edits_max = test->wanted_count <= 2 ? 0 : test->wanted_count <= 5 ? 1 : 2;
+    if (filter->fuzziness >= 0)
+        test->edits_max = filter->fuzziness > 2 ? 2 : (size_t)filter->fuzziness;
+    else
+        test->edits_max = test->wanted_count <= 2 ? 0 : test->wanted_count <= 5 ? 1 : 2;
     return 0;
 }
 
@@ -180,8 +185,10 @@ static int prepare(struct term_test *test, const struct logstore_filter *filter,
 {
     bool lowers = test->is_nocase || (is_text && filter->is_normalized);
     /* A pattern's backslashes must not change with its letters, and lower case leaves them. */
-    if (lowers) analyzer_lowercase(value, &test->value);
-    else buf_append_str(&test->value, value);
+    if (lowers)
+        analyzer_lowercase(value, &test->value);
+    else
+        buf_append_str(&test->value, value);
     struct str kept = buf_str(&test->value);
     int code = 0;
     if (filter->kind == LOGSTORE_FILTER_REGEXP) {

@@ -99,7 +99,8 @@ static bool read_block_row(struct str *rest, bool has_postings, struct terms_blo
         (has_postings && !bytes_take_varint(rest, &postings_offset))) {
         return false;
     }
-    if (ordinal > UINT32_MAX || raw_size > BLOCK_RAW_SIZE_MAX || stored_size > raw_size) return false;
+    if (ordinal > UINT32_MAX || raw_size > BLOCK_RAW_SIZE_MAX || stored_size > raw_size)
+        return false;
     block->first_ordinal = (uint32_t)ordinal;
     block->raw_size = (uint32_t)raw_size;
     block->stored_size = (uint32_t)stored_size;
@@ -128,7 +129,8 @@ int terms_open(struct str bytes, bool has_postings, struct terms *terms, struct 
         block->offset = offset;
         offset += block->stored_size;
     }
-    if (offset > bytes.size) return error_set(error, ERROR_CORRUPT, "dictionary blocks are cut short");
+    if (offset > bytes.size)
+        return error_set(error, ERROR_CORRUPT, "dictionary blocks are cut short");
     opened.blocks[opened.block_count].first_ordinal = opened.term_count;
     opened.blocks_bytes = bytes;
     *terms = opened;
@@ -209,8 +211,10 @@ int terms_cursor_seek(struct terms_cursor *cursor, struct str term, struct error
     uint32_t high = terms->block_count;
     while (low + 1 < high) {
         uint32_t middle = (low + high) / 2;
-        if (str_compare(terms->blocks[middle].separator, term) <= 0) low = middle;
-        else high = middle;
+        if (str_compare(terms->blocks[middle].separator, term) <= 0)
+            low = middle;
+        else
+            high = middle;
     }
     int code = load_block(cursor, low, error);
     while (code >= 0) {
@@ -233,8 +237,10 @@ int terms_cursor_seek_ordinal(struct terms_cursor *cursor, uint32_t ordinal, str
         uint32_t high = terms->block_count;
         while (low + 1 < high) {
             uint32_t middle = (low + high) / 2;
-            if (terms->blocks[middle].first_ordinal <= ordinal) low = middle;
-            else high = middle;
+            if (terms->blocks[middle].first_ordinal <= ordinal)
+                low = middle;
+            else
+                high = middle;
         }
         int code = load_block(cursor, low, error);
         if (code < 0) return code;
