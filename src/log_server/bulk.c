@@ -1,0 +1,450 @@
+/* bulk.c - _bulk: action lines and documents, carried out in order, answered item by item.
+ *
+ * GRAMMAR  (action "\n" [document "\n"])*; blank action lines are skipped, "\r" before "\n" too. A
+ *          broken action line refuses the whole request before anything is done, as Elasticsearch
+ *          does; a broken document refuses its own item only.
+ * BATCHES  Operations go to the store BATCH_SIZE bytes at a time, so that memory stays bounded; an
+ *          update reads what is there, so what came before it is written first.
+ */
+#include "log_server/bulk.h"
+
+#include "base/check.h"
+#include "codec/json.h"
+#include "log_server/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_SIZE   ((size_t)8 << 20)
+#define BATCH_COUNT  5000
+#define UPDATE_TRIES 5
+
+static const struct str action_names[] = {
+    [BULK_INDEX] = STR_INIT("index"),
+    [BULK_CREATE] = STR_INIT("create"),
+    [BULK_DELETE] = STR_INIT("delete"),
+    [BULK_UPDATE] = STR_INIT("update"),
+};
+
+static int fail(struct error *error, size_t line, const char *expected, struct str found)
+{
+    struct str shown = str_first(found, found.size < 80 ? found.size : 80);
+    return error_set(error, ERROR_INVALID,
+                     "Malformed action/metadata line [%zu], expected %s but found [" STR_FMT "]",
+                     line, expected, STR_ARG(shown));
+}
+
+static const struct str known_parameters[] = {
+    STR_INIT("_index"),
+    STR_INIT("_id"),
+    STR_INIT("_type"),
+    STR_INIT("routing"),
+    STR_INIT("_routing"),
+    STR_INIT("pipeline"),
+    STR_INIT("op_type"),
+    STR_INIT("version"),
+    STR_INIT("_version"),
+    STR_INIT("version_type"),
+    STR_INIT("_version_type"),
+    STR_INIT("if_seq_no"),
+    STR_INIT("if_primary_term"),
+    STR_INIT("require_alias"),
+    STR_INIT("dynamic_templates"),
+    STR_INIT("list_executed_pipelines"),
+    STR_INIT("retry_on_conflict"),
+    STR_INIT("_retry_on_conflict"),
+    STR_INIT("_source"),
+    STR_INIT("parent"),
+    STR_INIT("_parent"),
+};
+
+static int check_parameter(const struct json_member *member, size_t line, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(known_parameters); i++) {
+        if (str_equal(known_parameters[i], member->key)) return 0;
+    }
+    return error_set(error, ERROR_INVALID,
+                     "Action/metadata line [%zu] contains an unknown "
+                     "parameter [" STR_FMT "]",
+                     line, STR_ARG(member->key));
+}
+
+static struct str scalar(const struct json *value)
+{
+    if (json_is(value, JSON_TEXT)) return value->text;
+    return json_is(value, JSON_INT) ? value->raw : STR("");
+}
+
+static int read_action(const struct json *root, size_t line, struct bulk_item *item,
+                       struct error *error)
+{
+    if (!json_is(root, JSON_OBJECT)) {
+        return fail(error, line, "START_OBJECT or END_OBJECT", STR("VALUE"));
+    }
+    if (root->object.count != 1) {
+        return fail(error, line, "FIELD_NAME", STR("END_OBJECT"));
+    }
+    const struct json_member *member = &root->object.members[0];
+    size_t action = 0;
+    while (action < ARRAY_LENGTH(action_names) && !str_equal(action_names[action], member->key)) {
+        action++;
+    }
+    if (action == ARRAY_LENGTH(action_names)) {
+        return fail(error, line, "field [create], [delete], [index] or [update]", member->key);
+    }
+    item->action = (enum bulk_action)action;
+    if (!json_is(&member->value, JSON_OBJECT)) {
+        return fail(error, line, "START_OBJECT", STR("VALUE"));
+    }
+    for (size_t i = 0; i < member->value.object.count; i++) {
+        int code = check_parameter(&member->value.object.members[i], line, error);
+        if (code < 0) return code;
+    }
+    struct str index = scalar(json_get(&member->value, STR("_index")));
+    if (index.size > 0) item->index = index;
+    item->id = scalar(json_get(&member->value, STR("_id")));
+    struct str op_type = json_text(json_get(&member->value, STR("op_type")), STR(""));
+    if (item->action == BULK_INDEX && str_equal(op_type, STR("create"))) item->action = BULK_CREATE;
+    const struct json *seq_no = json_get(&member->value, STR("if_seq_no"));
+    item->has_if_seq_no = seq_no != NULL;
+    item->if_seq_no = json_integer(seq_no, 0);
+    item->pipeline = json_text(json_get(&member->value, STR("pipeline")), STR(""));
+    return 0;
+}
+
+static struct str take_line(struct str *rest)
+{
+    struct str line = str_cut(rest, '\n');
+    if (line.size > 0 && line.data[line.size - 1] == '\r') line.size--;
+    return line;
+}
+
+int bulk_parse(struct str body, struct str default_index, struct arena *arena,
+               struct bulk_items *items, struct error *error)
+{
+    if (body.size == 0) return error_set(error, ERROR_INVALID, "request body is required");
+    if (body.data[body.size - 1] != '\n') {
+        return error_set(error, ERROR_INVALID,
+                         "The bulk request must be terminated by a newline [\\n]");
+    }
+    struct json_parser *parser = NULL;
+    int code = json_parser_new(&parser, error);
+    size_t line = 0;
+    struct str rest = body;
+    while (code == 0 && rest.size > 0) {
+        struct str action_line = take_line(&rest);
+        line++;
+        if (str_trim(action_line).size == 0) continue;
+        struct bulk_item item = { .index = default_index };
+        const struct json *root = NULL;
+        struct error reason = { 0 };
+        if (json_parse(parser, arena, action_line, &root, &reason) < 0) {
+            code = fail(error, line, "START_OBJECT or END_OBJECT", str_trim(action_line));
+            break;
+        }
+        code = read_action(root, line, &item, error);
+        if (code < 0) break;
+        if (item.index.size == 0) {
+            code = error_set(error, ERROR_INVALID, "Validation Failed: 1: index is missing;");
+            break;
+        }
+        if (item.action != BULK_DELETE) {
+            if (rest.size == 0) {
+                code = error_set(error, ERROR_INVALID,
+                                 "The bulk request must be terminated by a "
+                                 "newline [\\n]: line %zu has no source",
+                                 line);
+                break;
+            }
+            item.source = take_line(&rest);
+            line++;
+        } else if (item.id.size == 0) {
+            code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
+            break;
+        }
+        if (item.action == BULK_UPDATE && item.id.size == 0) {
+            code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
+            break;
+        }
+        if (!VEC_PUSH(items, item)) code = error_set(error, -ENOMEM, "read bulk: out of memory");
+    }
+    json_parser_free(parser);
+    if (code == 0 && items->count == 0) {
+        code = error_set(error, ERROR_INVALID, "Validation Failed: 1: no requests added;");
+    }
+    return code;
+}
+
+/* Updates ------------------------------------------------------------------------------------- */
+
+static void merge_objects(struct json_writer *json, const struct json *old, const struct json *add)
+{
+    json_object_begin(json);
+    for (size_t i = 0; i < old->object.count; i++) {
+        const struct json_member *member = &old->object.members[i];
+        const struct json *over = json_get(add, member->key);
+        json_key(json, member->key);
+        bool are_objects = json_is(over, JSON_OBJECT) && json_is(&member->value, JSON_OBJECT);
+        if (are_objects)
+            merge_objects(json, &member->value, over);
+        else
+            json_put_raw(json, over != NULL ? over->raw : member->value.raw);
+    }
+    for (size_t i = 0; i < add->object.count; i++) {
+        const struct json_member *member = &add->object.members[i];
+        if (json_get(old, member->key) != NULL) continue;
+        json_key(json, member->key);
+        json_put_raw(json, member->value.raw);
+    }
+    json_object_end(json);
+}
+
+static void refuse(struct logstore_operation *operation, int status, const char *type,
+                   struct str reason)
+{
+    operation->outcome = LOGSTORE_FAILED;
+    operation->status = status;
+    operation->error_type = type;
+    operation->reason = reason;
+    operation->result_id = operation->id;
+    operation->result_index = operation->index;
+}
+
+/* What an update writes: 1 with operation->source filled, 0 when it is decided already. */
+static int plan_update(struct call *call, const struct json *body,
+                       struct logstore_operation *operation)
+{
+    struct log_server *server = call->server;
+    struct logstore_document old = { 0 };
+    const struct json *doc = json_get(body, STR("doc"));
+    const struct json *upsert = json_get(body, STR("upsert"));
+    if (json_get(body, STR("script")) != NULL) {
+        refuse(operation, 400, "illegal_argument_exception", STR("scripts are not supported"));
+        return 0;
+    }
+    struct error error = { 0 };
+    int code =
+        logstore_get(server->store, operation->index, operation->id, call->arena, &old, &error);
+    if (code != 1) {
+        if (upsert == NULL && json_boolean(json_get(body, STR("doc_as_upsert")), false))
+            upsert = doc;
+        if (upsert == NULL) {
+            refuse(operation, 404, "document_missing_exception",
+                   arena_printf(call->arena, "[_doc][" STR_FMT "]: document missing",
+                                STR_ARG(operation->id)));
+            return 0;
+        }
+        operation->source = upsert->raw;
+        operation->action = LOGSTORE_CREATE;
+        return 1;
+    }
+    const struct json *root = NULL;
+    if (!json_is(doc, JSON_OBJECT) ||
+        json_parse(NULL, call->arena, old.source, &root, &error) < 0) {
+        refuse(operation, 400, "action_request_validation_exception",
+               STR("Validation Failed: 1: script or doc is missing;"));
+        return 0;
+    }
+    CLEANUP(buf_release) struct buf merged = { 0 };
+    struct json_writer json;
+    buf_init(&merged, (size_t)256 << 20);
+    json_writer_init(&json, &merged);
+    merge_objects(&json, root, doc);
+    operation->source = arena_copy(call->arena, buf_str(&merged));
+    operation->has_if_seq_no = true;
+    operation->if_seq_no = old.seq_no;
+    return 1;
+}
+
+int bulk_update(struct call *call, struct str body, struct logstore_operation *operation)
+{
+    const struct json *root = NULL;
+    struct error error = { 0 };
+    struct logstore_operation asked = *operation;
+    if (json_parse(NULL, call->arena, body, &root, &error) < 0) {
+        refuse(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
+        return 0;
+    }
+    int code = 0;
+    for (int tries = 0; code == 0 && tries < UPDATE_TRIES; tries++) {
+        *operation = asked;
+        operation->action = LOGSTORE_INDEX;
+        if (plan_update(call, root, operation) == 0) return 0;
+        code = logstore_write(call->server->store, operation, 1, call->arena, &error);
+        if (operation->status != 409) break;
+    }
+    return code;
+}
+
+/* Answers ------------------------------------------------------------------------------------- */
+
+static const char *outcome_name(enum logstore_outcome outcome)
+{
+    static const char *const names[] = {
+        [LOGSTORE_CREATED] = "created", [LOGSTORE_UPDATED] = "updated",
+        [LOGSTORE_DELETED] = "deleted", [LOGSTORE_NOT_FOUND] = "not_found",
+        [LOGSTORE_FAILED] = "failed",
+    };
+    return names[outcome];
+}
+
+void put_outcome(const struct call *call, struct json_writer *json,
+                 const struct logstore_operation *operation, bool is_bulk)
+{
+    json_object_begin(json);
+    json_member_text(json, "_index", operation->result_index);
+    if (call->server->has_types) json_member_cstr(json, "_type", "_doc");
+    json_member_text(json, "_id", operation->result_id);
+    if (operation->outcome == LOGSTORE_FAILED) {
+        json_member_int(json, "status", operation->status);
+        json_key(json, STR("error"));
+        json_object_begin(json);
+        json_member_cstr(json, "type", operation->error_type);
+        json_member_text(json, "reason", operation->reason);
+        if (operation->cause_type.size > 0) {
+            json_key(json, STR("caused_by"));
+            json_object_begin(json);
+            json_member_text(json, "type", operation->cause_type);
+            json_member_text(json, "reason", operation->cause_reason);
+            json_object_end(json);
+        }
+        json_member_cstr(json, "shard", "0");
+        json_member_text(json, "index", operation->result_index);
+        json_object_end(json);
+        json_object_end(json);
+        return;
+    }
+    json_member_int(json, "_version", operation->version);
+    json_member_cstr(json, "result", outcome_name(operation->outcome));
+    json_key(json, STR("_shards"));
+    json_put_raw(json, STR("{\"total\":1,\"successful\":1,\"failed\":0}"));
+    json_member_int(json, "_seq_no", operation->seq_no);
+    json_member_int(json, "_primary_term", 1);
+    if (is_bulk) json_member_int(json, "status", operation->status);
+    json_object_end(json);
+}
+
+static struct logstore_operation to_operation(const struct bulk_item *item)
+{
+    return (struct logstore_operation){
+        .action = item->action == BULK_CREATE   ? LOGSTORE_CREATE
+                  : item->action == BULK_DELETE ? LOGSTORE_DELETE
+                                                : LOGSTORE_INDEX,
+        .index = item->index,
+        .id = item->id,
+        .source = item->source,
+        .has_if_seq_no = item->has_if_seq_no,
+        .if_seq_no = item->if_seq_no,
+    };
+}
+
+/* Items that could not be written at all are to be sent again. */
+static void refuse_rest(struct logstore_operation *operations, size_t count, struct arena *arena,
+                        const struct error *error)
+{
+    struct str reason = arena_copy(arena, str_from(error->text));
+    for (size_t i = 0; i < count; i++) {
+        refuse(&operations[i], 429, "es_rejected_execution_exception", reason);
+    }
+}
+
+static size_t batch_end(const struct bulk_items *items, size_t start)
+{
+    size_t size = 0;
+    size_t end = start;
+    while (end < items->count && end - start < BATCH_COUNT && size < BATCH_SIZE) {
+        if (items->items[end].action == BULK_UPDATE && end > start) break;
+        size += items->items[end].source.size;
+        bool is_update = items->items[end].action == BULK_UPDATE;
+        end++;
+        if (is_update) break;
+    }
+    return end;
+}
+
+static bool run_batches(struct call *call, const struct bulk_items *items, struct json_writer *json)
+{
+    bool has_errors = false;
+    struct logstore_operation *operations = calloc(BATCH_COUNT, sizeof(*operations));
+    for (size_t start = 0; operations != NULL && start < items->count;) {
+        size_t end = batch_end(items, start);
+        size_t count = end - start;
+        struct arena arena;
+        struct error error = { 0 };
+        arena_init(&arena, (size_t)1 << 30);
+        for (size_t i = 0; i < count; i++) operations[i] = to_operation(&items->items[start + i]);
+        bool is_update = items->items[start].action == BULK_UPDATE;
+        int code = is_update
+                       ? bulk_update(call, items->items[start].source, &operations[0])
+                       : logstore_write(call->server->store, operations, count, &arena, &error);
+        if (code < 0) refuse_rest(operations, count, &arena, &error);
+        for (size_t i = 0; i < count; i++) {
+            has_errors |= operations[i].outcome == LOGSTORE_FAILED;
+            json_object_begin(json);
+            json_key(json, action_names[items->items[start + i].action]);
+            put_outcome(call, json, &operations[i], true);
+            json_object_end(json);
+        }
+        arena_release(&arena);
+        start = end;
+    }
+    free(operations);
+    return has_errors;
+}
+
+static int answer_bulk(struct call *call, const struct bulk_items *items, int64_t start_ns)
+{
+    CLEANUP(buf_release) struct buf list = { 0 };
+    struct json_writer json;
+    buf_init(&list, call->response->body.size_max);
+    json_writer_init(&json, &list);
+    json_array_begin(&json);
+    bool has_errors = run_batches(call, items, &json);
+    json_array_end(&json);
+    int64_t took_ms = (clock_monotonic_ns(call->server->clock) - start_ns) / 1000000;
+    struct json_writer answer;
+    json_writer_init(&answer, &call->response->body);
+    json_object_begin(&answer);
+    json_member_int(&answer, "took", took_ms);
+    json_member_bool(&answer, "errors", has_errors);
+    json_key(&answer, STR("items"));
+    json_put_raw(&answer, buf_str(&list));
+    json_object_end(&answer);
+    return list.has_failed ? ERROR_LIMIT : 0;
+}
+
+static int handle_bulk(struct call *call)
+{
+    int64_t start_ns = clock_monotonic_ns(call->server->clock);
+    struct arena arena;
+    struct bulk_items items = { 0 };
+    struct error error = { 0 };
+    struct str index = call->value_count > 0 ? call->values[0] : STR("");
+    arena_init(&arena, (size_t)1 << 30);
+    int code = bulk_parse(call->request->body, index, &arena, &items, &error);
+    if (code < 0) {
+        bool is_validation = strncmp(error.text, "Validation", 10) == 0;
+        bool is_body = strncmp(error.text, "request body", 12) == 0;
+        code = answer_error(call, 400,
+                            is_validation ? "action_request_validation_exception"
+                            : is_body     ? "parse_exception"
+                                          : "illegal_argument_exception",
+                            str_from(error.text));
+    } else {
+        code = answer_bulk(call, &items, start_ns);
+    }
+    VEC_RELEASE(&items);
+    arena_release(&arena);
+    double seconds = (double)(clock_monotonic_ns(call->server->clock) - start_ns) / 1e9;
+    pm_observe(call->server->bulk_duration, seconds);
+    return code;
+}
+
+static const struct route rows[] = {
+    { HTTP_POST | HTTP_PUT, "/_bulk", handle_bulk },
+    { HTTP_POST | HTTP_PUT, "/:index/_bulk", handle_bulk },
+    { HTTP_POST | HTTP_PUT, "/:index/_doc/_bulk", handle_bulk },
+};
+
+const struct route_table bulk_routes = { rows, ARRAY_LENGTH(rows) };

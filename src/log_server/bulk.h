@@ -1,0 +1,38 @@
+/* bulk.h - the lines of a _bulk body. */
+#ifndef LOG_SERVER_BULK_H
+#define LOG_SERVER_BULK_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call;
+struct logstore_operation;
+
+enum bulk_action { BULK_INDEX, BULK_CREATE, BULK_DELETE, BULK_UPDATE };
+
+struct bulk_item {
+    enum bulk_action action;
+    struct str index;
+    struct str id;
+    struct str source; /* of the body; the update's object for updates */
+    struct str pipeline;
+    bool has_if_seq_no;
+    int64_t if_seq_no;
+};
+
+VEC_TYPE(bulk_items, struct bulk_item);
+
+/* Reads all lines. ERROR_INVALID with Elasticsearch's sentence refuses the whole request. */
+int bulk_parse(struct str body, struct str default_index, struct arena *arena,
+               struct bulk_items *items, struct error *error) MUST_CHECK;
+
+/* Reads, merges and writes one document; tries again when somebody was faster. */
+int bulk_update(struct call *call, struct str body,
+                struct logstore_operation *operation) MUST_CHECK;
+
+#endif

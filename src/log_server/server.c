@@ -1,0 +1,290 @@
+/* server.c - the role: flags, store, metrics, and the way from a request to its handler. */
+#include "log_server/log_server.h"
+
+#include "base/check.h"
+#include "log_server/server.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct route_table *const tables[] = {
+    &cluster_routes, &bulk_routes,     &document_routes, &search_routes,
+    &cat_routes,     &template_routes, &index_routes,
+};
+
+/* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
+struct pieces {
+    struct str items[PIECES_MAX];
+    size_t count;
+};
+
+static bool split_path(struct arena *arena, struct str raw_path, struct pieces *pieces)
+{
+    while (raw_path.size > 0) {
+        struct str piece = str_cut(&raw_path, '/');
+        if (piece.size == 0) continue;
+        if (pieces->count == PIECES_MAX) return false;
+        if (!http_unescape(arena, piece, false, &pieces->items[pieces->count++])) return false;
+    }
+    return true;
+}
+
+static bool piece_fits(struct str pattern, struct str piece)
+{
+    if (pattern.data[0] != ':') return str_equal(pattern, piece);
+    if (!str_equal(pattern, STR(":index"))) return true;
+    return piece.data[0] != '_' || str_equal(piece, STR("_all"));
+}
+
+static bool route_fits(const struct route *route, const struct pieces *pieces, struct call *call)
+{
+    struct str pattern = str_skip(str_from(route->path), 1);
+    call->value_count = 0;
+    size_t at = 0;
+    while (pattern.size > 0) {
+        struct str part = str_cut(&pattern, '/');
+        if (at == pieces->count || !piece_fits(part, pieces->items[at])) return false;
+        if (part.data[0] == ':') call->values[call->value_count++] = pieces->items[at];
+        at++;
+    }
+    return at == pieces->count;
+}
+
+static int answer_no_handler(struct call *call, unsigned allowed)
+{
+    const struct http_request *request = call->request;
+    const char *method = request->is_head ? "HEAD" : http_method_name(request->method);
+    struct json_writer json;
+    json_writer_init(&json, &call->response->body);
+    json_object_begin(&json);
+    json_key(&json, STR("error"));
+    if (allowed == 0) {
+        call->response->status = 400;
+        json_put_text(&json, arena_printf(call->arena,
+                                          "no handler found for uri [" STR_FMT "] and method [%s]",
+                                          STR_ARG(request->raw_path), method));
+        json_object_end(&json);
+        return 0;
+    }
+    CLEANUP(buf_release) struct buf names = { 0 };
+    buf_init(&names, 256);
+    static const enum http_method methods[] = { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE };
+    for (size_t i = 0; i < ARRAY_LENGTH(methods); i++) {
+        if ((allowed & methods[i]) == 0) continue;
+        if (names.size > 0) buf_append_cstr(&names, ", ");
+        buf_append_cstr(&names, http_method_name(methods[i]));
+    }
+    call->response->status = 405;
+    http_response_header(call->response, "Allow", buf_str(&names));
+    json_put_text(&json,
+                  arena_printf(call->arena,
+                               "Incorrect HTTP method for uri [" STR_FMT "] and method [%s], "
+                               "allowed: [" STR_FMT "]",
+                               STR_ARG(request->raw_path), method, STR_ARG(buf_str(&names))));
+    json_member_int(&json, "status", 405);
+    json_object_end(&json);
+    return 0;
+}
+
+static void begin_answer(const struct http_request *request, struct http_response *response)
+{
+    struct str accept = http_request_header(request, "Accept");
+    bool is_vendor = str_find(accept, STR("application/vnd.elasticsearch+json")) != STR_NONE;
+    response->content_type = is_vendor ? "application/vnd.elasticsearch+json;compatible-with=8"
+                                       : "application/json; charset=UTF-8";
+    http_response_header(response, "X-elastic-product", STR("Elasticsearch"));
+}
+
+static int dispatch(void *context, struct http_request *request, struct http_response *response,
+                    struct error *error)
+{
+    (void)error;
+    struct call call = {
+        .server = context,
+        .request = request,
+        .response = response,
+        .arena = request->arena,
+    };
+    struct pieces pieces = { 0 };
+    begin_answer(request, response);
+    if (!split_path(request->arena, request->raw_path, &pieces)) return answer_no_handler(&call, 0);
+    unsigned allowed = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
+        for (size_t k = 0; k < tables[i]->count; k++) {
+            const struct route *route = &tables[i]->rows[k];
+            if (!route_fits(route, &pieces, &call)) continue;
+            allowed |= route->methods;
+            if ((route->methods & request->method) == 0) continue;
+            int code = route->handle(&call);
+            if (code == 0) answer_finish(&call);
+            return code;
+        }
+    }
+    return answer_no_handler(&call, allowed);
+}
+
+static void write_error(void *context, const struct http_request *request,
+                        struct http_response *response, int code, const struct error *error)
+{
+    struct call call = { .server = context,
+                         .request = (struct http_request *)(uintptr_t)request,
+                         .response = response,
+                         .arena = request->arena };
+    begin_answer(request, response);
+    (void)answer_store_error(&call, code, "illegal_argument_exception", error);
+}
+
+/* Metrics ------------------------------------------------------------------------------------- */
+
+static void collect(struct pm_emit *emit, void *argument)
+{
+    struct log_server *server = argument;
+    struct logstore_stats stats;
+    logstore_stats(server->store, &stats);
+    struct row {
+        enum pm_type type;
+        const char *name;
+        const char *help;
+        uint64_t value;
+    };
+    const struct row rows[] = {
+        { PM_COUNTER, "barograph_logs_indexed_documents_total", "Documents taken.",
+          stats.indexed_total },
+        { PM_COUNTER, "barograph_logs_rejected_documents_total", "Documents refused.",
+          stats.rejected_total },
+        { PM_COUNTER, "barograph_logs_ignored_values_total",
+          "Values that did not fit their field and were kept aside.", stats.ignored_values_total },
+        { PM_GAUGE, "barograph_logs_documents", "Documents that can be found.", stats.documents },
+        { PM_GAUGE, "barograph_logs_deleted_documents", "Deleted documents still on disk.",
+          stats.deleted_documents },
+        { PM_GAUGE, "barograph_logs_store_bytes", "Bytes on disk.", stats.store_size },
+        { PM_GAUGE, "barograph_logs_buffer_bytes", "Source bytes that are in memory only.",
+          stats.buffer_size },
+        { PM_GAUGE, "barograph_logs_log_bytes", "Bytes of the open log file.", stats.log_size },
+        { PM_GAUGE, "barograph_logs_segments", "Segments.", stats.segment_count },
+        { PM_GAUGE, "barograph_logs_read_only", "1 while the disk is too full to take documents.",
+          stats.is_read_only ? 1 : 0 },
+        { PM_COUNTER, "barograph_logs_corrupt_segments_total", "Damaged segments set aside.",
+          stats.corrupt_segments_total },
+        { PM_COUNTER, "barograph_logs_corrupt_records_total", "Damaged log records skipped.",
+          stats.corrupt_records_total },
+        { PM_COUNTER, "barograph_logs_flushes_total", "Flushes.", stats.flushes_total },
+        { PM_COUNTER, "barograph_logs_failed_flushes_total", "Flushes that failed.",
+          stats.failed_flushes_total },
+        { PM_COUNTER, "barograph_logs_merges_total", "Merges.", stats.merges_total },
+        { PM_COUNTER, "barograph_logs_retention_segments_total", "Segments dropped by age or size.",
+          stats.retention_segments_total },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        pm_emit_one(emit, rows[i].type, rows[i].name, rows[i].help, (double)rows[i].value);
+    }
+}
+
+static int register_metrics(struct log_server *server, struct pm_registry *registry,
+                            struct error *error)
+{
+    server->search_duration = pm_histogram_new(registry, "barograph_logs_search_duration_seconds",
+                                               "Time that searches took.");
+    server->bulk_duration = pm_histogram_new(registry, "barograph_logs_bulk_duration_seconds",
+                                             "Time that bulk requests took.");
+    struct pm_error reason = { 0 };
+    if (pm_register_collector(registry, collect, server, &reason) == PM_OK) return 0;
+    return error_set(error, ERROR_INVALID, "register metrics: %s", reason.text);
+}
+
+/* The role ------------------------------------------------------------------------------------ */
+
+static const struct option options[] = {
+    { "es.version", "VERSION", OPTION_TEXT, offsetof(struct log_flags, version), "7.17.18",
+      "The version of Elasticsearch to report." },
+    { "cluster.name", "NAME", OPTION_TEXT, offsetof(struct log_flags, cluster_name), "barograph",
+      "The name of the cluster to report." },
+    { "node.name", "NAME", OPTION_TEXT, offsetof(struct log_flags, node_name), "barograph",
+      "The name of the node to report." },
+    { "retention.time", "DURATION", OPTION_DURATION, offsetof(struct log_flags, retention_ms), "0",
+      "Drop documents older than this, by their @timestamp; 0 keeps them." },
+    { "retention.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, retention_size), "0",
+      "Drop the oldest documents when more than this is on disk; 0 keeps them." },
+    { "buffer.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, buffer_size), "16MB",
+      "Source bytes to hold in memory before they are written into a segment." },
+    { "disk.reserve", "SIZE", OPTION_SIZE, offsetof(struct log_flags, disk_reserve), "64MB",
+      "Refuse documents while less than this is free on the disk." },
+    { "http.max-content-length", "SIZE", OPTION_SIZE, offsetof(struct log_flags, body_size_max),
+      "100MB", "The largest request body." },
+    { "mapping.strict", NULL, OPTION_FLAG, offsetof(struct log_flags, strict_mapping), NULL,
+      "Refuse documents whose values do not fit their fields, as Elasticsearch does." },
+};
+
+static void adjust_server(void *values, struct http_server_options *server)
+{
+    const struct log_flags *flags = values;
+    server->body_size_max = (size_t)flags->body_size_max;
+}
+
+static int open_store(struct log_server *server, struct role *role, struct error *error)
+{
+    struct logstore_options store_options = {
+        .folder = role_data(role),
+        .clock = role_clock(role),
+        .buffer_size_max = (size_t)server->flags.buffer_size,
+        .disk_reserve = (uint64_t)server->flags.disk_reserve,
+        .retention_ms = server->flags.retention_ms,
+        .retention_size = (uint64_t)server->flags.retention_size,
+        .strict_mapping = server->flags.strict_mapping,
+        .is_folder_locked = true,
+    };
+    int code = logstore_open(&server->store, &store_options, error);
+    if (code < 0) return code;
+    server->clock = role_clock(role);
+    server->has_types = str_starts_with(str_from(server->flags.version), STR("7."));
+    server->query_options = (struct logquery_options){
+        .store = server->store,
+        .clock = server->clock,
+        .has_types = server->has_types,
+    };
+    (void)snprintf(server->cluster_uuid, sizeof(server->cluster_uuid), "barographcluster%06d", 1);
+    return register_metrics(server, role_registry(role), error);
+}
+
+static int run(struct log_server *server, struct role *role)
+{
+    static const struct http_route routes[] = {
+        { HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE, "/*path", dispatch,
+          .label = "elasticsearch", .flags = HTTP_ROUTE_READS },
+    };
+    struct error error = { 0 };
+    if (open_store(server, role, &error) < 0) return role_fail(role, &error);
+    struct http_mount mount = { .routes = routes,
+                                .count = ARRAY_LENGTH(routes),
+                                .context = server,
+                                .write_error = write_error };
+    if (role_mount(role, &mount, &error) < 0) return role_fail(role, &error);
+    role_ready(role);
+    return role_wait(role);
+}
+
+int log_server_main(int argc, char **argv)
+{
+    static const char *const names[] = { "elasticsearch" };
+    static struct log_server server;
+    struct role_setup setup = {
+        .name = "logs",
+        .about = "Keeps documents and answers searches, with Elasticsearch's interface.",
+        .options = options,
+        .option_count = ARRAY_LENGTH(options),
+        .values = &server.flags,
+        .listen = "127.0.0.1:9200",
+        .data = "data/logs",
+        .names = names,
+        .name_count = ARRAY_LENGTH(names),
+        .adjust_server = adjust_server,
+    };
+    struct role *role = NULL;
+    int status = role_start(&role, &setup, argc, argv);
+    if (role == NULL) return status;
+    status = run(&server, role);
+    (void)pm_unregister_collector(role_registry(role), collect, &server);
+    logstore_close(server.store);
+    role_free(role);
+    return status;
+}

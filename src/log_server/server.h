@@ -1,0 +1,98 @@
+/* server.h - what the handlers of the role share. */
+#ifndef LOG_SERVER_SERVER_H
+#define LOG_SERVER_SERVER_H
+
+#include "base/clock.h"
+#include "codec/json_writer.h"
+#include "http/server.h"
+#include "logquery/logquery.h"
+#include "logstore/logstore.h"
+#include "prometheus/prometheus.h"
+#include "role/role.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PIECES_MAX 8
+
+struct log_flags {
+    const char *version;
+    const char *cluster_name;
+    const char *node_name;
+    int64_t retention_ms;
+    int64_t retention_size;
+    int64_t buffer_size;
+    int64_t disk_reserve;
+    int64_t body_size_max;
+    bool strict_mapping;
+};
+
+struct log_server {
+    struct log_flags flags;
+    struct logstore *store;
+    const struct clock *clock;
+    bool has_types; /* answers carry "_type", as 7.x */
+    char cluster_uuid[23];
+    struct logquery_options query_options;
+    struct pm_histogram *search_duration;
+    struct pm_histogram *bulk_duration;
+};
+
+/* One request on its way: the pieces that the pattern's :names stood for, in order. */
+struct call {
+    struct log_server *server;
+    struct http_request *request;
+    struct http_response *response;
+    struct arena *arena;
+    struct str values[PIECES_MAX];
+    size_t value_count;
+};
+
+typedef int call_handler(struct call *call);
+
+struct route {
+    unsigned methods;
+    const char *path; /* ":index" does not stand for a piece that begins with '_', but for _all */
+    call_handler *handle;
+};
+
+/* Tables of rows, one file each. */
+struct route_table {
+    const struct route *rows;
+    size_t count;
+};
+extern const struct route_table bulk_routes, document_routes, search_routes, index_routes,
+    template_routes, cluster_routes, cat_routes;
+
+/* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
+int answer_error(struct call *call, int status, const char *type, struct str reason);
+int answer_index_missing(struct call *call, struct str index);
+int answer_failure(struct call *call, const struct logquery_failure *failure);
+/* For errors of the store: ERROR_INVALID 400, -EEXIST 400, -ENOENT 404, the rest 429 or 500. */
+int answer_store_error(struct call *call, int code, const char *type, const struct error *error);
+int answer_acknowledged(struct call *call);
+void put_error_object(struct json_writer *json, const char *type, struct str reason,
+                      struct str index);
+
+/* Applies ?filter_path and ?pretty to the JSON in the response's body. */
+void answer_finish(struct call *call);
+
+/* A parameter of the URL; data NULL: not given. */
+struct str call_parameter(const struct call *call, const char *name);
+bool call_flag(const struct call *call, const char *name, bool otherwise);
+
+/* Writes operations and waits for the visibility that ?refresh asks for. Documents are searchable
+ * at once, so that is only the durability that every write has. */
+struct search_target {
+    struct str indices;
+    struct str body;
+};
+int run_search(struct call *call, const struct search_target *target, struct buf *out,
+               struct logquery_failure *failure);
+
+/* The text of one operation's outcome, as in _bulk and _doc. */
+void put_outcome(const struct call *call, struct json_writer *json,
+                 const struct logstore_operation *operation, bool is_bulk);
+
+#endif

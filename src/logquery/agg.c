@@ -1,0 +1,331 @@
+/* agg.c - the tree of aggregations: reading, handing documents down, writing results. */
+#include "logquery/agg.h"
+
+#include "base/check.h"
+#include "codec/number.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct agg_kind *const kinds[] = {
+    &agg_terms,
+    &agg_date_histogram,
+    &agg_auto_date_histogram,
+    &agg_histogram,
+    &agg_range,
+    &agg_date_range,
+    &agg_filter,
+    &agg_filters,
+    &agg_global,
+    &agg_missing,
+    &agg_min,
+    &agg_max,
+    &agg_sum,
+    &agg_avg,
+    &agg_value_count,
+    &agg_stats,
+    &agg_extended_stats,
+    &agg_cardinality,
+    &agg_percentiles,
+    &agg_top_hits,
+};
+
+static const struct agg_kind *kind_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        if (str_equal(kinds[i]->name, name)) return kinds[i];
+    }
+    return NULL;
+}
+
+static int read_one(struct search *search, const struct json_member *member, struct agg **out)
+{
+    struct parse *parse = &search->parse;
+    struct agg *agg = ARENA_NEW(search->arena, struct agg);
+    if (agg == NULL) return parse_out_of_memory(parse);
+    agg->name = member->key;
+    if (!json_is(&member->value, JSON_OBJECT)) {
+        return parse_fail(parse, "parsing_exception",
+                          "Aggregation definition for [" STR_FMT "] must be an object",
+                          STR_ARG(member->key));
+    }
+    const struct json *body = NULL;
+    const struct json *subs = NULL;
+    for (size_t i = 0; i < member->value.object.count; i++) {
+        const struct json_member *part = &member->value.object.members[i];
+        if (str_equal(part->key, STR("aggs")) || str_equal(part->key, STR("aggregations"))) {
+            subs = &part->value;
+        } else if (str_equal(part->key, STR("meta"))) {
+            agg->meta = part->value.raw;
+        } else {
+            agg->kind = kind_find(part->key);
+            body = &part->value;
+            if (agg->kind == NULL) {
+                return parse_fail(parse, "parsing_exception",
+                                  "Unknown aggregation type [" STR_FMT "]", STR_ARG(part->key));
+            }
+        }
+    }
+    if (agg->kind == NULL) {
+        return parse_fail(parse, "parsing_exception",
+                          "Missing definition for aggregation [" STR_FMT "]", STR_ARG(member->key));
+    }
+    agg->field = json_text(json_get(body, STR("field")), STR(""));
+    agg->missing = json_get(body, STR("missing"));
+    agg->format = json_text(json_get(body, STR("format")), STR(""));
+    if (json_get(body, STR("script")) != NULL) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "scripts are not supported in aggregation [" STR_FMT "]",
+                          STR_ARG(member->key));
+    }
+    int code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
+    if (code == 0 && agg->kind->read != NULL) code = agg->kind->read(search, agg, body);
+    *out = agg;
+    return code;
+}
+
+int aggs_read(struct search *search, const struct json *json, struct agg ***aggs, size_t *count)
+{
+    *aggs = NULL;
+    *count = 0;
+    if (json == NULL) return 0;
+    struct parse *parse = &search->parse;
+    if (!json_is(json, JSON_OBJECT)) {
+        return parse_fail(parse, "parsing_exception",
+                          "Found [VALUE] where an object of "
+                          "aggregations was expected");
+    }
+    if (parse->depth >= PARSE_DEPTH_MAX) {
+        return parse_fail(parse, "illegal_argument_exception", "aggregations are nested too deep");
+    }
+    struct agg **list = ARENA_ARRAY(search->arena, struct agg *, json->object.count + 1);
+    if (list == NULL) return parse_out_of_memory(parse);
+    parse->depth++;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < json->object.count; i++) {
+        code = read_one(search, &json->object.members[i], &list[i]);
+    }
+    parse->depth--;
+    *aggs = list;
+    *count = json->object.count;
+    return code;
+}
+
+int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **states,
+                 const struct agg_documents *documents)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (states[i] == NULL) {
+            states[i] = arena_alloc(search->arena, 1, aggs[i]->kind->state_size);
+            if (states[i] == NULL) return parse_out_of_memory(&search->parse);
+        }
+        int code = aggs[i]->kind->collect(search, aggs[i], states[i], documents);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
+               struct json_writer *json)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct agg *agg = aggs[i];
+        struct str name = agg->name;
+        if (search->request->has_typed_keys) {
+            const char *type = agg->kind->typed_name;
+            name = arena_printf(search->arena, "%s#" STR_FMT,
+                                type != NULL ? type : agg->kind->name.data, STR_ARG(agg->name));
+            if (name.data == NULL) return parse_out_of_memory(&search->parse);
+        }
+        json_key(json, name);
+        json_object_begin(json);
+        if (agg->meta.size > 0) {
+            json_key(json, STR("meta"));
+            json_put_raw(json, agg->meta);
+        }
+        void *state = states == NULL ? NULL : states[i];
+        if (state == NULL) state = arena_alloc(search->arena, 1, agg->kind->state_size);
+        if (state == NULL) return parse_out_of_memory(&search->parse);
+        int code = agg->kind->write(search, agg, state, json);
+        if (code < 0) return code;
+        json_object_end(json);
+    }
+    return 0;
+}
+
+int agg_column(struct search *search, const struct agg *agg, size_t segment,
+               const struct logstore_column **column)
+{
+    const struct logstore_column *found = search_column(search, segment, agg->field);
+    if (found != NULL && logstore_column_kind(found) == LOGSTORE_COLUMN_TEXT) {
+        return search_refuse_text(search, agg->field);
+    }
+    *column = found;
+    return 0;
+}
+
+bool agg_numbers_open(struct agg_numbers *numbers, const struct logstore_column *column)
+{
+    enum logstore_column_kind kind = logstore_column_kind(column);
+    *numbers = (struct agg_numbers){
+        .cursor = { .column = column },
+        .is_real = kind == LOGSTORE_COLUMN_REAL,
+        .scale = logstore_column_type(column) == LOGSTORE_DATE_NANOS ? 1e-6 : 1,
+    };
+    return kind == LOGSTORE_COLUMN_REAL || kind == LOGSTORE_COLUMN_INTEGER;
+}
+
+double agg_number_at(const struct agg_numbers *numbers, size_t value)
+{
+    if (numbers->is_real) return logstore_column_real(numbers->cursor.column, value);
+    return (double)logstore_column_integer(numbers->cursor.column, value) * numbers->scale;
+}
+
+int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value)
+{
+    if (numbers->is_real) return (int64_t)logstore_column_real(numbers->cursor.column, value);
+    int64_t integer = logstore_column_integer(numbers->cursor.column, value);
+    return numbers->scale < 1 ? integer / 1000000 - (integer % 1000000 < 0) : integer;
+}
+
+/* Buckets ------------------------------------------------------------------------------------- */
+
+int agg_too_many_buckets(struct search *search)
+{
+    return parse_fail_shard(&search->parse, "too_many_buckets_exception",
+                            "Trying to create too many buckets. Must be less than or equal to: "
+                            "[%d] but was [%d]. This limit can be set by changing the "
+                            "[search.max_buckets] cluster level setting.",
+                            LOGQUERY_BUCKETS_MAX, LOGQUERY_BUCKETS_MAX + 1);
+}
+
+static uint64_t key_hash(struct str key)
+{
+    return str_hash(key, UINT64_C(0x6275636b));
+}
+
+static bool table_grow(struct search *search, struct bucket_table *table)
+{
+    if (table->count == table->capacity) {
+        size_t capacity = table->capacity == 0 ? 16 : table->capacity * 2;
+        struct bucket *buckets = ARENA_ARRAY(search->arena, struct bucket, capacity);
+        if (buckets == NULL) return false;
+        if (table->count > 0) memcpy(buckets, table->buckets, table->count * sizeof(*buckets));
+        table->buckets = buckets;
+        table->capacity = capacity;
+    }
+    if ((table->count + 1) * 2 <= table->slot_count) return true;
+    size_t slot_count = table->slot_count == 0 ? 64 : table->slot_count * 2;
+    uint32_t *slots = ARENA_ARRAY(search->arena, uint32_t, slot_count);
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < table->count; i++) {
+        size_t at = key_hash(table->buckets[i].key) & (slot_count - 1);
+        while (slots[at] != 0) at = (at + 1) & (slot_count - 1);
+        slots[at] = (uint32_t)i + 1;
+    }
+    table->slots = slots;
+    table->slot_count = slot_count;
+    return true;
+}
+
+static uint32_t bucket_for(struct search *search, struct bucket_table *table, struct str key,
+                           int64_t number)
+{
+    if (!table_grow(search, table)) return UINT32_MAX;
+    size_t mask = table->slot_count - 1;
+    size_t at = key_hash(key) & mask;
+    while (table->slots[at] != 0) {
+        if (str_equal(table->buckets[table->slots[at] - 1].key, key)) return table->slots[at] - 1;
+        at = (at + 1) & mask;
+    }
+    struct str copy = arena_copy(search->arena, key);
+    if (copy.data == NULL) return UINT32_MAX;
+    table->buckets[table->count] = (struct bucket){ .key = copy, .number = number };
+    table->slots[at] = (uint32_t)++table->count;
+    return (uint32_t)table->count - 1;
+}
+
+uint32_t bucket_for_number(struct search *search, struct bucket_table *table, int64_t number)
+{
+    /* Neighbouring documents mostly fall into the same bucket. */
+    if (table->count > 0 && table->buckets[table->count - 1].number == number) {
+        return (uint32_t)table->count - 1;
+    }
+    struct str key = { (const char *)&number, sizeof(number) };
+    return bucket_for(search, table, key, number);
+}
+
+uint32_t bucket_for_text(struct search *search, struct bucket_table *table, struct str text)
+{
+    return bucket_for(search, table, text, 0);
+}
+
+static int collect_bucket(struct search *search, struct agg *agg, struct bucket *bucket,
+                          const struct agg_documents *documents)
+{
+    if (bucket->subs == NULL) {
+        bucket->subs = ARENA_ARRAY(search->arena, void *, agg->sub_count + 1);
+        if (bucket->subs == NULL) return parse_out_of_memory(&search->parse);
+    }
+    return aggs_collect(search, agg->subs, agg->sub_count, bucket->subs, documents);
+}
+
+/* Sorts the pairs by bucket, by counting, so that each bucket's documents stand together. */
+static int collect_subs(struct search *search, struct agg *agg, struct bucket_table *table,
+                        size_t segment, const struct bucket_pair_vec *pairs)
+{
+    uint32_t *starts = calloc(table->count + 1, sizeof(*starts));
+    uint32_t *documents = calloc(pairs->count + 1, sizeof(*documents));
+    int code = starts == NULL || documents == NULL ? parse_out_of_memory(&search->parse) : 0;
+    for (size_t i = 0; code == 0 && i < pairs->count; i++) starts[pairs->items[i].bucket + 1]++;
+    for (size_t i = 0; code == 0 && i < table->count; i++) starts[i + 1] += starts[i];
+    for (size_t i = 0; code == 0 && i < pairs->count; i++) {
+        documents[starts[pairs->items[i].bucket]++] = pairs->items[i].document;
+    }
+    uint32_t start = 0;
+    for (size_t i = 0; code == 0 && i < table->count; i++) {
+        uint32_t end = starts[i]; /* moved on to where the next begins */
+        struct agg_documents part = { segment, documents + start, end - start };
+        if (part.count > 0) code = collect_bucket(search, agg, &table->buckets[i], &part);
+        start = end;
+    }
+    free(starts);
+    free(documents);
+    return code;
+}
+
+int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
+                    size_t segment, const struct bucket_pair_vec *pairs)
+{
+    for (size_t i = 0; i < pairs->count; i++) table->buckets[pairs->items[i].bucket].count++;
+    if (agg->sub_count == 0 || pairs->count == 0) return 0;
+    return collect_subs(search, agg, table, segment, pairs);
+}
+
+int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
+                      struct json_writer *json)
+{
+    if (++search->bucket_count > LOGQUERY_BUCKETS_MAX) return agg_too_many_buckets(search);
+    return aggs_write(search, agg->subs, agg->sub_count, bucket->subs, json);
+}
+
+void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64_t number,
+                           bool is_real, struct json_writer *json)
+{
+    json_key(json, STR("key"));
+    if (is_real) {
+        double real;
+        memcpy(&real, &number, sizeof(real));
+        put_double(json, real);
+        return;
+    }
+    json_put_int(json, number);
+    if (type == LOGSTORE_BOOLEAN)
+        json_member_cstr(json, "key_as_string", number ? "true" : "false");
+    if (type != LOGSTORE_DATE && type != LOGSTORE_DATE_NANOS) return;
+    CLEANUP(buf_release) struct buf text = { 0 };
+    buf_init(&text, 256);
+    date_print_ms(number, agg->format, 0, &text);
+    json_member_text(json, "key_as_string", buf_str(&text));
+}

@@ -1,0 +1,114 @@
+/* agg.h - aggregations: a tree of what is asked, and for each bucket a state of what was found.
+ *
+ * The documents of one segment come as a rising list. A bucket aggregation sorts them into buckets
+ * and hands each bucket's list to its sub-aggregations, so every level costs the documents it sees.
+ * States live in the query's arena; a state is made when its first document comes, so `state` may
+ * be NULL when it is written: then nothing was found.
+ */
+#ifndef LOGQUERY_AGG_H
+#define LOGQUERY_AGG_H
+
+#include "codec/json_writer.h"
+#include "logquery/search.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct agg_documents {
+    size_t segment;
+    const uint32_t *documents; /* rising */
+    size_t count;
+};
+
+struct agg_kind {
+    struct str name;
+    const char *typed_name; /* of typed_keys; NULL: the name */
+    size_t state_size;
+    int (*read)(struct search *search, struct agg *agg, const struct json *body);
+    int (*collect)(struct search *search, struct agg *agg, void *state,
+                   const struct agg_documents *documents);
+    /* Writes the members of the result object (not its braces). */
+    int (*write)(struct search *search, struct agg *agg, void *state, struct json_writer *json);
+    /* Pipelines: the number of a state for ordering and buckets_path; NULL: it has none. */
+    bool (*number)(const struct agg *agg, const void *state, struct str path, double *value);
+};
+
+struct agg {
+    struct str name;
+    const struct agg_kind *kind;
+    struct str field;
+    struct str meta; /* JSON */
+    const struct json *missing;
+    struct str format;
+    void *options; /* the kind's own */
+    struct agg **subs;
+    size_t sub_count;
+};
+
+/* agg.c */
+int aggs_read(struct search *search, const struct json *json, struct agg ***aggs,
+              size_t *count) MUST_CHECK;
+int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **states,
+                 const struct agg_documents *documents) MUST_CHECK;
+/* {"name":{...},...} without braces. states NULL: nothing was found. */
+int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
+               struct json_writer *json) MUST_CHECK;
+
+/* Refuses text fields; *column NULL: the segment has no values. */
+int agg_column(struct search *search, const struct agg *agg, size_t segment,
+               const struct logstore_column **column) MUST_CHECK;
+
+/* Values of a column as numbers. */
+struct agg_numbers {
+    struct logstore_cursor cursor;
+    bool is_real;
+    double scale; /* 1e-6 for date_nanos: milliseconds */
+};
+bool agg_numbers_open(struct agg_numbers *numbers, const struct logstore_column *column);
+double agg_number_at(const struct agg_numbers *numbers, size_t value);
+int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value);
+
+/* Buckets ------------------------------------------------------------------------------------ */
+
+struct bucket {
+    struct str key; /* text, or the eight bytes of a number */
+    int64_t number; /* keys that are numbers */
+    uint64_t count;
+    void **subs;
+};
+
+struct bucket_table {
+    struct bucket *buckets;
+    size_t count, capacity;
+    uint32_t *slots;
+    size_t slot_count;
+};
+
+/* The bucket of a key, made when it is new; UINT32_MAX when there is no memory or too many. */
+uint32_t bucket_for_number(struct search *search, struct bucket_table *table, int64_t number);
+uint32_t bucket_for_text(struct search *search, struct bucket_table *table, struct str text);
+
+/* Pairs of bucket and document, in order of documents; adds to the counts and to the subs. */
+struct bucket_pair {
+    uint32_t bucket;
+    uint32_t document;
+};
+VEC_TYPE(bucket_pair_vec, struct bucket_pair);
+int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
+                    size_t segment, const struct bucket_pair_vec *pairs) MUST_CHECK;
+
+int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
+                      struct json_writer *json) MUST_CHECK;
+
+int agg_too_many_buckets(struct search *search);
+
+/* Key and key_as_string of a number by the field's type. */
+void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64_t number,
+                           bool is_real, struct json_writer *json);
+
+extern const struct agg_kind agg_terms, agg_date_histogram, agg_auto_date_histogram, agg_histogram,
+    agg_range, agg_date_range, agg_filter, agg_filters, agg_global, agg_missing, agg_min, agg_max,
+    agg_sum, agg_avg, agg_value_count, agg_stats, agg_extended_stats, agg_cardinality,
+    agg_percentiles, agg_top_hits;
+
+#endif

@@ -1,0 +1,491 @@
+/* agg_date_histogram.c - documents by time: fixed or calendar intervals, in a time zone. */
+#include "logquery/agg.h"
+#include "logquery/zone.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    int64_t interval_ms; /* 0: by calendar */
+    enum date_unit unit;
+    int64_t offset_ms;
+    int64_t min_doc_count;
+    struct zone *zone;
+    bool has_bounds, has_hard_bounds;
+    int64_t bound_min, bound_max;
+    int64_t hard_min, hard_max;
+    bool is_keyed;
+    bool is_descending;
+    bool is_by_count;
+    int64_t target_count; /* auto_date_histogram; 0: not that */
+    bool has_missing;
+    int64_t missing_ms;
+};
+
+struct state {
+    struct bucket_table table;
+};
+
+struct unit_row {
+    struct str name;
+    enum date_unit unit;
+};
+
+static const struct unit_row calendar_units[] = {
+    { STR_INIT("second"), DATE_SECOND },   { STR_INIT("1s"), DATE_SECOND },
+    { STR_INIT("minute"), DATE_MINUTE },   { STR_INIT("1m"), DATE_MINUTE },
+    { STR_INIT("hour"), DATE_HOUR },       { STR_INIT("1h"), DATE_HOUR },
+    { STR_INIT("day"), DATE_DAY },         { STR_INIT("1d"), DATE_DAY },
+    { STR_INIT("week"), DATE_WEEK },       { STR_INIT("1w"), DATE_WEEK },
+    { STR_INIT("month"), DATE_MONTH },     { STR_INIT("1M"), DATE_MONTH },
+    { STR_INIT("quarter"), DATE_QUARTER }, { STR_INIT("1q"), DATE_QUARTER },
+    { STR_INIT("year"), DATE_YEAR },       { STR_INIT("1y"), DATE_YEAR },
+};
+
+static bool read_calendar(struct str text, struct options *options)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(calendar_units); i++) {
+        if (!str_equal(calendar_units[i].name, text)) continue;
+        options->unit = calendar_units[i].unit;
+        return true;
+    }
+    return false;
+}
+
+struct size_row {
+    struct str suffix;
+    int64_t ms;
+};
+
+static const struct size_row sizes[] = {
+    { STR_INIT("ms"), 1 },      { STR_INIT("s"), 1000 },     { STR_INIT("m"), 60000 },
+    { STR_INIT("h"), 3600000 }, { STR_INIT("d"), 86400000 }, { STR_INIT("w"), 604800000 },
+};
+
+/* "30s", "+6h", "-1d" */
+static bool read_duration(struct str text, int64_t *out)
+{
+    size_t digits = text.size > 0 && (text.data[0] == '+' || text.data[0] == '-') ? 1 : 0;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+    int64_t number;
+    if (!str_to_int64(str_first(text, digits), &number)) return false;
+    struct str suffix = str_skip(text, digits);
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        if (!str_equal(sizes[i].suffix, suffix)) continue;
+        return !__builtin_mul_overflow(number, sizes[i].ms, out);
+    }
+    return false;
+}
+
+static int read_bound(struct search *search, const struct agg *agg, const struct json *value,
+                      int64_t *out)
+{
+    if (value == NULL || value->kind == JSON_NULL) return 0;
+    if (value->kind == JSON_INT) {
+        *out = value->integer;
+        return 0;
+    }
+    struct date_options options = { .format = agg->format,
+                                    .now_ms = search->context.now_ms,
+                                    .allows_math = true };
+    struct error error = { 0 };
+    if (date_parse_ms(parse_scalar(value), &options, out, &error) < 0) {
+        return parse_fail(&search->parse, "parse_exception", "%s", error.text);
+    }
+    return 0;
+}
+
+static int read_bounds(struct search *search, const struct agg *agg, const struct json *json,
+                       struct options *options)
+{
+    const struct json *extended = json_get(json, STR("extended_bounds"));
+    const struct json *hard = json_get(json, STR("hard_bounds"));
+    int code = 0;
+    if (extended != NULL) {
+        options->has_bounds = true;
+        options->bound_min = INT64_MAX;
+        options->bound_max = INT64_MIN;
+        code = read_bound(search, agg, json_get(extended, STR("min")), &options->bound_min);
+        if (code == 0) {
+            code = read_bound(search, agg, json_get(extended, STR("max")), &options->bound_max);
+        }
+    }
+    if (code == 0 && hard != NULL) {
+        options->has_hard_bounds = true;
+        options->hard_min = INT64_MIN;
+        options->hard_max = INT64_MAX;
+        code = read_bound(search, agg, json_get(hard, STR("min")), &options->hard_min);
+        if (code == 0)
+            code = read_bound(search, agg, json_get(hard, STR("max")), &options->hard_max);
+    }
+    return code;
+}
+
+static int read_interval(struct search *search, const struct json *body, struct options *options)
+{
+    struct parse *parse = &search->parse;
+    struct str fixed = parse_scalar(json_get(body, STR("fixed_interval")));
+    struct str calendar = parse_scalar(json_get(body, STR("calendar_interval")));
+    struct str either = parse_scalar(json_get(body, STR("interval")));
+    if (calendar.size > 0) {
+        if (read_calendar(calendar, options)) return 0;
+        return parse_fail(parse, "illegal_argument_exception",
+                          "The supplied interval [" STR_FMT "] could not be parsed as a calendar "
+                          "interval.",
+                          STR_ARG(calendar));
+    }
+    if (fixed.size == 0 && either.size > 0 && read_calendar(either, options)) return 0;
+    if (fixed.size == 0) fixed = either;
+    if (fixed.size == 0) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "Invalid interval specified, must be non-null and non-empty");
+    }
+    if (!read_duration(fixed, &options->interval_ms) || options->interval_ms <= 0) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "failed to parse setting [date_histogram.fixedInterval] with value "
+                          "[" STR_FMT "] as a time value",
+                          STR_ARG(fixed));
+    }
+    return 0;
+}
+
+static int read_common(struct search *search, struct agg *agg, const struct json *body,
+                       struct options *options)
+{
+    struct parse *parse = &search->parse;
+    struct str zone = json_text(json_get(body, STR("time_zone")), STR(""));
+    if (zone.size > 0 && zone_find(search->arena, zone, &options->zone) < 0) {
+        return parse_fail(parse, "illegal_argument_exception", "Unknown time-zone ID: " STR_FMT,
+                          STR_ARG(zone));
+    }
+    struct str offset = parse_scalar(json_get(body, STR("offset")));
+    if (offset.size > 0 && !read_duration(offset, &options->offset_ms)) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "offset [" STR_FMT "] is no duration", STR_ARG(offset));
+    }
+    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 0);
+    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    const struct json *order = json_get(body, STR("order"));
+    if (json_is(order, JSON_OBJECT) && order->object.count > 0) {
+        const struct json_member *member = &order->object.members[0];
+        options->is_by_count = str_equal(member->key, STR("_count"));
+        options->is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc"));
+    }
+    if (agg->missing != NULL) {
+        options->has_missing = true;
+        int code = read_bound(search, agg, agg->missing, &options->missing_ms);
+        if (code < 0) return code;
+    }
+    return read_bounds(search, agg, body, options);
+}
+
+static int read(struct search *search, struct agg *agg, const struct json *body)
+{
+    struct options *options = ARENA_NEW(search->arena, struct options);
+    if (options == NULL) return parse_out_of_memory(&search->parse);
+    agg->options = options;
+    int code = read_interval(search, body, options);
+    return code < 0 ? code : read_common(search, agg, body, options);
+}
+
+static int64_t floor_to(int64_t value, int64_t size)
+{
+    int64_t quotient = value / size;
+    if (value % size < 0) quotient--;
+    return quotient * size;
+}
+
+/* The start of the bucket, in UTC, that a time falls into. */
+static int64_t bucket_start(const struct options *options, int64_t time_ms)
+{
+    int64_t local_ms = time_ms + (int64_t)zone_offset_at(options->zone, time_ms) * 1000;
+    local_ms -= options->offset_ms;
+    int64_t start = options->interval_ms > 0 ? floor_to(local_ms, options->interval_ms)
+                                             : date_floor_ms(local_ms, options->unit);
+    return zone_from_local(options->zone, start + options->offset_ms);
+}
+
+static int64_t bucket_next(const struct options *options, int64_t start_ms)
+{
+    int64_t local_ms = start_ms + (int64_t)zone_offset_at(options->zone, start_ms) * 1000;
+    int64_t next =
+        options->interval_ms > 0
+            ? local_ms + options->interval_ms
+            : date_add_ms(local_ms - options->offset_ms, options->unit, 1) + options->offset_ms;
+    int64_t next_ms = zone_from_local(options->zone, next);
+    return next_ms > start_ms ? next_ms : start_ms + 1;
+}
+
+struct collector {
+    struct search *search;
+    const struct options *options;
+    struct bucket_table *table;
+    struct bucket_pair_vec pairs;
+    int64_t start, end; /* of the bucket of the last value */
+    uint32_t bucket;
+};
+
+static int add_time(struct collector *collector, int64_t time_ms, uint32_t document)
+{
+    const struct options *options = collector->options;
+    if (options->has_hard_bounds && (time_ms < options->hard_min || time_ms > options->hard_max)) {
+        return 0;
+    }
+    if (time_ms < collector->start || time_ms >= collector->end) {
+        collector->start = bucket_start(options, time_ms);
+        collector->end = bucket_next(options, collector->start);
+        collector->bucket =
+            bucket_for_number(collector->search, collector->table, collector->start);
+        if (collector->bucket == UINT32_MAX) return parse_out_of_memory(&collector->search->parse);
+        if (collector->table->count > LOGQUERY_BUCKETS_MAX) {
+            return agg_too_many_buckets(collector->search);
+        }
+    }
+    struct bucket_pair pair = { collector->bucket, document };
+    for (size_t i = collector->pairs.count; i > 0; i--) {
+        const struct bucket_pair *before = &collector->pairs.items[i - 1];
+        if (before->document != document) break;
+        if (before->bucket == pair.bucket) return 0;
+    }
+    if (!VEC_PUSH(&collector->pairs, pair)) return parse_out_of_memory(&collector->search->parse);
+    return 0;
+}
+
+static int collect(struct search *search, struct agg *agg, void *raw,
+                   const struct agg_documents *documents)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    const struct logstore_column *column;
+    int code = agg_column(search, agg, documents->segment, &column);
+    if (code < 0 || (column == NULL && !options->has_missing)) return code;
+    struct agg_numbers numbers = { 0 };
+    if (column != NULL && !agg_numbers_open(&numbers, column)) return 0;
+    struct collector collector = {
+        .search = search, .options = options, .table = &state->table, .start = 1, .end = 0
+    };
+    for (size_t i = 0; code == 0 && i < documents->count; i++) {
+        size_t first = 0;
+        uint32_t document = documents->documents[i];
+        size_t count = column == NULL ? 0 : logstore_cursor_seek(&numbers.cursor, document, &first);
+        for (size_t k = 0; code == 0 && k < count; k++) {
+            code = add_time(&collector, agg_integer_at(&numbers, first + k), document);
+        }
+        if (count == 0 && options->has_missing) {
+            code = add_time(&collector, options->missing_ms, document);
+        }
+    }
+    if (code == 0) {
+        code = buckets_collect(search, agg, &state->table, documents->segment, &collector.pairs);
+    }
+    VEC_RELEASE(&collector.pairs);
+    return code;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct bucket *left = a;
+    const struct bucket *right = b;
+    return left->number < right->number ? -1 : left->number > right->number;
+}
+
+static int write_bucket(struct search *search, struct agg *agg, const struct bucket *bucket,
+                        struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    CLEANUP(buf_release) struct buf text = { 0 };
+    buf_init(&text, 256);
+    date_print_ms(bucket->number, agg->format, zone_offset_at(options->zone, bucket->number),
+                  &text);
+    if (options->is_keyed) json_key(json, buf_str(&text));
+    json_object_begin(json);
+    json_member_text(json, "key_as_string", buf_str(&text));
+    json_member_int(json, "key", bucket->number);
+    json_member_int(json, "doc_count", (int64_t)bucket->count);
+    int code = bucket_write_subs(search, agg, bucket, json);
+    json_object_end(json);
+    return code;
+}
+
+/* All buckets in a row, with the empty ones between and out to the bounds. */
+static int fill_gaps(struct search *search, const struct options *options,
+                     struct bucket_table *table)
+{
+    int64_t first = table->count > 0 ? table->buckets[0].number : INT64_MAX;
+    int64_t last = table->count > 0 ? table->buckets[table->count - 1].number : INT64_MIN;
+    if (options->has_bounds) {
+        if (options->bound_min != INT64_MAX) {
+            int64_t start = bucket_start(options, options->bound_min);
+            if (start < first) first = start;
+            if (last == INT64_MIN) last = start;
+        }
+        if (options->bound_max != INT64_MIN) {
+            int64_t start = bucket_start(options, options->bound_max);
+            if (start > last) last = start;
+            if (first == INT64_MAX) first = start;
+        }
+    }
+    if (first > last) return 0;
+    size_t capacity = 64;
+    struct bucket *filled = malloc(capacity * sizeof(*filled));
+    size_t count = 0;
+    size_t at = 0;
+    for (int64_t start = first; filled != NULL && start <= last;
+         start = bucket_next(options, start)) {
+        while (at < table->count && table->buckets[at].number < start) at++;
+        bool is_there = at < table->count && table->buckets[at].number == start;
+        if (count == capacity) {
+            capacity *= 2;
+            struct bucket *grown = realloc(filled, capacity * sizeof(*filled));
+            if (grown == NULL || count > LOGQUERY_BUCKETS_MAX) {
+                free(grown == NULL ? filled : grown);
+                return agg_too_many_buckets(search);
+            }
+            filled = grown;
+        }
+        filled[count++] = is_there ? table->buckets[at] : (struct bucket){ .number = start };
+    }
+    struct bucket *kept = ARENA_ARRAY(search->arena, struct bucket, count + 1);
+    if (kept == NULL || filled == NULL) {
+        free(filled);
+        return parse_out_of_memory(&search->parse);
+    }
+    memcpy(kept, filled, count * sizeof(*kept));
+    free(filled);
+    table->buckets = kept;
+    table->count = count;
+    return 0;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct bucket *left = a;
+    const struct bucket *right = b;
+    if (left->count != right->count) return left->count < right->count ? -1 : 1;
+    return by_number(a, b);
+}
+
+static int write_all(struct search *search, struct agg *agg, struct bucket_table *table,
+                     struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    json_key(json, STR("buckets"));
+    if (options->is_keyed)
+        json_object_begin(json);
+    else
+        json_array_begin(json);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < table->count; i++) {
+        size_t at = options->is_descending ? table->count - 1 - i : i;
+        const struct bucket *bucket = &table->buckets[at];
+        if ((int64_t)bucket->count < options->min_doc_count) continue;
+        code = write_bucket(search, agg, bucket, json);
+    }
+    if (options->is_keyed)
+        json_object_end(json);
+    else
+        json_array_end(json);
+    return code;
+}
+
+static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    struct bucket_table *table = &state->table;
+    if (table->count > 0) qsort(table->buckets, table->count, sizeof(struct bucket), by_number);
+    int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
+    if (code < 0) return code;
+    if (options->is_by_count && table->count > 0) {
+        qsort(table->buckets, table->count, sizeof(struct bucket), by_count);
+    }
+    return write_all(search, agg, table, json);
+}
+
+const struct agg_kind agg_date_histogram = {
+    .name = STR_INIT("date_histogram"),
+    .state_size = sizeof(struct state),
+    .read = read,
+    .collect = collect,
+    .write = write,
+};
+
+/* auto_date_histogram: counted by milliseconds' buckets that are few enough in the end. The
+ * interval is chosen from the range of the field's values over all segments, before counting. */
+
+struct auto_row {
+    const char *name;
+    int64_t interval_ms;
+    enum date_unit unit;
+};
+
+static const struct auto_row auto_rows[] = {
+    { "1s", 1000, 0 },      { "5s", 5000, 0 },       { "10s", 10000, 0 },    { "30s", 30000, 0 },
+    { "1m", 60000, 0 },     { "5m", 300000, 0 },     { "10m", 600000, 0 },   { "30m", 1800000, 0 },
+    { "1h", 3600000, 0 },   { "3h", 10800000, 0 },   { "12h", 43200000, 0 }, { "1d", 86400000, 0 },
+    { "7d", 604800000, 0 }, { "1M", 0, DATE_MONTH }, { "1y", 0, DATE_YEAR },
+};
+
+static int read_auto(struct search *search, struct agg *agg, const struct json *body)
+{
+    struct options *options = ARENA_NEW(search->arena, struct options);
+    if (options == NULL) return parse_out_of_memory(&search->parse);
+    agg->options = options;
+    options->target_count = parse_integer(json_get(body, STR("buckets")), 10);
+    if (options->target_count < 1) options->target_count = 1;
+    return read_common(search, agg, body, options);
+}
+
+static const struct auto_row *choose(const struct search *search, const struct agg *agg)
+{
+    const struct options *options = agg->options;
+    int64_t least = INT64_MAX;
+    int64_t most = INT64_MIN;
+    for (size_t i = 0; i < search->snapshot->segment_count; i++) {
+        const struct logstore_column *column = search_column(search, i, agg->field);
+        int64_t low;
+        int64_t high;
+        if (column == NULL || !logstore_column_integer_range(column, &low, &high)) continue;
+        if (low < least) least = low;
+        if (high > most) most = high;
+    }
+    int64_t range = most >= least ? most - least : 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(auto_rows); i++) {
+        int64_t size = auto_rows[i].interval_ms;
+        if (size == 0) size = auto_rows[i].unit == DATE_MONTH ? 2592000000 : 31536000000;
+        if (range / size < options->target_count) return &auto_rows[i];
+    }
+    return &auto_rows[ARRAY_LENGTH(auto_rows) - 1];
+}
+
+static void set_auto(const struct search *search, struct agg *agg)
+{
+    struct options *options = agg->options;
+    const struct auto_row *row = choose(search, agg);
+    options->interval_ms = row->interval_ms;
+    options->unit = row->unit;
+}
+
+static int collect_auto(struct search *search, struct agg *agg, void *raw,
+                        const struct agg_documents *documents)
+{
+    const struct options *options = agg->options;
+    if (options->interval_ms == 0 && options->unit == 0) set_auto(search, agg);
+    return collect(search, agg, raw, documents);
+}
+
+static int write_auto(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+{
+    set_auto(search, agg);
+    int code = write(search, agg, raw, json);
+    json_member_cstr(json, "interval", choose(search, agg)->name);
+    return code;
+}
+
+const struct agg_kind agg_auto_date_histogram = {
+    .name = STR_INIT("auto_date_histogram"),
+    .state_size = sizeof(struct state),
+    .read = read_auto,
+    .collect = collect_auto,
+    .write = write_auto,
+};

@@ -1,0 +1,460 @@
+/* agg_terms.c - documents by value: the most frequent terms of a field. */
+#include "codec/regex.h"
+#include "logquery/agg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE_DEFAULT 10
+#define SIZE_MAX_    65536
+
+enum order_kind { ORDER_COUNT, ORDER_KEY, ORDER_SUB };
+
+struct order {
+    enum order_kind kind;
+    bool is_descending;
+    struct agg *sub;
+    struct str path; /* behind the sub-aggregation's name: "avg", "50.0" */
+    size_t sub_index;
+};
+
+struct options {
+    int64_t size;
+    int64_t min_doc_count;
+    struct order orders[4];
+    size_t order_count;
+    struct regex *include, *exclude; /* freed with the search: see terms_release */
+    const struct str *include_list, *exclude_list;
+    size_t include_count, exclude_count;
+    bool has_include_list;
+    bool shows_error;
+};
+
+struct state {
+    struct bucket_table table;
+    bool is_number, is_real;
+    enum logstore_type type;
+    uint64_t other_documents;
+};
+
+static int read_pattern(struct search *search, const struct json *value, struct regex **regex,
+                        const struct str **list, size_t *count)
+{
+    if (value == NULL || value->kind == JSON_OBJECT) return 0;
+    if (value->kind == JSON_ARRAY) return parse_texts(&search->parse, value, false, list, count);
+    struct error error = { 0 };
+    if (regex_new(regex, parse_scalar(value), REGEX_DOT_NEWLINE, &error) < 0) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "failed to parse include or exclude: %s", error.text);
+    }
+    return search_keep_regex(search, *regex);
+}
+
+static int read_order(struct search *search, struct agg *agg, const struct json_member *member)
+{
+    struct options *options = agg->options;
+    if (options->order_count == ARRAY_LENGTH(options->orders)) return 0;
+    struct order order = {
+        .is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc")),
+    };
+    struct str key = member->key;
+    if (str_equal(key, STR("_count")))
+        order.kind = ORDER_COUNT;
+    else if (str_equal(key, STR("_key")) || str_equal(key, STR("_term")))
+        order.kind = ORDER_KEY;
+    else {
+        order.kind = ORDER_SUB;
+        /* "1", "1.value", "1.50", "1[50.0]" */
+        size_t end = 0;
+        while (end < key.size && key.data[end] != '.' && key.data[end] != '[') end++;
+        order.path = end < key.size ? str_skip(key, end + 1) : STR("");
+        if (str_ends_with(order.path, STR("]"))) order.path.size--;
+        for (size_t i = 0; i < agg->sub_count; i++) {
+            if (!str_equal(agg->subs[i]->name, str_first(key, end))) continue;
+            order.sub = agg->subs[i];
+            order.sub_index = i;
+        }
+        if (order.sub == NULL || order.sub->kind->number == NULL) {
+            return parse_fail_shard(&search->parse, "aggregation_execution_exception",
+                                    "Invalid aggregation order path [" STR_FMT
+                                    "]. The provided aggregation is missing or gives no number",
+                                    STR_ARG(key));
+        }
+    }
+    options->orders[options->order_count++] = order;
+    return 0;
+}
+
+static int read_orders(struct search *search, struct agg *agg, const struct json *json)
+{
+    int code = 0;
+    if (json_is(json, JSON_ARRAY)) {
+        for (size_t i = 0; code == 0 && i < json->array.count; i++) {
+            code = read_orders(search, agg, &json->array.items[i]);
+        }
+    } else if (json_is(json, JSON_OBJECT)) {
+        for (size_t i = 0; code == 0 && i < json->object.count; i++) {
+            code = read_order(search, agg, &json->object.members[i]);
+        }
+    }
+    return code;
+}
+
+static int read(struct search *search, struct agg *agg, const struct json *body)
+{
+    struct options *options = ARENA_NEW(search->arena, struct options);
+    if (options == NULL) return parse_out_of_memory(&search->parse);
+    agg->options = options;
+    options->size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
+    if (options->size < 1) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "[size] must be greater than 0. Found [%lld] in [" STR_FMT "]",
+                          (long long)options->size, STR_ARG(agg->name));
+    }
+    if (options->size > SIZE_MAX_) options->size = SIZE_MAX_;
+    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 1);
+    options->shows_error = parse_flag(json_get(body, STR("show_term_doc_count_error")), false);
+    int code = read_orders(search, agg, json_get(body, STR("order")));
+    if (code == 0 && options->order_count == 0) {
+        options->orders[options->order_count++] = (struct order){ .is_descending = true };
+    }
+    const struct json *include = json_get(body, STR("include"));
+    options->has_include_list = json_is(include, JSON_ARRAY);
+    if (code == 0) {
+        code = read_pattern(search, include, &options->include, &options->include_list,
+                            &options->include_count);
+    }
+    if (code == 0) {
+        code = read_pattern(search, json_get(body, STR("exclude")), &options->exclude,
+                            &options->exclude_list, &options->exclude_count);
+    }
+    return code;
+}
+
+static bool is_listed(struct str term, const struct str *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(list[i], term)) return true;
+    }
+    return false;
+}
+
+static bool is_wanted(const struct options *options, struct str term)
+{
+    if (options->include != NULL && !regex_matches(options->include, term)) return false;
+    if (options->exclude != NULL && regex_matches(options->exclude, term)) return false;
+    if (options->has_include_list &&
+        !is_listed(term, options->include_list, options->include_count)) {
+        return false;
+    }
+    return !is_listed(term, options->exclude_list, options->exclude_count);
+}
+
+/* Keywords ------------------------------------------------------------------------------------ */
+
+struct naming {
+    struct search *search;
+    const struct options *options;
+    struct bucket_table *table;
+    uint32_t *bucket_of; /* by ordinal; UINT32_MAX: not wanted */
+    const uint32_t *ordinals;
+};
+
+static int name_term(void *argument, size_t i, struct str term)
+{
+    struct naming *naming = argument;
+    uint32_t ordinal = naming->ordinals[i];
+    naming->bucket_of[ordinal] = UINT32_MAX;
+    if (!is_wanted(naming->options, term)) return 0;
+    uint32_t bucket = bucket_for_text(naming->search, naming->table, term);
+    if (bucket == UINT32_MAX) return parse_out_of_memory(&naming->search->parse);
+    naming->bucket_of[ordinal] = bucket;
+    return 0;
+}
+
+/* The bucket of every ordinal that the documents hold (or of all, for min_doc_count 0). */
+static int name_terms(struct naming *naming, const struct logstore_column *column,
+                      const struct agg_documents *documents)
+{
+    uint32_t term_count = logstore_column_term_count(column);
+    bool *is_seen = calloc(term_count + 1, sizeof(*is_seen));
+    uint32_t *ordinals = calloc(term_count + 1, sizeof(*ordinals));
+    if (is_seen == NULL || ordinals == NULL) {
+        free(is_seen);
+        free(ordinals);
+        return parse_out_of_memory(&naming->search->parse);
+    }
+    struct logstore_cursor cursor = { .column = column };
+    bool wants_all = naming->options->min_doc_count == 0;
+    for (size_t i = 0; !wants_all && i < documents->count; i++) {
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
+        for (size_t k = 0; k < count; k++) {
+            is_seen[logstore_column_ordinal(column, first + k)] = true;
+        }
+    }
+    size_t count = 0;
+    for (uint32_t i = 0; i < term_count; i++) {
+        if (is_seen[i] || wants_all) ordinals[count++] = i;
+    }
+    naming->ordinals = ordinals;
+    int code = logstore_column_terms(column, ordinals, count, name_term, naming,
+                                     naming->search->parse.error);
+    free(is_seen);
+    free(ordinals);
+    return code;
+}
+
+static int collect_keywords(struct search *search, struct agg *agg, struct state *state,
+                            const struct logstore_column *column,
+                            const struct agg_documents *documents, struct bucket_pair_vec *pairs,
+                            uint32_t missing_bucket)
+{
+    struct naming naming = { .search = search, .options = agg->options, .table = &state->table };
+    naming.bucket_of = calloc(logstore_column_term_count(column) + 1, sizeof(uint32_t));
+    if (naming.bucket_of == NULL) return parse_out_of_memory(&search->parse);
+    int code = name_terms(&naming, column, documents);
+    struct logstore_cursor cursor = { .column = column };
+    for (size_t i = 0; code == 0 && i < documents->count; i++) {
+        uint32_t document = documents->documents[i];
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, document, &first);
+        for (size_t k = 0; code == 0 && k < count; k++) {
+            uint32_t bucket = naming.bucket_of[logstore_column_ordinal(column, first + k)];
+            if (bucket == UINT32_MAX) continue;
+            if (!VEC_PUSH(pairs, (struct bucket_pair){ bucket, document })) {
+                code = parse_out_of_memory(&search->parse);
+            }
+        }
+        if (count == 0 && missing_bucket != UINT32_MAX && code == 0 &&
+            !VEC_PUSH(pairs, (struct bucket_pair){ missing_bucket, document })) {
+            code = parse_out_of_memory(&search->parse);
+        }
+    }
+    free(naming.bucket_of);
+    return code;
+}
+
+/* Numbers ------------------------------------------------------------------------------------- */
+
+static int64_t number_key(const struct agg_numbers *numbers, size_t value)
+{
+    if (!numbers->is_real) return agg_integer_at(numbers, value);
+    double real = logstore_column_real(numbers->cursor.column, value);
+    int64_t bits;
+    memcpy(&bits, &real, sizeof(bits));
+    return bits;
+}
+
+static int collect_numbers(struct search *search, struct state *state,
+                           const struct logstore_column *column,
+                           const struct agg_documents *documents, struct bucket_pair_vec *pairs,
+                           uint32_t missing_bucket)
+{
+    struct agg_numbers numbers;
+    (void)agg_numbers_open(&numbers, column);
+    state->is_number = true;
+    state->is_real = numbers.is_real;
+    state->type = logstore_column_type(column);
+    for (size_t i = 0; i < documents->count; i++) {
+        uint32_t document = documents->documents[i];
+        size_t first;
+        size_t count = logstore_cursor_seek(&numbers.cursor, document, &first);
+        size_t start = pairs->count;
+        for (size_t k = 0; k < count; k++) {
+            int64_t key = number_key(&numbers, first + k);
+            uint32_t bucket = bucket_for_number(search, &state->table, key);
+            if (bucket == UINT32_MAX) return parse_out_of_memory(&search->parse);
+            bool is_there = false;
+            for (size_t at = start; at < pairs->count; at++) {
+                is_there |= pairs->items[at].bucket == bucket;
+            }
+            if (!is_there && !VEC_PUSH(pairs, (struct bucket_pair){ bucket, document })) {
+                return parse_out_of_memory(&search->parse);
+            }
+        }
+        if (count == 0 && missing_bucket != UINT32_MAX &&
+            !VEC_PUSH(pairs, (struct bucket_pair){ missing_bucket, document })) {
+            return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+static int all_missing(struct search *search, const struct agg_documents *documents,
+                       struct bucket_pair_vec *pairs, uint32_t bucket)
+{
+    for (size_t i = 0; i < documents->count; i++) {
+        struct bucket_pair pair = { bucket, documents->documents[i] };
+        if (!VEC_PUSH(pairs, pair)) return parse_out_of_memory(&search->parse);
+    }
+    return 0;
+}
+
+static uint32_t missing_bucket(struct search *search, const struct agg *agg, struct state *state,
+                               const struct logstore_column *column)
+{
+    if (agg->missing == NULL) return UINT32_MAX;
+    bool is_number =
+        column != NULL ? logstore_column_kind(column) != LOGSTORE_COLUMN_KEYWORD : state->is_number;
+    if (!is_number) return bucket_for_text(search, &state->table, parse_scalar(agg->missing));
+    bool is_real =
+        column != NULL ? logstore_column_kind(column) == LOGSTORE_COLUMN_REAL : state->is_real;
+    double real = parse_number(agg->missing, 0);
+    int64_t number = parse_integer(agg->missing, 0);
+    if (is_real) memcpy(&number, &real, sizeof(number));
+    return bucket_for_number(search, &state->table, number);
+}
+
+/* `_index` has one value a segment. */
+static int collect_index(struct search *search, struct state *state,
+                         const struct agg_documents *documents, struct bucket_pair_vec *pairs)
+{
+    struct str name = search->snapshot->segments[documents->segment].index->name;
+    uint32_t bucket = bucket_for_text(search, &state->table, name);
+    if (bucket == UINT32_MAX) return parse_out_of_memory(&search->parse);
+    return all_missing(search, documents, pairs, bucket);
+}
+
+static int collect(struct search *search, struct agg *agg, void *raw,
+                   const struct agg_documents *documents)
+{
+    struct state *state = raw;
+    const struct logstore_column *column;
+    int code = agg_column(search, agg, documents->segment, &column);
+    if (code < 0) return code;
+    struct bucket_pair_vec pairs = { 0 };
+    bool is_index = str_equal(agg->field, STR("_index"));
+    uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state, column);
+    if (is_index)
+        code = collect_index(search, state, documents, &pairs);
+    else if (column == NULL) {
+        if (missing != UINT32_MAX) code = all_missing(search, documents, &pairs, missing);
+    } else if (logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD) {
+        code = collect_keywords(search, agg, state, column, documents, &pairs, missing);
+    } else {
+        code = collect_numbers(search, state, column, documents, &pairs, missing);
+    }
+    if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
+    VEC_RELEASE(&pairs);
+    return code;
+}
+
+/* Results ------------------------------------------------------------------------------------- */
+
+struct ranked {
+    const struct bucket *bucket;
+    double numbers[4]; /* by which it is ordered: of sub-aggregations */
+    const struct options *options;
+    const struct state *state;
+};
+
+static int compare_numbers(double a, double b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_keys(const struct ranked *a, const struct ranked *b)
+{
+    if (!a->state->is_number) return str_compare(a->bucket->key, b->bucket->key);
+    if (!a->state->is_real) {
+        return a->bucket->number < b->bucket->number ? -1 : a->bucket->number > b->bucket->number;
+    }
+    double left;
+    double right;
+    memcpy(&left, &a->bucket->number, sizeof(left));
+    memcpy(&right, &b->bucket->number, sizeof(right));
+    return compare_numbers(left, right);
+}
+
+static int by_orders(const void *a, const void *b)
+{
+    const struct ranked *left = a;
+    const struct ranked *right = b;
+    const struct options *options = left->options;
+    for (size_t i = 0; i < options->order_count; i++) {
+        const struct order *order = &options->orders[i];
+        int result = 0;
+        if (order->kind == ORDER_COUNT) {
+            result = left->bucket->count < right->bucket->count
+                         ? -1
+                         : left->bucket->count > right->bucket->count;
+        } else if (order->kind == ORDER_KEY) {
+            result = compare_keys(left, right);
+        } else {
+            result = compare_numbers(left->numbers[i], right->numbers[i]);
+        }
+        if (result != 0) return order->is_descending ? -result : result;
+    }
+    return compare_keys(left, right);
+}
+
+static double order_number(const struct order *order, const struct bucket *bucket)
+{
+    double value = 0;
+    const void *state = bucket->subs == NULL ? NULL : bucket->subs[order->sub_index];
+    bool has = state != NULL && order->sub->kind->number(order->sub, state, order->path, &value);
+    if (has) return value;
+    return order->is_descending ? -1e308 : 1e308; /* without a value: last */
+}
+
+static int write_bucket(struct search *search, struct agg *agg, const struct state *state,
+                        const struct bucket *bucket, struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    json_object_begin(json);
+    if (state->is_number) {
+        bucket_put_number_key(agg, state->type, bucket->number, state->is_real, json);
+    } else {
+        json_member_text(json, "key", bucket->key);
+    }
+    json_member_int(json, "doc_count", (int64_t)bucket->count);
+    if (options->shows_error) json_member_int(json, "doc_count_error_upper_bound", 0);
+    int code = bucket_write_subs(search, agg, bucket, json);
+    json_object_end(json);
+    return code;
+}
+
+static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    struct ranked *ranked = calloc(state->table.count + 1, sizeof(*ranked));
+    if (ranked == NULL) return parse_out_of_memory(&search->parse);
+    size_t count = 0;
+    uint64_t total = 0;
+    for (size_t i = 0; i < state->table.count; i++) {
+        const struct bucket *bucket = &state->table.buckets[i];
+        if ((int64_t)bucket->count < options->min_doc_count) continue;
+        total += bucket->count;
+        struct ranked *item = &ranked[count++];
+        *item = (struct ranked){ .bucket = bucket, .options = options, .state = state };
+        for (size_t k = 0; k < options->order_count; k++) {
+            if (options->orders[k].kind != ORDER_SUB) continue;
+            item->numbers[k] = order_number(&options->orders[k], bucket);
+        }
+    }
+    qsort(ranked, count, sizeof(*ranked), by_orders);
+    size_t shown = count < (size_t)options->size ? count : (size_t)options->size;
+    for (size_t i = 0; i < shown; i++) total -= ranked[i].bucket->count;
+    json_member_int(json, "doc_count_error_upper_bound", 0);
+    json_member_int(json, "sum_other_doc_count", (int64_t)total);
+    json_key(json, STR("buckets"));
+    json_array_begin(json);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < shown; i++) {
+        code = write_bucket(search, agg, state, ranked[i].bucket, json);
+    }
+    json_array_end(json);
+    free(ranked);
+    return code;
+}
+
+const struct agg_kind agg_terms = {
+    .name = STR_INIT("terms"),
+    .typed_name = "sterms",
+    .state_size = sizeof(struct state),
+    .read = read,
+    .collect = collect,
+    .write = write,
+};

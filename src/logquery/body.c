@@ -1,0 +1,383 @@
+/* body.c - the body of a search and its URL parameters: one row a key. */
+#include "logquery/agg.h"
+#include "logquery/search.h"
+
+#include <errno.h>
+
+#define SIZE_DEFAULT        10
+#define TRACK_TOTAL_DEFAULT 10000
+
+typedef int key_reader(struct search *search, const struct json *value);
+
+static int read_query(struct search *search, const struct json *value)
+{
+    return parse_query(&search->parse, value, &search->filter);
+}
+
+static int read_post_filter(struct search *search, const struct json *value)
+{
+    return parse_query(&search->parse, value, &search->post_filter);
+}
+
+static int read_aggs(struct search *search, const struct json *value)
+{
+    return aggs_read(search, value, &search->aggs, &search->agg_count);
+}
+
+static int read_size(struct search *search, const struct json *value)
+{
+    search->size = parse_integer(value, SIZE_DEFAULT);
+    return search->size < 0 ? parse_fail(&search->parse, "parsing_exception",
+                                         "[size] parameter cannot be negative, found [%lld]",
+                                         (long long)search->size)
+                            : 0;
+}
+
+static int read_from(struct search *search, const struct json *value)
+{
+    search->from = parse_integer(value, 0);
+    return search->from < 0 ? parse_fail(&search->parse, "parsing_exception",
+                                         "[from] parameter cannot be negative, found [%lld]",
+                                         (long long)search->from)
+                            : 0;
+}
+
+static int read_track(struct search *search, const struct json *value)
+{
+    if (json_is(value, JSON_INT))
+        search->track_total = value->integer;
+    else if (parse_flag(value, false))
+        search->track_total = INT64_MAX;
+    else if (!parse_flag(value, true))
+        search->track_total = 0;
+    else
+        search->track_total = parse_integer(value, TRACK_TOTAL_DEFAULT);
+    return 0;
+}
+
+static int read_source(struct search *search, const struct json *value)
+{
+    return source_spec_read(&search->parse, value, &search->source);
+}
+
+static int read_wanted(struct search *search, const struct json *value,
+                       const struct wanted_field **fields, size_t *count)
+{
+    size_t total = json_is(value, JSON_ARRAY) ? value->array.count : 1;
+    struct wanted_field *list = ARENA_ARRAY(search->arena, struct wanted_field, total + 1);
+    if (list == NULL) return parse_out_of_memory(&search->parse);
+    for (size_t i = 0; i < total; i++) {
+        const struct json *item = json_is(value, JSON_ARRAY) ? &value->array.items[i] : value;
+        if (json_is(item, JSON_OBJECT)) {
+            list[i].pattern = json_text(json_get(item, STR("field")), STR(""));
+            list[i].format = json_text(json_get(item, STR("format")), STR(""));
+            list[i].includes_unmapped = parse_flag(json_get(item, STR("include_unmapped")), false);
+        } else {
+            list[i].pattern = json_text(item, STR(""));
+        }
+    }
+    *fields = list;
+    *count = total;
+    return 0;
+}
+
+static int read_fields(struct search *search, const struct json *value)
+{
+    return read_wanted(search, value, &search->fields, &search->field_count);
+}
+
+static int read_docvalues(struct search *search, const struct json *value)
+{
+    return read_wanted(search, value, &search->docvalues, &search->docvalue_count);
+}
+
+/* Stored fields we have none; asking for any of them leaves the source out, unless it is named. */
+static int read_stored(struct search *search, const struct json *value)
+{
+    bool is_source = json_is(value, JSON_TEXT) && str_equal(value->text, STR("_source"));
+    if (!is_source) search->source.is_off = true;
+    return 0;
+}
+
+static int read_sort(struct search *search, const struct json *value)
+{
+    return sort_read(search, value);
+}
+
+static int read_version(struct search *search, const struct json *value)
+{
+    search->has_version = parse_flag(value, false);
+    return 0;
+}
+
+static int read_seq_no(struct search *search, const struct json *value)
+{
+    search->has_seq_no = parse_flag(value, false);
+    return 0;
+}
+
+static int read_track_scores(struct search *search, const struct json *value)
+{
+    search->tracks_scores = parse_flag(value, false);
+    return 0;
+}
+
+static int read_timeout(struct search *search, const struct json *value)
+{
+    struct str text = parse_scalar(value);
+    size_t digits = 0;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+    int64_t number;
+    struct str unit = str_skip(text, digits);
+    if (!str_to_int64(str_first(text, digits), &number)) return 0;
+    search->timeout_ms = number * (str_equal(unit, STR("s"))   ? 1000
+                                   : str_equal(unit, STR("m")) ? 60000
+                                                               : 1);
+    return 0;
+}
+
+static int read_nothing(struct search *search, const struct json *value)
+{
+    (void)search;
+    (void)value;
+    return 0;
+}
+
+/* Keys that mean nothing when they are empty, and that we cannot do otherwise. */
+static int refuse_full(struct search *search, const struct json *value, const char *name)
+{
+    bool is_empty = value->kind == JSON_NULL ||
+                    (value->kind == JSON_OBJECT && value->object.count == 0) ||
+                    (value->kind == JSON_ARRAY && value->array.count == 0);
+    if (is_empty) return 0;
+    return parse_fail(&search->parse, "illegal_argument_exception",
+                      "[%s] of a search is not supported", name);
+}
+
+static int refuse_scripts(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "script_fields");
+}
+
+static int refuse_runtime(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "runtime_mappings");
+}
+
+static int refuse_collapse(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "collapse");
+}
+
+static int refuse_suggest(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "suggest");
+}
+
+static int refuse_pit(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "pit");
+}
+
+static int refuse_knn(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "knn");
+}
+
+struct key_row {
+    struct str name;
+    key_reader *read;
+};
+
+static const struct key_row key_rows[] = {
+    { STR_INIT("query"), read_query },
+    { STR_INIT("post_filter"), read_post_filter },
+    { STR_INIT("aggs"), read_aggs },
+    { STR_INIT("aggregations"), read_aggs },
+    { STR_INIT("size"), read_size },
+    { STR_INIT("from"), read_from },
+    { STR_INIT("sort"), read_sort },
+    { STR_INIT("search_after"), read_nothing }, /* needs the sort, wherever that stands */
+    { STR_INIT("track_total_hits"), read_track },
+    { STR_INIT("stored_fields"), read_stored },
+    { STR_INIT("_source"), read_source },
+    { STR_INIT("fields"), read_fields },
+    { STR_INIT("docvalue_fields"), read_docvalues },
+    { STR_INIT("highlight"), highlight_read },
+    { STR_INIT("version"), read_version },
+    { STR_INIT("seq_no_primary_term"), read_seq_no },
+    { STR_INIT("track_scores"), read_track_scores },
+    { STR_INIT("timeout"), read_timeout },
+    { STR_INIT("terminate_after"), read_nothing },
+    { STR_INIT("min_score"), read_nothing },
+    { STR_INIT("explain"), read_nothing },
+    { STR_INIT("profile"), read_nothing },
+    { STR_INIT("indices_boost"), read_nothing },
+    { STR_INIT("rescore"), read_nothing },
+    { STR_INIT("stats"), read_nothing },
+    { STR_INIT("ext"), read_nothing },
+    { STR_INIT("script_fields"), refuse_scripts },
+    { STR_INIT("runtime_mappings"), refuse_runtime },
+    { STR_INIT("collapse"), refuse_collapse },
+    { STR_INIT("suggest"), refuse_suggest },
+    { STR_INIT("pit"), refuse_pit },
+    { STR_INIT("knn"), refuse_knn },
+};
+
+static int read_key(struct search *search, const struct json_member *member)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(key_rows); i++) {
+        if (!str_equal(key_rows[i].name, member->key)) continue;
+        return key_rows[i].read(search, &member->value);
+    }
+    const char *token = member->value.kind == JSON_OBJECT  ? "START_OBJECT"
+                        : member->value.kind == JSON_ARRAY ? "START_ARRAY"
+                                                           : "VALUE_STRING";
+    return parse_fail(&search->parse, "parsing_exception", "Unknown key for a %s in [" STR_FMT "].",
+                      token, STR_ARG(member->key));
+}
+
+static int read_body(struct search *search)
+{
+    struct str body = search->request->body;
+    if (str_trim(body).size == 0) return 0;
+    struct error error = { 0 };
+    const struct json *root = NULL;
+    int code = json_parse(NULL, search->arena, body, &root, &error);
+    if (code == ERROR_LIMIT || code == -ENOMEM) return parse_out_of_memory(&search->parse);
+    if (code < 0) {
+        return parse_fail(&search->parse, "json_parse_exception", "%s (at byte %zu)", error.text,
+                          error.offset);
+    }
+    if (!json_is(root, JSON_OBJECT)) {
+        return parse_fail(&search->parse, "parsing_exception",
+                          "Expected [START_OBJECT] but found another token");
+    }
+    for (size_t i = 0; code == 0 && i < root->object.count; i++) {
+        code = read_key(search, &root->object.members[i]);
+    }
+    const struct json *after = json_get(root, STR("search_after"));
+    if (code == 0 && after != NULL) code = sort_read_after(search, after);
+    return code;
+}
+
+/* A parameter of the URL as the value that would stand in a body. */
+static struct json as_text(struct str text)
+{
+    return (struct json){ .kind = JSON_TEXT, .raw = text, .text = text };
+}
+
+static int read_url_query(struct search *search)
+{
+    const struct logquery_request *request = search->request;
+    if (request->q.data == NULL) return 0;
+    struct lucene_options options = { 0 };
+    struct str *field = ARENA_NEW(search->arena, struct str);
+    if (field == NULL) return parse_out_of_memory(&search->parse);
+    *field = request->default_field;
+    options.fields = field;
+    options.field_count = field->size > 0 && !str_equal(*field, STR("*")) ? 1 : 0;
+    options.needs_all = str_equal_nocase(request->default_operator, STR("and"));
+    options.is_lenient = str_equal(request->lenient, STR("true"));
+    struct error error = { 0 };
+    int code = logquery_parse_lucene(request->q, &options, search->arena, &search->filter, &error);
+    if (code == 0) return 0;
+    return parse_fail_shard(&search->parse, "query_shard_exception",
+                            "Failed to parse query [" STR_FMT "]: %s", STR_ARG(request->q),
+                            error.text);
+}
+
+/* sort=a:desc,b */
+static int read_url_sort(struct search *search)
+{
+    struct str rest = search->request->sort;
+    if (rest.data == NULL) return 0;
+    CLEANUP(buf_release) struct buf text = { 0 };
+    struct json_writer json;
+    buf_init(&text, 16384);
+    json_writer_init(&json, &text);
+    json_array_begin(&json);
+    while (rest.size > 0) {
+        struct str order = str_cut(&rest, ',');
+        struct str field = str_cut(&order, ':');
+        json_object_begin(&json);
+        json_key(&json, field);
+        json_put_text(&json, order.size > 0                    ? order
+                             : str_equal(field, STR("_score")) ? STR("desc")
+                                                               : STR("asc"));
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    const struct json *root = NULL;
+    if (json_parse(NULL, search->arena, buf_str(&text), &root, NULL) < 0) {
+        return parse_out_of_memory(&search->parse);
+    }
+    return sort_read(search, root);
+}
+
+static int read_url(struct search *search)
+{
+    const struct logquery_request *request = search->request;
+    int code = read_url_query(search);
+    if (code == 0 && request->size.data != NULL) {
+        struct json value = as_text(request->size);
+        code = read_size(search, &value);
+    }
+    if (code == 0 && request->from.data != NULL) {
+        struct json value = as_text(request->from);
+        code = read_from(search, &value);
+    }
+    if (code == 0 && request->track_total_hits.data != NULL) {
+        struct json value = as_text(request->track_total_hits);
+        code = read_track(search, &value);
+    }
+    if (code == 0 && request->timeout.data != NULL) {
+        struct json value = as_text(request->timeout);
+        code = read_timeout(search, &value);
+    }
+    if (code == 0) code = read_url_sort(search);
+    struct str source = request->source;
+    bool is_flag = str_equal(source, STR("true")) || str_equal(source, STR("false"));
+    if (code == 0 && is_flag) search->source.is_off = str_equal(source, STR("false"));
+    struct str includes = is_flag || source.data == NULL ? request->source_includes : source;
+    if (code == 0 && includes.data != NULL) {
+        struct json value = as_text(includes);
+        code = parse_texts(&search->parse, &value, true, &search->source.includes,
+                           &search->source.include_count);
+    }
+    if (code == 0 && request->source_excludes.data != NULL) {
+        struct json value = as_text(request->source_excludes);
+        code = parse_texts(&search->parse, &value, true, &search->source.excludes,
+                           &search->source.exclude_count);
+    }
+    return code;
+}
+
+int search_read(struct search *search)
+{
+    search->size = SIZE_DEFAULT;
+    search->track_total = TRACK_TOTAL_DEFAULT;
+    search->timeout_ms = search->options->timeout_ms;
+    int code = read_body(search);
+    if (code == 0) code = read_url(search);
+    if (code < 0) return code;
+    if (search->filter == NULL) {
+        search->filter = filter_new(&search->parse, LOGSTORE_FILTER_ALL);
+        if (search->filter == NULL) return parse_out_of_memory(&search->parse);
+    }
+    if (search->from + search->size > RESULT_WINDOW_MAX) {
+        return parse_fail_shard(
+            &search->parse, "illegal_argument_exception",
+            "Result window is too large, from + size must be less than or equal "
+            "to: [%d] but was [%lld]. See the scroll api for a more efficient "
+            "way to request large data sets. This limit can be set by changing "
+            "the [index.max_result_window] index level setting.",
+            RESULT_WINDOW_MAX, (long long)(search->from + search->size));
+    }
+    if (search->after != NULL && search->from > 0) {
+        return parse_fail(&search->parse, "action_request_validation_exception",
+                          "Validation Failed: 1: `from` parameter must be set to 0 when "
+                          "`search_after` is used.;");
+    }
+    return 0;
+}

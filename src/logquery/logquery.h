@@ -1,0 +1,100 @@
+/* logquery.h - the door of the query languages: Elasticsearch's search bodies, answered.
+ *
+ *     body (JSON) ──▶ filter tree, sort, aggregations ──▶ logstore ──▶ response (JSON)
+ *
+ * The query DSL, the Lucene syntax of query_string and simple_query_string each become
+ * logstore's filter tree (logstore/filter.h); the aggregations are one file each. Nothing here
+ * knows HTTP: the role hands over a body and its URL parameters and gets bytes back.
+ *
+ * Memory:  one arena a request, whose limit bounds the query (LOGQUERY_MEMORY_MAX).
+ * Threads: any; a request runs on the caller's thread.
+ * Errors:  an error carries Elasticsearch's type in struct logquery_failure.
+ */
+#ifndef LOGQUERY_LOGQUERY_H
+#define LOGQUERY_LOGQUERY_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "logstore/logstore.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOGQUERY_MEMORY_MAX  ((size_t)256 << 20)
+#define LOGQUERY_BUCKETS_MAX 65536
+
+struct logquery_options {
+    struct logstore *store;
+    const struct clock *clock;
+    int64_t timeout_ms;  /* of one search; 0: 30,000 */
+    size_t response_max; /* bytes; 0: 100 MiB */
+    bool has_types;      /* answers carry "_type":"_doc", as 7.x does */
+};
+
+/* One search. What the URL says (q, size, sort ...) stands in the same names as the body's keys and
+ * wins over the body. */
+struct logquery_request {
+    struct str indices; /* index expression; empty: all */
+    struct str body;    /* JSON object; empty: none */
+    bool ignore_unavailable;
+    bool allow_no_indices;  /* true is Elasticsearch's default */
+    bool total_hits_as_int; /* rest_total_hits_as_int */
+    bool has_typed_keys;    /* typed_keys */
+
+    /* From the URL; data NULL: not given. */
+    struct str q, default_field, default_operator, from, size, sort, source, source_includes,
+        source_excludes, track_total_hits, timeout, lenient, analyze_wildcard, docvalue_fields,
+        terminate_after, version, seq_no;
+};
+
+/* What is said beyond struct error when a request fails. */
+struct logquery_failure {
+    int status;             /* HTTP */
+    const char *type;       /* "parsing_exception" */
+    const char *cause_type; /* NULL: no cause; then the reason of the cause is the error's text */
+    bool is_phase_failure;  /* wrapped in search_phase_execution_exception, as shards fail */
+    char reason[512];
+    char cause_reason[512];
+    char index[256]; /* "" when none is meant */
+};
+
+/* Appends the response object to `out`. On failure `out` is as before and `failure` is filled. */
+int logquery_search(const struct logquery_options *options, const struct logquery_request *request,
+                    struct arena *arena, struct buf *out, struct logquery_failure *failure,
+                    struct error *error) MUST_CHECK;
+
+/* The same for _count: {"count":N,"_shards":{...}}. */
+int logquery_count(const struct logquery_options *options, const struct logquery_request *request,
+                   struct arena *arena, struct buf *out, struct logquery_failure *failure,
+                   struct error *error) MUST_CHECK;
+
+/* _validate/query, _field_caps and _delete_by_query's selection are built on these. */
+
+/* Parses {"match":{...}} into a filter in the arena. */
+int logquery_parse_query(struct str json, struct arena *arena, struct logstore_filter **filter,
+                         struct logquery_failure *failure, struct error *error) MUST_CHECK;
+
+struct lucene_options {
+    const struct str *fields; /* none: every field */
+    size_t field_count;
+    bool needs_all;  /* default operator AND */
+    bool is_lenient; /* a value that cannot be of the field's type finds nothing */
+    int32_t zone_offset_s;
+    int32_t phrase_slop;
+};
+
+/* Parses the Lucene syntax. ERROR_PARSE with the offset where reading stopped. */
+int logquery_parse_lucene(struct str text, const struct lucene_options *options,
+                          struct arena *arena, struct logstore_filter **filter,
+                          struct error *error) MUST_CHECK;
+
+/* Parses the simple syntax (+ | - "..." * ( ) ~N), in which nothing is an error but a limit. */
+int logquery_parse_simple(struct str text, const struct lucene_options *options,
+                          struct arena *arena, struct logstore_filter **filter,
+                          struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,367 @@
+/* search.c - carries out a search: filter every segment, keep the best, aggregate, answer. */
+#include "logquery/search.h"
+
+#include "base/check.h"
+#include "codec/regex.h"
+#include "logquery/agg.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_DEFAULT_MS 30000
+
+const struct logstore_field *search_field(const struct search *search, struct str path)
+{
+    const struct logstore_snapshot *snapshot = search->snapshot;
+    for (size_t i = 0; i < snapshot->index_count; i++) {
+        const struct logstore_mapping *mapping = snapshot->indices[i].mapping;
+        const struct logstore_field *field = logstore_mapping_find(mapping, path);
+        if (field != NULL && field->alias_of.size > 0) {
+            field = logstore_mapping_find(mapping, field->alias_of);
+        }
+        if (field != NULL && logstore_type_column(field->type) != LOGSTORE_COLUMN_NONE)
+            return field;
+    }
+    return NULL;
+}
+
+const struct logstore_column *search_column(const struct search *search, size_t segment,
+                                            struct str path)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    const struct logstore_field *field = logstore_mapping_find(view->index->mapping, path);
+    if (field != NULL && field->alias_of.size > 0) path = field->alias_of;
+    return logstore_column_find(view->segment, path);
+}
+
+int search_refuse_text(struct search *search, struct str path)
+{
+    return parse_fail_shard(
+        &search->parse, "illegal_argument_exception",
+        "Text fields are not optimised for operations that require per-document "
+        "field data like aggregations and sorting, so these operations are "
+        "disabled by default. Please use a keyword field instead. "
+        "Alternatively, set fielddata=true on [" STR_FMT "] in order to load "
+        "field data by uninverting the inverted index. Note that this can use "
+        "significant memory.",
+        STR_ARG(path));
+}
+
+int search_keep_regex(struct search *search, struct regex *regex)
+{
+    if (VEC_PUSH(&search->regexes, regex)) return 0;
+    regex_free(regex);
+    return parse_out_of_memory(&search->parse);
+}
+
+static void fill_failure(struct search *search, int status, const char *type, bool is_phase)
+{
+    struct logquery_failure *failure = search->parse.failure;
+    *failure =
+        (struct logquery_failure){ .status = status, .type = type, .is_phase_failure = is_phase };
+    const struct error *error = search->parse.error;
+    (void)snprintf(failure->reason, sizeof(failure->reason), "%s", error->text);
+}
+
+/* Failures that came from below, as Elasticsearch names them. */
+static int explain(struct search *search, int code)
+{
+    if (code >= 0 || search->parse.failure->type != NULL) return code;
+    if (code == ERROR_INVALID)
+        fill_failure(search, 400, "query_shard_exception", true);
+    else if (code == ERROR_LIMIT)
+        fill_failure(search, 400, "too_many_clauses", true);
+    else if (code == -ENOMEM)
+        fill_failure(search, 429, "circuit_breaking_exception", false);
+    else
+        fill_failure(search, 500, "exception", true);
+    return code;
+}
+
+/* The best hits, in a heap with the worst on top. ---------------------------------------------- */
+
+static void sift_down(struct search *search, size_t at)
+{
+    for (;;) {
+        size_t worst = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
+            if (child < search->heap_count &&
+                sort_compare(search, &search->heap[child], &search->heap[worst]) > 0) {
+                worst = child;
+            }
+        }
+        if (worst == at) return;
+        struct candidate swapped = search->heap[at];
+        search->heap[at] = search->heap[worst];
+        search->heap[worst] = swapped;
+        at = worst;
+    }
+}
+
+static void sift_up(struct search *search, size_t at)
+{
+    while (at > 0) {
+        size_t above = (at - 1) / 2;
+        if (sort_compare(search, &search->heap[at], &search->heap[above]) <= 0) return;
+        struct candidate swapped = search->heap[at];
+        search->heap[at] = search->heap[above];
+        search->heap[above] = swapped;
+        at = above;
+    }
+}
+
+static int offer(struct search *search, const struct candidate *found, size_t capacity)
+{
+    bool is_full = search->heap_count == capacity;
+    if (is_full && sort_compare(search, found, &search->heap[0]) >= 0) return 0;
+    struct sort_value *values = is_full ? search->heap[0].values : NULL;
+    if (!is_full && search->key_count > 0) {
+        values = ARENA_ARRAY(search->arena, struct sort_value, search->key_count);
+        if (values == NULL) return parse_out_of_memory(&search->parse);
+    }
+    for (size_t i = 0; i < search->key_count; i++) values[i] = found->values[i];
+    struct candidate kept = { found->segment, found->document, values };
+    if (is_full) {
+        search->heap[0] = kept;
+        sift_down(search, 0);
+    } else {
+        search->heap[search->heap_count] = kept;
+        sift_up(search, search->heap_count++);
+    }
+    return 0;
+}
+
+static int collect_hits(struct search *search, size_t segment, const uint32_t *documents,
+                        size_t count)
+{
+    size_t capacity = (size_t)(search->from + search->size);
+    if (capacity == 0) return 0;
+    bool needs_values = search->key_count > 0;
+    struct sort_segment *sort = NULL;
+    int code = needs_values ? sort_segment_begin(search, segment, &sort) : 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        /* Without keys the order is that of arrival: what is full stays. */
+        if (!needs_values && search->heap_count == capacity) break;
+        struct sort_value values[SORT_KEYS_MAX];
+        struct candidate found = { segment, documents[i], values };
+        if (needs_values) code = sort_segment_values(search, sort, documents[i], values);
+        if (code == 0 && sort_is_after(search, &found)) code = offer(search, &found, capacity);
+    }
+    return code;
+}
+
+static size_t list_documents(const uint64_t *bits, uint32_t document_count, uint32_t *documents)
+{
+    size_t count = 0;
+    for (size_t word = 0; word < LOGSTORE_BITS_WORDS(document_count); word++) {
+        for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
+            documents[count++] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+        }
+    }
+    return count;
+}
+
+static int search_segment(struct search *search, size_t segment, uint64_t *bits,
+                          uint32_t *documents, void **states)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    int code = logstore_filter_run(search->snapshot, segment, search->filter, &search->context,
+                                   bits, search->parse.error);
+    if (code < 0) return code;
+    size_t count = list_documents(bits, view->document_count, documents);
+    if (search->agg_count > 0) {
+        struct agg_documents part = { segment, documents, count };
+        code = aggs_collect(search, search->aggs, search->agg_count, states, &part);
+    }
+    if (code == 0 && search->post_filter != NULL) {
+        uint64_t *also = calloc(LOGSTORE_BITS_WORDS(view->document_count) + 1, sizeof(*also));
+        if (also == NULL) return parse_out_of_memory(&search->parse);
+        code = logstore_filter_run(search->snapshot, segment, search->post_filter, &search->context,
+                                   also, search->parse.error);
+        for (size_t i = 0; i < LOGSTORE_BITS_WORDS(view->document_count); i++) bits[i] &= also[i];
+        free(also);
+        count = list_documents(bits, view->document_count, documents);
+    }
+    search->total += count;
+    return code < 0 ? code : collect_hits(search, segment, documents, count);
+}
+
+static int by_order(const void *a, const void *b, void *argument)
+{
+    return sort_compare(argument, a, b);
+}
+
+static int run(struct search *search, void **states)
+{
+    uint32_t largest = 0;
+    for (size_t i = 0; i < search->snapshot->segment_count; i++) {
+        uint32_t count = search->snapshot->segments[i].document_count;
+        if (count > largest) largest = count;
+    }
+    size_t capacity = (size_t)(search->from + search->size);
+    search->heap = ARENA_ARRAY(search->arena, struct candidate, capacity + 1);
+    uint64_t *bits = calloc(LOGSTORE_BITS_WORDS(largest) + 1, sizeof(*bits));
+    uint32_t *documents = calloc((size_t)largest + 1, sizeof(*documents));
+    int code = search->heap == NULL || bits == NULL || documents == NULL
+                   ? parse_out_of_memory(&search->parse)
+                   : 0;
+    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        code = search_segment(search, i, bits, documents, states);
+        if (code == ERROR_TIMEOUT) {
+            search->is_timed_out = true; /* what was found until now is the answer */
+            code = 0;
+            break;
+        }
+    }
+    free(bits);
+    free(documents);
+    if (code == 0 && search->heap_count > 0) {
+        qsort_r(search->heap, search->heap_count, sizeof(*search->heap), by_order, search);
+    }
+    return code;
+}
+
+static void put_shards(const struct search *search, struct json_writer *json)
+{
+    int64_t count = (int64_t)search->snapshot->index_count;
+    json_key(json, STR("_shards"));
+    json_object_begin(json);
+    json_member_int(json, "total", count);
+    json_member_int(json, "successful", count);
+    json_member_int(json, "skipped", 0);
+    json_member_int(json, "failed", 0);
+    json_object_end(json);
+}
+
+static int write_response(struct search *search, void **states, int64_t start_ns, struct buf *out)
+{
+    struct json_writer json;
+    json_writer_init(&json, out);
+    int64_t took_ms = (clock_monotonic_ns(search->options->clock) - start_ns) / 1000000;
+    json_object_begin(&json);
+    json_member_int(&json, "took", took_ms);
+    json_member_bool(&json, "timed_out", search->is_timed_out);
+    put_shards(search, &json);
+    json_key(&json, STR("hits"));
+    int code = hits_write(search, &json);
+    if (code == 0 && search->agg_count > 0) {
+        json_key(&json, STR("aggregations"));
+        json_object_begin(&json);
+        code = aggs_write(search, search->aggs, search->agg_count, states, &json);
+        json_object_end(&json);
+    }
+    json_object_end(&json);
+    if (code == 0 && out->has_failed) code = parse_out_of_memory(&search->parse);
+    return code;
+}
+
+/* Resolves the indices and freezes them. */
+static int begin(struct search *search)
+{
+    const struct logquery_request *request = search->request;
+    const struct str *names;
+    size_t count;
+    struct str missing;
+    struct logstore *store = search->options->store;
+    if (logstore_resolve(store, request->indices, search->arena, &names, &count, &missing) < 0) {
+        return parse_out_of_memory(&search->parse);
+    }
+    bool is_none = count == 0 && !request->allow_no_indices;
+    if ((missing.data != NULL && !request->ignore_unavailable) || is_none) {
+        struct str name = missing.data != NULL ? missing : request->indices;
+        int code = parse_fail(&search->parse, "index_not_found_exception",
+                              "no such index [" STR_FMT "]", STR_ARG(name));
+        search->parse.failure->status = 404;
+        (void)snprintf(search->parse.failure->index, sizeof(search->parse.failure->index), STR_FMT,
+                       STR_ARG(name));
+        return code;
+    }
+    return logstore_snapshot_take(store, names, count, &search->snapshot, search->parse.error);
+}
+
+static void search_init(struct search *search, const struct logquery_options *options,
+                        const struct logquery_request *request, struct arena *arena)
+{
+    search->options = options;
+    search->request = request;
+    search->arena = arena;
+    search->context.clock = options->clock;
+    search->context.now_ms = clock_realtime_ms(options->clock);
+    search->parse.arena = arena;
+}
+
+static void set_deadline(struct search *search)
+{
+    int64_t timeout_ms = search->timeout_ms > 0 ? search->timeout_ms : TIMEOUT_DEFAULT_MS;
+    search->context.deadline_ns = clock_monotonic_ns(search->options->clock) + timeout_ms * 1000000;
+}
+
+static void search_release(struct search *search)
+{
+    logstore_snapshot_free(search->snapshot);
+    VEC_FOR_EACH (&search->regexes, regex) regex_free(*regex);
+    VEC_RELEASE(&search->regexes);
+}
+
+int logquery_search(const struct logquery_options *options, const struct logquery_request *request,
+                    struct arena *arena, struct buf *out, struct logquery_failure *failure,
+                    struct error *error)
+{
+    int64_t start_ns = clock_monotonic_ns(options->clock);
+    struct search search = { 0 };
+    struct error local = { 0 };
+    search_init(&search, options, request, arena);
+    search.parse.failure = failure;
+    search.parse.error = error != NULL ? error : &local;
+    *failure = (struct logquery_failure){ 0 };
+    size_t size_before = out->size;
+    int code = search_read(&search);
+    if (code == 0) code = begin(&search);
+    if (code == 0) code = sort_prepare(&search);
+    void **states = ARENA_ARRAY(arena, void *, search.agg_count + 1);
+    if (code == 0 && states == NULL) code = parse_out_of_memory(&search.parse);
+    set_deadline(&search);
+    if (code == 0) code = run(&search, states);
+    if (code == 0) code = write_response(&search, states, start_ns, out);
+    if (code < 0 && !out->has_failed) buf_truncate(out, size_before);
+    code = explain(&search, code);
+    search_release(&search);
+    return code;
+}
+
+int logquery_count(const struct logquery_options *options, const struct logquery_request *request,
+                   struct arena *arena, struct buf *out, struct logquery_failure *failure,
+                   struct error *error)
+{
+    struct search search = { 0 };
+    struct error local = { 0 };
+    search_init(&search, options, request, arena);
+    search.parse.failure = failure;
+    search.parse.error = error != NULL ? error : &local;
+    *failure = (struct logquery_failure){ 0 };
+    int code = search_read(&search);
+    bool has_other = search.key_count > 0 || search.agg_count > 0;
+    if (code == 0 && has_other) {
+        code = parse_fail(&search.parse, "parsing_exception",
+                          "request does not support [sort] or [aggs]");
+    }
+    if (code == 0) code = begin(&search);
+    search.size = 0;
+    search.from = 0;
+    set_deadline(&search);
+    if (code == 0) code = run(&search, NULL);
+    if (code == 0) {
+        struct json_writer json;
+        json_writer_init(&json, out);
+        json_object_begin(&json);
+        json_key(&json, STR("count"));
+        json_put_uint(&json, search.total);
+        put_shards(&search, &json);
+        json_object_end(&json);
+    }
+    code = explain(&search, code);
+    search_release(&search);
+    return code;
+}

@@ -1,0 +1,165 @@
+/* search.h - one search: what was asked, and what its parts share while it is carried out. */
+#ifndef LOGQUERY_SEARCH_H
+#define LOGQUERY_SEARCH_H
+
+#include "base/vec.h"
+#include "codec/json.h"
+#include "codec/json_writer.h"
+#include "logquery/logquery.h"
+#include "logquery/parse.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RESULT_WINDOW_MAX 10000
+#define SORT_KEYS_MAX     16
+
+struct agg;
+struct regex;
+
+enum sort_kind { SORT_FIELD, SORT_SCORE, SORT_DOCUMENT };
+
+enum sort_type { SORT_TYPE_NONE, SORT_TYPE_INTEGER, SORT_TYPE_REAL, SORT_TYPE_TEXT };
+
+struct sort_value {
+    enum sort_type type; /* NONE: the document has no value */
+    union {
+        int64_t integer;
+        double real;
+        struct str text;
+    };
+};
+
+struct sort_key {
+    enum sort_kind kind;
+    struct str field;
+    bool is_descending;
+    bool has_unmapped_type;
+    bool is_missing_first;
+    bool takes_most;                  /* of several values the largest; else the least */
+    const struct json *missing_value; /* NULL: _last or _first */
+    struct str format;
+    enum sort_type type; /* of the field over all indices */
+    enum logstore_type field_type;
+};
+
+/* Which parts of the source are given back. */
+struct source_spec {
+    bool is_off;
+    const struct str *includes;
+    size_t include_count;
+    const struct str *excludes;
+    size_t exclude_count;
+};
+
+struct wanted_field {
+    struct str pattern;
+    struct str format;
+    bool includes_unmapped;
+};
+
+struct highlight_spec {
+    const struct str *fields;
+    size_t field_count;
+    struct str pre_tag, post_tag;
+    int64_t fragment_size, fragment_count;
+    bool needs_field_match;
+};
+
+struct candidate {
+    size_t segment; /* index in the snapshot */
+    uint32_t document;
+    struct sort_value *values; /* one a sort key; NULL without keys */
+};
+
+struct search {
+    const struct logquery_options *options;
+    const struct logquery_request *request;
+    struct parse parse;
+    struct arena *arena;
+    struct logstore_snapshot *snapshot;
+    struct logstore_filter_context context;
+
+    struct logstore_filter *filter;
+    struct logstore_filter *post_filter; /* NULL: none */
+    struct logstore_filter *highlight_query;
+    int64_t from, size;
+    struct sort_key keys[SORT_KEYS_MAX];
+    size_t key_count;
+    struct sort_value *after; /* search_after; NULL: none */
+    int64_t track_total;      /* cap; 0: no total; INT64_MAX: exact */
+    struct source_spec source;
+    const struct wanted_field *fields;
+    size_t field_count;
+    const struct wanted_field *docvalues;
+    size_t docvalue_count;
+    struct highlight_spec *highlight;
+    struct agg **aggs;
+    size_t agg_count;
+    bool has_version, has_seq_no, tracks_scores;
+    int64_t timeout_ms;
+
+    /* Results. */
+    uint64_t total;
+    bool is_timed_out;
+    struct candidate *heap; /* worst first while it is collected; best first after */
+    size_t heap_count;
+    uint64_t bucket_count;
+    VEC(struct regex *) regexes; /* freed with the search */
+};
+
+/* body.c: fills the search from body and URL. */
+int search_read(struct search *search) MUST_CHECK;
+
+/* sort.c */
+int sort_read(struct search *search, const struct json *json) MUST_CHECK;
+int sort_read_after(struct search *search, const struct json *json) MUST_CHECK;
+int sort_prepare(struct search *search) MUST_CHECK; /* types by the mappings */
+int sort_compare(const struct search *search, const struct candidate *a,
+                 const struct candidate *b); /* < 0: a comes first */
+struct sort_segment;
+int sort_segment_begin(struct search *search, size_t segment, struct sort_segment **out) MUST_CHECK;
+/* Values of one document; texts in the arena. Documents rising. */
+int sort_segment_values(struct search *search, struct sort_segment *sort, uint32_t document,
+                        struct sort_value *values) MUST_CHECK;
+void sort_write(const struct search *search, const struct candidate *candidate,
+                struct json_writer *json);
+/* Whether the candidate lies behind search_after. */
+bool sort_is_after(const struct search *search, const struct candidate *candidate);
+
+/* hits.c */
+int hits_write(struct search *search, struct json_writer *json) MUST_CHECK;
+int hits_write_one(struct search *search, struct logstore_reader *reader,
+                   const struct candidate *candidate, struct json_writer *json) MUST_CHECK;
+
+/* source.c: the parts of a source that the specification leaves. */
+int source_write(const struct source_spec *spec, const struct json *root, struct str raw,
+                 struct json_writer *json) MUST_CHECK;
+int source_spec_read(struct parse *parse, const struct json *json,
+                     struct source_spec *spec) MUST_CHECK;
+
+/* fields.c: "fields" and "docvalue_fields" of one hit. */
+int fields_write(struct search *search, const struct candidate *candidate, const struct json *root,
+                 struct json_writer *json) MUST_CHECK;
+
+/* highlight.c */
+int highlight_read(struct search *search, const struct json *json) MUST_CHECK;
+int highlight_write(struct search *search, const struct candidate *candidate,
+                    const struct json *root, struct json_writer *json) MUST_CHECK;
+
+/* The mapped field behind a path in any of the snapshot's indices, aliases followed; NULL: none. */
+const struct logstore_field *search_field(const struct search *search, struct str path);
+/* The path's column in a segment, aliases followed; NULL: none. */
+const struct logstore_column *search_column(const struct search *search, size_t segment,
+                                            struct str path);
+
+/* A double as Elasticsearch prints it: 1.0. */
+void put_double(struct json_writer *json, double value);
+
+/* The search frees it in the end; now, when there is no memory to remember it. */
+int search_keep_regex(struct search *search, struct regex *regex) MUST_CHECK;
+
+/* "Text fields are not optimised ..." */
+int search_refuse_text(struct search *search, struct str path);
+
+#endif

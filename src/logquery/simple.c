@@ -1,0 +1,216 @@
+/* simple.c - simple_query_string: + is AND, | is OR, - is NOT, "phrase", prefix*, ( ), word~N.
+ *
+ * Nothing is an error: what makes no sense is left out. Operators bind from the left.
+ */
+#include "base/check.h"
+#include "logquery/parse.h"
+
+#include <errno.h>
+
+#define DEPTH_MAX 50
+
+struct simple {
+    const struct lucene_options *options;
+    struct arena *arena;
+    struct str text;
+    size_t at;
+    unsigned depth;
+    bool has_failed; /* out of memory */
+};
+
+static char peek(const struct simple *simple)
+{
+    return simple->at < simple->text.size ? simple->text.data[simple->at] : 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static struct logstore_filter *new_filter(struct simple *simple, enum logstore_filter_kind kind)
+{
+    struct logstore_filter *filter = ARENA_NEW(simple->arena, struct logstore_filter);
+    if (filter == NULL)
+        simple->has_failed = true;
+    else
+        filter->kind = kind;
+    return filter;
+}
+
+static struct logstore_filter *leaf(struct simple *simple, enum logstore_filter_kind kind,
+                                    struct str value)
+{
+    struct logstore_filter *filter = new_filter(simple, kind);
+    struct str *values = ARENA_NEW(simple->arena, struct str);
+    if (filter == NULL || values == NULL) {
+        simple->has_failed = true;
+        return NULL;
+    }
+    values[0] = value;
+    filter->fields = simple->options->fields;
+    filter->field_count = simple->options->field_count;
+    filter->values = values;
+    filter->value_count = 1;
+    filter->is_lenient = true;
+    filter->needs_all_terms = simple->options->needs_all;
+    return filter;
+}
+
+/* `left` AND or OR `right`; either may be missing. */
+static struct logstore_filter *join(struct simple *simple, struct logstore_filter *left,
+                                    struct logstore_filter *right, bool is_and)
+{
+    if (left == NULL || right == NULL) return left == NULL ? right : left;
+    struct logstore_filter *both = new_filter(simple, LOGSTORE_FILTER_BOOL);
+    struct logstore_filter **list = ARENA_ARRAY(simple->arena, struct logstore_filter *, 2);
+    if (both == NULL || list == NULL) {
+        simple->has_failed = true;
+        return left;
+    }
+    list[0] = left;
+    list[1] = right;
+    if (is_and) {
+        both->must = list;
+        both->must_count = 2;
+    } else {
+        both->should = list;
+        both->should_count = 2;
+    }
+    return both;
+}
+
+static struct logstore_filter *negate(struct simple *simple, struct logstore_filter *filter)
+{
+    struct logstore_filter *none = new_filter(simple, LOGSTORE_FILTER_BOOL);
+    struct logstore_filter **list = ARENA_ARRAY(simple->arena, struct logstore_filter *, 1);
+    if (none == NULL || list == NULL || filter == NULL) return filter;
+    list[0] = filter;
+    none->must_not = list;
+    none->must_not_count = 1;
+    return none;
+}
+
+static struct str take_until(struct simple *simple, bool is_phrase)
+{
+    char *plain = arena_alloc(simple->arena, simple->text.size - simple->at + 1, 1);
+    size_t size = 0;
+    if (plain == NULL) {
+        simple->has_failed = true;
+        simple->at = simple->text.size;
+        return (struct str){ NULL, 0 };
+    }
+    while (simple->at < simple->text.size) {
+        char c = simple->text.data[simple->at];
+        bool ends = is_phrase ? c == '"' : is_blank(c) || strchr("|()\"", c) != NULL || c == '+';
+        if (ends) break;
+        if (c == '\\' && simple->at + 1 < simple->text.size) c = simple->text.data[++simple->at];
+        plain[size++] = c;
+        simple->at++;
+    }
+    return (struct str){ plain, size };
+}
+
+static int32_t take_number(struct simple *simple, int32_t otherwise)
+{
+    if (peek(simple) != '~') return 0;
+    simple->at++;
+    if (peek(simple) < '0' || peek(simple) > '9') return otherwise;
+    int32_t number = 0;
+    while (peek(simple) >= '0' && peek(simple) <= '9' && number < 100000) {
+        number = number * 10 + (peek(simple) - '0');
+        simple->at++;
+    }
+    return number;
+}
+
+static struct logstore_filter *read_word(struct simple *simple)
+{
+    struct str word = take_until(simple, false);
+    if (word.size == 0) return NULL;
+    if (word.size > 1 && word.data[word.size - 1] == '*') {
+        struct logstore_filter *prefix =
+            leaf(simple, LOGSTORE_FILTER_PREFIX, str_first(word, word.size - 1));
+        if (prefix != NULL) prefix->is_normalized = true;
+        return prefix;
+    }
+    size_t tilde = str_find_char(word, '~');
+    struct logstore_filter *match =
+        leaf(simple, LOGSTORE_FILTER_MATCH, tilde == STR_NONE ? word : str_first(word, tilde));
+    int64_t edits = -1;
+    if (tilde != STR_NONE && match != NULL) {
+        if (!str_to_int64(str_skip(word, tilde + 1), &edits)) edits = -1;
+        match->fuzziness = edits > 2 ? 2 : (int32_t)edits;
+    }
+    return match;
+}
+
+static struct logstore_filter *read_phrase(struct simple *simple)
+{
+    simple->at++;
+    struct str text = take_until(simple, true);
+    if (peek(simple) == '"') simple->at++;
+    struct logstore_filter *phrase = leaf(simple, LOGSTORE_FILTER_PHRASE, text);
+    int32_t slop = take_number(simple, 0);
+    if (phrase != NULL) phrase->slop = slop;
+    return text.size == 0 ? NULL : phrase;
+}
+
+static struct logstore_filter *read_list(struct simple *simple);
+
+static struct logstore_filter *read_group(struct simple *simple)
+{
+    simple->at++;
+    if (simple->depth >= DEPTH_MAX) return NULL;
+    simple->depth++;
+    struct logstore_filter *inner = read_list(simple);
+    simple->depth--;
+    if (peek(simple) == ')') simple->at++;
+    return inner;
+}
+
+static struct logstore_filter *read_list(struct simple *simple)
+{
+    struct logstore_filter *all = NULL;
+    bool is_and = simple->options->needs_all;
+    bool is_not = false;
+    while (simple->at < simple->text.size && !simple->has_failed) {
+        char c = peek(simple);
+        if (c == ')') {
+            if (simple->depth > 0) break;
+            simple->at++;
+            continue;
+        }
+        if (is_blank(c) || c == '+' || c == '|') {
+            if (c != ' ') is_and = c == '+' || (c != '|' && is_and);
+            simple->at++;
+            continue;
+        }
+        if (c == '-') {
+            is_not = !is_not;
+            simple->at++;
+            continue;
+        }
+        struct logstore_filter *next = c == '"'   ? read_phrase(simple)
+                                       : c == '(' ? read_group(simple)
+                                                  : read_word(simple);
+        if (is_not) next = negate(simple, next);
+        all = join(simple, all, next, is_and);
+        is_and = simple->options->needs_all;
+        is_not = false;
+    }
+    return all;
+}
+
+int logquery_parse_simple(struct str text, const struct lucene_options *options,
+                          struct arena *arena, struct logstore_filter **filter, struct error *error)
+{
+    struct simple simple = { .options = options, .arena = arena, .text = text };
+    struct logstore_filter *read = read_list(&simple);
+    if (read == NULL) read = new_filter(&simple, LOGSTORE_FILTER_NONE);
+    if (simple.has_failed) {
+        return error_set(error, ERROR_LIMIT, "query needs more memory than it may have");
+    }
+    *filter = read;
+    return 0;
+}

@@ -1,0 +1,370 @@
+/* analyzer.c - cuts text into terms by the word boundary rules of UAX #29.
+ *
+ * ALGORITHM  Walk the characters; each has a class. A token starts at the first character of a
+ *            class that words are made of, and goes on while the rule for the last and the next
+ *            character says "do not break". Two rules look one character further: a mid letter or
+ *            mid number joins only what stands on both its sides. Classes EXTEND (marks, joiners)
+ *            belong to the character before them and are looked through.
+ * SPEED      Plain ASCII is most of every log: its classes and lower case come from one table of
+ *            128 bytes each.
+ */
+#include "logstore/analyzer.h"
+
+#include "base/check.h"
+#include "logstore/word_break.h"
+
+#define O  WORD_BREAK_OTHER
+#define L  WORD_BREAK_LETTER
+#define N  WORD_BREAK_NUMERIC
+#define E  WORD_BREAK_EXTEND_NUM_LET
+#define ML WORD_BREAK_MID_LETTER
+#define MN WORD_BREAK_MID_NUM
+#define MB WORD_BREAK_MID_NUM_LET
+#define SQ WORD_BREAK_SINGLE_QUOTE
+#define DQ WORD_BREAK_DOUBLE_QUOTE
+
+static const uint8_t ascii_classes[128] = {
+    /* clang-format off */
+    O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
+    O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
+    O, O, DQ, O, O, O, O, SQ, O, O, O, O, MN, O, MB, O,
+    N, N, N, N, N, N, N, N, N, N, ML, MN, O, O, O, O,
+    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L,
+    L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, E,
+    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L,
+    L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O,
+    /* clang-format on */
+};
+
+struct character {
+    uint32_t code;
+    uint32_t size; /* bytes; 0 at the end of the text */
+    enum word_break_class class;
+};
+
+static enum word_break_class class_of(uint32_t code)
+{
+    if (code < 128) return (enum word_break_class)ascii_classes[code];
+    size_t low = 0;
+    size_t high = word_break_range_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (word_break_ranges[middle].last < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == word_break_range_count || word_break_ranges[low].first > code)
+        return WORD_BREAK_OTHER;
+    return (enum word_break_class)word_break_ranges[low].class;
+}
+
+/* Decodes one character; bytes that are not UTF-8 come one at a time as class OTHER. */
+static struct character character_at(struct str text, size_t offset)
+{
+    if (offset >= text.size) return (struct character){ 0 };
+    const unsigned char *bytes = (const unsigned char *)text.data + offset;
+    size_t left = text.size - offset;
+    unsigned char first = bytes[0];
+    if (first < 0x80) {
+        return (struct character){ first, 1, (enum word_break_class)ascii_classes[first] };
+    }
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    uint32_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    struct character broken = { 0xfffd, 1, WORD_BREAK_OTHER };
+    if (first < 0xc2 || first > 0xf4 || size > left) return broken;
+    uint32_t code = first & (0xffu >> (size + 1));
+    for (uint32_t i = 1; i < size; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) return broken;
+        code = code << 6 | (bytes[i] & 0x3f);
+    }
+    if (code < least[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return broken;
+    return (struct character){ code, size, class_of(code) };
+}
+
+static uint32_t lower_case(uint32_t code)
+{
+    size_t low = 0;
+    size_t high = lower_case_range_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (lower_case_ranges[middle].last < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == lower_case_range_count) return code;
+    const struct lower_case_range *range = &lower_case_ranges[low];
+    if (range->first > code || (code - range->first) % range->stride != 0) return code;
+    return (uint32_t)((int32_t)code + range->delta);
+}
+
+static size_t encode(uint32_t code, char *out)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xe0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+void analyzer_init(struct analyzer *analyzer, struct str text)
+{
+    analyzer->text = text;
+    analyzer->offset = 0;
+    analyzer->position = 0;
+}
+
+static bool is_letter(enum word_break_class class)
+{
+    return class == WORD_BREAK_LETTER || class == WORD_BREAK_HEBREW || class == WORD_BREAK_HANGUL;
+}
+
+static bool is_mid_letter(enum word_break_class class)
+{
+    return class == WORD_BREAK_MID_LETTER || class == WORD_BREAK_MID_NUM_LET ||
+           class == WORD_BREAK_SINGLE_QUOTE;
+}
+
+static bool is_mid_number(enum word_break_class class)
+{
+    return class == WORD_BREAK_MID_NUM || class == WORD_BREAK_MID_NUM_LET ||
+           class == WORD_BREAK_SINGLE_QUOTE;
+}
+
+/* Whether two neighbours belong together without looking further. */
+static bool joins(enum word_break_class left, enum word_break_class right)
+{
+    bool left_word = is_letter(left) || left == WORD_BREAK_NUMERIC;
+    bool right_word = is_letter(right) || right == WORD_BREAK_NUMERIC;
+    if (left_word && right_word) return true;
+    if (left == WORD_BREAK_KATAKANA && right == WORD_BREAK_KATAKANA) return true;
+    if (right == WORD_BREAK_EXTEND_NUM_LET) {
+        return left_word || left == WORD_BREAK_KATAKANA || left == WORD_BREAK_EXTEND_NUM_LET;
+    }
+    if (left == WORD_BREAK_EXTEND_NUM_LET) return right_word || right == WORD_BREAK_KATAKANA;
+    return left == WORD_BREAK_SOUTHEAST && right == WORD_BREAK_SOUTHEAST;
+}
+
+/* The end of the character at `offset` with the marks that belong to it. */
+static size_t skip_marks(struct str text, size_t offset)
+{
+    for (;;) {
+        struct character mark = character_at(text, offset);
+        if (mark.size == 0 || mark.class != WORD_BREAK_EXTEND) return offset;
+        offset += mark.size;
+    }
+}
+
+/* Where the word that starts with `first` ends; *kind tells what it is made of. */
+static size_t word_end(struct str text, size_t offset, struct character first,
+                       enum analyzer_token_kind *kind)
+{
+    enum word_break_class last = first.class;
+    bool has_letter = is_letter(last);
+    bool has_number = last == WORD_BREAK_NUMERIC;
+    bool has_katakana = last == WORD_BREAK_KATAKANA;
+    bool is_hangul = last == WORD_BREAK_HANGUL;
+    size_t end = skip_marks(text, offset + first.size);
+    for (;;) {
+        struct character next = character_at(text, end);
+        if (next.size == 0) break;
+        size_t next_end = end + next.size;
+        enum word_break_class class = next.class;
+        if (!joins(last, class)) {
+            struct character after = character_at(text, skip_marks(text, next_end));
+            bool letters = is_letter(last) && is_mid_letter(class) && is_letter(after.class);
+            bool numbers = last == WORD_BREAK_NUMERIC && is_mid_number(class) &&
+                           after.class == WORD_BREAK_NUMERIC;
+            bool hebrew = last == WORD_BREAK_HEBREW && class == WORD_BREAK_DOUBLE_QUOTE &&
+                          after.class == WORD_BREAK_HEBREW;
+            bool apostrophe = last == WORD_BREAK_HEBREW && class == WORD_BREAK_SINGLE_QUOTE;
+            if (apostrophe && !letters) {
+                end = skip_marks(text, next_end);
+                break;
+            }
+            if (!letters && !numbers && !hebrew) break;
+            next_end = skip_marks(text, next_end) + after.size;
+            class = after.class;
+        }
+        has_letter |= is_letter(class);
+        has_number |= class == WORD_BREAK_NUMERIC;
+        has_katakana |= class == WORD_BREAK_KATAKANA;
+        is_hangul &= class == WORD_BREAK_HANGUL;
+        last = class;
+        end = skip_marks(text, next_end);
+    }
+    *kind = is_hangul                    ? ANALYZER_HANGUL
+            : has_letter                 ? ANALYZER_ALPHANUM
+            : has_katakana && has_number ? ANALYZER_ALPHANUM
+            : has_katakana               ? ANALYZER_KATAKANA
+                                         : ANALYZER_NUMBER;
+    return has_letter || has_number || has_katakana ? end : offset;
+}
+
+static size_t emoji_end(struct str text, size_t offset, struct character first)
+{
+    size_t end = skip_marks(text, offset + first.size);
+    struct character next = character_at(text, end);
+    if (first.class == WORD_BREAK_REGIONAL) {
+        return next.class == WORD_BREAK_REGIONAL ? end + next.size : end;
+    }
+    bool is_joined = end - offset > first.size;
+    while (is_joined && next.class == WORD_BREAK_EMOJI) {
+        size_t start = end + next.size;
+        end = skip_marks(text, start);
+        is_joined = end > start;
+        next = character_at(text, end);
+    }
+    return end;
+}
+
+/* Where the token that may start here ends; `offset` itself when none does. */
+static size_t token_end(struct str text, size_t offset, struct character first,
+                        enum analyzer_token_kind *kind)
+{
+    switch (first.class) {
+    case WORD_BREAK_HAN: *kind = ANALYZER_IDEOGRAPHIC; return skip_marks(text, offset + first.size);
+    case WORD_BREAK_HIRAGANA:
+        *kind = ANALYZER_HIRAGANA;
+        return skip_marks(text, offset + first.size);
+    case WORD_BREAK_SOUTHEAST: {
+        size_t end = skip_marks(text, offset + first.size);
+        struct character next = character_at(text, end);
+        while (next.size != 0 && next.class == WORD_BREAK_SOUTHEAST) {
+            end = skip_marks(text, end + next.size);
+            next = character_at(text, end);
+        }
+        *kind = ANALYZER_SOUTHEAST_ASIAN;
+        return end;
+    }
+    case WORD_BREAK_REGIONAL:
+    case WORD_BREAK_EMOJI: *kind = ANALYZER_EMOJI; return emoji_end(text, offset, first);
+    case WORD_BREAK_NUMERIC:
+    case WORD_BREAK_HEBREW:
+    case WORD_BREAK_HANGUL:
+    case WORD_BREAK_LETTER:
+    case WORD_BREAK_KATAKANA:
+    case WORD_BREAK_EXTEND_NUM_LET: return word_end(text, offset, first, kind);
+    case WORD_BREAK_OTHER:
+    case WORD_BREAK_EXTEND:
+    case WORD_BREAK_MID_LETTER:
+    case WORD_BREAK_MID_NUM:
+    case WORD_BREAK_MID_NUM_LET:
+    case WORD_BREAK_SINGLE_QUOTE:
+    case WORD_BREAK_DOUBLE_QUOTE: break;
+    }
+    return offset;
+}
+
+/* The end of at most ANALYZER_TERM_CHARS_MAX UTF-16 units of the token, for long ones are cut. */
+static size_t piece_end(struct str text, size_t start, size_t end)
+{
+    if (end - start <= ANALYZER_TERM_CHARS_MAX) return end;
+    size_t units = 0;
+    size_t offset = start;
+    while (offset < end) {
+        struct character character = character_at(text, offset);
+        units += character.code >= 0x10000 ? 2 : 1;
+        if (units > ANALYZER_TERM_CHARS_MAX) break;
+        offset += character.size;
+    }
+    return offset;
+}
+
+static size_t write_term(struct str text, size_t start, size_t end, char *term)
+{
+    size_t size = 0;
+    size_t offset = start;
+    while (offset < end) {
+        unsigned char byte = (unsigned char)text.data[offset];
+        if (byte < 0x80) {
+            term[size++] = (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+            offset++;
+            continue;
+        }
+        struct character character = character_at(text, offset);
+        size += encode(lower_case(character.code), term + size);
+        offset += character.size;
+    }
+    return size;
+}
+
+bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
+{
+    struct str text = analyzer->text;
+    size_t offset = analyzer->offset;
+    while (offset < text.size) {
+        struct character first = character_at(text, offset);
+        enum analyzer_token_kind kind = ANALYZER_ALPHANUM;
+        size_t end = token_end(text, offset, first, &kind);
+        if (end == offset) {
+            offset += first.size;
+            continue;
+        }
+        end = piece_end(text, offset, end);
+        size_t size = write_term(text, offset, end, analyzer->term);
+        CHECK(size <= ANALYZER_TERM_SIZE_MAX);
+        *token = (struct analyzer_token){
+            .term = { analyzer->term, size },
+            .start = offset,
+            .end = end,
+            .position = analyzer->position++,
+            .kind = kind,
+        };
+        analyzer->offset = end;
+        return true;
+    }
+    analyzer->offset = text.size;
+    return false;
+}
+
+void analyzer_lowercase(struct str text, struct buf *out)
+{
+    for (size_t offset = 0; offset < text.size;) {
+        struct character character = character_at(text, offset);
+        if (character.code == 0xfffd && character.size == 1) {
+            buf_append_char(out, text.data[offset]);
+        } else {
+            char bytes[4];
+            uint32_t code = character.code;
+            if (code < 0x80)
+                code = code >= 'A' && code <= 'Z' ? code + 32 : code;
+            else
+                code = lower_case(code);
+            buf_append(out, bytes, encode(code, bytes));
+        }
+        offset += character.size;
+    }
+}
+
+const char *analyzer_token_kind_name(enum analyzer_token_kind kind)
+{
+    static const char *const names[] = {
+        [ANALYZER_ALPHANUM] = "<ALPHANUM>",
+        [ANALYZER_NUMBER] = "<NUM>",
+        [ANALYZER_SOUTHEAST_ASIAN] = "<SOUTHEAST_ASIAN>",
+        [ANALYZER_IDEOGRAPHIC] = "<IDEOGRAPHIC>",
+        [ANALYZER_HIRAGANA] = "<HIRAGANA>",
+        [ANALYZER_KATAKANA] = "<KATAKANA>",
+        [ANALYZER_HANGUL] = "<HANGUL>",
+        [ANALYZER_EMOJI] = "<EMOJI>",
+    };
+    CHECK((size_t)kind < ARRAY_LENGTH(names));
+    return names[kind];
+}

@@ -1,0 +1,254 @@
+/* builder.c - a segment in the making: documents and their fields, in memory. */
+#include "logstore/builder.h"
+
+#include "base/check.h"
+#include "logstore/analyzer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCES_SIZE_MAX ((size_t)1 << 32)
+
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error)
+{
+    struct builder *builder = calloc(1, sizeof(*builder));
+    if (builder == NULL) return error_set(error, -ENOMEM, "make a buffer: out of memory");
+    builder->segment_id = segment_id;
+    buf_init(&builder->sources, SOURCES_SIZE_MAX);
+    buf_init(&builder->ids, UINT32_MAX);
+    *builder_out = builder;
+    return 0;
+}
+
+static void field_free(struct builder_field *field)
+{
+    if (field == NULL) return;
+    buf_release(&field->bytes);
+    VEC_RELEASE(&field->terms);
+    free(field->slots);
+    VEC_RELEASE(&field->pairs);
+    VEC_RELEASE(&field->numbers);
+    VEC_RELEASE(&field->documents);
+    free((char *)(uintptr_t)field->path.data);
+    free(field);
+}
+
+void builder_free(struct builder *builder)
+{
+    if (builder == NULL) return;
+    for (size_t i = 0; i < builder->fields.count; i++) field_free(builder->fields.items[i]);
+    VEC_RELEASE(&builder->fields);
+    VEC_RELEASE(&builder->documents);
+    map_release(&builder->field_by_path);
+    map_release(&builder->id_to_document);
+    buf_release(&builder->sources);
+    buf_release(&builder->ids);
+    free(builder->dead);
+    free(builder);
+}
+
+int builder_add_document(struct builder *builder, struct str id, struct str source, int64_t seq_no,
+                         int64_t version, struct error *error)
+{
+    size_t words = builder->documents.count / 64 + 1;
+    if (words > builder->dead_capacity) {
+        size_t capacity = builder->dead_capacity == 0 ? 64 : builder->dead_capacity * 2;
+        uint64_t *dead = realloc(builder->dead, capacity * sizeof(*dead));
+        if (dead == NULL) return error_set(error, -ENOMEM, "buffer a document: out of memory");
+        memset(dead + builder->dead_capacity, 0,
+               (capacity - builder->dead_capacity) * sizeof(*dead));
+        builder->dead = dead;
+        builder->dead_capacity = capacity;
+    }
+    struct builder_document document = {
+        .source_offset = builder->sources.size,
+        .source_size = (uint32_t)source.size,
+        .id_offset = (uint32_t)builder->ids.size,
+        .id_size = (uint32_t)id.size,
+        .seq_no = seq_no,
+        .version = version,
+    };
+    uintptr_t number = builder->documents.count + 1;
+    buf_append_str(&builder->sources, source);
+    buf_append_str(&builder->ids, id);
+    if (builder->sources.has_failed || builder->ids.has_failed ||
+        map_put(&builder->id_to_document, id, (void *)number) < 0 ||
+        !VEC_PUSH(&builder->documents, document)) {
+        builder->has_failed = true;
+        return error_set(error, -ENOMEM, "buffer a document: out of memory");
+    }
+    return 0;
+}
+
+#define KEY_SIZE_MAX 1024
+
+static struct str field_key(struct str path, bool is_malformed, char *key)
+{
+    if (!is_malformed || path.size >= KEY_SIZE_MAX) return path;
+    memcpy(key, path.data, path.size);
+    key[path.size] = '\001';
+    return (struct str){ key, path.size + 1 };
+}
+
+struct builder_field *builder_field(struct builder *builder, struct str path,
+                                    enum logstore_type type, bool is_malformed)
+{
+    char bytes[KEY_SIZE_MAX + 1];
+    struct str key = field_key(path, is_malformed, bytes);
+    struct builder_field *field = map_get(&builder->field_by_path, key);
+    if (field != NULL) return field;
+    char *copy = str_copy(path);
+    field = calloc(1, sizeof(*field));
+    if (field == NULL) {
+        free(copy);
+        builder->has_failed = true;
+        return NULL;
+    }
+    buf_init(&field->bytes, UINT32_MAX);
+    field->path = (struct str){ copy, path.size };
+    field->type = type;
+    field->is_malformed = is_malformed;
+    if (copy == NULL || !VEC_RESERVE(&builder->fields, 1) ||
+        map_put(&builder->field_by_path, key, field) < 0) {
+        field_free(field);
+        builder->has_failed = true;
+        return NULL;
+    }
+    (void)VEC_PUSH(&builder->fields, field);
+    return field;
+}
+
+static bool grow_slots(struct builder_field *field)
+{
+    size_t count = field->slot_count == 0 ? 16 : field->slot_count * 2;
+    uint32_t *slots = calloc(count, sizeof(*slots));
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < field->terms.count; i++) {
+        size_t at = field->terms.items[i].hash & (count - 1);
+        while (slots[at] != 0) at = (at + 1) & (count - 1);
+        slots[at] = (uint32_t)i + 1;
+    }
+    free(field->slots);
+    field->slots = slots;
+    field->slot_count = count;
+    return true;
+}
+
+/* FNV-like over eight bytes at a time: terms are short, and the table lives as long as a buffer. */
+static uint32_t term_hash(struct str term)
+{
+    uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ term.size;
+    size_t i = 0;
+    for (; i + 8 <= term.size; i += 8) {
+        uint64_t word;
+        memcpy(&word, term.data + i, 8);
+        hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
+        hash ^= hash >> 32;
+    }
+    uint64_t word = 0;
+    if (i < term.size) memcpy(&word, term.data + i, term.size - i);
+    hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
+    return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
+}
+
+/* The number of the term, new or not; UINT32_MAX when out of memory. */
+static uint32_t term_number(struct builder_field *field, struct str term)
+{
+    if (field->terms.count * 2 >= field->slot_count && !grow_slots(field)) return UINT32_MAX;
+    uint32_t hash = term_hash(term);
+    size_t mask = field->slot_count - 1;
+    size_t at = hash & mask;
+    while (field->slots[at] != 0) {
+        const struct builder_term *known = &field->terms.items[field->slots[at] - 1];
+        if (known->hash == hash && known->size == term.size &&
+            memcmp(field->bytes.data + known->offset, term.data, term.size) == 0) {
+            return field->slots[at] - 1;
+        }
+        at = (at + 1) & mask;
+    }
+    struct builder_term fresh = { .offset = (uint32_t)field->bytes.size,
+                                  .size = (uint32_t)term.size,
+                                  .hash = hash };
+    buf_append_str(&field->bytes, term);
+    if (field->bytes.has_failed || !VEC_PUSH(&field->terms, fresh)) return UINT32_MAX;
+    field->slots[at] = (uint32_t)field->terms.count;
+    return (uint32_t)field->terms.count - 1;
+}
+
+void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
+{
+    CHECK(builder->documents.count > 0);
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    uint32_t number = term.size == 0 && term.data == NULL ? term_number(field, STR(""))
+                                                          : term_number(field, term);
+    if (number == UINT32_MAX) {
+        builder->has_failed = true;
+        return;
+    }
+    struct builder_term *known = &field->terms.items[number];
+    if (known->last_document == document + 1) return;
+    known->last_document = document + 1;
+    known->count++;
+    if (!VEC_PUSH(&field->pairs, (struct builder_pair){ document, number })) {
+        builder->has_failed = true;
+    }
+}
+
+void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
+{
+    CHECK(builder->documents.count > 0);
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
+        if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
+    }
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, text);
+    while (analyzer_next(&analyzer, &token)) builder_add_term(builder, field, token.term);
+}
+
+void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)
+{
+    CHECK(builder->documents.count > 0);
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    if (!VEC_PUSH(&field->numbers, (struct builder_number){ document, value })) {
+        builder->has_failed = true;
+    }
+}
+
+uint32_t builder_find(const struct builder *builder, struct str id)
+{
+    uintptr_t number = (uintptr_t)map_get(&builder->id_to_document, id);
+    if (number == 0) return UINT32_MAX;
+    uint32_t document = (uint32_t)(number - 1);
+    return builder_is_dead(builder, document) ? UINT32_MAX : document;
+}
+
+void builder_kill(struct builder *builder, uint32_t document)
+{
+    CHECK(document < builder->documents.count);
+    if (builder_is_dead(builder, document)) return;
+    builder->dead[document / 64] |= UINT64_C(1) << (document % 64);
+    builder->dead_count++;
+}
+
+bool builder_is_dead(const struct builder *builder, uint32_t document)
+{
+    return (builder->dead[document / 64] >> (document % 64) & 1) != 0;
+}
+
+size_t builder_memory(const struct builder *builder)
+{
+    size_t size = builder->sources.capacity + builder->ids.capacity +
+                  builder->documents.capacity * sizeof(struct builder_document) +
+                  builder->id_to_document.capacity * sizeof(struct map_entry);
+    for (size_t i = 0; i < builder->fields.count; i++) {
+        const struct builder_field *field = builder->fields.items[i];
+        size += sizeof(*field) + field->bytes.capacity + field->slot_count * sizeof(uint32_t) +
+                field->terms.capacity * sizeof(struct builder_term) +
+                field->pairs.capacity * sizeof(struct builder_pair) +
+                field->numbers.capacity * sizeof(struct builder_number);
+    }
+    return size;
+}

@@ -1,0 +1,105 @@
+/* builder.h - a segment in the making: documents and their fields, in memory.
+ *
+ * Values are appended document by document, so every list is in order of documents. Terms are kept
+ * once a field in a hash table; that a document holds a term is a pair of numbers.
+ *
+ * Owned by: the store's lock, or the merge that made it.
+ */
+#ifndef LOGSTORE_BUILDER_H
+#define LOGSTORE_BUILDER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "logstore/mapping.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct builder_term {
+    uint32_t offset; /* into builder_field.bytes */
+    uint32_t size;
+    uint32_t hash;
+    uint32_t count;         /* pairs that name it */
+    uint32_t last_document; /* plus one, so that a document names it once */
+};
+
+struct builder_pair {
+    uint32_t document;
+    uint32_t term;
+};
+
+struct builder_number {
+    uint32_t document;
+    int64_t value; /* or the bits of a double */
+};
+
+struct builder_field {
+    struct str path; /* owned by the builder's map */
+    enum logstore_type type;
+    bool is_malformed; /* values that did not fit the field of this path; keyword */
+
+    struct buf bytes; /* terms, one behind the other */
+    VEC(struct builder_term) terms;
+    uint32_t *slots; /* hash table: index of term plus one */
+    size_t slot_count;
+    VEC(struct builder_pair) pairs;
+
+    VEC(struct builder_number) numbers;
+
+    VEC(uint32_t) documents; /* of text fields: which have it */
+};
+
+struct builder_document {
+    uint64_t source_offset;
+    uint32_t source_size;
+    uint32_t id_offset;
+    uint32_t id_size;
+    int64_t seq_no;
+    int64_t version;
+};
+
+struct builder {
+    uint64_t segment_id;
+    struct buf sources;
+    struct buf ids;
+    VEC(struct builder_document) documents;
+    VEC(struct builder_field *) fields;
+    struct map field_by_path; /* path, or path and "\001" for malformed ones */
+    uint64_t *dead;           /* one bit a document; grows with documents */
+    size_t dead_capacity;     /* words */
+    size_t dead_count;
+    struct map id_to_document; /* plus one, of given ids and made ones alike */
+    bool has_failed;           /* out of memory somewhere */
+};
+
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error) MUST_CHECK;
+void builder_free(struct builder *builder); /* NULL is fine */
+
+/* Begins a document; the adds that follow belong to it. */
+int builder_add_document(struct builder *builder, struct str id, struct str source, int64_t seq_no,
+                         int64_t version, struct error *error) MUST_CHECK;
+
+/* The field, made when it is new; NULL when out of memory. */
+struct builder_field *builder_field(struct builder *builder, struct str path,
+                                    enum logstore_type type, bool is_malformed);
+
+void builder_add_term(struct builder *builder, struct builder_field *field, struct str term);
+void builder_add_text(struct builder *builder, struct builder_field *field, struct str text);
+void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value);
+
+/* Document with that id that is not dead; UINT32_MAX when there is none. */
+uint32_t builder_find(const struct builder *builder, struct str id);
+void builder_kill(struct builder *builder, uint32_t document);
+bool builder_is_dead(const struct builder *builder, uint32_t document);
+
+/* Bytes that the builder holds, about. */
+size_t builder_memory(const struct builder *builder);
+
+/* The segment's bytes (segment.h). The builder stays as it is. */
+int builder_encode(const struct builder *builder, struct buf *out, struct error *error) MUST_CHECK;
+
+#endif

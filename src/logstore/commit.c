@@ -1,0 +1,589 @@
+/* commit.c - writes: parse outside every lock, then in groups: decide, log, sync, apply.
+ *
+ * The first caller that finds nobody committing becomes the leader: it takes all that wait, and
+ * carries them out with one append and one sync. So the more callers wait, the fewer syncs a
+ * document costs; no timer is needed.
+ */
+#include "base/check.h"
+#include "logstore/bytes.h"
+#include "logstore/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PARSE_MEMORY_MAX  ((size_t)4 << 30)
+#define COMMIT_GROUP_SIZE ((size_t)64 << 20) /* source bytes that one leader carries out together */
+
+struct commit {
+    struct commit *next;
+    struct logstore_operation *operations;
+    const struct json **roots; /* one an operation; NULL for deletes and broken ones */
+    size_t count;
+    size_t source_size;
+    struct arena *arena;
+    int code;
+    struct error *error;
+    bool is_done;
+};
+
+/* What the leader has decided about one operation and will apply after the sync. */
+struct decision {
+    struct store_index *index;
+    struct logstore_operation *operation;
+    size_t leaf_start, leaf_count;
+    bool is_applied; /* changes something */
+    bool may_replace;
+};
+
+struct group {
+    struct logstore *store;
+    struct arena arena; /* leaves' texts and keys of `pending` */
+    struct document_leaf_vec leaves;
+    VEC(struct decision) decisions;
+    struct map pending; /* "uuid id" to the last decision about it, plus one */
+    struct buf records;
+    struct store_index *record_index; /* of the record that is open */
+    size_t record_start;
+};
+
+struct json_parser *store_parser_take(struct logstore *store)
+{
+    struct json_parser *parser = NULL;
+    mutex_lock(&store->queue);
+    if (store->parser_count > 0) parser = store->parsers[--store->parser_count];
+    mutex_unlock(&store->queue);
+    if (parser == NULL && json_parser_new(&parser, NULL) < 0) return NULL;
+    return parser;
+}
+
+void store_parser_give(struct logstore *store, struct json_parser *parser)
+{
+    mutex_lock(&store->queue);
+    if (store->parser_count < STORE_PARSERS_MAX) {
+        store->parsers[store->parser_count++] = parser;
+        parser = NULL;
+    }
+    mutex_unlock(&store->queue);
+    json_parser_free(parser);
+}
+
+static void fail(struct logstore_operation *operation, int status, const char *type,
+                 struct str reason)
+{
+    operation->outcome = LOGSTORE_FAILED;
+    operation->status = status;
+    operation->error_type = type;
+    operation->reason = reason;
+}
+
+static void refuse_source(struct logstore_operation *operation, struct arena *arena,
+                          const char *cause)
+{
+    fail(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
+    operation->cause_type = STR("json_parse_exception");
+    operation->cause_reason = arena_copy(arena, str_from(cause));
+}
+
+/* Parses the documents of a commit; broken ones are refused here. */
+static void parse_all(struct logstore *store, struct commit *commit, struct arena *memory)
+{
+    struct json_parser *parser = store_parser_take(store);
+    for (size_t i = 0; i < commit->count; i++) {
+        struct logstore_operation *operation = &commit->operations[i];
+        operation->status = 0;
+        operation->error_type = NULL;
+        operation->result_id = operation->id;
+        operation->result_index = operation->index;
+        if (operation->action == LOGSTORE_DELETE) continue;
+        commit->source_size += operation->source.size;
+        if (operation->source.size > store->options.document_size_max) {
+            fail(operation, 413, "illegal_argument_exception", STR("document is too large"));
+            continue;
+        }
+        struct error error = { 0 };
+        const struct json *root = NULL;
+        if (json_parse(parser, memory, operation->source, &root, &error) < 0) {
+            refuse_source(operation, commit->arena, error.text);
+        } else if (!json_is(root, JSON_OBJECT)) {
+            refuse_source(operation, commit->arena, "document must be an object");
+        } else {
+            commit->roots[i] = root;
+        }
+    }
+    if (parser != NULL) store_parser_give(store, parser);
+}
+
+static struct str make_id(struct logstore *store, struct arena *arena)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned char bytes[SEGMENT_ID_PACKED_SIZE];
+    uint64_t counter = store->id_counter++;
+    memcpy(bytes, store->id_prefix, sizeof(store->id_prefix));
+    for (size_t i = 0; i < 6; i++) bytes[9 + i] = (unsigned char)(counter >> (40 - 8 * i));
+    char id[SEGMENT_ID_BUFFER];
+    for (size_t group = 0; group < 5; group++) {
+        uint32_t bits = (uint32_t)bytes[group * 3] << 16 | (uint32_t)bytes[group * 3 + 1] << 8 |
+                        bytes[group * 3 + 2];
+        for (size_t i = 0; i < 4; i++) id[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
+    }
+    return arena_copy(arena, (struct str){ id, sizeof(id) });
+}
+
+static struct str pending_key(struct group *group, const struct store_index *index, struct str id)
+{
+    return arena_printf(&group->arena, STR_FMT " " STR_FMT, STR_ARG(index->uuid), STR_ARG(id));
+}
+
+/* What is there under the operation's id now, with what the group has decided before. */
+static struct store_place current_place(struct group *group, const struct store_index *index,
+                                        struct str key, struct str id)
+{
+    uintptr_t number = (uintptr_t)map_get(&group->pending, key);
+    if (number == 0) return store_index_lookup(index, id);
+    const struct logstore_operation *before = group->decisions.items[number - 1].operation;
+    return (struct store_place){
+        .is_found = before->outcome == LOGSTORE_CREATED || before->outcome == LOGSTORE_UPDATED,
+        .version = before->version,
+        .seq_no = before->seq_no,
+    };
+}
+
+static void conflict(struct logstore_operation *operation, struct arena *arena,
+                     const struct store_place *place)
+{
+    struct str reason;
+    if (operation->action == LOGSTORE_CREATE) {
+        reason = arena_printf(arena,
+                              "[" STR_FMT "]: version conflict, document already exists "
+                              "(current version [%lld])",
+                              STR_ARG(operation->id), (long long)place->version);
+    } else {
+        reason = arena_printf(arena,
+                              "[" STR_FMT "]: version conflict, required seqNo [%lld], "
+                              "primary term [1]. current document has seqNo [%lld] and primary "
+                              "term [1]",
+                              STR_ARG(operation->id), (long long)operation->if_seq_no,
+                              (long long)place->seq_no);
+    }
+    fail(operation, 409, "version_conflict_engine_exception", reason);
+}
+
+/* The index the operation goes to, made when it is not there; NULL with the operation failed. */
+static struct store_index *target_index(struct group *group, struct logstore_operation *operation,
+                                        struct arena *arena)
+{
+    struct logstore *store = group->store;
+    bool is_stream = false;
+    struct store_index *index = store_write_index(store, operation->index, &is_stream);
+    if (index == NULL && operation->action == LOGSTORE_DELETE) {
+        fail(operation, 404, "index_not_found_exception",
+             arena_printf(arena, "no such index [" STR_FMT "]", STR_ARG(operation->index)));
+        return NULL;
+    }
+    if (index == NULL) {
+        struct error error = { 0 };
+        int code = store_auto_create(store, operation->index, &index, &error);
+        if (code < 0) {
+            bool is_name = code == ERROR_INVALID;
+            fail(operation, is_name ? 400 : 429,
+                 is_name ? "invalid_index_name_exception" : "es_rejected_execution_exception",
+                 arena_copy(arena, str_from(error.text)));
+            return NULL;
+        }
+        is_stream = index->data_stream.size > 0;
+    }
+    if (is_stream && operation->action != LOGSTORE_CREATE) {
+        fail(operation, 400, "illegal_argument_exception",
+             STR("only write ops with an op_type of create are allowed in data streams"));
+        return NULL;
+    }
+    return index;
+}
+
+static bool is_valid_id(struct logstore_operation *operation, struct arena *arena)
+{
+    if (operation->id.size <= 512) return true;
+    fail(operation, 400, "illegal_argument_exception",
+         arena_printf(arena, "id [...] is too long, must be no longer than 512 bytes but was: %zu",
+                      operation->id.size));
+    return false;
+}
+
+static void append_record(struct group *group, const struct decision *decision)
+{
+    struct logstore *store = group->store;
+    const struct logstore_operation *operation = decision->operation;
+    if (group->record_index != decision->index) {
+        if (group->record_index != NULL) {
+            log_record_end(&group->records, group->record_start, store->log.number);
+        }
+        group->record_index = decision->index;
+        group->record_start = log_record_begin(&group->records);
+        bytes_put_text(&group->records, decision->index->uuid);
+    }
+    bool is_delete = operation->action == LOGSTORE_DELETE;
+    buf_append_char(&group->records, is_delete ? 2 : 1);
+    bytes_put_varint(&group->records, (uint64_t)operation->seq_no);
+    bytes_put_varint(&group->records, (uint64_t)operation->version);
+    bytes_put_text(&group->records, operation->result_id);
+    if (!is_delete) bytes_put_text(&group->records, operation->source);
+}
+
+static int map_document(struct group *group, struct decision *decision, struct arena *arena,
+                        const struct json *root)
+{
+    struct logstore *store = group->store;
+    struct logstore_operation *operation = decision->operation;
+    struct store_index *index = decision->index;
+    mutex_lock(&store->state);
+    int code = store_index_own_mapping(index, NULL);
+    if (code == 0) {
+        /* Readers copy the pointer under the state lock and count themselves in; one that has done
+         * so makes the next change a copy. */
+        struct document_options options = { index->is_strict, store->options.field_count_max };
+        struct document_refusal refusal = { 0 };
+        code = document_map(root, operation->result_id, index->mapping, &options, &group->arena,
+                            &group->leaves, &store->stats.ignored_values_total, &refusal);
+        if (code == ERROR_INVALID) {
+            fail(operation, 400, refusal.type, arena_copy(arena, refusal.reason));
+            operation->cause_type = arena_copy(arena, refusal.cause_type);
+            operation->cause_reason = arena_copy(arena, refusal.cause_reason);
+        }
+    }
+    mutex_unlock(&store->state);
+    return code;
+}
+
+static void decide_outcome(struct decision *decision, const struct store_place *place)
+{
+    struct logstore_operation *operation = decision->operation;
+    decision->is_applied = true;
+    decision->may_replace = place->is_found;
+    operation->seq_no = decision->index->seq_no_next++;
+    operation->version = place->is_found ? place->version + 1 : 1;
+    if (operation->action == LOGSTORE_DELETE) {
+        operation->outcome = place->is_found ? LOGSTORE_DELETED : LOGSTORE_NOT_FOUND;
+        operation->status = place->is_found ? 200 : 404;
+        decision->is_applied = place->is_found;
+        return;
+    }
+    operation->outcome = place->is_found ? LOGSTORE_UPDATED : LOGSTORE_CREATED;
+    operation->status = place->is_found ? 200 : 201;
+}
+
+static int decide(struct group *group, struct logstore_operation *operation,
+                  const struct json *root, struct arena *arena)
+{
+    if (operation->status != 0) return 0; /* refused while it was parsed */
+    struct decision decision = { .operation = operation, .leaf_start = group->leaves.count };
+    decision.index = target_index(group, operation, arena);
+    if (decision.index == NULL || !is_valid_id(operation, arena)) return 0;
+    operation->result_index = arena_copy(arena, decision.index->name);
+    struct store_place place = { 0 };
+    struct str key = { NULL, 0 };
+    if (operation->id.size > 0) {
+        key = pending_key(group, decision.index, operation->id);
+        if (key.data == NULL) return -ENOMEM;
+        place = current_place(group, decision.index, key, operation->id);
+        bool is_taken = operation->action == LOGSTORE_CREATE && place.is_found;
+        bool is_other =
+            operation->has_if_seq_no && (!place.is_found || place.seq_no != operation->if_seq_no);
+        if (is_taken || is_other) {
+            conflict(operation, arena, &place);
+            return 0;
+        }
+    } else {
+        operation->result_id = make_id(group->store, arena);
+        if (operation->result_id.data == NULL) return -ENOMEM;
+    }
+    if (operation->action != LOGSTORE_DELETE) {
+        int code = map_document(group, &decision, arena, root);
+        if (code < 0) return code == ERROR_INVALID ? 0 : code;
+        decision.leaf_count = group->leaves.count - decision.leaf_start;
+    }
+    decide_outcome(&decision, &place);
+    if (decision.is_applied) append_record(group, &decision);
+    if (!VEC_PUSH(&group->decisions, decision)) return -ENOMEM;
+    uintptr_t number = group->decisions.count;
+    return key.size > 0 ? map_put(&group->pending, key, (void *)number) : 0;
+}
+
+static struct builder *builder_of(struct logstore *store, struct store_index *index,
+                                  struct error *error)
+{
+    if (index->builder != NULL) return index->builder;
+    if (builder_new(&index->builder, store->segment_id_next++, error) < 0) return NULL;
+    return index->builder;
+}
+
+/* Puts one document where searches find it. State held. */
+static int apply_document(struct logstore *store, struct store_index *index,
+                          const struct logstore_operation *operation,
+                          const struct document_leaf *leaves, size_t leaf_count,
+                          struct error *error)
+{
+    struct builder *builder = builder_of(store, index, error);
+    if (builder == NULL) return -ENOMEM;
+    int code = builder_add_document(builder, operation->result_id, operation->source,
+                                    operation->seq_no, operation->version, error);
+    if (code < 0) return code;
+    document_index(leaves, leaf_count, index->mapping, builder);
+    store->stats.buffer_size += operation->source.size;
+    return 0;
+}
+
+static int apply(struct group *group, const struct decision *decision, struct error *error)
+{
+    struct store_index *index = decision->index;
+    const struct logstore_operation *operation = decision->operation;
+    if (decision->may_replace) {
+        struct store_place place = store_index_lookup(index, operation->result_id);
+        int code = store_index_kill(index, &place, error);
+        if (code < 0) return code;
+    }
+    if (operation->action == LOGSTORE_DELETE) return 0;
+    return apply_document(group->store, index, operation,
+                          group->leaves.items + decision->leaf_start, decision->leaf_count, error);
+}
+
+static void refuse_all(struct commit *commits, int code, const struct error *error)
+{
+    for (struct commit *commit = commits; commit != NULL; commit = commit->next) {
+        commit->code = error_set(commit->error, code, "%s", error->text);
+    }
+}
+
+/* The log's number stands in the checksums, so a new file means new records. */
+static int log_again(struct group *group, struct error *error)
+{
+    struct logstore *store = group->store;
+    int code = log_begin(&store->log, store->log.number + 1, error);
+    if (code < 0) return code;
+    buf_reset(&group->records);
+    group->record_index = NULL;
+    VEC_FOR_EACH (&group->decisions, decision) {
+        if (decision->is_applied) append_record(group, decision);
+    }
+    if (group->record_index == NULL) return 0;
+    log_record_end(&group->records, group->record_start, store->log.number);
+    if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
+    return log_append(&store->log, buf_str(&group->records), error);
+}
+
+static int log_group(struct group *group, struct error *error)
+{
+    struct logstore *store = group->store;
+    if (group->record_index == NULL) return 0;
+    log_record_end(&group->records, group->record_start, store->log.number);
+    if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
+    int code =
+        store->log.is_broken ? -EIO : log_append(&store->log, buf_str(&group->records), error);
+    if (code == 0) return 0;
+    if (code == -ENOSPC || code == -EDQUOT) return code;
+    return log_again(group, error);
+}
+
+static int decide_all(struct group *group, struct commit *commits)
+{
+    for (struct commit *commit = commits; commit != NULL; commit = commit->next) {
+        for (size_t i = 0; i < commit->count; i++) {
+            int code = decide(group, &commit->operations[i], commit->roots[i], commit->arena);
+            if (code < 0) return code;
+        }
+    }
+    return 0;
+}
+
+static void count_all(struct logstore *store, const struct commit *commits)
+{
+    for (const struct commit *commit = commits; commit != NULL; commit = commit->next) {
+        for (size_t i = 0; i < commit->count; i++) {
+            enum logstore_outcome outcome = commit->operations[i].outcome;
+            bool is_taken = outcome == LOGSTORE_CREATED || outcome == LOGSTORE_UPDATED;
+            store->stats.indexed_total += is_taken;
+            store->stats.rejected_total += outcome == LOGSTORE_FAILED;
+        }
+    }
+}
+
+static int commit_group_locked(struct group *group, struct commit *commits, struct error *error)
+{
+    struct logstore *store = group->store;
+    if (store->stats.is_read_only) {
+        return error_set(error, ERROR_REFUSED, "disk has less than its reserve free");
+    }
+    int code = decide_all(group, commits);
+    if (code < 0) return error_set(error, code, "write: out of memory");
+    code = log_group(group, error);
+    if (code < 0) {
+        store_check_space(store);
+        (void)error_wrap(error, code, "write to the log");
+        return ERROR_REFUSED;
+    }
+    mutex_lock(&store->state);
+    VEC_FOR_EACH (&group->decisions, decision) {
+        if (code == 0 && decision->is_applied) code = apply(group, decision, error);
+    }
+    count_all(store, commits);
+    mutex_unlock(&store->state);
+    return code;
+}
+
+static void commit_group(struct logstore *store, struct commit *commits)
+{
+    struct group group = { .store = store };
+    struct error error = { 0 };
+    arena_init(&group.arena, PARSE_MEMORY_MAX);
+    buf_init(&group.records, LOG_RECORD_SIZE_MAX);
+    mutex_lock(&store->writer);
+    int code = commit_group_locked(&group, commits, &error);
+    bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
+    mutex_unlock(&store->writer);
+    if (code < 0) refuse_all(commits, code, &error);
+    if (is_full && !store->options.manual) {
+        mutex_lock(&store->queue);
+        store->wants_maintenance = true;
+        condition_signal(&store->maintenance_wanted);
+        mutex_unlock(&store->queue);
+    }
+    arena_release(&group.arena);
+    buf_release(&group.records);
+    VEC_RELEASE(&group.leaves);
+    VEC_RELEASE(&group.decisions);
+    map_release(&group.pending);
+}
+
+/* Takes as many of the waiting commits as make a group. Queue held. */
+static struct commit *take_group(struct logstore *store)
+{
+    struct commit *first = store->commits;
+    struct commit *last = first;
+    size_t size = first->source_size;
+    while (last->next != NULL && size + last->next->source_size <= COMMIT_GROUP_SIZE) {
+        last = last->next;
+        size += last->source_size;
+    }
+    store->commits = last->next;
+    if (store->commits == NULL) store->commits_end = &store->commits;
+    last->next = NULL;
+    return first;
+}
+
+static void run_commit(struct logstore *store, struct commit *commit)
+{
+    mutex_lock(&store->queue);
+    *store->commits_end = commit;
+    store->commits_end = &commit->next;
+    while (!commit->is_done) {
+        if (store->has_leader) {
+            condition_wait(&store->queue_changed, &store->queue);
+            continue;
+        }
+        store->has_leader = true;
+        struct commit *group = take_group(store);
+        mutex_unlock(&store->queue);
+        commit_group(store, group);
+        mutex_lock(&store->queue);
+        while (group != NULL) {
+            struct commit *next = group->next;
+            group->is_done = true;
+            group = next;
+        }
+        store->has_leader = false;
+        condition_broadcast(&store->queue_changed);
+    }
+    mutex_unlock(&store->queue);
+}
+
+int logstore_write(struct logstore *store, struct logstore_operation *operations, size_t count,
+                   struct arena *arena, struct error *error)
+{
+    if (count == 0) return 0;
+    if (store->stats.buffer_size > store->options.buffer_size_max * 4 && !store->options.manual) {
+        /* The disk does not keep up: the writer helps instead of filling the memory. */
+        int code = logstore_flush(store, error);
+        if (code < 0) return ERROR_REFUSED;
+    }
+    struct arena memory;
+    arena_init(&memory, PARSE_MEMORY_MAX);
+    struct commit commit = {
+        .operations = operations,
+        .count = count,
+        .roots = calloc(count, sizeof(const struct json *)),
+        .arena = arena,
+        .error = error,
+    };
+    if (commit.roots == NULL) return error_set(error, -ENOMEM, "write: out of memory");
+    parse_all(store, &commit, &memory);
+    run_commit(store, &commit);
+    free(commit.roots);
+    arena_release(&memory);
+    return commit.code;
+}
+
+/* Recovery ------------------------------------------------------------------------------------ */
+
+static int replay_operation(struct logstore *store, struct store_index *index, struct str *rest,
+                            struct json_parser *parser, struct error *error)
+{
+    struct str kind;
+    uint64_t seq_no;
+    uint64_t version;
+    struct logstore_operation operation = { 0 };
+    if (!bytes_take(rest, 1, &kind) || !bytes_take_varint(rest, &seq_no) ||
+        !bytes_take_varint(rest, &version) || !bytes_take_text(rest, &operation.result_id) ||
+        (kind.data[0] == 1 && !bytes_take_text(rest, &operation.source))) {
+        return error_set(error, ERROR_CORRUPT, "log holds a broken operation");
+    }
+    if (index == NULL) return 0; /* deleted since */
+    operation.seq_no = (int64_t)seq_no;
+    operation.version = (int64_t)version;
+    struct store_place place = store_index_lookup(index, operation.result_id);
+    if (place.is_found && place.seq_no >= operation.seq_no) return 0; /* is there already */
+    int code = store_index_kill(index, &place, error);
+    if (code < 0) return code;
+    if (operation.seq_no >= index->seq_no_next) index->seq_no_next = operation.seq_no + 1;
+    if (kind.data[0] != 1) return 0;
+    struct arena memory;
+    struct document_leaf_vec leaves = { 0 };
+    struct document_options options = { false, store->options.field_count_max };
+    struct document_refusal refusal = { 0 };
+    uint64_t ignored = 0;
+    const struct json *root;
+    arena_init(&memory, PARSE_MEMORY_MAX);
+    code = json_parse(parser, &memory, operation.source, &root, error);
+    if (code == 0) {
+        code = document_map(root, operation.result_id, index->mapping, &options, &memory, &leaves,
+                            &ignored, &refusal);
+    }
+    if (code == 0 || code == ERROR_INVALID) {
+        code = apply_document(store, index, &operation, leaves.items, leaves.count, error);
+    }
+    VEC_RELEASE(&leaves);
+    arena_release(&memory);
+    return code;
+}
+
+int store_replay_record(void *argument, struct str payload, struct error *error)
+{
+    struct logstore *store = argument;
+    struct str uuid;
+    if (!bytes_take_text(&payload, &uuid)) {
+        return error_set(error, ERROR_CORRUPT, "log record names no index");
+    }
+    struct store_index *index = store_index_find_uuid(store, uuid);
+    struct json_parser *parser = store_parser_take(store);
+    int code = 0;
+    while (code == 0 && payload.size > 0) {
+        code = replay_operation(store, index, &payload, parser, error);
+    }
+    if (parser != NULL) store_parser_give(store, parser);
+    if (code < 0) return code;
+    /* A long log must not fill the memory: what is over goes to disk at once. */
+    if (store->stats.buffer_size > store->options.buffer_size_max * 2 && index != NULL) {
+        code = store_index_refresh(store, index, error);
+        store->stats.buffer_size = 0;
+    }
+    return code;
+}

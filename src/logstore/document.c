@@ -1,0 +1,476 @@
+/* document.c - one JSON document against a mapping: dynamic fields, types, and what does not fit.
+ *
+ * A value that does not fit its field refuses the document when the mapping is strict; else it is
+ * kept: its text is indexed as a keyword beside the field ("malformed"), and the field is named in
+ * "_ignored", so that nobody loses a line and everybody can find the misfits.
+ */
+#include "logstore/document.h"
+
+#include "base/check.h"
+#include "codec/number.h"
+#include "logstore/date.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define PATH_SIZE_MAX    1024
+#define KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
+#define DEPTH_MAX        64
+#define PREVIEW_SIZE     60
+
+struct walk {
+    struct str id;
+    struct logstore_mapping *mapping;
+    const struct document_options *options;
+    struct arena *arena;
+    struct document_leaf_vec *leaves;
+    uint64_t *ignored;
+    struct document_refusal *refusal;
+    char path[PATH_SIZE_MAX];
+    size_t path_size;
+    unsigned depth;
+    int code;
+};
+
+static int refuse(struct walk *walk, const char *type, struct str reason, struct str cause_type,
+                  struct str cause_reason)
+{
+    *walk->refusal = (struct document_refusal){ type, reason, cause_type, cause_reason };
+    return ERROR_INVALID;
+}
+
+static int push(struct walk *walk, struct document_leaf leaf)
+{
+    return VEC_PUSH(walk->leaves, leaf) ? 0 : -ENOMEM;
+}
+
+static int push_ignored(struct walk *walk, struct str path)
+{
+    for (size_t i = walk->leaves->count; i > 0; i--) {
+        const struct document_leaf *leaf = &walk->leaves->items[i - 1];
+        if (leaf->field == UINT32_MAX && !leaf->is_malformed && str_equal(leaf->text, path))
+            return 0;
+    }
+    struct str copy = arena_copy(walk->arena, path);
+    if (copy.data == NULL) return -ENOMEM;
+    (*walk->ignored)++;
+    return push(walk, (struct document_leaf){ .field = UINT32_MAX, .is_text = true, .text = copy });
+}
+
+static struct str value_text(const struct json *value)
+{
+    return value->kind == JSON_TEXT ? value->text : value->raw;
+}
+
+/* A value that the field at `path` cannot take. */
+static int misfit(struct walk *walk, struct str path, const struct json *value, const char *type,
+                  struct str cause)
+{
+    struct str text = value_text(value);
+    struct str preview = str_first(text, text.size < PREVIEW_SIZE ? text.size : PREVIEW_SIZE);
+    if (walk->options->is_strict) {
+        struct str reason = arena_printf(walk->arena,
+                                         "failed to parse field [" STR_FMT
+                                         "] of type [%s] in document with id '" STR_FMT
+                                         "'. Preview of field's value: '" STR_FMT "'",
+                                         STR_ARG(path), type, STR_ARG(walk->id), STR_ARG(preview));
+        return refuse(walk, "mapper_parsing_exception", reason, STR("illegal_argument_exception"),
+                      cause);
+    }
+    struct str copy = arena_copy(walk->arena, path);
+    if (copy.data == NULL) return -ENOMEM;
+    int code = push_ignored(walk, copy);
+    if (code < 0 || text.size > KEYWORD_SIZE_MAX) return code;
+    return push(walk, (struct document_leaf){ .field = UINT32_MAX,
+                                              .is_malformed = true,
+                                              .is_text = true,
+                                              .path = copy,
+                                              .text = text });
+}
+
+static struct str for_input(struct walk *walk, const struct json *value)
+{
+    struct str text = value_text(value);
+    struct str shown = str_first(text, text.size < PREVIEW_SIZE ? text.size : PREVIEW_SIZE);
+    return arena_printf(walk->arena, "For input string: \"" STR_FMT "\"", STR_ARG(shown));
+}
+
+/* Conversions: each gives the number for a field, or false. -------------------------------- */
+
+static bool to_integer(const struct logstore_field *field, const struct json *value, int64_t *out)
+{
+    static const int64_t limits[][2] = {
+        [LOGSTORE_LONG] = { INT64_MIN, INT64_MAX },
+        [LOGSTORE_INTEGER] = { INT32_MIN, INT32_MAX },
+        [LOGSTORE_SHORT] = { INT16_MIN, INT16_MAX },
+        [LOGSTORE_BYTE] = { INT8_MIN, INT8_MAX },
+    };
+    int64_t number = 0;
+    double real = 0;
+    if (value->kind == JSON_INT)
+        number = value->integer;
+    else if (value->kind == JSON_TEXT && str_to_int64(value->text, &number))
+        real = 0;
+    else {
+        if (value->kind == JSON_DOUBLE)
+            real = value->number;
+        else if (value->kind != JSON_TEXT || !number_parse(value->text, &real))
+            return false;
+        if (!(real >= -0x1p63 && real < 0x1p63) || field->has_no_coerce) return false;
+        number = (int64_t)real;
+    }
+    if (number < limits[field->type][0] || number > limits[field->type][1]) return false;
+    *out = number;
+    return true;
+}
+
+static bool to_real(const struct logstore_field *field, const struct json *value, int64_t *out)
+{
+    double real;
+    if (value->kind == JSON_INT)
+        real = (double)value->integer;
+    else if (value->kind == JSON_DOUBLE)
+        real = value->number;
+    else if (value->kind != JSON_TEXT || !number_parse(value->text, &real))
+        return false;
+    if (field->type == LOGSTORE_FLOAT) {
+        float narrow = (float)real;
+        real = (double)narrow;
+    }
+    if (!isfinite(real)) return false;
+    memcpy(out, &real, sizeof(*out));
+    return true;
+}
+
+static bool to_date(const struct logstore_field *field, const struct json *value, int64_t *out)
+{
+    if (value->kind != JSON_TEXT && value->kind != JSON_INT && value->kind != JSON_DOUBLE) {
+        return false;
+    }
+    struct date_options options = { .format = field->format };
+    struct str text = value_text(value);
+    /* The default formats try the year first: a number of four digits is one. */
+    if (field->type == LOGSTORE_DATE_NANOS) return date_parse_ns(text, &options, out, NULL) == 0;
+    return date_parse_ms(text, &options, out, NULL) == 0;
+}
+
+static bool to_boolean(const struct json *value, int64_t *out)
+{
+    if (value->kind == JSON_BOOL) {
+        *out = value->boolean;
+        return true;
+    }
+    if (value->kind != JSON_TEXT) return false;
+    if (str_equal(value->text, STR("true")))
+        *out = 1;
+    else if (value->text.size == 0 || str_equal(value->text, STR("false")))
+        *out = 0;
+    else
+        return false;
+    return true;
+}
+
+static bool looks_like_ip(struct str text)
+{
+    size_t dots = 0;
+    size_t colons = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        dots += c == '.';
+        colons += c == ':';
+        if (!is_hex && c != '.' && c != ':') return false;
+    }
+    return dots == 3 || colons >= 2;
+}
+
+static size_t character_count(struct str text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.size; i++) count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+    return count;
+}
+
+static int map_keyword(struct walk *walk, uint32_t index, const struct json *value)
+{
+    const struct logstore_field *field = &walk->mapping->fields.items[index];
+    struct str text = value_text(value);
+    if (field->type == LOGSTORE_IP && !looks_like_ip(text)) {
+        return misfit(walk, field->path, value, "ip", STR("not an IP string literal"));
+    }
+    bool is_long = field->ignore_above != 0 && text.size > field->ignore_above &&
+                   character_count(text) > field->ignore_above;
+    if (is_long) return push_ignored(walk, field->path);
+    if (text.size > KEYWORD_SIZE_MAX) {
+        if (!walk->options->is_strict) return push_ignored(walk, field->path);
+        struct str reason = arena_printf(
+            walk->arena, "Document contains at least one immense term in field=\"" STR_FMT "\"",
+            STR_ARG(field->path));
+        return refuse(walk, "illegal_argument_exception", reason, STR(""), STR(""));
+    }
+    return push(walk, (struct document_leaf){ .field = index, .is_text = true, .text = text });
+}
+
+static int map_number(struct walk *walk, uint32_t index, const struct json *value)
+{
+    const struct logstore_field *field = &walk->mapping->fields.items[index];
+    struct document_leaf leaf = { .field = index };
+    bool is_date = field->type == LOGSTORE_DATE || field->type == LOGSTORE_DATE_NANOS;
+    bool fits;
+    if (logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL) {
+        fits = to_real(field, value, &leaf.number);
+    } else if (is_date) {
+        fits = to_date(field, value, &leaf.number);
+    } else if (field->type == LOGSTORE_BOOLEAN) {
+        fits = to_boolean(value, &leaf.number);
+    } else {
+        fits = to_integer(field, value, &leaf.number);
+    }
+    if (fits) return push(walk, leaf);
+    if (field->ignores_malformed) return push_ignored(walk, field->path);
+    struct str cause = for_input(walk, value);
+    return misfit(walk, field->path, value, logstore_type_name(field->type), cause);
+}
+
+static int map_to_field(struct walk *walk, uint32_t index, const struct json *value)
+{
+    enum logstore_type type = walk->mapping->fields.items[index].type;
+    switch (logstore_type_column(type)) {
+    case LOGSTORE_COLUMN_NONE: return 0;
+    case LOGSTORE_COLUMN_TEXT:
+        return push(walk, (struct document_leaf){
+                              .field = index, .is_text = true, .text = value_text(value) });
+    case LOGSTORE_COLUMN_KEYWORD: return map_keyword(walk, index, value);
+    case LOGSTORE_COLUMN_INTEGER:
+    case LOGSTORE_COLUMN_REAL: return map_number(walk, index, value);
+    }
+    return 0;
+}
+
+static struct str kind_of(const struct walk *walk, const struct json *value)
+{
+    switch (value->kind) {
+    case JSON_BOOL: return STR("boolean");
+    case JSON_INT: return STR("long");
+    case JSON_DOUBLE: return STR("double");
+    case JSON_TEXT: break;
+    case JSON_NULL:
+    case JSON_ARRAY:
+    case JSON_OBJECT: return STR("object");
+    }
+    double number;
+    int64_t integer;
+    if (walk->mapping->has_numeric_detection) {
+        if (str_to_int64(value->text, &integer)) return STR("long");
+        if (number_parse(value->text, &number) && isfinite(number)) return STR("double");
+    }
+    bool is_date = !walk->mapping->has_no_date_detection && date_is_detected(value->text);
+    return is_date ? STR("date") : STR("string");
+}
+
+static struct str here(const struct walk *walk)
+{
+    return (struct str){ walk->path, walk->path_size };
+}
+
+static int too_many_fields(struct walk *walk)
+{
+    if (!walk->options->is_strict) return push_ignored(walk, here(walk));
+    struct str reason = arena_printf(walk->arena, "Limit of total fields [%zu] has been exceeded",
+                                     walk->options->field_count_max);
+    return refuse(walk, "illegal_argument_exception", reason, STR(""), STR(""));
+}
+
+/* A field that the mapping does not know yet. 1: it shall not be indexed. */
+static int add_field(struct walk *walk, const struct json *value)
+{
+    struct logstore_mapping *mapping = walk->mapping;
+    if (mapping->dynamic == LOGSTORE_DYNAMIC_STRICT) {
+        struct str reason = arena_printf(walk->arena,
+                                         "mapping set to strict, dynamic introduction of [" STR_FMT
+                                         "] within [_doc] is not allowed",
+                                         STR_ARG(here(walk)));
+        return refuse(walk, "strict_dynamic_mapping_exception", reason, STR(""), STR(""));
+    }
+    if (mapping->fields.count + 2 > walk->options->field_count_max) {
+        int code = too_many_fields(walk);
+        return code < 0 ? code : 1;
+    }
+    int code = logstore_mapping_add_dynamic(mapping, here(walk), kind_of(walk, value), NULL);
+    if (code < 0 && code != -ENOMEM) return 1; /* a template that cannot be applied */
+    return code;
+}
+
+/* Whether some part above the path is a field with values: "log" is text and "log.level" comes. */
+static const struct logstore_field *field_above(const struct walk *walk)
+{
+    for (size_t i = walk->path_size; i > 0; i--) {
+        if (walk->path[i - 1] != '.') continue;
+        const struct logstore_field *above =
+            logstore_mapping_find(walk->mapping, (struct str){ walk->path, i - 1 });
+        if (above == NULL) continue;
+        return above->type == LOGSTORE_OBJECT ? NULL : above;
+    }
+    return NULL;
+}
+
+static int map_leaf(struct walk *walk, const struct json *value)
+{
+    struct logstore_mapping *mapping = walk->mapping;
+    const struct logstore_field *field = logstore_mapping_find(mapping, here(walk));
+    if (field == NULL) {
+        if (logstore_mapping_is_object(mapping, here(walk))) {
+            struct str cause =
+                arena_printf(walk->arena,
+                             "object mapping for [" STR_FMT "] tried to parse field [" STR_FMT
+                             "] as object, but found a concrete value",
+                             STR_ARG(here(walk)), STR_ARG(here(walk)));
+            return misfit(walk, here(walk), value, "object", cause);
+        }
+        const struct logstore_field *above = field_above(walk);
+        if (above != NULL) {
+            if (above->type == LOGSTORE_UNINDEXED) return 0;
+            struct str cause = arena_printf(
+                walk->arena,
+                "Could not dynamically add mapping for field [" STR_FMT
+                "]. Existing mapping for [" STR_FMT "] must be of type object but "
+                "found [%s].",
+                STR_ARG(here(walk)), STR_ARG(above->path), logstore_type_name(above->type));
+            return misfit(walk, here(walk), value, "object", cause);
+        }
+        int code = add_field(walk, value);
+        if (code != 0) return code < 0 ? code : 0;
+        field = logstore_mapping_find(mapping, here(walk));
+        if (field == NULL) return 0;
+    } else if (field->is_sub_field) {
+        return 0;
+    }
+    uint32_t index = (uint32_t)(field - mapping->fields.items);
+    if (field->type == LOGSTORE_OBJECT) {
+        return misfit(walk, here(walk), value, "object", STR("found a concrete value"));
+    }
+    int code = map_to_field(walk, index, value);
+    /* Sub-fields stand right behind their field. */
+    for (uint32_t i = index + 1; code == 0 && i < mapping->fields.count; i++) {
+        const struct logstore_field *below = &mapping->fields.items[i];
+        if (!below->is_sub_field) break;
+        code = map_to_field(walk, i, value);
+    }
+    return code;
+}
+
+static int bad_key(struct walk *walk, struct str key)
+{
+    if (!walk->options->is_strict)
+        return push_ignored(walk, walk->path_size > 0 ? here(walk) : key);
+    return refuse(walk, "mapper_parsing_exception", STR("failed to parse"),
+                  STR("illegal_argument_exception"),
+                  key.size == 0 ? STR("field name cannot be an empty string")
+                                : STR("object field starting or ending with a [.] makes object "
+                                      "resolution ambiguous"));
+}
+
+static bool key_is_sound(struct str key)
+{
+    if (key.size == 0 || key.data[0] == '.' || key.data[key.size - 1] == '.') return false;
+    bool has_print = false;
+    for (size_t i = 0; i < key.size; i++) has_print |= key.data[i] != ' ';
+    return has_print && str_find(key, STR("..")) == STR_NONE;
+}
+
+static int walk_value(struct walk *walk, const struct json *value);
+
+static int walk_object(struct walk *walk, const struct json *object)
+{
+    int code = 0;
+    size_t size_before = walk->path_size;
+    for (size_t i = 0; code == 0 && i < object->object.count; i++) {
+        const struct json_member *member = &object->object.members[i];
+        if (!key_is_sound(member->key)) {
+            code = bad_key(walk, member->key);
+            continue;
+        }
+        if (size_before + member->key.size + 1 > PATH_SIZE_MAX) {
+            code = push_ignored(walk, size_before > 0 ? here(walk)
+                                                      : str_first(member->key, PREVIEW_SIZE));
+            continue;
+        }
+        if (size_before > 0) walk->path[walk->path_size++] = '.';
+        memcpy(walk->path + walk->path_size, member->key.data, member->key.size);
+        walk->path_size += member->key.size;
+        code = walk_value(walk, &member->value);
+        walk->path_size = size_before;
+    }
+    return code;
+}
+
+/* Depth is bounded by JSON_DEPTH_MAX of the parser and by DEPTH_MAX here. */
+static int walk_value(struct walk *walk, const struct json *value)
+{
+    if (value->kind == JSON_NULL) return 0;
+    if (value->kind == JSON_ARRAY) {
+        int code = 0;
+        for (size_t i = 0; code == 0 && i < value->array.count; i++) {
+            code = walk_value(walk, &value->array.items[i]);
+        }
+        return code;
+    }
+    if (value->kind != JSON_OBJECT) return map_leaf(walk, value);
+    if (walk->depth >= DEPTH_MAX) return push_ignored(walk, here(walk));
+    const struct logstore_field *field = logstore_mapping_find(walk->mapping, here(walk));
+    if (field != NULL && field->type == LOGSTORE_UNINDEXED) return 0;
+    if (field != NULL && field->type != LOGSTORE_OBJECT && !field->is_sub_field) {
+        struct str cause = arena_printf(walk->arena, "Can't get text on a START_OBJECT");
+        return misfit(walk, here(walk), value, logstore_type_name(field->type), cause);
+    }
+    walk->depth++;
+    int code = walk_object(walk, value);
+    walk->depth--;
+    return code;
+}
+
+int document_map(const struct json *root, struct str id, struct logstore_mapping *mapping,
+                 const struct document_options *options, struct arena *arena,
+                 struct document_leaf_vec *leaves, uint64_t *ignored,
+                 struct document_refusal *refusal)
+{
+    struct walk walk = {
+        .id = id,
+        .mapping = mapping,
+        .options = options,
+        .arena = arena,
+        .leaves = leaves,
+        .ignored = ignored,
+        .refusal = refusal,
+    };
+    size_t count_before = leaves->count;
+    int code = walk_object(&walk, root);
+    if (code < 0) leaves->count = count_before;
+    return code;
+}
+
+void document_index(const struct document_leaf *leaves, size_t count,
+                    const struct logstore_mapping *mapping, struct builder *builder)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct document_leaf *leaf = &leaves[i];
+        struct builder_field *field;
+        if (leaf->field == UINT32_MAX) {
+            struct str path = leaf->is_malformed ? leaf->path : STR("_ignored");
+            field = builder_field(builder, path, LOGSTORE_KEYWORD, leaf->is_malformed);
+            if (field != NULL) builder_add_term(builder, field, leaf->text);
+            continue;
+        }
+        const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
+        field = builder_field(builder, mapped->path, mapped->type, false);
+        if (field == NULL) return;
+        switch (logstore_type_column(mapped->type)) {
+        case LOGSTORE_COLUMN_NONE: break;
+        case LOGSTORE_COLUMN_TEXT: builder_add_text(builder, field, leaf->text); break;
+        case LOGSTORE_COLUMN_KEYWORD: builder_add_term(builder, field, leaf->text); break;
+        case LOGSTORE_COLUMN_INTEGER:
+        case LOGSTORE_COLUMN_REAL: builder_add_number(builder, field, leaf->number); break;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/* filter.h - the one form in which every query language asks the store: a tree of filters.
+ *
+ * A leaf names a field and what its value shall be; what that means depends on the type the field
+ * has in each index, so a leaf is bound to a type only when it is carried out. There are no
+ * scores: every hit scores 1.
+ *
+ * Ownership: filters live in the query's arena; texts are borrowed from it or from the request.
+ */
+#ifndef LOGSTORE_FILTER_H
+#define LOGSTORE_FILTER_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum logstore_filter_kind {
+    LOGSTORE_FILTER_ALL,
+    LOGSTORE_FILTER_NONE,
+    LOGSTORE_FILTER_BOOL,
+    LOGSTORE_FILTER_TERM,          /* values: any of them, not analyzed */
+    LOGSTORE_FILTER_MATCH,         /* values[0] analyzed as the field is */
+    LOGSTORE_FILTER_PHRASE,        /* values[0] analyzed, terms in order */
+    LOGSTORE_FILTER_PHRASE_PREFIX, /* the same, the last term may go on */
+    LOGSTORE_FILTER_RANGE,
+    LOGSTORE_FILTER_EXISTS,
+    LOGSTORE_FILTER_PREFIX,
+    LOGSTORE_FILTER_WILDCARD, /* * and ?, \ escapes */
+    LOGSTORE_FILTER_REGEXP,   /* Lucene's dialect, whole term */
+    LOGSTORE_FILTER_FUZZY,
+    LOGSTORE_FILTER_IDS,
+    LOGSTORE_FILTER_KIND_COUNT,
+};
+
+struct logstore_bound {
+    bool is_set;
+    bool is_inclusive;
+    struct str text; /* as written, number or text, without quotes */
+};
+
+struct logstore_filter {
+    enum logstore_filter_kind kind;
+
+    /* Leaves. `fields` are paths, may hold '*'; none at all, or "*", is every searchable field. */
+    const struct str *fields;
+    size_t field_count;
+    const struct str *values;
+    size_t value_count;
+    struct logstore_bound lower, upper; /* RANGE */
+    struct str format;                  /* RANGE: of dates; empty: the field's */
+    int32_t zone_offset_s;              /* RANGE and dates: seconds east of UTC */
+    bool is_lenient;       /* a value that cannot be of the field's type finds nothing */
+    bool needs_all_terms;  /* MATCH: operator "and" */
+    int32_t minimum_match; /* MATCH: terms, BOOL: should clauses; < 0: all but; see
+                                           has_minimum_match */
+    bool has_minimum_match;
+    bool is_percent_minimum;     /* minimum_match is a percentage */
+    bool is_case_insensitive;    /* TERM, PREFIX, WILDCARD, REGEXP */
+    bool is_normalized;          /* PREFIX, WILDCARD of query_string: lower case on text */
+    bool matches_all_when_empty; /* MATCH whose text has no terms: all, not none */
+    int32_t slop;                /* PHRASE */
+    int32_t fuzziness;           /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
+
+    /* BOOL */
+    struct logstore_filter **must; /* filter and must are one: there are no scores */
+    size_t must_count;
+    struct logstore_filter **should;
+    size_t should_count;
+    struct logstore_filter **must_not;
+    size_t must_not_count;
+};
+
+#endif

@@ -1,0 +1,111 @@
+/* filter_keyword.c - filters over keywords: which terms pass, then which documents hold them. */
+#include "base/check.h"
+#include "logstore/filter_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Terms that passed, by ordinal. One is held as a number, more as bits. */
+struct term_set {
+    uint64_t *bits;
+    uint32_t least, most; /* least > most: none */
+};
+
+static void term_set_add(struct term_set *set, uint32_t ordinal)
+{
+    set->bits[ordinal / 64] |= UINT64_C(1) << (ordinal % 64);
+    if (set->least > set->most || ordinal < set->least) set->least = ordinal;
+    if (ordinal > set->most) set->most = ordinal;
+}
+
+static void add_documents(const struct logstore_column *column, const struct term_set *set,
+                          uint64_t *bits)
+{
+    if (set->least > set->most) return;
+    const struct packed *values = &column->values_packed;
+    for (uint32_t i = 0; i < values->count; i++) {
+        uint32_t ordinal = (uint32_t)packed_get(values, i);
+        if (ordinal < set->least || ordinal > set->most) continue;
+        if ((set->bits[ordinal / 64] >> (ordinal % 64) & 1) == 0) continue;
+        uint32_t document =
+            column->is_dense ? i : (uint32_t)packed_get(&column->presence_packed, i);
+        bits[document / 64] |= UINT64_C(1) << (document % 64);
+    }
+}
+
+static int add_exact(const struct logstore_filter *filter, struct terms_cursor *cursor,
+                     struct term_set *set, struct error *error)
+{
+    for (size_t i = 0; i < filter->value_count; i++) {
+        int code = terms_cursor_seek(cursor, filter->values[i], error);
+        if (code < 0) return code;
+        bool is_there = code == 1 && str_equal(buf_str(&cursor->term), filter->values[i]);
+        if (is_there) term_set_add(set, cursor->ordinal);
+    }
+    return 0;
+}
+
+static int add_tested(const struct logstore_filter *filter, struct str value,
+                      struct terms_cursor *cursor, struct term_set *set, struct error *error)
+{
+    struct term_test *test = NULL;
+    int code = term_test_new(&test, filter, value, false, error);
+    if (code < 0) return code;
+    struct str prefix = term_test_prefix(test);
+    code = terms_cursor_seek(cursor, prefix, error);
+    while (code == 1 && str_starts_with(buf_str(&cursor->term), prefix)) {
+        if (term_test_matches(test, buf_str(&cursor->term))) term_set_add(set, cursor->ordinal);
+        code = terms_cursor_next(cursor, error);
+    }
+    term_test_free(test);
+    return code < 0 ? code : 0;
+}
+
+static int add_range(const struct logstore_filter *filter, struct terms_cursor *cursor,
+                     struct term_set *set, struct error *error)
+{
+    struct str from = filter->lower.is_set ? filter->lower.text : STR("");
+    int code = terms_cursor_seek(cursor, from, error);
+    while (code == 1) {
+        struct str term = buf_str(&cursor->term);
+        int above = filter->upper.is_set ? str_compare(term, filter->upper.text) : -1;
+        if (above > 0 || (above == 0 && !filter->upper.is_inclusive)) break;
+        bool is_bound = filter->lower.is_set && str_equal(term, from);
+        if (!is_bound || filter->lower.is_inclusive) term_set_add(set, cursor->ordinal);
+        code = terms_cursor_next(cursor, error);
+    }
+    return code < 0 ? code : 0;
+}
+
+static int add_terms(const struct logstore_filter *filter, struct terms_cursor *cursor,
+                     struct term_set *set, struct error *error)
+{
+    bool is_fuzzy = filter->kind == LOGSTORE_FILTER_MATCH && filter->fuzziness != 0;
+    bool is_exact = filter->kind == LOGSTORE_FILTER_TERM || filter->kind == LOGSTORE_FILTER_MATCH ||
+                    filter->kind == LOGSTORE_FILTER_PHRASE;
+    if (filter->kind == LOGSTORE_FILTER_RANGE) return add_range(filter, cursor, set, error);
+    if (is_exact && !is_fuzzy && !filter->is_case_insensitive) {
+        return add_exact(filter, cursor, set, error);
+    }
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
+        code = add_tested(filter, filter->values[i], cursor, set, error);
+    }
+    return code;
+}
+
+int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
+                   const struct logstore_column *column, uint64_t *bits, struct error *error)
+{
+    (void)run;
+    struct term_set set = { .least = 1, .most = 0 };
+    set.bits = calloc(LOGSTORE_BITS_WORDS(column->terms.term_count) + 1, sizeof(uint64_t));
+    if (set.bits == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    int code = add_terms(filter, &cursor, &set, error);
+    terms_cursor_release(&cursor);
+    if (code == 0) add_documents(column, &set, bits);
+    free(set.bits);
+    return code == ERROR_INVALID && filter->is_lenient ? 0 : code;
+}

@@ -1,0 +1,336 @@
+/* filter_run.c - carrying out a tree of filters over one segment, with one bit a document. */
+#include "logstore/filter_run.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "logstore/catalog.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 64
+
+static uint64_t *bits_new(const struct filter_run *run)
+{
+    return calloc(run->word_count + 1, sizeof(uint64_t));
+}
+
+static void bits_fill(const struct filter_run *run, uint64_t *bits)
+{
+    uint32_t count = run->segment->document_count;
+    memset(bits, 0xff, count / 64 * sizeof(uint64_t));
+    if (count % 64 != 0) bits[count / 64] = (UINT64_C(1) << (count % 64)) - 1;
+}
+
+/* How many of `count` clauses or terms must match. */
+int32_t filter_minimum(const struct logstore_filter *filter, size_t count)
+{
+    if (!filter->has_minimum_match) return 1;
+    int64_t minimum = filter->minimum_match;
+    if (filter->is_percent_minimum) {
+        int64_t share = (int64_t)count * (minimum < 0 ? -minimum : minimum) / 100;
+        minimum = minimum < 0 ? (int64_t)count - share : share;
+    } else if (minimum < 0) {
+        minimum += (int64_t)count;
+    }
+    return minimum < 0 ? 0 : minimum > (int64_t)count ? (int32_t)count + 1 : (int32_t)minimum;
+}
+
+static bool set_bit(void *argument, uint32_t document)
+{
+    uint64_t *bits = argument;
+    bits[document / 64] |= UINT64_C(1) << (document % 64);
+    return true;
+}
+
+static int add_exists(struct filter_run *run, const struct logstore_column *column, uint64_t *bits)
+{
+    if (column->is_dense) {
+        bits_fill(run, bits);
+        return 0;
+    }
+    for (uint32_t i = 0; i < column->presence_packed.count; i++) {
+        (void)set_bit(bits, (uint32_t)packed_get(&column->presence_packed, i));
+    }
+    return 0;
+}
+
+static int add_column(struct filter_run *run, const struct logstore_filter *filter,
+                      const struct logstore_field *field, const struct logstore_column *column,
+                      uint64_t *bits, struct error *error)
+{
+    if (filter->kind == LOGSTORE_FILTER_EXISTS) return add_exists(run, column, bits);
+    switch (logstore_column_kind(column)) {
+    case LOGSTORE_COLUMN_TEXT: return filter_text(run, filter, column, bits, error);
+    case LOGSTORE_COLUMN_KEYWORD: return filter_keyword(run, filter, column, bits, error);
+    case LOGSTORE_COLUMN_INTEGER:
+    case LOGSTORE_COLUMN_REAL: return filter_number(run, filter, field, column, bits, error);
+    case LOGSTORE_COLUMN_NONE: break;
+    }
+    return 0;
+}
+
+static bool is_meta_index(struct str path)
+{
+    return str_equal(path, STR("_index"));
+}
+
+/* `_index` is a field with one value, the same for all documents of a segment. */
+static int add_index_name(struct filter_run *run, const struct logstore_filter *filter,
+                          uint64_t *bits)
+{
+    struct str name = run->view->index->name;
+    bool fits = filter->kind == LOGSTORE_FILTER_EXISTS;
+    for (size_t i = 0; !fits && i < filter->value_count; i++) {
+        bool is_pattern = filter->kind == LOGSTORE_FILTER_WILDCARD;
+        fits = is_pattern ? logstore_name_matches(filter->values[i], name)
+               : filter->kind == LOGSTORE_FILTER_PREFIX ? str_starts_with(name, filter->values[i])
+                                                        : str_equal(filter->values[i], name);
+    }
+    if (fits) bits_fill(run, bits);
+    return 0;
+}
+
+static int add_ids(struct filter_run *run, const struct logstore_filter *filter, uint64_t *bits)
+{
+    for (size_t i = 0; i < filter->value_count; i++) {
+        segment_find_id(run->segment, filter->values[i], set_bit, bits);
+    }
+    return 0;
+}
+
+/* Whether any segment of the index holds values that did not fit the field. */
+static bool has_misfits(const struct filter_run *run, struct str path)
+{
+    const struct logstore_snapshot *snapshot = run->snapshot;
+    for (size_t i = 0; i < snapshot->segment_count; i++) {
+        const struct logstore_segment_view *view = &snapshot->segments[i];
+        if (view->index != run->view->index) continue;
+        if (segment_column(view->segment, path, true) != NULL) return true;
+    }
+    return false;
+}
+
+/* One field by its whole name: its column, and the values that did not fit it. */
+static int add_field(struct filter_run *run, const struct logstore_filter *filter, struct str path,
+                     uint64_t *bits, struct error *error)
+{
+    if (is_meta_index(path)) return add_index_name(run, filter, bits);
+    if (str_equal(path, STR("_id"))) return add_ids(run, filter, bits);
+    const struct logstore_field *field = logstore_mapping_find(run->view->index->mapping, path);
+    if (field != NULL && field->alias_of.size > 0) {
+        path = field->alias_of;
+        field = logstore_mapping_find(run->view->index->mapping, path);
+    }
+    const struct logstore_column *column = segment_column(run->segment, path, false);
+    int code = 0;
+    if (column != NULL)
+        code = add_column(run, filter, field, column, bits, error);
+    else if (field != NULL && filter->kind != LOGSTORE_FILTER_EXISTS) {
+        enum logstore_column_kind kind = logstore_type_column(field->type);
+        if (kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL) {
+            code = filter_number(run, filter, field, NULL, bits, error);
+        }
+    }
+    /* A misfit is found by what it is; a value that cannot be a number may still be one. */
+    if (code == ERROR_INVALID && has_misfits(run, path)) code = 0;
+    const struct logstore_column *misfits = segment_column(run->segment, path, true);
+    if (misfits == NULL) return code;
+    if (code == 0 && filter->kind != LOGSTORE_FILTER_RANGE) {
+        code = add_column(run, filter, NULL, misfits, bits, error);
+    }
+    return code;
+}
+
+/* `exists` of an object: any field below it. */
+static int add_below(struct filter_run *run, const struct logstore_filter *filter, struct str path,
+                     uint64_t *bits, struct error *error)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < run->segment->column_count; i++) {
+        struct logstore_column *column = &run->segment->columns[i];
+        if (column->path.size <= path.size || column->path.data[path.size] != '.' ||
+            !str_starts_with(column->path, path)) {
+            continue;
+        }
+        const struct logstore_column *opened = segment_column_open(column);
+        if (opened != NULL) code = add_column(run, filter, NULL, opened, bits, error);
+    }
+    return code;
+}
+
+/* Every column whose path fits; what cannot be of a column's type finds nothing there. */
+static int add_pattern(struct filter_run *run, const struct logstore_filter *filter,
+                       struct str pattern, uint64_t *bits, struct error *error)
+{
+    struct logstore_filter lenient = *filter;
+    lenient.is_lenient = true;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < run->segment->column_count; i++) {
+        struct logstore_column *column = &run->segment->columns[i];
+        if (column->path.data[0] == '_' && !str_equal(pattern, column->path)) continue;
+        if (!logstore_name_matches(pattern, column->path)) continue;
+        const struct logstore_column *opened = segment_column_open(column);
+        const struct logstore_field *field =
+            logstore_mapping_find(run->view->index->mapping, column->path);
+        if (opened != NULL) code = add_column(run, &lenient, field, opened, bits, error);
+    }
+    return code;
+}
+
+static int run_leaf(struct filter_run *run, const struct logstore_filter *filter, uint64_t *bits,
+                    struct error *error)
+{
+    if (filter->field_count == 0) return add_pattern(run, filter, STR("*"), bits, error);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < filter->field_count; i++) {
+        struct str path = filter->fields[i];
+        if (str_find_char(path, '*') != STR_NONE) {
+            code = add_pattern(run, filter, path, bits, error);
+            continue;
+        }
+        code = add_field(run, filter, path, bits, error);
+        if (code == 0 && filter->kind == LOGSTORE_FILTER_EXISTS) {
+            code = add_below(run, filter, path, bits, error);
+        }
+    }
+    return code;
+}
+
+static int run_filter(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
+                      uint64_t *bits, struct error *error);
+
+static void and_bits(const struct filter_run *run, uint64_t *bits, const uint64_t *other)
+{
+    for (size_t i = 0; i < run->word_count; i++) bits[i] &= other[i];
+}
+
+static bool is_empty(const struct filter_run *run, const uint64_t *bits)
+{
+    uint64_t any = 0;
+    for (size_t i = 0; i < run->word_count; i++) any |= bits[i];
+    return any == 0;
+}
+
+static int run_must(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
+                    uint64_t *bits, struct error *error)
+{
+    uint64_t *clause = bits_new(run);
+    if (clause == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < filter->must_count; i++) {
+        memset(clause, 0, run->word_count * sizeof(*clause));
+        code = run_filter(run, filter->must[i], depth + 1, clause, error);
+        and_bits(run, bits, clause);
+        if (is_empty(run, bits)) break;
+    }
+    for (size_t i = 0; code == 0 && i < filter->must_not_count; i++) {
+        if (is_empty(run, bits)) break;
+        memset(clause, 0, run->word_count * sizeof(*clause));
+        code = run_filter(run, filter->must_not[i], depth + 1, clause, error);
+        for (size_t k = 0; k < run->word_count; k++) bits[k] &= ~clause[k];
+    }
+    free(clause);
+    return code;
+}
+
+/* At least `minimum` of the clauses: counted document by document when it is more than one. */
+static int run_should(struct filter_run *run, const struct logstore_filter *filter, int32_t minimum,
+                      unsigned depth, uint64_t *bits, struct error *error)
+{
+    size_t count = run->segment->document_count;
+    uint64_t *clause = bits_new(run);
+    uint64_t *passed = bits_new(run);
+    uint16_t *counts = minimum > 1 ? calloc(count + 1, sizeof(*counts)) : NULL;
+    int code = clause == NULL || passed == NULL || (minimum > 1 && counts == NULL)
+                   ? error_set(error, -ENOMEM, "filter: out of memory")
+                   : 0;
+    for (size_t i = 0; code == 0 && i < filter->should_count; i++) {
+        memset(clause, 0, run->word_count * sizeof(*clause));
+        code = run_filter(run, filter->should[i], depth + 1, clause, error);
+        for (size_t k = 0; code == 0 && minimum <= 1 && k < run->word_count; k++) {
+            passed[k] |= clause[k];
+        }
+        for (size_t k = 0; code == 0 && minimum > 1 && k < count; k++) {
+            counts[k] = (uint16_t)(counts[k] + (clause[k / 64] >> (k % 64) & 1));
+        }
+    }
+    for (size_t k = 0; code == 0 && minimum > 1 && k < count; k++) {
+        if (counts[k] >= minimum) passed[k / 64] |= UINT64_C(1) << (k % 64);
+    }
+    if (code == 0) and_bits(run, bits, passed);
+    free(clause);
+    free(passed);
+    free(counts);
+    return code;
+}
+
+static int run_bool(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
+                    uint64_t *bits, struct error *error)
+{
+    bits_fill(run, bits);
+    int code = run_must(run, filter, depth, bits, error);
+    if (code < 0 || filter->should_count == 0) {
+        bool is_impossible =
+            filter->has_minimum_match && filter->should_count == 0 && filter->minimum_match > 0;
+        if (is_impossible) memset(bits, 0, run->word_count * sizeof(*bits));
+        return code;
+    }
+    bool is_needed = filter->must_count == 0 || filter->has_minimum_match;
+    int32_t minimum = filter_minimum(filter, filter->should_count);
+    if (!is_needed || minimum <= 0 || is_empty(run, bits)) return code;
+    return run_should(run, filter, minimum, depth, bits, error);
+}
+
+/* Adds to `bits`, which is all zero. Depth is bounded by DEPTH_MAX. */
+static int run_filter(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
+                      uint64_t *bits, struct error *error)
+{
+    if (depth > DEPTH_MAX) {
+        return error_set(error, ERROR_LIMIT, "query is nested more than %d deep", DEPTH_MAX);
+    }
+    const struct logstore_filter_context *context = run->context;
+    if (context->deadline_ns != 0 && clock_monotonic_ns(context->clock) > context->deadline_ns) {
+        return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
+    }
+    switch (filter->kind) {
+    case LOGSTORE_FILTER_ALL: bits_fill(run, bits); return 0;
+    case LOGSTORE_FILTER_NONE: return 0;
+    case LOGSTORE_FILTER_BOOL: return run_bool(run, filter, depth, bits, error);
+    case LOGSTORE_FILTER_IDS: return add_ids(run, filter, bits);
+    case LOGSTORE_FILTER_TERM:
+    case LOGSTORE_FILTER_MATCH:
+    case LOGSTORE_FILTER_PHRASE:
+    case LOGSTORE_FILTER_PHRASE_PREFIX:
+    case LOGSTORE_FILTER_RANGE:
+    case LOGSTORE_FILTER_EXISTS:
+    case LOGSTORE_FILTER_PREFIX:
+    case LOGSTORE_FILTER_WILDCARD:
+    case LOGSTORE_FILTER_REGEXP:
+    case LOGSTORE_FILTER_FUZZY: return run_leaf(run, filter, bits, error);
+    case LOGSTORE_FILTER_KIND_COUNT: break;
+    }
+    CHECK(!"a filter of no kind");
+    return 0;
+}
+
+int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment_index,
+                        const struct logstore_filter *filter,
+                        struct logstore_filter_context *context, uint64_t *bits,
+                        struct error *error)
+{
+    const struct logstore_segment_view *view = &snapshot->segments[segment_index];
+    struct filter_run run = {
+        .snapshot = snapshot,
+        .view = view,
+        .segment = view->segment,
+        .context = context,
+        .word_count = LOGSTORE_BITS_WORDS(view->document_count),
+    };
+    memset(bits, 0, run.word_count * sizeof(*bits));
+    int code = run_filter(&run, filter, 0, bits, error);
+    context->scanned_documents += view->document_count;
+    if (code == 0 && view->live != NULL) and_bits(&run, bits, view->live);
+    return code;
+}

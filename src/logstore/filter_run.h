@@ -1,0 +1,55 @@
+/* filter_run.h - carrying out filters: what the files about each kind of column share. */
+#ifndef LOGSTORE_FILTER_RUN_H
+#define LOGSTORE_FILTER_RUN_H
+
+#include "base/error.h"
+#include "base/str.h"
+#include "logstore/segment.h"
+#include "logstore/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct filter_run {
+    const struct logstore_snapshot *snapshot;
+    const struct logstore_segment_view *view;
+    const struct logstore_segment *segment;
+    struct logstore_filter_context *context;
+    size_t word_count;
+};
+
+/* Each adds (never takes away) the documents of one column that pass one leaf. */
+int filter_text(struct filter_run *run, const struct logstore_filter *filter,
+                const struct logstore_column *column, uint64_t *bits,
+                struct error *error) MUST_CHECK;
+int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
+                   const struct logstore_column *column, uint64_t *bits,
+                   struct error *error) MUST_CHECK;
+/* `column` may be NULL: then only the values are checked against the field's type. */
+int filter_number(struct filter_run *run, const struct logstore_filter *filter,
+                  const struct logstore_field *field, const struct logstore_column *column,
+                  uint64_t *bits, struct error *error) MUST_CHECK;
+
+/* Takes away the candidates whose text does not hold the phrase. */
+struct phrase {
+    const struct str *terms;
+    size_t count;
+    int32_t slop;
+    bool is_prefix; /* the last term may go on */
+};
+int filter_phrase_verify(struct filter_run *run, const struct logstore_column *column,
+                         const struct phrase *phrase, uint64_t *bits,
+                         struct error *error) MUST_CHECK;
+
+/* A test of one term: prefix, wildcard, regular expression, fuzzy, or any letters' case. */
+struct term_test;
+int term_test_new(struct term_test **test_out, const struct logstore_filter *filter,
+                  struct str value, bool is_text, struct error *error) MUST_CHECK;
+void term_test_free(struct term_test *test);
+bool term_test_matches(struct term_test *test, struct str term);
+struct str term_test_prefix(const struct term_test *test); /* every match begins with it */
+
+int32_t filter_minimum(const struct logstore_filter *filter, size_t count);
+
+#endif

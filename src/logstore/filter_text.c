@@ -1,0 +1,244 @@
+/* filter_text.c - filters over analyzed text: terms, their documents, phrases. */
+#include "base/check.h"
+#include "base/vec.h"
+#include "logstore/analyzer.h"
+#include "logstore/filter_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TERMS_MAX 1024
+
+struct analyzed {
+    struct buf bytes;
+    struct str terms[TERMS_MAX];
+    size_t count;
+};
+
+static int analyze(struct analyzed *analyzed, struct str text, struct error *error)
+{
+    size_t starts[TERMS_MAX + 1];
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzed->count = 0;
+    buf_init(&analyzed->bytes, SIZE_MAX);
+    analyzer_init(&analyzer, text);
+    while (analyzer_next(&analyzer, &token)) {
+        if (analyzed->count == TERMS_MAX) {
+            return error_set(error, ERROR_INVALID,
+                             "field expansion matches too many terms, limit is "
+                             "%d",
+                             TERMS_MAX);
+        }
+        starts[analyzed->count++] = analyzed->bytes.size;
+        buf_append_str(&analyzed->bytes, token.term);
+    }
+    if (analyzed->bytes.has_failed) return error_set(error, -ENOMEM, "filter: out of memory");
+    starts[analyzed->count] = analyzed->bytes.size;
+    for (size_t i = 0; i < analyzed->count; i++) {
+        analyzed->terms[i] =
+            (struct str){ analyzed->bytes.data + starts[i], starts[i + 1] - starts[i] };
+    }
+    return 0;
+}
+
+static int add_exact(const struct logstore_column *column, struct terms_cursor *cursor,
+                     struct str term, uint64_t *bits, struct error *error)
+{
+    int code = terms_cursor_seek(cursor, term, error);
+    if (code <= 0) return code;
+    if (!str_equal(buf_str(&cursor->term), term)) return 0;
+    return segment_postings(column, cursor, bits, error);
+}
+
+static int add_tested(const struct logstore_column *column, struct terms_cursor *cursor,
+                      const struct logstore_filter *filter, struct str value, uint64_t *bits,
+                      struct error *error)
+{
+    struct term_test *test = NULL;
+    int code = term_test_new(&test, filter, value, true, error);
+    if (code < 0) return code;
+    struct str prefix = term_test_prefix(test);
+    code = terms_cursor_seek(cursor, prefix, error);
+    while (code == 1 && str_starts_with(buf_str(&cursor->term), prefix)) {
+        if (term_test_matches(test, buf_str(&cursor->term))) {
+            code = segment_postings(column, cursor, bits, error);
+            if (code < 0) break;
+        }
+        code = terms_cursor_next(cursor, error);
+    }
+    term_test_free(test);
+    return code < 0 ? code : 0;
+}
+
+/* One term of a match: exact, or within the fuzziness. */
+static int add_term(const struct logstore_column *column, struct terms_cursor *cursor,
+                    const struct logstore_filter *filter, struct str term, uint64_t *bits,
+                    struct error *error)
+{
+    if (filter->fuzziness == 0) return add_exact(column, cursor, term, bits, error);
+    struct logstore_filter fuzzy = *filter;
+    fuzzy.kind = LOGSTORE_FILTER_FUZZY;
+    return add_tested(column, cursor, &fuzzy, term, bits, error);
+}
+
+/* Documents that hold at least `minimum` of the terms. */
+static int add_some(struct filter_run *run, const struct logstore_column *column,
+                    struct terms_cursor *cursor, const struct logstore_filter *filter,
+                    const struct analyzed *analyzed, uint64_t *bits, struct error *error)
+{
+    size_t minimum =
+        filter->needs_all_terms ? analyzed->count : (size_t)filter_minimum(filter, analyzed->count);
+    uint32_t document_count = run->segment->document_count;
+    uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
+    uint16_t *counts = calloc(document_count + 1, sizeof(*counts));
+    int code =
+        one == NULL || counts == NULL ? error_set(error, -ENOMEM, "filter: out of memory") : 0;
+    for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
+        memset(one, 0, run->word_count * sizeof(*one));
+        code = add_term(column, cursor, filter, analyzed->terms[i], one, error);
+        for (size_t word = 0; code == 0 && word < run->word_count; word++) {
+            for (uint64_t left = one[word]; left != 0; left &= left - 1) {
+                counts[word * 64 + (size_t)__builtin_ctzll(left)]++;
+            }
+        }
+    }
+    for (uint32_t i = 0; code == 0 && i < document_count; i++) {
+        if (counts[i] >= minimum) bits[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    free(one);
+    free(counts);
+    return code;
+}
+
+static int run_match(struct filter_run *run, const struct logstore_filter *filter,
+                     const struct logstore_column *column, struct terms_cursor *cursor,
+                     uint64_t *bits, struct error *error)
+{
+    struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
+    if (analyzed == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = analyze(analyzed, filter->values[0], error);
+    bool is_any = !filter->needs_all_terms && filter_minimum(filter, analyzed->count) <= 1;
+    if (code == 0 && analyzed->count == 0) {
+        uint32_t count = filter->matches_all_when_empty ? run->segment->document_count : 0;
+        for (uint32_t i = 0; i < count; i++) bits[i / 64] |= UINT64_C(1) << (i % 64);
+    } else if (code == 0 && (is_any || analyzed->count == 1)) {
+        for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
+            code = add_term(column, cursor, filter, analyzed->terms[i], bits, error);
+        }
+    } else if (code == 0) {
+        code = add_some(run, column, cursor, filter, analyzed, bits, error);
+    }
+    buf_release(&analyzed->bytes);
+    free(analyzed);
+    return code;
+}
+
+static int phrase_candidates(struct filter_run *run, const struct logstore_column *column,
+                             struct terms_cursor *cursor, const struct phrase *phrase,
+                             uint64_t *bits, struct error *error)
+{
+    uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
+    if (one == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < phrase->count; i++) {
+        memset(one, 0, run->word_count * sizeof(*one));
+        if (phrase->is_prefix && i + 1 == phrase->count) {
+            struct logstore_filter prefix = { .kind = LOGSTORE_FILTER_PREFIX };
+            code = add_tested(column, cursor, &prefix, phrase->terms[i], one, error);
+        } else {
+            code = add_exact(column, cursor, phrase->terms[i], one, error);
+        }
+        for (size_t word = 0; word < run->word_count; word++) {
+            bits[word] = i == 0 ? one[word] : bits[word] & one[word];
+        }
+    }
+    free(one);
+    return code;
+}
+
+static int run_phrase(struct filter_run *run, const struct logstore_filter *filter,
+                      const struct logstore_column *column, struct terms_cursor *cursor,
+                      uint64_t *bits, struct error *error)
+{
+    struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
+    uint64_t *candidates = calloc(run->word_count + 1, sizeof(*candidates));
+    int code = analyzed == NULL || candidates == NULL
+                   ? error_set(error, -ENOMEM, "filter: out of memory")
+                   : analyze(analyzed, filter->values[0], error);
+    if (code == 0 && analyzed->count > 0) {
+        struct phrase phrase = {
+            .terms = analyzed->terms,
+            .count = analyzed->count,
+            .slop = filter->slop,
+            .is_prefix = filter->kind == LOGSTORE_FILTER_PHRASE_PREFIX,
+        };
+        code = phrase_candidates(run, column, cursor, &phrase, candidates, error);
+        /* Deleted documents need no second look. */
+        for (size_t i = 0; run->view->live != NULL && i < run->word_count; i++) {
+            candidates[i] &= run->view->live[i];
+        }
+        if (code == 0 && phrase.count > 1) {
+            code = filter_phrase_verify(run, column, &phrase, candidates, error);
+        }
+        for (size_t i = 0; code == 0 && i < run->word_count; i++) bits[i] |= candidates[i];
+    }
+    if (analyzed != NULL) buf_release(&analyzed->bytes);
+    free(analyzed);
+    free(candidates);
+    return code;
+}
+
+static int run_range(const struct logstore_filter *filter, const struct logstore_column *column,
+                     struct terms_cursor *cursor, uint64_t *bits, struct error *error)
+{
+    struct str from = filter->lower.is_set ? filter->lower.text : STR("");
+    int code = terms_cursor_seek(cursor, from, error);
+    while (code == 1) {
+        struct str term = buf_str(&cursor->term);
+        int above = filter->upper.is_set ? str_compare(term, filter->upper.text) : -1;
+        if (above > 0 || (above == 0 && !filter->upper.is_inclusive)) break;
+        bool is_bound = filter->lower.is_set && str_equal(term, from);
+        if (!is_bound || filter->lower.is_inclusive) {
+            code = segment_postings(column, cursor, bits, error);
+            if (code < 0) return code;
+        }
+        code = terms_cursor_next(cursor, error);
+    }
+    return code < 0 ? code : 0;
+}
+
+static int run_values(const struct logstore_filter *filter, const struct logstore_column *column,
+                      struct terms_cursor *cursor, uint64_t *bits, struct error *error)
+{
+    int code = 0;
+    bool is_exact = filter->kind == LOGSTORE_FILTER_TERM && !filter->is_case_insensitive;
+    for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
+        if (is_exact)
+            code = add_exact(column, cursor, filter->values[i], bits, error);
+        else
+            code = add_tested(column, cursor, filter, filter->values[i], bits, error);
+    }
+    return code;
+}
+
+int filter_text(struct filter_run *run, const struct logstore_filter *filter,
+                const struct logstore_column *column, uint64_t *bits, struct error *error)
+{
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    int code;
+    if (filter->kind == LOGSTORE_FILTER_MATCH) {
+        code = run_match(run, filter, column, &cursor, bits, error);
+    } else if (filter->kind == LOGSTORE_FILTER_PHRASE ||
+               filter->kind == LOGSTORE_FILTER_PHRASE_PREFIX) {
+        code = run_phrase(run, filter, column, &cursor, bits, error);
+    } else if (filter->kind == LOGSTORE_FILTER_RANGE) {
+        code = run_range(filter, column, &cursor, bits, error);
+    } else {
+        code = run_values(filter, column, &cursor, bits, error);
+    }
+    terms_cursor_release(&cursor);
+    return code == ERROR_INVALID && filter->is_lenient ? 0 : code;
+}

@@ -1,0 +1,513 @@
+/* flush.c - what the store does by itself: segments to disk, merges, retention, space.
+ *
+ * FLUSH  The log goes on in a new file; buffers are frozen; then, without any lock that writers
+ *        need, what is in memory only is merged and written: file, sync, rename, sync of the folder.
+ *        Then the new segments take the place of the old ones, the catalog names them and the first
+ *        log file that is still needed, and the older log files go.
+ * PROOF  A document is in the log until a catalog on the medium names a segment that holds it. A
+ *        crash in between leaves a segment that no catalog names; it is removed at the next open.
+ * MERGE  Live documents are read, parsed and indexed again: it costs what writing them cost, but
+ *        needs no second way to build a segment. Deletes that happen meanwhile are carried over.
+ */
+#include "base/check.h"
+#include "logstore/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MERGE_COUNT       8 /* segments of like size that become one */
+#define MERGE_MEMORY_MAX  ((size_t)1 << 30)
+#define SEGMENT_BYTES_MAX ((size_t)4 << 30)
+
+int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)
+{
+    char name[40];
+    (void)snprintf(name, sizeof(name), "%016llx.segment", (unsigned long long)id);
+    return file_join(path, store->segments_folder, name, error);
+}
+
+void store_check_space(struct logstore *store)
+{
+    struct disk_space space;
+    if (store->disk->space(store->disk->state, store->folder, &space) < 0) return;
+    uint64_t reserve = store->options.disk_reserve;
+    /* A tenth more than the reserve before writes are taken again, so that it does not flicker. */
+    bool was_read_only = store->stats.is_read_only;
+    store->stats.is_read_only =
+        space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
+}
+
+/* A job: some segments of one index become one. ---------------------------------------------- */
+
+struct job {
+    struct str uuid;                  /* owned */
+    struct store_segment_vec inputs;  /* references held */
+    struct logstore_mapping *mapping; /* our copy */
+    uint32_t **new_numbers;           /* for each input: of each document, or UINT32_MAX */
+    uint64_t segment_id;
+    struct logstore_segment *output; /* NULL: nothing was alive */
+};
+
+VEC_TYPE(job_vec, struct job);
+
+static void job_release(struct logstore *store, struct job *job)
+{
+    mutex_lock(&store->state);
+    for (size_t i = 0; i < job->inputs.count; i++) {
+        store_live_unref(job->inputs.items[i].live);
+        store_segment_unref(job->inputs.items[i].segment);
+    }
+    mutex_unlock(&store->state);
+    for (size_t i = 0; job->new_numbers != NULL && i < job->inputs.count; i++) {
+        free(job->new_numbers[i]);
+    }
+    free(job->new_numbers);
+    VEC_RELEASE(&job->inputs);
+    logstore_mapping_free(job->mapping);
+    free((char *)(uintptr_t)job->uuid.data);
+}
+
+/* State held. */
+static int job_add(struct job *job, const struct store_segment *segment)
+{
+    if (!VEC_PUSH(&job->inputs, *segment)) return -ENOMEM;
+    segment->segment->ref_count++;
+    if (segment->live != NULL) segment->live->ref_count++;
+    return 0;
+}
+
+static int job_begin(struct logstore *store, struct job *job, const struct store_index *index)
+{
+    *job = (struct job){ .segment_id = store->segment_id_next++ };
+    char *uuid = str_copy(index->uuid);
+    job->uuid = (struct str){ uuid, index->uuid.size };
+    job->mapping = logstore_mapping_copy(index->mapping);
+    return uuid == NULL || job->mapping == NULL ? -ENOMEM : 0;
+}
+
+struct merge {
+    struct job *job;
+    struct builder *builder;
+    struct logstore_reader *reader;
+    struct json_parser *parser;
+    struct arena arena;
+    struct document_leaf_vec leaves;
+    struct document_options options;
+};
+
+static int merge_document(struct merge *merge, const struct store_segment *input, uint32_t document,
+                          struct error *error)
+{
+    struct logstore_hit hit;
+    int code = logstore_reader_get(merge->reader, input->segment, document, &hit, error);
+    if (code < 0) return code;
+    const struct json *root;
+    arena_reset(&merge->arena);
+    merge->leaves.count = 0;
+    code = json_parse(merge->parser, &merge->arena, hit.source, &root, error);
+    if (code < 0) return code;
+    struct document_refusal refusal;
+    uint64_t ignored = 0;
+    code = document_map(root, hit.id, merge->job->mapping, &merge->options, &merge->arena,
+                        &merge->leaves, &ignored, &refusal);
+    if (code < 0) return code;
+    code = builder_add_document(merge->builder, hit.id, hit.source, hit.seq_no, hit.version, error);
+    if (code < 0) return code;
+    document_index(merge->leaves.items, merge->leaves.count, merge->job->mapping, merge->builder);
+    return merge->builder->has_failed ? error_set(error, -ENOMEM, "merge: out of memory") : 0;
+}
+
+static int merge_inputs(struct merge *merge, struct error *error)
+{
+    struct job *job = merge->job;
+    job->new_numbers = calloc(job->inputs.count + 1, sizeof(uint32_t *));
+    if (job->new_numbers == NULL) return error_set(error, -ENOMEM, "merge: out of memory");
+    for (size_t i = 0; i < job->inputs.count; i++) {
+        const struct store_segment *input = &job->inputs.items[i];
+        uint32_t count = input->segment->document_count;
+        job->new_numbers[i] = malloc((count + 1) * sizeof(uint32_t));
+        if (job->new_numbers[i] == NULL) return error_set(error, -ENOMEM, "merge: out of memory");
+        for (uint32_t k = 0; k < count; k++) {
+            job->new_numbers[i][k] = UINT32_MAX;
+            if (!store_segment_is_live(input, k)) continue;
+            job->new_numbers[i][k] = (uint32_t)merge->builder->documents.count;
+            int code = merge_document(merge, input, k, error);
+            if (code < 0) return code;
+        }
+    }
+    return 0;
+}
+
+static int write_file(struct logstore *store, uint64_t id, struct str bytes, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    int code = store_segment_path(store, id, path, error);
+    return code < 0 ? code : file_replace(store->disk, path, bytes, error);
+}
+
+static int open_output(struct logstore *store, struct job *job, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    int code = store_segment_path(store, job->segment_id, path, error);
+    if (code < 0) return code;
+    return segment_open_file(&job->output, job->segment_id, store->disk, path, error);
+}
+
+/* A single segment without dead documents is written as it is. */
+static int write_as_is(struct logstore *store, struct job *job, struct error *error)
+{
+    uint32_t count = job->inputs.items[0].segment->document_count;
+    job->new_numbers = calloc(2, sizeof(uint32_t *));
+    if (job->new_numbers == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
+    job->new_numbers[0] = malloc((count + 1) * sizeof(uint32_t));
+    if (job->new_numbers[0] == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
+    for (uint32_t i = 0; i < count; i++) job->new_numbers[0][i] = i;
+    int code = write_file(store, job->segment_id, job->inputs.items[0].segment->bytes, error);
+    return code < 0 ? code : open_output(store, job, error);
+}
+
+static int run_merge(struct logstore *store, struct job *job, struct error *error)
+{
+    if (job->inputs.count == 1 && job->inputs.items[0].live == NULL) {
+        return write_as_is(store, job, error);
+    }
+    struct merge merge = { .job = job, .options = { false, SIZE_MAX } };
+    arena_init(&merge.arena, MERGE_MEMORY_MAX);
+    int code = builder_new(&merge.builder, job->segment_id, error);
+    if (code == 0) code = json_parser_new(&merge.parser, error);
+    if (code == 0) code = logstore_reader_new(&merge.reader);
+    if (code == 0) code = merge_inputs(&merge, error);
+    CLEANUP(buf_release) struct buf bytes = { 0 };
+    buf_init(&bytes, SEGMENT_BYTES_MAX);
+    bool has_documents = code == 0 && merge.builder->documents.count > 0;
+    if (has_documents) code = builder_encode(merge.builder, &bytes, error);
+    builder_free(merge.builder);
+    json_parser_free(merge.parser);
+    logstore_reader_free(merge.reader);
+    VEC_RELEASE(&merge.leaves);
+    arena_release(&merge.arena);
+    if (has_documents && code == 0) {
+        code = write_file(store, job->segment_id, buf_str(&bytes), error);
+        if (code == 0) code = open_output(store, job, error);
+    }
+    return code;
+}
+
+/* The live bits of the output: what died in the inputs since they were read is dead here too. */
+static int carry_deletes(const struct job *job, size_t input, const struct store_segment *now,
+                         struct store_segment *output, struct error *error)
+{
+    for (uint32_t i = 0; i < now->segment->document_count; i++) {
+        uint32_t number = job->new_numbers[input][i];
+        if (number == UINT32_MAX || store_segment_is_live(now, i)) continue;
+        int code = store_segment_kill(output, number, error);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+/* Puts the output in the place of the first input. Writer held. */
+static int swap(struct logstore *store, struct job *job, struct error *error)
+{
+    mutex_lock(&store->state);
+    struct store_index *index = store_index_find_uuid(store, job->uuid);
+    int code = 0;
+    if (index == NULL) {
+        if (job->output != NULL) job->output->removes_file = true;
+        store_segment_unref(job->output);
+        job->output = NULL;
+        mutex_unlock(&store->state);
+        return 0;
+    }
+    struct store_segment output = { .segment = job->output };
+    bool is_placed = job->output == NULL;
+    for (size_t i = 0; code == 0 && i < job->inputs.count; i++) {
+        for (size_t k = 0; k < index->segments.count; k++) {
+            struct store_segment *now = &index->segments.items[k];
+            if (now->segment != job->inputs.items[i].segment) continue;
+            if (job->output != NULL) code = carry_deletes(job, i, now, &output, error);
+            if (code < 0) break;
+        }
+    }
+    for (size_t i = 0; code == 0 && i < job->inputs.count; i++) {
+        for (size_t k = 0; k < index->segments.count; k++) {
+            struct store_segment *now = &index->segments.items[k];
+            if (now->segment != job->inputs.items[i].segment) continue;
+            struct store_segment old = *now;
+            if (!is_placed)
+                *now = output;
+            else
+                VEC_REMOVE(&index->segments, k);
+            is_placed = true;
+            store_live_unref(old.live);
+            old.segment->removes_file = true;
+            store_segment_unref(old.segment);
+            break;
+        }
+    }
+    job->output = NULL;
+    mutex_unlock(&store->state);
+    return code;
+}
+
+/* Flush --------------------------------------------------------------------------------------- */
+
+/* Rotates the log and freezes all buffers; collects what is in memory only. Writer held. */
+static int begin_flush(struct logstore *store, struct job_vec *jobs, uint64_t *log_number,
+                       struct error *error)
+{
+    int code = log_begin(&store->log, store->log.number + 1, error);
+    if (code < 0) return code;
+    *log_number = store->log.number;
+    mutex_lock(&store->state);
+    for (size_t i = 0; code == 0 && i < store->indices.count; i++) {
+        struct store_index *index = store->indices.items[i];
+        code = store_index_refresh(store, index, error);
+        struct job job = { 0 };
+        for (size_t k = 0; code == 0 && k < index->segments.count; k++) {
+            if (index->segments.items[k].segment->path[0] != 0) continue;
+            if (job.inputs.count == 0) code = job_begin(store, &job, index);
+            if (code == 0) code = job_add(&job, &index->segments.items[k]);
+        }
+        if (job.inputs.count > 0 && !VEC_PUSH(jobs, job)) code = -ENOMEM;
+    }
+    if (code == 0) store->stats.buffer_size = 0;
+    mutex_unlock(&store->state);
+    return code;
+}
+
+static void remove_logs(struct logstore *store, uint64_t first, uint64_t end)
+{
+    for (uint64_t number = first; number < end; number++) {
+        char path[FILE_PATH_SIZE];
+        if (log_file_path(path, store->log.folder, number, NULL) == 0) {
+            (void)store->disk->remove(store->disk->state, path);
+        }
+    }
+}
+
+static int finish_flush(struct logstore *store, struct job_vec *jobs, uint64_t log_number,
+                        struct error *error)
+{
+    mutex_lock(&store->writer);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < jobs->count; i++)
+        code = swap(store, &jobs->items[i], error);
+    uint64_t first_before = store->log_first;
+    if (code == 0) {
+        store->log_first = log_number;
+        code = store_catalog_save(store, error);
+        if (code < 0) store->log_first = first_before;
+    }
+    if (code == 0) remove_logs(store, first_before, log_number);
+    mutex_unlock(&store->writer);
+    return code;
+}
+
+static bool has_anything_to_flush(struct logstore *store)
+{
+    bool has = false;
+    mutex_lock(&store->state);
+    for (size_t i = 0; !has && i < store->indices.count; i++) {
+        const struct store_index *index = store->indices.items[i];
+        has = index->builder != NULL && index->builder->documents.count > 0;
+        for (size_t k = 0; !has && k < index->segments.count; k++) {
+            has = index->segments.items[k].segment->path[0] == 0;
+        }
+    }
+    mutex_unlock(&store->state);
+    return has || store->log.size > LOG_HEADER_SIZE;
+}
+
+int store_flush(struct logstore *store, struct error *error)
+{
+    if (!has_anything_to_flush(store)) return 0;
+    struct job_vec jobs = { 0 };
+    uint64_t log_number = 0;
+    mutex_lock(&store->writer);
+    int code = begin_flush(store, &jobs, &log_number, error);
+    mutex_unlock(&store->writer);
+    for (size_t i = 0; code == 0 && i < jobs.count; i++) {
+        code = run_merge(store, &jobs.items[i], error);
+    }
+    if (code == 0) code = finish_flush(store, &jobs, log_number, error);
+    for (size_t i = 0; i < jobs.count; i++) {
+        if (jobs.items[i].output != NULL) {
+            jobs.items[i].output->removes_file = true;
+            segment_free(jobs.items[i].output);
+        }
+        job_release(store, &jobs.items[i]);
+    }
+    VEC_RELEASE(&jobs);
+    if (code == 0) store->stats.flushes_total++;
+    return code < 0 ? error_wrap(error, code, "flush") : 0;
+}
+
+int logstore_flush(struct logstore *store, struct error *error)
+{
+    mutex_lock(&store->maintenance);
+    int code = store_flush(store, error);
+    mutex_unlock(&store->maintenance);
+    return code;
+}
+
+int logstore_refresh(struct logstore *store, struct error *error)
+{
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < store->indices.count; i++) {
+        code = store_index_refresh(store, store->indices.items[i], error);
+    }
+    mutex_unlock(&store->state);
+    mutex_unlock(&store->writer);
+    return code;
+}
+
+/* Merges -------------------------------------------------------------------------------------- */
+
+static uint64_t live_size(const struct store_segment *segment)
+{
+    uint32_t count = segment->segment->document_count;
+    return count == 0 ? 0
+                      : segment->segment->source_size * store_segment_live_count(segment) / count;
+}
+
+/* Chooses neighbours of like size, or one that is half dead. State held. 1: *job is to be run. */
+static int choose_merge(struct logstore *store, struct job *job)
+{
+    uint64_t size_max = store->options.merge_size_max;
+    for (size_t i = 0; i < store->indices.count; i++) {
+        const struct store_index *index = store->indices.items[i];
+        for (size_t start = 0; start < index->segments.count; start++) {
+            const struct store_segment *first = &index->segments.items[start];
+            bool is_half_dead =
+                store_segment_live_count(first) * 2 < first->segment->document_count;
+            uint64_t total = 0;
+            uint64_t largest = 0;
+            size_t end = start;
+            while (end < index->segments.count && end - start < MERGE_COUNT) {
+                uint64_t size = live_size(&index->segments.items[end]);
+                if (total + size > size_max) break;
+                total += size;
+                if (size > largest) largest = size;
+                end++;
+            }
+            /* Together at least twice the largest, or it would only be copied about. */
+            bool is_worth = end - start == MERGE_COUNT && total >= largest * 2;
+            if (!is_worth && !is_half_dead) continue;
+            if (!is_worth) end = start + 1;
+            if (job_begin(store, job, index) < 0) return -ENOMEM;
+            for (size_t k = start; k < end; k++) {
+                if (job_add(job, &index->segments.items[k]) < 0) return -ENOMEM;
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static bool merge_once(struct logstore *store)
+{
+    struct job job = { 0 };
+    struct error error = { 0 };
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    int code = choose_merge(store, &job);
+    mutex_unlock(&store->state);
+    mutex_unlock(&store->writer);
+    bool is_chosen = code == 1;
+    if (is_chosen) code = run_merge(store, &job, &error);
+    bool was_run = is_chosen && code == 0;
+    if (was_run) {
+        mutex_lock(&store->writer);
+        code = swap(store, &job, &error);
+        /* The inputs' files go with their last reference; were the catalog not saved, they would
+         * be missed at the next open, so they are kept then. */
+        if (code == 0) code = store_catalog_save(store, &error);
+        if (code < 0) {
+            for (size_t i = 0; i < job.inputs.count; i++) {
+                job.inputs.items[i].segment->removes_file = false;
+            }
+        }
+        mutex_unlock(&store->writer);
+        store->stats.merges_total += code == 0;
+    }
+    if (job.output != NULL) segment_free(job.output);
+    job_release(store, &job);
+    return was_run && code == 0;
+}
+
+/* Retention ----------------------------------------------------------------------------------- */
+
+struct oldest {
+    struct store_index *index;
+    size_t at;
+    int64_t time_ms;
+};
+
+static bool find_oldest(const struct logstore *store, struct oldest *oldest, uint64_t *disk_size)
+{
+    bool is_found = false;
+    for (size_t i = 0; i < store->indices.count; i++) {
+        struct store_index *index = store->indices.items[i];
+        for (size_t k = 0; k < index->segments.count; k++) {
+            const struct logstore_segment *segment = index->segments.items[k].segment;
+            *disk_size += segment->bytes.size;
+            bool has_time = segment->time_least <= segment->time_most;
+            int64_t time_ms = has_time ? segment->time_most : INT64_MAX;
+            if (segment->path[0] == 0 || (is_found && time_ms >= oldest->time_ms)) continue;
+            *oldest = (struct oldest){ index, k, time_ms };
+            is_found = true;
+        }
+    }
+    return is_found;
+}
+
+/* Drops the oldest segment when it is too old or there is too much. Whether it did. */
+static bool retain_once(struct logstore *store)
+{
+    int64_t now_ms = clock_realtime_ms(store->clock);
+    uint64_t size = 0;
+    struct oldest oldest = { 0 };
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    bool is_found = find_oldest(store, &oldest, &size);
+    bool is_old = is_found && store->options.retention_ms > 0 && oldest.time_ms != INT64_MAX &&
+                  oldest.time_ms < now_ms - store->options.retention_ms;
+    bool is_much =
+        is_found && store->options.retention_size > 0 && size > store->options.retention_size;
+    struct store_segment dropped = { 0 };
+    if (is_old || is_much) {
+        dropped = oldest.index->segments.items[oldest.at];
+        VEC_REMOVE(&oldest.index->segments, oldest.at);
+        store->stats.retention_segments_total++;
+    }
+    mutex_unlock(&store->state);
+    bool is_saved = dropped.segment != NULL && store_catalog_save(store, NULL) == 0;
+    if (dropped.segment != NULL) {
+        mutex_lock(&store->state);
+        dropped.segment->removes_file = is_saved;
+        store_live_unref(dropped.live);
+        store_segment_unref(dropped.segment);
+        mutex_unlock(&store->state);
+    }
+    mutex_unlock(&store->writer);
+    return is_saved;
+}
+
+void logstore_maintain(struct logstore *store)
+{
+    mutex_lock(&store->maintenance);
+    mutex_lock(&store->writer);
+    store_check_space(store);
+    bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
+    bool is_read_only = store->stats.is_read_only;
+    mutex_unlock(&store->writer);
+    /* A flush that fails leaves all in the log and is tried again the next time. */
+    if (is_full && store_flush(store, NULL) < 0) store->stats.failed_flushes_total++;
+    while (retain_once(store)) continue;
+    for (unsigned i = 0; !is_read_only && i < 4 && merge_once(store); i++) continue;
+    mutex_unlock(&store->maintenance);
+}

@@ -1,0 +1,194 @@
+/* log.c - the write-ahead log (format and rules: log.h). */
+#include "logstore/log.h"
+
+#include "base/check.h"
+#include "codec/crc32c.h"
+#include "logstore/bytes.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define LOG_MAGIC   "BGLOGWAL"
+#define LOG_VERSION 1
+
+static uint32_t record_crc(uint64_t number, struct str payload)
+{
+    uint32_t crc = crc32c(&number, sizeof(number));
+    return crc32c_add(crc, payload.data, payload.size);
+}
+
+int log_file_path(char *path, const char *folder, uint64_t number, struct error *error)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "%016llx.log", (unsigned long long)number);
+    return file_join(path, folder, name, error);
+}
+
+size_t log_record_begin(struct buf *out)
+{
+    size_t start = out->size;
+    bytes_put64(out, 0);
+    return start;
+}
+
+void log_record_end(struct buf *out, size_t start, uint64_t number)
+{
+    if (out->has_failed) return;
+    struct str payload = { out->data + start + LOG_RECORD_OVERHEAD,
+                           out->size - start - LOG_RECORD_OVERHEAD };
+    uint32_t head[2] = { (uint32_t)payload.size, record_crc(number, payload) };
+    memcpy(out->data + start, head, sizeof(head));
+}
+
+void log_close(struct log *log)
+{
+    if (log->handle >= 0) log->disk->close(log->disk->state, log->handle);
+    log->handle = -1;
+}
+
+int log_begin(struct log *log, uint64_t number, struct error *error)
+{
+    const struct disk *disk = log->disk;
+    char path[FILE_PATH_SIZE];
+    int code = log_file_path(path, log->folder, number, error);
+    if (code < 0) return code;
+    int handle = disk->open(disk->state, path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
+    if (handle < 0) return error_set(error, handle, "create '%s': %s", path, error_name(handle));
+    CLEANUP(buf_release) struct buf header = { 0 };
+    buf_init(&header, LOG_HEADER_SIZE);
+    buf_append_cstr(&header, LOG_MAGIC);
+    bytes_put32(&header, LOG_VERSION);
+    bytes_put32(&header, crc32c(&number, sizeof(number)));
+    bytes_put64(&header, number);
+    CHECK(header.size == LOG_HEADER_SIZE);
+    code = disk->write_at(disk->state, handle, header.data, header.size, 0);
+    if (code == 0) code = disk->sync(disk->state, handle);
+    if (code == 0) code = disk->sync_folder(disk->state, log->folder);
+    if (code < 0) {
+        disk->close(disk->state, handle);
+        (void)disk->remove(disk->state, path);
+        return error_set(error, code, "begin log '%s': %s", path, error_name(code));
+    }
+    log_close(log);
+    log->handle = handle;
+    log->number = number;
+    log->size = LOG_HEADER_SIZE;
+    log->is_broken = false;
+    return 0;
+}
+
+int log_append(struct log *log, struct str records, struct error *error)
+{
+    const struct disk *disk = log->disk;
+    CHECK(log->handle >= 0);
+    if (log->is_broken) {
+        /* The records carry this file's number in their checksums: the caller begins a new file
+         * and encodes them again. */
+        return error_set(error, -EIO, "log file was given up");
+    }
+    int code = disk->write_at(disk->state, log->handle, records.data, records.size, log->size);
+    if (code < 0) {
+        if (disk->truncate(disk->state, log->handle, log->size) < 0) log->is_broken = true;
+        return error_set(error, code, "append to the log: %s", error_name(code));
+    }
+    code = disk->sync(disk->state, log->handle);
+    if (code < 0) {
+        log->is_broken = true;
+        return error_set(error, code, "sync the log: %s", error_name(code));
+    }
+    log->size += records.size;
+    return 0;
+}
+
+/* The sound record at `offset`; false when there is none. */
+static bool record_at(struct str bytes, uint64_t number, size_t offset, struct str *payload)
+{
+    if (bytes.size - offset < LOG_RECORD_OVERHEAD) return false;
+    uint32_t size = bytes_get32(bytes.data + offset);
+    uint32_t crc = bytes_get32(bytes.data + offset + 4);
+    size_t left = bytes.size - offset - LOG_RECORD_OVERHEAD;
+    if (size == 0 || size > left) return false;
+    struct str found = { bytes.data + offset + LOG_RECORD_OVERHEAD, size };
+    if (record_crc(number, found) != crc) return false;
+    *payload = found;
+    return true;
+}
+
+/* Where the next sound record behind a damaged one begins; only the place its size points to is
+ * looked at, for a scan of every byte would find records inside documents. */
+static size_t skip_damage(struct str bytes, uint64_t number, size_t offset)
+{
+    if (bytes.size - offset < LOG_RECORD_OVERHEAD) return STR_NONE;
+    size_t size = bytes_get32(bytes.data + offset);
+    size_t next = offset + LOG_RECORD_OVERHEAD + size;
+    struct str payload;
+    if (size > bytes.size - offset - LOG_RECORD_OVERHEAD || next >= bytes.size) return STR_NONE;
+    return record_at(bytes, number, next, &payload) ? next : STR_NONE;
+}
+
+int log_replay_bytes(struct str bytes, uint64_t number, struct log_replay *replay,
+                     size_t *good_size, struct error *error)
+{
+    if (bytes.size < LOG_HEADER_SIZE || !str_starts_with(bytes, STR(LOG_MAGIC)) ||
+        bytes_get64(bytes.data + 16) != number ||
+        bytes_get32(bytes.data + 12) != crc32c(&number, sizeof(number))) {
+        *good_size = 0;
+        return 0;
+    }
+    if (bytes_get32(bytes.data + 8) > LOG_VERSION) {
+        return error_set(error, ERROR_UNSUPPORTED, "log is of a newer version");
+    }
+    size_t offset = LOG_HEADER_SIZE;
+    while (offset < bytes.size) {
+        struct str payload;
+        if (record_at(bytes, number, offset, &payload)) {
+            int code = replay->visit(replay->argument, payload, error);
+            if (code < 0) return code;
+            replay->records++;
+            offset += LOG_RECORD_OVERHEAD + payload.size;
+            continue;
+        }
+        size_t next = skip_damage(bytes, number, offset);
+        if (next == STR_NONE) break;
+        replay->corrupt_records++;
+        offset = next;
+    }
+    *good_size = offset;
+    return 0;
+}
+
+static bool is_zero(struct str bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        if (bytes.data[i] != 0) return false;
+    }
+    return true;
+}
+
+int log_replay_file(const struct disk *disk, const char *folder, uint64_t number, bool is_last,
+                    struct log_replay *replay, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    int code = log_file_path(path, folder, number, error);
+    if (code < 0) return code;
+    const void *mapped;
+    size_t size;
+    code = disk->map(disk->state, path, &mapped, &size);
+    if (code < 0) return error_set(error, code, "read '%s': %s", path, error_name(code));
+    struct str bytes = { mapped, size };
+    size_t good_size = 0;
+    code = log_replay_bytes(bytes, number, replay, &good_size, error);
+    bool is_torn = code == 0 && good_size < size;
+    if (is_torn && !is_zero(str_skip(bytes, good_size))) {
+        replay->cut_size += size - good_size;
+        /* The end of the last file may be torn by a crash; that of another one is damage. */
+        if (!is_last) replay->corrupt_records++;
+    }
+    if (mapped != NULL) disk->unmap(disk->state, mapped, size);
+    if (!is_torn) return code;
+    int handle = disk->open(disk->state, path, DISK_WRITE);
+    if (handle < 0) return 0; /* a reader that cannot cut reads up to the same place next time */
+    if (disk->truncate(disk->state, handle, good_size) == 0) (void)disk->sync(disk->state, handle);
+    disk->close(disk->state, handle);
+    return 0;
+}

@@ -1,0 +1,73 @@
+/* log.h - the write-ahead log: operations are here before they are acknowledged.
+ *
+ * FORMAT   file log/XXXXXXXXXXXXXXXX.log, numbers rising:
+ *            header: magic "BGLOGWAL", u32 version, u32 CRC-32C of the number, u64 number
+ *            records: u32 size of the payload, u32 CRC-32C of number and payload, payload
+ *          payload: text uuid of the index, then operations to its end:
+ *            u8 kind (1 document, 2 delete), varint seq_no, varint version, text id, and for
+ *            documents text source; a text is a varint size and that many bytes
+ * RECOVERY A record counts when its checksum holds. Records are appended in order and synced before
+ *          the answer, so the first that does not hold, with nothing sound behind it, is the torn
+ *          end: the file is cut there. When sound ones follow it is damage: it is skipped, counted,
+ *          and the rest is kept.
+ * ERRORS   A failed append is cut off again, or the file is given up and a new one begun: nothing
+ *          is ever appended behind an unknown byte. After a failed sync the file is given up.
+ * Owned by: the store's writer.
+ */
+#ifndef LOGSTORE_LOG_H
+#define LOGSTORE_LOG_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOG_HEADER_SIZE     24
+#define LOG_RECORD_OVERHEAD 8
+#define LOG_RECORD_SIZE_MAX ((size_t)1 << 30)
+
+struct log {
+    const struct disk *disk;
+    char folder[FILE_PATH_SIZE];
+    int handle; /* -1: none open */
+    uint64_t number;
+    uint64_t size;
+    bool is_broken; /* the open file must not be written any more */
+};
+
+/* Begins a new file, synced with its folder. The one before is closed. */
+int log_begin(struct log *log, uint64_t number, struct error *error) MUST_CHECK;
+
+/* Appends records (each with room of LOG_RECORD_OVERHEAD in front, see log_record_*) and syncs.
+ * On failure nothing of them counts. */
+int log_append(struct log *log, struct str records, struct error *error) MUST_CHECK;
+
+void log_close(struct log *log);
+
+/* Builds a record in `out`: begin, append the payload, end. */
+size_t log_record_begin(struct buf *out);
+void log_record_end(struct buf *out, size_t start, uint64_t number);
+
+struct log_replay {
+    int (*visit)(void *argument, struct str payload, struct error *error);
+    void *argument;
+    uint64_t corrupt_records;
+    uint64_t records;
+    uint64_t cut_size; /* bytes cut off at the end */
+};
+
+/* Visits the payloads of one file. A file that is not there is -ENOENT. */
+int log_replay_file(const struct disk *disk, const char *folder, uint64_t number, bool is_last,
+                    struct log_replay *replay, struct error *error) MUST_CHECK;
+
+/* The payloads in the bytes of a file; how far they are sound is *good_size. */
+int log_replay_bytes(struct str bytes, uint64_t number, struct log_replay *replay,
+                     size_t *good_size, struct error *error) MUST_CHECK;
+
+int log_file_path(char *path, const char *folder, uint64_t number, struct error *error) MUST_CHECK;
+
+#endif

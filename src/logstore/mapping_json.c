@@ -1,0 +1,312 @@
+/* mapping_json.c - mappings from JSON and back: properties, multi-fields, dynamic templates. */
+#include "base/check.h"
+#include "codec/json.h"
+#include "codec/json_writer.h"
+#include "logstore/catalog.h"
+#include "logstore/mapping.h"
+#include "logstore/mapping_template.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define JSON_ARENA_MAX ((size_t)64 << 20)
+#define PATH_DEPTH_MAX 20
+
+static bool flag(const struct json *value, bool otherwise)
+{
+    if (json_is(value, JSON_TEXT)) return str_equal(value->text, STR("true"));
+    return json_boolean(value, otherwise);
+}
+
+static struct str join(struct arena *arena, struct str path, struct str name)
+{
+    if (path.size == 0) return name;
+    return arena_printf(arena, STR_FMT "." STR_FMT, STR_ARG(path), STR_ARG(name));
+}
+
+static int conflict(struct error *error, struct str path, enum logstore_type from,
+                    enum logstore_type to)
+{
+    return error_set(error, ERROR_INVALID,
+                     "mapper [" STR_FMT "] cannot be changed from type [%s] to [%s]", STR_ARG(path),
+                     logstore_type_name(from), logstore_type_name(to));
+}
+
+static int add_field(struct logstore_mapping *mapping, struct str path,
+                     const struct json *definition, bool is_sub_field, struct error *error)
+{
+    struct str name = json_text(json_get(definition, STR("type")), STR(""));
+    struct logstore_field field = { .path = path, .is_sub_field = is_sub_field };
+    bool has_properties = json_get(definition, STR("properties")) != NULL;
+    if (name.size == 0) name = has_properties ? STR("object") : STR("object");
+    if (!logstore_type_from_name(name, &field.type)) {
+        return error_set(error, ERROR_INVALID,
+                         "No handler for type [" STR_FMT "] declared on field [" STR_FMT "]",
+                         STR_ARG(name), STR_ARG(path));
+    }
+    const struct logstore_field *known = logstore_mapping_find(mapping, path);
+    if (known != NULL) {
+        return known->type == field.type ? 0 : conflict(error, path, known->type, field.type);
+    }
+    int64_t above = json_integer(json_get(definition, STR("ignore_above")), 0);
+    field.ignore_above = above > 0 && above < UINT32_MAX ? (uint32_t)above : 0;
+    field.format = json_text(json_get(definition, STR("format")), STR(""));
+    field.has_no_coerce = !flag(json_get(definition, STR("coerce")), true);
+    field.ignores_malformed = flag(json_get(definition, STR("ignore_malformed")), false);
+    field.alias_of = json_text(json_get(definition, STR("path")), STR(""));
+    if (field.type != LOGSTORE_OBJECT && !flag(json_get(definition, STR("index")), true) &&
+        !flag(json_get(definition, STR("doc_values")), true)) {
+        field.type = LOGSTORE_UNINDEXED;
+    }
+    if (field.type == LOGSTORE_OBJECT && !flag(json_get(definition, STR("enabled")), true)) {
+        field.type = LOGSTORE_UNINDEXED;
+    }
+    if (!has_properties) field.definition = definition->raw;
+    return logstore_mapping_add(mapping, &field, error);
+}
+
+static int add_definition(struct logstore_mapping *mapping, struct str path,
+                          const struct json *definition, unsigned depth, struct error *error);
+
+static int add_properties(struct logstore_mapping *mapping, struct str path,
+                          const struct json *properties, unsigned depth, struct error *error)
+{
+    if (depth > PATH_DEPTH_MAX) {
+        return error_set(error, ERROR_LIMIT, "Limit of mapping depth [%d] has been exceeded",
+                         PATH_DEPTH_MAX);
+    }
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, JSON_ARENA_MAX);
+    for (size_t i = 0; json_is(properties, JSON_OBJECT) && i < properties->object.count; i++) {
+        const struct json_member *member = &properties->object.members[i];
+        struct str below = join(&arena, path, member->key);
+        if (below.data == NULL) return error_set(error, -ENOMEM, "read a mapping: out of memory");
+        if (member->key.size == 0 || !json_is(&member->value, JSON_OBJECT)) {
+            return error_set(error, ERROR_INVALID,
+                             "Expected map for property [fields] on field [" STR_FMT "]",
+                             STR_ARG(below));
+        }
+        int code = add_definition(mapping, below, &member->value, depth + 1, error);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+static int add_sub_fields(struct logstore_mapping *mapping, struct str path,
+                          const struct json *fields, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, JSON_ARENA_MAX);
+    for (size_t i = 0; json_is(fields, JSON_OBJECT) && i < fields->object.count; i++) {
+        const struct json_member *member = &fields->object.members[i];
+        struct str below = join(&arena, path, member->key);
+        if (below.data == NULL) return error_set(error, -ENOMEM, "read a mapping: out of memory");
+        if (!json_is(&member->value, JSON_OBJECT)) continue;
+        int code = add_field(mapping, below, &member->value, true, error);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+/* Deep mappings are bounded by PATH_DEPTH_MAX, so this may call itself. */
+static int add_definition(struct logstore_mapping *mapping, struct str path,
+                          const struct json *definition, unsigned depth, struct error *error)
+{
+    const struct json *properties = json_get(definition, STR("properties"));
+    int code = add_field(mapping, path, definition, false, error);
+    if (code == 0) code = add_sub_fields(mapping, path, json_get(definition, STR("fields")), error);
+    if (code == 0) code = add_properties(mapping, path, properties, depth, error);
+    return code;
+}
+
+int mapping_add_definition(struct logstore_mapping *mapping, struct str path,
+                           const struct json *definition, struct error *error)
+{
+    return add_definition(mapping, path, definition, 0, error);
+}
+
+static int replace_text(struct str *place, struct str text)
+{
+    char *copy = str_copy(text);
+    if (copy == NULL) return -ENOMEM;
+    free((char *)(uintptr_t)place->data);
+    *place = (struct str){ copy, text.size };
+    return 0;
+}
+
+static int merge_settings(struct logstore_mapping *mapping, const struct json *root,
+                          struct error *error)
+{
+    const struct json *dynamic = json_get(root, STR("dynamic"));
+    if (dynamic != NULL) {
+        struct str word = json_text(dynamic, flag(dynamic, true) ? STR("true") : STR("false"));
+        mapping->dynamic = str_equal(word, STR("strict"))  ? LOGSTORE_DYNAMIC_STRICT
+                           : str_equal(word, STR("false")) ? LOGSTORE_DYNAMIC_FALSE
+                                                           : LOGSTORE_DYNAMIC_TRUE;
+    }
+    const struct json *dates = json_get(root, STR("date_detection"));
+    if (dates != NULL) mapping->has_no_date_detection = !flag(dates, true);
+    const struct json *numbers = json_get(root, STR("numeric_detection"));
+    if (numbers != NULL) mapping->has_numeric_detection = flag(numbers, false);
+    const struct json *meta = json_get(root, STR("_meta"));
+    if (meta != NULL && replace_text(&mapping->meta_json, meta->raw) < 0) {
+        return error_set(error, -ENOMEM, "read a mapping: out of memory");
+    }
+    const struct json *rules = json_get(root, STR("dynamic_templates"));
+    if (rules == NULL) return 0;
+    struct logstore_dynamic_template *templates = NULL;
+    size_t count = 0;
+    int code = mapping_templates_parse(rules->raw, &templates, &count, error);
+    if (code < 0) return code;
+    mapping_templates_free(mapping->templates, mapping->template_count);
+    mapping->templates = templates;
+    mapping->template_count = count;
+    if (replace_text(&mapping->templates_json, rules->raw) < 0) {
+        return error_set(error, -ENOMEM, "read a mapping: out of memory");
+    }
+    return 0;
+}
+
+int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
+                                struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, JSON_ARENA_MAX);
+    const struct json *root;
+    int code = json_parse(NULL, &arena, json, &root, error);
+    if (code < 0) return code;
+    if (!json_is(root, JSON_OBJECT)) {
+        return error_set(error, ERROR_INVALID, "mapping must be an object");
+    }
+    /* 7.x may put the document type around it. */
+    const struct json *typed = json_get(root, STR("_doc"));
+    if (typed != NULL && json_get(root, STR("properties")) == NULL) root = typed;
+    code = merge_settings(mapping, root, error);
+    if (code < 0) return code;
+    return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")), 0,
+                          error);
+}
+
+/* Printing: fields are put under each other by their paths. --------------------------------- */
+
+struct printer {
+    const struct logstore_mapping *mapping;
+    const struct logstore_field **fields; /* by path */
+    size_t count;
+    size_t at;
+    struct json_writer *json;
+};
+
+static int by_path(const void *a, const void *b)
+{
+    const struct logstore_field *left = *(const struct logstore_field *const *)a;
+    const struct logstore_field *right = *(const struct logstore_field *const *)b;
+    return str_compare(left->path, right->path);
+}
+
+static bool lies_below(struct str path, struct str above)
+{
+    return path.size > above.size && str_starts_with(path, above) && path.data[above.size] == '.';
+}
+
+static void print_plain(const struct printer *printer, const struct logstore_field *field)
+{
+    struct json_writer *json = printer->json;
+    if (field->definition.size > 0) {
+        json_put_raw(json, field->definition);
+        return;
+    }
+    json_object_begin(json);
+    json_member_cstr(json, "type", logstore_type_name(field->type));
+    if (field->ignore_above != 0) json_member_int(json, "ignore_above", field->ignore_above);
+    for (size_t i = printer->at; i < printer->count; i++) {
+        const struct logstore_field *below = printer->fields[i];
+        if (!lies_below(below->path, field->path)) continue;
+        if (!below->is_sub_field) continue;
+        json_key(json, STR("fields"));
+        json_object_begin(json);
+        json_key(json, str_skip(below->path, field->path.size + 1));
+        json_object_begin(json);
+        json_member_cstr(json, "type", logstore_type_name(below->type));
+        if (below->ignore_above != 0) json_member_int(json, "ignore_above", below->ignore_above);
+        json_object_end(json);
+        json_object_end(json);
+        break;
+    }
+    json_object_end(json);
+}
+
+/* Paths are at most PATH_DEPTH_MAX deep when given, and bounded by JSON_DEPTH_MAX and their own
+ * dots when found; each level takes one part off. */
+static void print_level(struct printer *printer, struct str above)
+{
+    struct json_writer *json = printer->json;
+    json_object_begin(json);
+    while (printer->at < printer->count) {
+        const struct logstore_field *field = printer->fields[printer->at];
+        struct str path = field->path;
+        if (above.size > 0 && !lies_below(path, above)) break;
+        if (field->is_sub_field) {
+            printer->at++;
+            continue;
+        }
+        size_t start = above.size == 0 ? 0 : above.size + 1;
+        struct str rest = str_skip(path, start);
+        size_t dot = str_find_char(rest, '.');
+        struct str name = dot == STR_NONE ? rest : str_first(rest, dot);
+        json_key(json, name);
+        if (dot == STR_NONE && field->type != LOGSTORE_OBJECT) {
+            print_plain(printer, field);
+            printer->at++;
+            continue;
+        }
+        if (dot == STR_NONE) {
+            printer->at++;
+            if (field->definition.size > 0) {
+                json_put_raw(json, field->definition);
+                while (printer->at < printer->count &&
+                       lies_below(printer->fields[printer->at]->path, path)) {
+                    printer->at++;
+                }
+                continue;
+            }
+        }
+        json_object_begin(json);
+        json_key(json, STR("properties"));
+        print_level(printer, str_first(path, start + name.size));
+        json_object_end(json);
+    }
+    json_object_end(json);
+}
+
+void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out)
+{
+    struct json_writer json;
+    json_writer_init(&json, out);
+    json_object_begin(&json);
+    if (mapping->dynamic != LOGSTORE_DYNAMIC_TRUE) {
+        bool is_strict = mapping->dynamic == LOGSTORE_DYNAMIC_STRICT;
+        json_member_cstr(&json, "dynamic", is_strict ? "strict" : "false");
+    }
+    if (mapping->meta_json.size > 0) {
+        json_key(&json, STR("_meta"));
+        json_put_raw(&json, mapping->meta_json);
+    }
+    if (mapping->templates_json.size > 0) {
+        json_key(&json, STR("dynamic_templates"));
+        json_put_raw(&json, mapping->templates_json);
+    }
+    if (mapping->has_no_date_detection) json_member_bool(&json, "date_detection", false);
+    if (mapping->has_numeric_detection) json_member_bool(&json, "numeric_detection", true);
+    size_t count = mapping->fields.count;
+    const struct logstore_field **fields = calloc(count + 1, sizeof(const struct logstore_field *));
+    if (fields != NULL && count > 0) {
+        for (size_t i = 0; i < count; i++) fields[i] = &mapping->fields.items[i];
+        qsort(fields, count, sizeof(const struct logstore_field *), by_path);
+        struct printer printer = { mapping, fields, count, 0, &json };
+        json_key(&json, STR("properties"));
+        print_level(&printer, (struct str){ NULL, 0 });
+    }
+    free(fields);
+    json_object_end(&json);
+}

@@ -1,0 +1,606 @@
+/* segment.c - opening a segment and looking into it. Nothing in it is believed unchecked. */
+#include "logstore/segment.h"
+
+#include "base/check.h"
+#include "codec/crc32c.h"
+#include "logstore/bytes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+uint64_t segment_id_hash(struct str id)
+{
+    return str_hash(id, UINT64_C(0x626172656f677261));
+}
+
+static int corrupt(struct error *error, const char *what)
+{
+    return error_set(error, ERROR_CORRUPT, "segment: %s", what);
+}
+
+static bool section_holds(const struct segment_section *section)
+{
+    return crc32c(section->bytes.data, section->bytes.size) == section->crc;
+}
+
+static struct segment_section *section_place(struct logstore_segment *segment, uint32_t kind,
+                                             uint32_t column)
+{
+    if (kind == 0 || kind >= SEGMENT_SECTION_COUNT) return NULL;
+    if (kind < SEGMENT_PRESENCE) return &segment->sections[kind];
+    if (column >= segment->column_count) return NULL;
+    struct logstore_column *place = &segment->columns[column];
+    switch (kind) {
+    case SEGMENT_PRESENCE: return &place->presence;
+    case SEGMENT_VALUES: return &place->values;
+    case SEGMENT_TERMS: return &place->terms_bytes;
+    default: return &place->postings;
+    }
+}
+
+struct directory {
+    const char *rows;
+    uint32_t count;
+};
+
+static int read_directory(const struct logstore_segment *segment, struct directory *directory,
+                          struct error *error)
+{
+    struct str bytes = segment->bytes;
+    if (bytes.size < SEGMENT_HEADER_SIZE + SEGMENT_TRAILER_SIZE ||
+        !str_starts_with(bytes, STR(SEGMENT_MAGIC)) || !str_ends_with(bytes, STR(SEGMENT_END))) {
+        return corrupt(error, "not a segment, or cut short");
+    }
+    if (bytes_get32(bytes.data + 12) > SEGMENT_VERSION) {
+        return error_set(error, ERROR_UNSUPPORTED, "segment is of a newer version");
+    }
+    const char *trailer = bytes.data + bytes.size - SEGMENT_TRAILER_SIZE;
+    uint64_t offset = bytes_get64(trailer);
+    uint32_t count = bytes_get32(trailer + 8);
+    uint64_t size = (uint64_t)count * SEGMENT_ROW_SIZE;
+    if (offset > bytes.size - SEGMENT_TRAILER_SIZE ||
+        size != bytes.size - SEGMENT_TRAILER_SIZE - offset) {
+        return corrupt(error, "directory is not where it should be");
+    }
+    if (crc32c(bytes.data + offset, (size_t)size) != bytes_get32(trailer + 12)) {
+        return corrupt(error, "checksum of the directory fails");
+    }
+    *directory = (struct directory){ bytes.data + offset, count };
+    return 0;
+}
+
+/* Fills the places of the sections: those of the segment first, those of columns when `columns`. */
+static int place_sections(struct logstore_segment *segment, const struct directory *directory,
+                          bool columns, struct error *error)
+{
+    for (uint32_t i = 0; i < directory->count; i++) {
+        const char *row = directory->rows + (size_t)i * SEGMENT_ROW_SIZE;
+        uint32_t kind = bytes_get32(row);
+        uint64_t offset = bytes_get64(row + 8);
+        uint64_t size = bytes_get64(row + 16);
+        if (offset > segment->bytes.size || size > segment->bytes.size - offset) {
+            return corrupt(error, "a section lies outside");
+        }
+        if ((kind >= SEGMENT_PRESENCE) != columns) continue;
+        struct segment_section *place = section_place(segment, kind, bytes_get32(row + 4));
+        if (place == NULL) return corrupt(error, "a section of no kind");
+        place->bytes = (struct str){ segment->bytes.data + offset, (size_t)size };
+        place->crc = bytes_get32(row + 24);
+    }
+    return 0;
+}
+
+static int read_meta(struct logstore_segment *segment, struct error *error)
+{
+    struct segment_section *meta = &segment->sections[SEGMENT_META];
+    if (meta->bytes.size < 48 || !section_holds(meta))
+        return corrupt(error, "checksum of meta fails");
+    const char *bytes = meta->bytes.data;
+    segment->document_count = bytes_get32(bytes);
+    segment->source_size = bytes_get64(bytes + 8);
+    segment->time_least = (int64_t)bytes_get64(bytes + 16);
+    segment->time_most = (int64_t)bytes_get64(bytes + 24);
+    segment->seq_no_least = (int64_t)bytes_get64(bytes + 32);
+    segment->seq_no_most = (int64_t)bytes_get64(bytes + 40);
+    return 0;
+}
+
+static bool read_column_row(struct str *rest, struct logstore_column *column)
+{
+    struct str two;
+    uint64_t documents;
+    uint64_t least;
+    uint64_t most;
+    if (!bytes_take_text(rest, &column->path) || !bytes_take(rest, 2, &two) ||
+        !bytes_take_varint(rest, &documents) || !bytes_take64(rest, &least) ||
+        !bytes_take64(rest, &most)) {
+        return false;
+    }
+    unsigned char type = (unsigned char)two.data[0];
+    if (type >= LOGSTORE_TYPE_COUNT || documents > UINT32_MAX) return false;
+    column->type = (enum logstore_type)type;
+    column->flags = (uint8_t)two.data[1];
+    column->document_count = (uint32_t)documents;
+    column->least = (int64_t)least;
+    column->most = (int64_t)most;
+    return true;
+}
+
+static int read_columns(struct logstore_segment *segment, struct error *error)
+{
+    struct segment_section *section = &segment->sections[SEGMENT_COLUMNS];
+    if (section->bytes.data == NULL || !section_holds(section)) {
+        return corrupt(error, "checksum of the columns fails");
+    }
+    struct str rest = section->bytes;
+    uint64_t count;
+    if (!bytes_take_varint(&rest, &count) || count > rest.size) {
+        return corrupt(error, "columns are cut short");
+    }
+    segment->columns = calloc((size_t)count + 1, sizeof(*segment->columns));
+    if (segment->columns == NULL) return error_set(error, -ENOMEM, "open segment: out of memory");
+    segment->column_count = (size_t)count;
+    for (size_t i = 0; i < count; i++) {
+        segment->columns[i].segment = segment;
+        if (!read_column_row(&rest, &segment->columns[i])) {
+            return corrupt(error, "columns are cut short");
+        }
+    }
+    return 0;
+}
+
+static bool open_packed(const struct segment_section *section, struct packed *packed,
+                        uint32_t count)
+{
+    struct str rest = section->bytes;
+    return section_holds(section) && packed_open(&rest, packed) && packed->count == count;
+}
+
+static bool open_source_table(struct logstore_segment *segment)
+{
+    struct segment_section *section = &segment->sections[SEGMENT_SOURCE_TABLE];
+    struct str rest = section->bytes;
+    if (!section_holds(section) || !packed_open(&rest, &segment->block_first) ||
+        !packed_open(&rest, &segment->block_offset) || !packed_open(&rest, &segment->block_size) ||
+        !packed_open(&rest, &segment->block_crc)) {
+        return false;
+    }
+    uint32_t count = segment->block_first.count;
+    if (count == 0 || segment->block_offset.count != count || segment->block_size.count != count ||
+        segment->block_crc.count != count) {
+        return false;
+    }
+    size_t end = segment->sections[SEGMENT_SOURCE].bytes.size;
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        int64_t offset = packed_get(&segment->block_offset, i);
+        int64_t next = packed_get(&segment->block_offset, i + 1);
+        if (offset < 0 || next < offset || (uint64_t)next > end) return false;
+        if (packed_get(&segment->block_first, i) >= packed_get(&segment->block_first, i + 1)) {
+            return false;
+        }
+    }
+    return packed_get(&segment->block_first, count - 1) == segment->document_count &&
+           packed_get(&segment->block_first, 0) == 0;
+}
+
+static bool open_ids(struct logstore_segment *segment)
+{
+    uint32_t count = segment->document_count;
+    struct segment_section *ids = &segment->sections[SEGMENT_IDS];
+    segment->has_packed_ids = segment->sections[SEGMENT_ID_TABLE].bytes.data == NULL;
+    if (!section_holds(ids) ||
+        !open_packed(&segment->sections[SEGMENT_ID_ORDER], &segment->id_order, count) ||
+        !section_holds(&segment->sections[SEGMENT_ID_BLOOM]) ||
+        segment->sections[SEGMENT_ID_BLOOM].bytes.size < 8 ||
+        !open_packed(&segment->sections[SEGMENT_SEQ_NO], &segment->seq_nos, count) ||
+        !open_packed(&segment->sections[SEGMENT_VERSIONS], &segment->versions, count)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t document = packed_get(&segment->id_order, i);
+        if (document < 0 || document >= (int64_t)count) return false;
+    }
+    if (segment->has_packed_ids) {
+        return ids->bytes.size == (size_t)count * SEGMENT_ID_PACKED_SIZE;
+    }
+    if (!open_packed(&segment->sections[SEGMENT_ID_TABLE], &segment->id_table, count + 1)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t start = packed_get(&segment->id_table, i);
+        int64_t end = packed_get(&segment->id_table, i + 1);
+        if (start < 0 || end < start || (uint64_t)end > ids->bytes.size) return false;
+    }
+    return true;
+}
+
+static int open_parts(struct logstore_segment *segment, struct error *error)
+{
+    struct directory directory = { 0 };
+    int code = read_directory(segment, &directory, error);
+    if (code == 0) code = place_sections(segment, &directory, false, error);
+    if (code == 0) code = read_meta(segment, error);
+    if (code == 0) code = read_columns(segment, error);
+    if (code == 0) code = place_sections(segment, &directory, true, error);
+    if (code < 0) return code;
+    if (!open_source_table(segment)) return corrupt(error, "table of sources is broken");
+    if (!open_ids(segment)) return corrupt(error, "ids are broken");
+    return 0;
+}
+
+static int segment_new(struct logstore_segment **segment_out, uint64_t id, struct error *error)
+{
+    struct logstore_segment *segment = calloc(1, sizeof(*segment));
+    if (segment == NULL) return error_set(error, -ENOMEM, "open segment: out of memory");
+    mutex_init(&segment->mutex);
+    segment->id = id;
+    segment->ref_count = 1;
+    *segment_out = segment;
+    return 0;
+}
+
+static int finish_open(struct logstore_segment **segment_out, struct logstore_segment *segment,
+                       struct error *error)
+{
+    int code = open_parts(segment, error);
+    if (code < 0) {
+        segment_free(segment);
+        return code;
+    }
+    *segment_out = segment;
+    return 0;
+}
+
+int segment_open_memory(struct logstore_segment **segment_out, uint64_t id, char *bytes,
+                        size_t size, struct error *error)
+{
+    struct logstore_segment *segment = NULL;
+    int code = segment_new(&segment, id, error);
+    if (code < 0 || segment == NULL) {
+        free(bytes);
+        return code;
+    }
+    segment->bytes = (struct str){ bytes, size };
+    return finish_open(segment_out, segment, error);
+}
+
+int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const struct disk *disk,
+                      const char *path, struct error *error)
+{
+    struct logstore_segment *segment = NULL;
+    int code = segment_new(&segment, id, error);
+    if (code < 0 || segment == NULL) return code;
+    if (!str_to_cstr(str_from(path), segment->path, sizeof(segment->path))) {
+        segment_free(segment);
+        return error_set(error, ERROR_LIMIT, "path of a segment is too long");
+    }
+    const void *bytes;
+    size_t size;
+    code = disk->map(disk->state, path, &bytes, &size);
+    if (code < 0) {
+        segment_free(segment);
+        return error_set(error, code, "map '%s': %s", path, error_name(code));
+    }
+    segment->bytes = (struct str){ bytes, size };
+    segment->is_mapped = true;
+    segment->disk = disk;
+    return finish_open(segment_out, segment, error);
+}
+
+void segment_free(struct logstore_segment *segment)
+{
+    if (segment == NULL) return;
+    for (size_t i = 0; i < segment->column_count; i++) terms_release(&segment->columns[i].terms);
+    free(segment->columns);
+    if (segment->is_mapped) {
+        segment->disk->unmap(segment->disk->state, segment->bytes.data, segment->bytes.size);
+    } else {
+        free((char *)(uintptr_t)segment->bytes.data);
+    }
+    if (segment->removes_file && segment->path[0] != 0) {
+        (void)segment->disk->remove(segment->disk->state, segment->path);
+    }
+    mutex_release(&segment->mutex);
+    free(segment);
+}
+
+struct str segment_id_at(const struct logstore_segment *segment, uint32_t document, char *buffer)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char *bytes = segment->sections[SEGMENT_IDS].bytes.data;
+    if (!segment->has_packed_ids) {
+        size_t start = (size_t)packed_get(&segment->id_table, document);
+        size_t end = (size_t)packed_get(&segment->id_table, document + 1);
+        return (struct str){ bytes + start, end - start };
+    }
+    const unsigned char *packed =
+        (const unsigned char *)bytes + (size_t)document * SEGMENT_ID_PACKED_SIZE;
+    for (size_t group = 0; group < 5; group++) {
+        uint32_t bits = (uint32_t)packed[group * 3] << 16 | (uint32_t)packed[group * 3 + 1] << 8 |
+                        packed[group * 3 + 2];
+        for (size_t i = 0; i < 4; i++) buffer[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
+    }
+    return (struct str){ buffer, SEGMENT_ID_BUFFER };
+}
+
+static bool bloom_has(const struct logstore_segment *segment, uint64_t hash)
+{
+    struct str bloom = segment->sections[SEGMENT_ID_BLOOM].bytes;
+    uint64_t bits = bloom.size * 8;
+    for (unsigned probe = 0; probe < 4; probe++) {
+        uint64_t bit = hash % bits;
+        if (((unsigned char)bloom.data[bit / 8] >> (bit % 8) & 1) == 0) return false;
+        hash = (hash >> 17 | hash << 47) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return true;
+}
+
+void segment_find_id(const struct logstore_segment *segment, struct str id,
+                     bool (*visit)(void *argument, uint32_t document), void *argument)
+{
+    uint64_t hash = segment_id_hash(id);
+    if (!bloom_has(segment, hash)) return;
+    char buffer[SEGMENT_ID_BUFFER];
+    uint32_t low = 0;
+    uint32_t high = segment->document_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint32_t document = (uint32_t)packed_get(&segment->id_order, middle);
+        if (segment_id_hash(segment_id_at(segment, document, buffer)) < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < segment->document_count; low++) {
+        uint32_t document = (uint32_t)packed_get(&segment->id_order, low);
+        struct str found = segment_id_at(segment, document, buffer);
+        if (segment_id_hash(found) != hash) return;
+        if (str_equal(found, id) && !visit(argument, document)) return;
+    }
+}
+
+/* Columns ---------------------------------------------------------------------------------- */
+
+static bool has_terms(const struct logstore_column *column)
+{
+    enum logstore_column_kind kind = logstore_column_kind(column);
+    return kind == LOGSTORE_COLUMN_TEXT || kind == LOGSTORE_COLUMN_KEYWORD;
+}
+
+static bool presence_is_sound(const struct logstore_column *column)
+{
+    int64_t before = 0;
+    for (uint32_t i = 0; i < column->presence_packed.count; i++) {
+        int64_t document = packed_get(&column->presence_packed, i);
+        if (document < before || document >= (int64_t)column->segment->document_count) return false;
+        before = document;
+    }
+    return true;
+}
+
+static bool ordinals_are_sound(const struct logstore_column *column)
+{
+    for (uint32_t i = 0; i < column->values_packed.count; i++) {
+        int64_t ordinal = packed_get(&column->values_packed, i);
+        if (ordinal < 0 || ordinal >= (int64_t)column->terms.term_count) return false;
+    }
+    return true;
+}
+
+static bool open_column(struct logstore_column *column)
+{
+    enum logstore_column_kind kind = logstore_column_kind(column);
+    if (has_terms(column)) {
+        if (!section_holds(&column->terms_bytes) ||
+            terms_open(column->terms_bytes.bytes, kind == LOGSTORE_COLUMN_TEXT, &column->terms,
+                       NULL) < 0) {
+            return false;
+        }
+        if (kind == LOGSTORE_COLUMN_TEXT && !section_holds(&column->postings)) return false;
+    }
+    column->is_dense = column->presence.bytes.data == NULL;
+    column->value_count = column->segment->document_count;
+    if (!column->is_dense) {
+        struct str rest = column->presence.bytes;
+        if (!section_holds(&column->presence) || !packed_open(&rest, &column->presence_packed) ||
+            !presence_is_sound(column)) {
+            return false;
+        }
+        column->value_count = column->presence_packed.count;
+    }
+    if (kind == LOGSTORE_COLUMN_TEXT) return true;
+    if (!section_holds(&column->values)) return false;
+    if (kind == LOGSTORE_COLUMN_REAL) {
+        return column->values.bytes.size == (size_t)column->value_count * 8;
+    }
+    struct str rest = column->values.bytes;
+    if (!packed_open(&rest, &column->values_packed) ||
+        column->values_packed.count != column->value_count) {
+        return false;
+    }
+    return kind != LOGSTORE_COLUMN_KEYWORD || ordinals_are_sound(column);
+}
+
+const struct logstore_column *segment_column_open(struct logstore_column *column)
+{
+    mutex_lock(&column->segment->mutex);
+    if (!column->is_open) {
+        column->is_broken = !open_column(column);
+        column->is_open = true;
+    }
+    bool is_broken = column->is_broken;
+    mutex_unlock(&column->segment->mutex);
+    return is_broken ? NULL : column;
+}
+
+const struct logstore_column *segment_column(const struct logstore_segment *segment,
+                                             struct str path, bool is_malformed)
+{
+    size_t low = 0;
+    size_t high = segment->column_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (str_compare(segment->columns[middle].path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < segment->column_count && str_equal(segment->columns[low].path, path); low++) {
+        struct logstore_column *column = &segment->columns[low];
+        if (((column->flags & SEGMENT_COLUMN_MALFORMED) != 0) == is_malformed) {
+            return segment_column_open(column);
+        }
+    }
+    return NULL;
+}
+
+const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
+                                                   struct str path)
+{
+    return segment_column(segment, path, false);
+}
+
+size_t logstore_column_count(const struct logstore_segment *segment)
+{
+    return segment->column_count;
+}
+
+const struct logstore_column *logstore_column_at(const struct logstore_segment *segment, size_t i)
+{
+    return &segment->columns[i];
+}
+
+struct str logstore_column_path(const struct logstore_column *column)
+{
+    return column->path;
+}
+
+enum logstore_type logstore_column_type(const struct logstore_column *column)
+{
+    return column->type;
+}
+
+enum logstore_column_kind logstore_column_kind(const struct logstore_column *column)
+{
+    if ((column->flags & SEGMENT_COLUMN_MALFORMED) != 0) return LOGSTORE_COLUMN_KEYWORD;
+    return logstore_type_column(column->type);
+}
+
+uint32_t logstore_column_document_count(const struct logstore_column *column)
+{
+    return column->document_count;
+}
+
+bool logstore_column_integer_range(const struct logstore_column *column, int64_t *least,
+                                   int64_t *most)
+{
+    if (column->least > column->most) return false;
+    *least = column->least;
+    *most = column->most;
+    return true;
+}
+
+size_t logstore_cursor_seek(struct logstore_cursor *cursor, uint32_t document, size_t *first)
+{
+    const struct logstore_column *column = cursor->column;
+    if (column->is_dense) {
+        *first = document;
+        return 1;
+    }
+    const struct packed *presence = &column->presence_packed;
+    size_t at = cursor->position;
+    if (at < presence->count && packed_get(presence, at) < (int64_t)document) {
+        at = packed_lower_bound(presence, at, document);
+    }
+    size_t end = at;
+    while (end < presence->count && packed_get(presence, end) == (int64_t)document) end++;
+    cursor->position = at;
+    *first = at;
+    return end - at;
+}
+
+int64_t logstore_column_integer(const struct logstore_column *column, size_t value)
+{
+    return packed_get(&column->values_packed, value);
+}
+
+double logstore_column_real(const struct logstore_column *column, size_t value)
+{
+    double real;
+    memcpy(&real, column->values.bytes.data + value * 8, sizeof(real));
+    return real;
+}
+
+uint32_t logstore_column_ordinal(const struct logstore_column *column, size_t value)
+{
+    return (uint32_t)packed_get(&column->values_packed, value);
+}
+
+uint32_t logstore_column_term_count(const struct logstore_column *column)
+{
+    return column->terms.term_count;
+}
+
+int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
+                         struct buf *scratch, struct str *term)
+{
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    int code = terms_cursor_seek_ordinal(&cursor, ordinal, NULL);
+    if (code == 1) {
+        buf_reset(scratch);
+        buf_append_str(scratch, buf_str(&cursor.term));
+        *term = buf_str(scratch);
+        code = scratch->has_failed ? -ENOMEM : 0;
+    } else if (code == 0) {
+        code = ERROR_CORRUPT;
+    }
+    terms_cursor_release(&cursor);
+    return code;
+}
+
+int logstore_column_terms(const struct logstore_column *column, const uint32_t *ordinals,
+                          size_t count, int (*visit)(void *argument, size_t i, struct str term),
+                          void *argument, struct error *error)
+{
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        code = terms_cursor_seek_ordinal(&cursor, ordinals[i], error);
+        if (code == 0) code = corrupt(error, "dictionary holds fewer terms than it says");
+        if (code == 1) code = visit(argument, i, buf_str(&cursor.term));
+    }
+    terms_cursor_release(&cursor);
+    return code;
+}
+
+int segment_postings(const struct logstore_column *column, const struct terms_cursor *cursor,
+                     uint64_t *bits, struct error *error)
+{
+    struct str postings = column->postings.bytes;
+    uint32_t document_count = column->segment->document_count;
+    if (cursor->postings_offset > postings.size ||
+        cursor->postings_size > postings.size - cursor->postings_offset) {
+        return corrupt(error, "postings are cut short");
+    }
+    struct str rest = { postings.data + cursor->postings_offset, cursor->postings_size };
+    if (segment_postings_is_bitmap(cursor->document_count, document_count)) {
+        size_t words = LOGSTORE_BITS_WORDS(document_count);
+        if (rest.size != words * 8) return corrupt(error, "postings are cut short");
+        for (size_t i = 0; i < words; i++) bits[i] |= bytes_get64(rest.data + i * 8);
+        return 0;
+    }
+    uint64_t document = 0;
+    for (uint32_t i = 0; i < cursor->document_count; i++) {
+        uint64_t gap;
+        if (!bytes_take_varint(&rest, &gap) || gap > document_count) {
+            return corrupt(error, "postings are cut short");
+        }
+        document += gap;
+        if (document >= document_count) return corrupt(error, "postings name no document");
+        bits[document / 64] |= UINT64_C(1) << (document % 64);
+    }
+    return 0;
+}

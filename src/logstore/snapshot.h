@@ -1,0 +1,144 @@
+/* snapshot.h - reading: a frozen set of segments, filters over them, columns, documents.
+ *
+ *     struct logstore_snapshot *snapshot;
+ *     code = logstore_snapshot_take(store, names, count, &snapshot, error);
+ *     for (size_t i = 0; i < snapshot->segment_count; i++) {
+ *         const struct logstore_segment *segment = snapshot->segments[i].segment;
+ *         code = logstore_filter_run(snapshot, i, filter, &context, bits, error);
+ *         ...
+ *     }
+ *     logstore_snapshot_free(snapshot);
+ *
+ * Documents of a segment are numbered 0 .. document_count-1 in order of arrival. Columns answer
+ * for documents in rising order through a cursor.
+ *
+ * Threads: a snapshot may be read by several threads; a cursor and a reader belong to one.
+ */
+#ifndef LOGSTORE_SNAPSHOT_H
+#define LOGSTORE_SNAPSHOT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "logstore/filter.h"
+#include "logstore/mapping.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct logstore;
+struct logstore_segment;
+
+struct logstore_index_view {
+    struct str name;
+    struct str uuid;
+    const struct logstore_mapping *mapping;
+    uint32_t result_window; /* largest from + size */
+};
+
+struct logstore_segment_view {
+    const struct logstore_segment *segment;
+    const struct logstore_index_view *index;
+    const uint64_t *live; /* one bit a document; NULL: all live */
+    uint32_t document_count;
+    uint32_t live_count;
+};
+
+struct logstore_snapshot {
+    struct logstore_index_view *indices;
+    size_t index_count;
+    struct logstore_segment_view *segments; /* of each index in turn, oldest first */
+    size_t segment_count;
+};
+
+/* A snapshot of the named concrete indices; unknown names are left out. */
+int logstore_snapshot_take(struct logstore *store, const struct str *names, size_t count,
+                           struct logstore_snapshot **snapshot_out, struct error *error) MUST_CHECK;
+void logstore_snapshot_free(struct logstore_snapshot *snapshot); /* NULL is fine */
+
+/* Filters ---------------------------------------------------------------------------------- */
+
+struct logstore_filter_context {
+    int64_t now_ms;      /* what "now" means in date math */
+    int64_t deadline_ns; /* monotonic; 0: none */
+    const struct clock *clock;
+    uint64_t scanned_documents; /* out: adds up */
+};
+
+#define LOGSTORE_BITS_WORDS(count) (((size_t)(count) + 63) / 64)
+
+/* Sets in `bits` (LOGSTORE_BITS_WORDS(document_count) words) the live documents of one segment that
+ * pass. ERROR_INVALID when a value cannot be of its field's type and the leaf is not lenient. */
+int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment_index,
+                        const struct logstore_filter *filter,
+                        struct logstore_filter_context *context, uint64_t *bits,
+                        struct error *error) MUST_CHECK;
+
+/* Columns ---------------------------------------------------------------------------------- */
+
+struct logstore_column; /* one field in one segment */
+
+/* NULL when no document of the segment has the field. */
+const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
+                                                   struct str path);
+size_t logstore_column_count(const struct logstore_segment *segment);
+const struct logstore_column *logstore_column_at(const struct logstore_segment *segment, size_t i);
+struct str logstore_column_path(const struct logstore_column *column);
+enum logstore_type logstore_column_type(const struct logstore_column *column);
+enum logstore_column_kind logstore_column_kind(const struct logstore_column *column);
+uint32_t logstore_column_document_count(const struct logstore_column *column);
+bool logstore_column_integer_range(const struct logstore_column *column, int64_t *least,
+                                   int64_t *most);
+
+struct logstore_cursor {
+    const struct logstore_column *column;
+    size_t position;
+};
+
+/* The values of a document: their count, and in *first the number of the first (they follow each
+ * other). Documents must be asked for in rising order; a new cursor starts over. */
+size_t logstore_cursor_seek(struct logstore_cursor *cursor, uint32_t document, size_t *first);
+
+int64_t logstore_column_integer(const struct logstore_column *column, size_t value);
+double logstore_column_real(const struct logstore_column *column, size_t value);
+uint32_t logstore_column_ordinal(const struct logstore_column *column, size_t value);
+
+/* Terms of a keyword or text column, in byte order. */
+uint32_t logstore_column_term_count(const struct logstore_column *column);
+int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
+                         struct buf *scratch,
+                         struct str *term) MUST_CHECK; /* valid until scratch changes */
+
+/* Calls visit with the term of each ordinal of a rising list; stops at its first non-zero code. */
+int logstore_column_terms(const struct logstore_column *column, const uint32_t *ordinals,
+                          size_t count, int (*visit)(void *argument, size_t i, struct str term),
+                          void *argument, struct error *error) MUST_CHECK;
+
+/* Documents -------------------------------------------------------------------------------- */
+
+struct logstore_hit {
+    struct str id;
+    struct str source;
+    int64_t version;
+    int64_t seq_no;
+};
+
+struct logstore_reader; /* keeps the last block it unpacked */
+
+int logstore_reader_new(struct logstore_reader **reader_out) MUST_CHECK;
+void logstore_reader_free(struct logstore_reader *reader);
+
+/* Texts are valid until the reader's next call. ERROR_CORRUPT when a checksum fails. */
+int logstore_reader_get(struct logstore_reader *reader, const struct logstore_segment *segment,
+                        uint32_t document, struct logstore_hit *hit,
+                        struct error *error) MUST_CHECK;
+
+/* Id and numbers alone, without unpacking the source. */
+int logstore_reader_get_meta(struct logstore_reader *reader, const struct logstore_segment *segment,
+                             uint32_t document, struct logstore_hit *hit,
+                             struct error *error) MUST_CHECK;
+
+#endif

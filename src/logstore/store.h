@@ -1,0 +1,200 @@
+/* store.h - the insides of the store that its files share; see logstore.h for the picture.
+ *
+ * Locks, in the order in which they are taken:
+ *   maintenance  one flush, merge or retention at a time
+ *   writer       one change at a time: commits, catalog, swapping segments; held over the fsync
+ *   state        what readers look at: indices, segments, buffers, mappings; held briefly
+ *   queue        commits that wait
+ */
+#ifndef LOGSTORE_STORE_H
+#define LOGSTORE_STORE_H
+
+#include "base/map.h"
+#include "base/random.h"
+#include "base/thread.h"
+#include "base/vec.h"
+#include "codec/json.h"
+#include "logstore/builder.h"
+#include "logstore/document.h"
+#include "logstore/log.h"
+#include "logstore/logstore.h"
+#include "logstore/segment.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bits of live documents, shared with snapshots; replaced, not changed, while others hold it. */
+struct store_live {
+    unsigned ref_count;
+    uint32_t live_count;
+    size_t word_count;
+    uint64_t bits[];
+};
+
+struct store_segment {
+    struct logstore_segment *segment;
+    struct store_live *live; /* NULL: all live */
+};
+
+VEC_TYPE(store_segment_vec, struct store_segment);
+
+struct store_index {
+    struct str name;
+    struct str uuid;
+    int64_t created_ms;
+    struct str settings;    /* JSON object */
+    struct str data_stream; /* empty: none */
+    struct logstore_mapping *mapping;
+    struct store_segment_vec segments; /* oldest first */
+    struct builder *builder;           /* NULL: empty */
+    int64_t seq_no_next;
+    bool is_strict;        /* mapping refuses misfits: by setting or option */
+    uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */
+};
+
+struct store_alias {
+    struct str name;
+    struct str index;
+    bool is_write_index;
+};
+
+struct store_stream {
+    struct str name;
+    uint64_t generation;
+    struct str template_name;
+};
+
+struct store_object {
+    enum logstore_object_kind kind;
+    struct str name;
+    struct str json;
+    int64_t version;
+    int64_t changed_ms;
+};
+
+VEC_TYPE(store_index_vec, struct store_index *);
+
+struct commit;
+
+#define STORE_PARSERS_MAX 8
+
+struct logstore {
+    struct logstore_options options;
+    const struct disk *disk;
+    const struct clock *clock;
+    char folder[FILE_PATH_SIZE];
+    char segments_folder[FILE_PATH_SIZE];
+    int lock; /* descriptor of the folder's lock; -1: none */
+
+    struct mutex maintenance;
+    struct mutex writer;
+    struct mutex state;
+
+    /* Guarded by state for reading; changed with writer and state held. */
+    struct store_index_vec indices; /* by name */
+    VEC(struct store_alias) aliases;
+    VEC(struct store_stream) streams;
+    VEC(struct store_object) objects;
+    uint64_t segment_id_next;
+    struct logstore_stats stats;
+
+    /* Guarded by writer. */
+    struct log log;
+    uint64_t log_first; /* oldest file that is still needed */
+    struct random dice;
+    uint64_t id_counter;
+    unsigned char id_prefix[9];
+
+    /* Guarded by queue. */
+    struct mutex queue;
+    struct condition queue_changed;
+    struct commit *commits;
+    struct commit **commits_end;
+    bool has_leader;
+    struct json_parser *parsers[STORE_PARSERS_MAX];
+    size_t parser_count;
+    bool is_closing;
+    bool wants_maintenance;
+    struct condition maintenance_wanted;
+    bool has_thread;
+    pthread_t thread;
+};
+
+/* index.c ------------------------------------------------------------------------------------ */
+
+struct store_index *store_index_find(const struct logstore *store, struct str name);
+struct store_index *store_index_find_uuid(const struct logstore *store, struct str uuid);
+void store_index_free(struct logstore *store, struct store_index *index);
+
+struct store_place {
+    bool is_found;
+    bool is_in_builder;
+    size_t segment; /* index in segments */
+    uint32_t document;
+    int64_t version;
+    int64_t seq_no;
+};
+
+/* Where the live document with that id is. */
+struct store_place store_index_lookup(const struct store_index *index, struct str id);
+
+/* Clears its bit. The state lock must be held. */
+int store_index_kill(struct store_index *index, const struct store_place *place,
+                     struct error *error) MUST_CHECK;
+
+/* Clears the bit of a segment's document. */
+int store_segment_kill(struct store_segment *segment, uint32_t document,
+                       struct error *error) MUST_CHECK;
+void store_live_unref(struct store_live *live);
+uint32_t store_segment_live_count(const struct store_segment *segment);
+bool store_segment_is_live(const struct store_segment *segment, uint32_t document);
+
+/* Takes a reference away; frees with the last. The state lock must be held. */
+void store_segment_unref(struct logstore_segment *segment);
+
+/* Freezes the buffer into a segment in memory. Writer and state held. */
+int store_index_refresh(struct logstore *store, struct store_index *index,
+                        struct error *error) MUST_CHECK;
+
+/* A mapping that may be changed: a copy when others look at it. Writer and state held. */
+int store_index_own_mapping(struct store_index *index, struct error *error) MUST_CHECK;
+
+/* Names (names.c). Both with the state lock held. ------------------------------------------- */
+
+/* The index that writes to `name` go to: itself, an alias's write index, a stream's newest. */
+struct store_index *store_write_index(const struct logstore *store, struct str name,
+                                      bool *is_stream);
+
+/* catalog.c ---------------------------------------------------------------------------------- */
+
+/* Writes the catalog; writer held. */
+int store_catalog_save(struct logstore *store, struct error *error) MUST_CHECK;
+/* Reads it and opens the segments it names; at open only. */
+int store_catalog_load(struct logstore *store, struct error *error) MUST_CHECK;
+
+/* create.c ------------------------------------------------------------------------------------ */
+
+/* Creates an index, by templates and body; writer held, state not. */
+int store_index_create(struct logstore *store, struct str name, struct str body,
+                       struct str data_stream, struct store_index **index_out,
+                       struct error *error) MUST_CHECK;
+/* A stream with its first index when a template says so, else an index. Writer held. */
+int store_auto_create(struct logstore *store, struct str name, struct store_index **index_out,
+                      struct error *error) MUST_CHECK;
+
+/* flush.c ------------------------------------------------------------------------------------- */
+
+void store_check_space(struct logstore *store);
+int store_segment_path(const struct logstore *store, uint64_t id, char *path,
+                       struct error *error) MUST_CHECK;
+int store_flush(struct logstore *store, struct error *error) MUST_CHECK; /* maintenance held */
+
+/* commit.c ------------------------------------------------------------------------------------ */
+
+/* Applies one record of the log at open. */
+int store_replay_record(void *argument, struct str payload, struct error *error) MUST_CHECK;
+struct json_parser *store_parser_take(struct logstore *store);
+void store_parser_give(struct logstore *store, struct json_parser *parser);
+
+#endif

@@ -1,0 +1,300 @@
+/* term_test.c - whether a term passes a prefix, a wildcard, a regular expression or a fuzzy value.
+ *
+ * Lucene's regular expressions match whole terms, have no anchors (^ and $ are letters), and know
+ * operators of their own: '@' any text, '#' nothing, "..." literals. They are rewritten for RE2;
+ * '~', '&' and numeric ranges, which RE2 cannot do, are refused.
+ */
+#include "base/check.h"
+#include "codec/regex.h"
+#include "logstore/analyzer.h"
+#include "logstore/filter_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATTERN_SIZE_MAX 4096
+#define FUZZY_CHARS_MAX  256
+
+struct term_test {
+    enum logstore_filter_kind kind;
+    bool is_nocase;
+    struct buf value;  /* as compared: lower case where case does not matter */
+    struct buf folded; /* the term at hand in lower case */
+    struct buf prefix;
+    struct regex *regex;
+    uint32_t *wanted; /* characters of the value, for fuzzy */
+    size_t wanted_count;
+    size_t edits_max;
+};
+
+/* Reads one character; broken bytes stand for themselves. */
+static uint32_t take_character(struct str *rest)
+{
+    unsigned char first = (unsigned char)rest->data[0];
+    size_t size = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (size > rest->size) size = 1;
+    uint32_t code = size == 1 ? first : first & (0xffu >> (size + 1));
+    for (size_t i = 1; i < size; i++) code = code << 6 | ((unsigned char)rest->data[i] & 0x3f);
+    *rest = str_skip(*rest, size);
+    return code;
+}
+
+static bool wildcard_matches(struct str pattern, struct str text)
+{
+    size_t star = STR_NONE;
+    struct str mark = text;
+    struct str p = pattern;
+    while (text.size > 0) {
+        bool is_star = p.size > 0 && p.data[0] == '*';
+        bool is_any = p.size > 0 && p.data[0] == '?';
+        if (is_star) {
+            p = str_skip(p, 1);
+            star = (size_t)(p.data - pattern.data);
+            mark = text;
+            continue;
+        }
+        struct str next = p;
+        if (next.size > 1 && next.data[0] == '\\') next = str_skip(next, 1);
+        if (is_any) {
+            p = str_skip(p, 1);
+            (void)take_character(&text);
+        } else if (next.size > 0 && next.data[0] == text.data[0]) {
+            p = str_skip(next, 1);
+            text = str_skip(text, 1);
+        } else if (star != STR_NONE) {
+            p = str_skip(pattern, star);
+            (void)take_character(&mark);
+            text = mark;
+        } else {
+            return false;
+        }
+    }
+    while (p.size > 0 && p.data[0] == '*') p = str_skip(p, 1);
+    return p.size == 0;
+}
+
+static void wildcard_prefix(struct str pattern, struct buf *prefix)
+{
+    while (pattern.size > 0 && pattern.data[0] != '*' && pattern.data[0] != '?') {
+        if (pattern.data[0] == '\\' && pattern.size > 1) pattern = str_skip(pattern, 1);
+        buf_append_char(prefix, pattern.data[0]);
+        pattern = str_skip(pattern, 1);
+    }
+}
+
+static int refuse_operator(struct error *error, char c)
+{
+    return error_set(error, ERROR_INVALID, "operator [%c] of regular expressions is not supported",
+                     c);
+}
+
+static bool is_number_range(struct str rest)
+{
+    size_t end = str_find_char(rest, '>');
+    if (end == STR_NONE) return false;
+    for (size_t i = 1; i < end; i++) {
+        if ((rest.data[i] < '0' || rest.data[i] > '9') && rest.data[i] != '-') return false;
+    }
+    return end > 1;
+}
+
+/* Lucene's pattern in RE2's words. */
+static int rewrite_regex(struct str pattern, struct buf *out, struct error *error)
+{
+    bool in_class = false;
+    while (pattern.size > 0) {
+        char c = pattern.data[0];
+        struct str rest = str_skip(pattern, 1);
+        if (c == '\\' && rest.size > 0) {
+            unsigned char next = (unsigned char)rest.data[0];
+            if (next < 0x80)
+                regex_quote(out, str_first(rest, 1));
+            else
+                buf_append_char(out, (char)next);
+            rest = str_skip(rest, 1);
+        } else if (in_class) {
+            in_class = c != ']';
+            buf_append_char(out, c);
+        } else if (c == '[') {
+            in_class = true;
+            buf_append_char(out, c);
+            if (rest.size > 0 && rest.data[0] == '^') {
+                buf_append_char(out, '^');
+                rest = str_skip(rest, 1);
+            }
+        } else if (c == '"') {
+            size_t end = str_find_char(rest, '"');
+            if (end == STR_NONE) return error_set(error, ERROR_INVALID, "expected '\"' in pattern");
+            regex_quote(out, str_first(rest, end));
+            rest = str_skip(rest, end + 1);
+        } else if (c == '^' || c == '$') {
+            buf_append_char(out, '\\');
+            buf_append_char(out, c);
+        } else if (c == '@') {
+            buf_append_cstr(out, "(?s:.*)");
+        } else if (c == '#') {
+            buf_append_cstr(out, "[^\\x00-\\x{10FFFF}]");
+        } else if (c == '~' || c == '&' || (c == '<' && is_number_range(pattern))) {
+            return refuse_operator(error, c);
+        } else {
+            buf_append_char(out, c);
+        }
+        pattern = rest;
+    }
+    return out->has_failed ? error_set(error, ERROR_LIMIT, "pattern is too long") : 0;
+}
+
+static int prepare_regex(struct term_test *test, struct str value, struct error *error)
+{
+    if (value.size > PATTERN_SIZE_MAX) {
+        return error_set(error, ERROR_INVALID,
+                         "The length of regex [%zu] used in the Regexp Query "
+                         "request has exceeded the allowed maximum of [%d]",
+                         value.size, PATTERN_SIZE_MAX);
+    }
+    CLEANUP(buf_release) struct buf pattern = { 0 };
+    buf_init(&pattern, PATTERN_SIZE_MAX * 16);
+    int code = rewrite_regex(value, &pattern, error);
+    if (code < 0) return code;
+    unsigned flags = REGEX_DOT_NEWLINE | (test->is_nocase ? REGEX_NOCASE : 0);
+    code = regex_new(&test->regex, buf_str(&pattern), flags, error);
+    if (code < 0) return code == -ENOMEM ? code : ERROR_INVALID;
+    if (!test->is_nocase) buf_append_str(&test->prefix, regex_prefix(test->regex));
+    return 0;
+}
+
+static int prepare_fuzzy(struct term_test *test, const struct logstore_filter *filter,
+                         struct error *error)
+{
+    struct str rest = buf_str(&test->value);
+    test->wanted = calloc(FUZZY_CHARS_MAX, sizeof(*test->wanted));
+    if (test->wanted == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    while (rest.size > 0 && test->wanted_count < FUZZY_CHARS_MAX) {
+        test->wanted[test->wanted_count++] = take_character(&rest);
+    }
+    if (filter->fuzziness >= 0)
+        test->edits_max = filter->fuzziness > 2 ? 2 : (size_t)filter->fuzziness;
+    else
+        test->edits_max = test->wanted_count <= 2 ? 0 : test->wanted_count <= 5 ? 1 : 2;
+    return 0;
+}
+
+static int prepare(struct term_test *test, const struct logstore_filter *filter, struct str value,
+                   bool is_text, struct error *error)
+{
+    bool lowers = test->is_nocase || (is_text && filter->is_normalized);
+    /* A pattern's backslashes must not change with its letters, and lower case leaves them. */
+    if (lowers)
+        analyzer_lowercase(value, &test->value);
+    else
+        buf_append_str(&test->value, value);
+    struct str kept = buf_str(&test->value);
+    int code = 0;
+    if (filter->kind == LOGSTORE_FILTER_REGEXP) {
+        code = prepare_regex(test, is_text && filter->is_normalized ? kept : value, error);
+    } else if (filter->kind == LOGSTORE_FILTER_FUZZY || filter->kind == LOGSTORE_FILTER_MATCH) {
+        code = prepare_fuzzy(test, filter, error);
+    } else if (filter->kind == LOGSTORE_FILTER_WILDCARD) {
+        if (!test->is_nocase) wildcard_prefix(kept, &test->prefix);
+    } else if (!test->is_nocase) {
+        buf_append_str(&test->prefix, kept);
+    }
+    if (test->value.has_failed || test->prefix.has_failed) {
+        return error_set(error, -ENOMEM, "filter: out of memory");
+    }
+    return code;
+}
+
+int term_test_new(struct term_test **test_out, const struct logstore_filter *filter,
+                  struct str value, bool is_text, struct error *error)
+{
+    struct term_test *test = calloc(1, sizeof(*test));
+    if (test == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    test->kind = filter->kind;
+    test->is_nocase = filter->is_case_insensitive;
+    buf_init(&test->value, SIZE_MAX);
+    buf_init(&test->folded, SIZE_MAX);
+    buf_init(&test->prefix, SIZE_MAX);
+    int code = prepare(test, filter, value, is_text, error);
+    if (code < 0) {
+        term_test_free(test);
+        return code;
+    }
+    *test_out = test;
+    return 0;
+}
+
+void term_test_free(struct term_test *test)
+{
+    if (test == NULL) return;
+    buf_release(&test->value);
+    buf_release(&test->folded);
+    buf_release(&test->prefix);
+    regex_free(test->regex);
+    free(test->wanted);
+    free(test);
+}
+
+struct str term_test_prefix(const struct term_test *test)
+{
+    return buf_str(&test->prefix);
+}
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Edits between the wanted text and the term, swapped neighbours counting one; three rows of the
+ * usual table. */
+static bool is_near(const struct term_test *test, struct str term)
+{
+    size_t rows[3][FUZZY_CHARS_MAX + 1];
+    size_t count = test->wanted_count;
+    for (size_t i = 0; i <= count; i++) rows[1][i] = i;
+    uint32_t before = 0;
+    size_t row = 0;
+    size_t *two_up = rows[0];
+    size_t *up = rows[1];
+    size_t *now = rows[2];
+    while (term.size > 0) {
+        uint32_t character = take_character(&term);
+        if (++row > count + test->edits_max) return false;
+        now[0] = row;
+        size_t least = row;
+        for (size_t i = 1; i <= count; i++) {
+            size_t differs = test->wanted[i - 1] == character ? 0 : 1;
+            now[i] = least_of(up[i] + 1, now[i - 1] + 1, up[i - 1] + differs);
+            bool is_swapped = row > 1 && i > 1 && test->wanted[i - 1] == before &&
+                              test->wanted[i - 2] == character;
+            if (is_swapped && two_up[i - 2] + 1 < now[i]) now[i] = two_up[i - 2] + 1;
+            if (now[i] < least) least = now[i];
+        }
+        if (least > test->edits_max) return false;
+        size_t *spare = two_up;
+        two_up = up;
+        up = now;
+        now = spare;
+        before = character;
+    }
+    return up[count] <= test->edits_max;
+}
+
+bool term_test_matches(struct term_test *test, struct str term)
+{
+    if (test->regex != NULL) return regex_matches(test->regex, term);
+    if (test->is_nocase) {
+        buf_reset(&test->folded);
+        analyzer_lowercase(term, &test->folded);
+        term = buf_str(&test->folded);
+    }
+    struct str value = buf_str(&test->value);
+    if (test->wanted != NULL) return is_near(test, term);
+    if (test->kind == LOGSTORE_FILTER_WILDCARD) return wildcard_matches(value, term);
+    if (test->kind == LOGSTORE_FILTER_PREFIX || test->kind == LOGSTORE_FILTER_PHRASE_PREFIX) {
+        return str_starts_with(term, value);
+    }
+    return str_equal(term, value);
+}
