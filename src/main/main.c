@@ -4,6 +4,7 @@
 #include "base/compiler.h"
 #include "dashboards/dashboards.h"
 #include "driver/driver.h"
+#include "explore/explore.h"
 #include "role/role.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ static const struct command {
     { "down", down_main, "Stop what `up` started." },
     { "dashboards", dashboards_main, "Role: dashboards as Grafana shows them (:3000)." },
     { "driver", driver_main, "Role: host metrics, probes, metrics of other programs (:8081)." },
+    { "explore", explore_main, "Role: the page of log lines (:5601)." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "version", version_main, "Show the version." },
 };
