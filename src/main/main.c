@@ -4,6 +4,9 @@
 #include "base/compiler.h"
 #include "dashboards/dashboards.h"
 #include "driver/driver.h"
+#include "explore/explore.h"
+    { "logs", log_server_main, "Role: takes _bulk, answers _search (:9200)." },
+#include "log_server/log_server.h"
 #include "metrics_server/metrics_server.h"
 #include "role/role.h"
 
@@ -28,6 +31,8 @@ static const struct command {
     { "down", down_main, "Stop what `up` started." },
     { "dashboards", dashboards_main, "Role: dashboards as Grafana shows them (:3000)." },
     { "driver", driver_main, "Role: host metrics, probes, metrics of other programs (:8081)." },
+    { "explore", explore_main, "Role: the page of log lines (:5601)." },
+    { "logs", log_server_main, "Role: takes _bulk, answers _search (:9200)." },
     { "metrics", metrics_server_main, "Role: scrapes, keeps, answers PromQL (:9090)." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "version", version_main, "Show the version." },
