@@ -223,6 +223,18 @@ static void print_tail(struct buf *buf, const struct node *node)
     print_modifiers(buf, &node->subquery.modifiers);
 }
 
+/* "+Inf ^ x" would read as +(Inf ^ x). */
+static void print_left(struct buf *buf, const struct node *node)
+{
+    const struct node *left = node->binary.left;
+    bool is_infinite = left->kind == NODE_NUMBER && isinf(left->number.value);
+    if (node->binary.op == BINARY_POWER && is_infinite) {
+        buf_append_str(buf, STR("Inf"));
+    } else {
+        print_node(buf, left);
+    }
+}
+
 void print_node(struct buf *buf, const struct node *node)
 {
     switch (node->kind) {
@@ -266,7 +278,7 @@ void print_node(struct buf *buf, const struct node *node)
         buf_append_char(buf, ')');
         return;
     case NODE_BINARY:
-        print_node(buf, node->binary.left);
+        print_left(buf, node);
         buf_printf(buf, " " STR_FMT, STR_ARG(binary_names[node->binary.op]));
         print_matching(buf, node);
         buf_append_char(buf, ' ');
