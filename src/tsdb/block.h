@@ -91,7 +91,7 @@ struct block_chunk {
     uint32_t sum;
 };
 
-/* Opens and verifies the index. 0, ERROR_CORRUPT, ERROR_UNSUPPORTED (a later format) or an errno. */
+/* Opens and verifies the index. 0, ERROR_CORRUPT, ERROR_UNSUPPORTED (later format) or an errno. */
 int block_open(struct block **block, const struct disk *disk, const char *path,
                struct error *error) MUST_CHECK;
 void block_free(struct block *block); /* NULL is fine */

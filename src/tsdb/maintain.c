@@ -159,7 +159,7 @@ static bool reserve(struct samples *samples, size_t count)
     return true;
 }
 
-/* All frozen samples of a series; the chunks stand newest first, so the arrays fill from the end. */
+/* All frozen samples of a series; chunks stand newest first, so the arrays fill from the end. */
 static int unpack(const struct head_data *data, struct samples *samples, size_t *count_out)
 {
     size_t count = 0;

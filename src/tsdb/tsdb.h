@@ -2,9 +2,9 @@
  *
  * Keeps float samples (stale markers and NaNs bit by bit) of labelled series on one machine:
  *
- *     batch ── commit ──▶ write-ahead log ── fsync ──▶ head (memory) ── cut ──▶ blocks ── merge
- *                         (many batches a sync)         │                        │
- *                                                       └────── select ──────────┘
+ *     batch -- commit --> write-ahead log -- fsync --> head (memory) -- cut --> blocks -- merge
+ *                         (many batches a sync)         |                        |
+ *                                                       +------ select ----------+
  *
  *     struct tsdb_options options;
  *     tsdb_options_init(&options, "data/metrics");
