@@ -5,7 +5,6 @@
 #include "dashboards/dashboards.h"
 #include "driver/driver.h"
 #include "explore/explore.h"
-    { "logs", log_server_main, "Role: takes _bulk, answers _search (:9200)." },
 #include "log_server/log_server.h"
 #include "metrics_server/metrics_server.h"
 #include "role/role.h"

@@ -18,7 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAYLOAD_BATCH = 1, GROUP_COUNT_MAX = 256, WRITE_TRIES = 2 };
+enum {
+    PAYLOAD_BATCH = 1,
+    GROUP_COUNT_MAX = 256,
+    WRITE_TRIES = 2,
+    FETCH_SERIES = 16,
+    FETCH_TAIL = 6
+};
 
 #define GROUP_SIZE_MAX      (128u << 20)
 #define SPACE_CHECK_NS      INT64_C(1000000000)
@@ -241,6 +247,13 @@ static int encode(struct batch *batch, struct error *error)
     return 0;
 }
 
+void tsdb_note_log_locked(struct tsdb *db)
+{
+    db->log_totals = db->wal.totals;
+    db->stats.log_size = wal_size(&db->wal);
+    db->stats.log_segment = db->wal.segment;
+}
+
 void tsdb_take_turn(struct tsdb *db)
 {
     mutex_lock(&db->mutex);
@@ -314,11 +327,24 @@ static void apply_sample(struct tsdb *db, struct head_series *series, int64_t ti
     db->stats.samples_appended++;
 }
 
+/* Memory is far away: what a sample to come needs is fetched while this one is put in. */
+static void fetch_ahead(const struct batch *batch, size_t at)
+{
+    if (at + FETCH_SERIES < batch->samples.count) {
+        __builtin_prefetch(batch->samples.items[at + FETCH_SERIES].series, 1);
+    }
+    if (at + FETCH_TAIL < batch->samples.count) {
+        const struct head_tail *tail = batch->samples.items[at + FETCH_TAIL].series->active.tail;
+        if (tail != NULL) __builtin_prefetch(tail, 1);
+    }
+}
+
 /* Puts what is durable into the head. */
 static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
 {
     for (size_t i = 0; i < batch->samples.count; i++) {
         const struct pending *sample = &batch->samples.items[i];
+        fetch_ahead(batch, i);
         sample->series->pins--;
         if (code != 0) continue;
         sample->series->is_logged = true;
@@ -366,8 +392,7 @@ static void lead(struct tsdb *db) REQUIRES(db->mutex)
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;
-    db->stats.log_size = wal_size(&db->wal);
-    db->stats.log_segment = db->wal.segment;
+    tsdb_note_log_locked(db);
     for (size_t i = 0; i < count; i++) {
         apply_batch_locked(db, group[i], code);
         group[i]->code = code;
@@ -469,6 +494,12 @@ static int apply_definition(struct tsdb *db, struct str *rest, struct error *err
     return code;
 }
 
+static struct head_series *series_of(const struct tsdb *db, int64_t number)
+{
+    if (number <= 0 || number >= UINT32_MAX) return NULL;
+    return head_series_at(&db->head, (uint32_t)number);
+}
+
 static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
 {
     uint64_t count;
@@ -484,9 +515,9 @@ static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
         code = ERROR_CORRUPT;
     }
     for (uint64_t i = 0; code == 0 && i < count; i++) {
-        struct head_series *series = NULL;
-        if (numbers[i] > 0 && numbers[i] < UINT32_MAX) {
-            series = head_series_at(&db->head, (uint32_t)numbers[i]);
+        struct head_series *series = series_of(db, numbers[i]);
+        if (i + FETCH_SERIES < count) {
+            __builtin_prefetch(series_of(db, numbers[i + FETCH_SERIES]), 1);
         }
         uint64_t bits = fixed64_read(rest.data + i * 8);
         double value;

@@ -66,6 +66,7 @@ struct tsdb {
     uint64_t cursors GUARDED_BY(mutex);
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
+    struct wal_totals log_totals GUARDED_BY(mutex); /* the log's, as they were when last noted */
 
     struct wal wal;           /* who has the turn */
     int64_t space_checked_ns; /* who has the turn */
@@ -94,6 +95,7 @@ void tsdb_report(struct tsdb *db, const char *message, const char *file, const s
 /* The turn to write the log. */
 void tsdb_take_turn(struct tsdb *db);
 void tsdb_give_turn(struct tsdb *db);
+void tsdb_note_log_locked(struct tsdb *db); /* has the turn and the mutex: for the statistics */
 
 /* commit.c: puts a payload of the log into the head; what recovery does with each. */
 int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRATCH_SIZE_MAX = 1 << 20, TABLE_SIZE_MIN = 1024, TAIL_SIZE_MIN = 4 };
+enum { SCRATCH_SIZE_MAX = 1 << 20, TABLE_SIZE_MIN = 1024, TAIL_SIZE_MIN = 2 };
 
 int head_init(struct head *head)
 {

@@ -1,13 +1,13 @@
 /* head.h - the newest samples, in memory: series, their labels, their open and finished chunks.
  *
- *     series ─▶ active: tail (up to HEAD_TAIL_MAX plain samples) and finished chunks, newest first
- *            ─▶ frozen: the same of before the last cut, while it is written as a block
- *     pair (name=value, once) ─▶ postings: numbers of the series that have it
+ *     series -> active: tail (up to HEAD_TAIL_MAX plain samples) and finished chunks, newest first
+ *            -> frozen: the same of before the last cut, while it is written as a block
+ *     pair (name=value, once) -> postings: numbers of the series that have it
  *
  * A series has a number that is never used twice. Series, pairs and names stay where they are in
  * memory until head_collect_garbage.
  *
- * Lock: the caller's (the store's head mutex) guards everything, but for what head_freeze says.
+ * Lock: the caller's (the store's mutex) guards everything, but for what head_freeze says.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H

@@ -312,7 +312,7 @@ static void shorten_log(struct tsdb *db)
     struct removal removal = { db, db->log_through };
     (void)disk_of(db)->list(disk_of(db)->state, db->log_folder, remove_series_file, &removal);
     mutex_lock(&db->mutex);
-    db->stats.log_size = wal_size(&db->wal);
+    tsdb_note_log_locked(db);
     mutex_unlock(&db->mutex);
     tsdb_give_turn(db);
 }

@@ -391,11 +391,94 @@ static int collect_from_series(struct tsdb *db, const struct series_query *query
     return code;
 }
 
+/* Whether a series of the pair has a sample at or after start_ms. */
+static bool is_pair_alive(const struct head *head, const struct head_pair *pair, int64_t start_ms)
+{
+    struct postings series = head_pair_postings(pair);
+    for (size_t i = 0; i < series.count; i++) {
+        const struct head_series *found = head_series_at(head, series.items[i]);
+        if (found->last_ms != INT64_MIN && found->last_ms >= start_ms) return true;
+    }
+    return false;
+}
+
+static int add_head_name(struct text_set *set, const struct head *head,
+                         const struct head_name *name, bool wants_values, int64_t start_ms)
+{
+    int code = 0;
+    for (size_t i = 0; i < name->pairs.count && code == 0; i++) {
+        const struct head_pair *pair = head_pair_at(head, name->pairs.items[i]);
+        if (!is_pair_alive(head, pair, start_ms)) continue;
+        code = add_text(set, wants_values ? head_pair_value(pair) : name->text);
+        if (!wants_values) break;
+    }
+    return code;
+}
+
+static int add_block_name(struct text_set *set, const struct block *block,
+                          const struct block_name *name, bool wants_values)
+{
+    if (!wants_values) return add_text(set, name->text);
+    int code = 0;
+    for (uint32_t i = 0; i < name->count && code == 0; i++) {
+        code = add_text(set, block_pair_at(block, name->first + i).value);
+    }
+    return code;
+}
+
+static int collect_locked(struct tsdb *db, const struct series_query *query, struct str name,
+                          struct text_set *set)
+{
+    const struct head *head = &db->head;
+    int code = 0;
+    bool wants_values = name.data != NULL;
+    for (size_t i = 0; i < head->names.count && code == 0; i++) {
+        const struct head_name *found = &head->names.items[i];
+        if (wants_values && !str_equal(found->text, name)) continue;
+        code = add_head_name(set, head, found, wants_values, query->start_ms);
+    }
+    for (size_t i = 0; i < db->blocks.count && code == 0; i++) {
+        const struct block *block = db->blocks.items[i];
+        if (block->meta.min_time_ms > query->end_ms || block->meta.max_time_ms < query->start_ms) {
+            continue;
+        }
+        for (uint32_t k = 0; k < block->name_count && code == 0; k++) {
+            struct block_name found = block_name_at(block, k);
+            if (wants_values && !str_equal(found.text, name)) continue;
+            code = add_block_name(set, block, &found, wants_values);
+        }
+    }
+    return code;
+}
+
+/* Without matchers the indexes alone answer, unless something was deleted. */
+static bool can_skip_series(struct tsdb *db, const struct series_query *query)
+{
+    bool has_deletions = false;
+    mutex_lock(&db->mutex);
+    for (size_t i = 0; i < db->blocks.count && !has_deletions; i++) {
+        has_deletions = db->blocks.items[i]->tombstones.count > 0;
+    }
+    bool is_in_head = db->head.totals.sample_count == 0 || query->end_ms >= db->head.min_ms;
+    mutex_unlock(&db->mutex);
+    return query->matcher_count == 0 && query->series_max == 0 && !has_deletions && is_in_head;
+}
+
+static int collect(struct tsdb *db, const struct series_query *query, struct str name,
+                   struct text_set *set, struct error *error)
+{
+    if (!can_skip_series(db, query)) return collect_from_series(db, query, name, set, error);
+    mutex_lock(&db->mutex);
+    int code = collect_locked(db, query, name, set);
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
 int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
                      struct str_list *out, struct error *error)
 {
     struct text_set set = { .arena = arena };
-    int code = collect_from_series(state, query, (struct str){ 0 }, &set, error);
+    int code = collect(state, query, (struct str){ 0 }, &set, error);
     return finish_set(&set, code, out, error);
 }
 
@@ -403,6 +486,6 @@ int tsdb_label_values(void *state, struct str name, const struct series_query *q
                       struct arena *arena, struct str_list *out, struct error *error)
 {
     struct text_set set = { .arena = arena };
-    int code = collect_from_series(state, query, name, &set, error);
+    int code = collect(state, query, name, &set, error);
     return finish_set(&set, code, out, error);
 }

@@ -8,8 +8,6 @@
 
 void tsdb_stats(struct tsdb *db, struct tsdb_stats *stats)
 {
-    /* The log's totals belong to who has the turn: take it, so that they are of one moment. */
-    tsdb_take_turn(db);
     mutex_lock(&db->mutex);
     const struct head *head = &db->head;
     struct tsdb_stats now = db->stats;
@@ -42,7 +40,7 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *stats)
         if (block->meta.min_time_ms < now.min_time_ms) now.min_time_ms = block->meta.min_time_ms;
         if (block->meta.max_time_ms > now.max_time_ms) now.max_time_ms = block->meta.max_time_ms;
     }
-    const struct wal_totals *log = &db->wal.totals;
+    const struct wal_totals *log = &db->log_totals;
     now.log_syncs = log->syncs;
     now.log_sync_ns = log->sync_ns;
     now.log_sync_max_ns = log->sync_max_ns;
@@ -51,7 +49,6 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *stats)
     now.log_corruptions += log->corruptions;
     now.log_records_replayed = log->records_replayed;
     mutex_unlock(&db->mutex);
-    tsdb_give_turn(db);
     *stats = now;
 }
 

@@ -30,7 +30,7 @@ void tsdb_options_init(struct tsdb_options *options, const char *folder)
         .sync = TSDB_SYNC_COMMIT,
         .sync_interval_ms = 200,
         .block_duration_ms = INT64_C(2) * 3600 * 1000,
-        .log_size_max = UINT64_C(256) << 20,
+        .log_size_max = UINT64_C(96) << 20,
         .segment_size_max = UINT64_C(64) << 20,
         .reserve_size = UINT64_C(64) << 20,
         .past_max_ms = INT64_C(3600) * 1000,
@@ -291,8 +291,7 @@ static int recover(struct tsdb *db, struct error *error)
     if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
         tsdb_report(db, "old log not removed", db->log_folder, &cause);
     }
-    db->stats.log_size = wal_size(&db->wal);
-    db->stats.log_segment = db->wal.segment;
+    tsdb_note_log_locked(db);
     db->stats.samples_appended = 0;
     db->stats.replay_ns = clock_monotonic_ns(db->options.clock) - start_ns;
     if (db->wal.totals.corruptions > 0) tsdb_report(db, "log was cut", db->log_folder, NULL);
@@ -304,6 +303,9 @@ static void sync_log(struct tsdb *db)
     struct error error = { 0 };
     tsdb_take_turn(db);
     int code = wal_sync(&db->wal, &error);
+    mutex_lock(&db->mutex);
+    tsdb_note_log_locked(db);
+    mutex_unlock(&db->mutex);
     tsdb_give_turn(db);
     if (code != 0) tsdb_report(db, "log not synced", db->log_folder, &error);
 }

@@ -1,8 +1,8 @@
-/* disk.h - a simulated disk under struct disk: forgets what was not synced, tears, fills, fails.
+/* disk.h - a simulated disk: forgets what was not synced, tears writes, runs full, fails.
  *
  *     struct sim_disk *sim = sim_disk_new(seed);
  *     store_open(&store, sim_disk_table(sim), ...);
- *     sim_disk_crash_after(sim, 17);      the 17th changing call from now loses power half way
+ *     sim_disk_crash_after(sim, 17);      the power goes in the middle of the 17th changing call
  *     ... work until calls fail ...
  *     store_close(store);                 everything it does is lost: the machine is off
  *     sim_disk_restart(sim);              what survived is there; faults are off

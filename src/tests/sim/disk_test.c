@@ -1,6 +1,6 @@
 /* disk_test.c
  *
- * Goal:   what was synced survives a crash, what was not may be lost, bad disks say so.
+ * Goal:   what was synced survives a crash, the rest may be lost, full and failing disks say so.
  * Method: short stories on many seeds.
  */
 #include "tests/sim/disk.h"

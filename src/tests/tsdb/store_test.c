@@ -243,6 +243,116 @@ static void damaged_block_is_set_aside(void)
     stage_release(&stage);
 }
 
+static size_t count_values(struct tsdb *db, const char *name, const char *metric, int64_t start_ms)
+{
+    struct series_source source = tsdb_source(db);
+    struct matcher matcher = { 0 };
+    bool has_matcher = metric != NULL;
+    if (has_matcher) {
+        EXPECT_INT(
+            0, matcher_init(&matcher, MATCHER_EQUAL, LABEL_METRIC_NAME, str_from(metric), NULL));
+    }
+    struct series_query query = { .start_ms = start_ms,
+                                  .end_ms = INT64_MAX,
+                                  .matchers = &matcher,
+                                  .matcher_count = has_matcher };
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    struct str_list list = { 0 };
+    int code = name == NULL
+                   ? source.label_names(source.state, &query, &arena, &list, NULL)
+                   : source.label_values(source.state, str_from(name), &query, &arena, &list, NULL);
+    EXPECT_INT(0, code);
+    for (size_t i = 1; i < list.count; i++) {
+        EXPECT(str_compare(list.items[i - 1], list.items[i]) < 0);
+    }
+    arena_release(&arena);
+    matcher_release(&matcher);
+    return list.count;
+}
+
+static void names_and_values_come_from_head_and_blocks(void)
+{
+    struct stage stage;
+    stage_init(&stage);
+    for (int i = 0; i < 8; i++) EXPECT_INT(0, put(stage.db, i, START_MS + i, 1));
+    for (int round = 0; round < 3; round++) {
+        EXPECT_INT(3, (int64_t)count_values(stage.db, NULL, NULL, INT64_MIN));
+        EXPECT_INT(3, (int64_t)count_values(stage.db, NULL, "metric_0", START_MS + 4));
+        EXPECT_INT(4, (int64_t)count_values(stage.db, "__name__", NULL, INT64_MIN));
+        EXPECT_INT(1, (int64_t)count_values(stage.db, "__name__", "metric_0", INT64_MIN));
+        EXPECT_INT(2, (int64_t)count_values(stage.db, "instance", NULL, INT64_MIN));
+        EXPECT_INT(3, (int64_t)count_values(stage.db, "job", NULL, INT64_MIN));
+        EXPECT_INT(0, (int64_t)count_values(stage.db, "job", NULL, START_MS + 8));
+        EXPECT_INT(0, (int64_t)count_values(stage.db, "none", NULL, INT64_MIN));
+        EXPECT_INT(0, tsdb_flush(stage.db, NULL));
+        if (round == 1) stage_reopen(&stage);
+    }
+    stage_release(&stage);
+}
+
+static void status_lists_tell_what_is_there(void)
+{
+    struct stage stage;
+    stage_init(&stage);
+    for (int i = 0; i < 12; i++) EXPECT_INT(0, put(stage.db, i, START_MS + i, 1));
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    struct tsdb_top top;
+    EXPECT_INT(0, tsdb_top(stage.db, 2, &arena, &top, NULL));
+    EXPECT_INT(2, (int64_t)top.series_by_metric.count);
+    EXPECT_INT(3, (int64_t)top.series_by_metric.items[0].value);
+    EXPECT_STR("__name__", top.values_by_label.items[0].name);
+    EXPECT_INT(4, (int64_t)top.values_by_label.items[0].value);
+    EXPECT_INT(2, (int64_t)top.series_by_label_pair.count);
+    EXPECT_INT(0, tsdb_flush(stage.db, NULL));
+    const struct tsdb_block_info *blocks = NULL;
+    size_t count = 0;
+    EXPECT_INT(0, tsdb_blocks(stage.db, &arena, &blocks, &count, NULL));
+    EXPECT_INT(1, (int64_t)count);
+    EXPECT_INT(12, (int64_t)blocks[0].samples);
+    EXPECT_INT(START_MS + 11, blocks[0].max_time_ms);
+    EXPECT_INT(0, put(stage.db, 1, START_MS + 50, 1));
+    static const char *const paths[] = { "/data/blocks/00000001.block", "/data/wal/00000001.series",
+                                         "/data/wal/00000002.wal" };
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        struct buf buf;
+        buf_init(&buf, 1 << 20);
+        EXPECT_INT(0, tsdb_print_file(stage.options.disk, paths[i], &buf, NULL));
+        EXPECT(buf.size > 50);
+        buf_release(&buf);
+    }
+    arena_release(&arena);
+    stage_release(&stage);
+}
+
+static void old_blocks_go_by_age_and_size(void)
+{
+    struct stage stage;
+    stage_init(&stage);
+    stage.options.block_duration_ms = 10000;
+    stage.options.block_duration_max_ms = 10000;
+    stage.options.retention_ms = 50000;
+    stage_reopen(&stage);
+    for (int i = 0; i < 10; i++) {
+        EXPECT_INT(0, put(stage.db, 1, START_MS + i * 10000, i));
+        EXPECT_INT(0, tsdb_flush(stage.db, NULL));
+    }
+    EXPECT_INT(0, tsdb_maintain(stage.db, NULL));
+    struct tsdb_stats stats;
+    tsdb_stats(stage.db, &stats);
+    EXPECT_INT(5, (int64_t)stats.blocks);
+    EXPECT_INT(5, (int64_t)stats.retention_time_removed);
+    stage.options.retention_size = stats.block_size - 1;
+    stage_reopen(&stage);
+    EXPECT_INT(0, tsdb_maintain(stage.db, NULL));
+    tsdb_stats(stage.db, &stats);
+    EXPECT_INT(4, (int64_t)stats.blocks);
+    EXPECT_INT(1, (int64_t)stats.retention_size_removed);
+    EXPECT_INT(ERROR_DUPLICATE, put(stage.db, 1, START_MS + 90000, -1));
+    stage_release(&stage);
+}
+
 static double random_value(struct random *random)
 {
     switch (random_below(random, 8)) {
@@ -384,7 +494,9 @@ int main(void)
         TEST(rules_of_time_and_order),           TEST(order_is_kept_over_cuts_and_restarts),
         TEST(rolled_back_batches_leave_nothing), TEST(series_limit_refuses_new_ones_only),
         TEST(full_disk_refuses_and_recovers),    TEST(failing_sync_is_not_believed),
-        TEST(damaged_block_is_set_aside),        TEST(random_work_agrees_with_the_model),
+        TEST(damaged_block_is_set_aside),        TEST(names_and_values_come_from_head_and_blocks),
+        TEST(status_lists_tell_what_is_there),   TEST(old_blocks_go_by_age_and_size),
+        TEST(random_work_agrees_with_the_model),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

@@ -31,8 +31,10 @@ static char folder[256];
 static void make_folder(void)
 {
     const char *parent = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof(folder), "%s/tsdb-test-XXXXXX", parent == NULL ? "/tmp" : parent);
-    EXPECT(mkdtemp(folder) != NULL);
+    (void)snprintf(folder, sizeof(folder), "%s/tsdb-test-%d", parent == NULL ? "/tmp" : parent,
+                   (int)getpid());
+    EXPECT_INT(0, file_remove_tree(&disk_system, folder, NULL));
+    EXPECT_INT(0, disk_system.make_folder(disk_system.state, folder));
 }
 
 static void remove_folder(void)
