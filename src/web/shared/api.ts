@@ -1,5 +1,6 @@
 // api.ts - asking our own server: JSON with abort, time limit, and errors that say whose fault it is.
 import { signal } from '@preact/signals';
+import { own } from './url';
 
 /** Whether the last request reached the server; pages show a banner while it is false. */
 export const reachable = signal(true);
@@ -70,7 +71,7 @@ export async function fetchJson<T>(url: string, ask: Ask = {}): Promise<T> {
             body = ask.text;
         }
         const method = ask.method ?? (body === undefined ? 'GET' : 'POST');
-        const answer = await fetch(url, { method, headers, body, signal: limit.signal, credentials: 'same-origin' });
+        const answer = await fetch(own(url), { method, headers, body, signal: limit.signal, credentials: 'same-origin' });
         const text = await answer.text();
         reachable.value = true;
         if (!answer.ok) {

@@ -4,6 +4,7 @@ import { reachable } from './api';
 import { Icon, Logo } from './icons';
 import { helpOpen, KeyHelp, Toast } from './keys';
 import { theme, toggleTheme } from './theme';
+import { own } from './url';
 
 interface TopBarProps {
     /** Where the brand leads: the page's own start. */
@@ -16,7 +17,7 @@ export function TopBar({ home = '/', onHome, children }: TopBarProps) {
     return (
         <>
             <header class="bar" data-testid="top-bar">
-                <a class="brand" href={home} aria-label="Barograph, start" onClick={onHome}><Logo /></a>
+                <a class="brand" href={own(home)} aria-label="Barograph, start" onClick={onHome}><Logo /></a>
                 {children}
                 <button type="button" class="button plain icon" title={theme.value === 'dark' ? 'Light theme' : 'Dark theme'} aria-label="Change theme"
                     data-testid="theme" onClick={toggleTheme}><Icon name={theme.value === 'dark' ? 'sun' : 'moon'} /></button>

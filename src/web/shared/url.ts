@@ -1,13 +1,22 @@
 // url.ts - the page's state lives in the address: read it, change it, follow back and forward.
 import { signal } from '@preact/signals';
 
+/** What stands before all our paths when the role serves below a prefix; told by where this file is from. */
+export const prefix = /^(.*)\/assets\/[^/]+$/.exec(new URL(import.meta.url).pathname)?.[1] ?? '';
+
+/** An address of our own server, given without the prefix. */
+export const own = (to: string): string => (to.startsWith('/') && !to.startsWith('//') ? prefix + to : to);
+
+const ownPath = (): string => (location.pathname.startsWith(`${prefix}/`) ? location.pathname.slice(prefix.length) : location.pathname);
+
 /** The address's query part; replaced, never changed in place. */
 export const query = signal(new URLSearchParams(location.search));
-export const path = signal(location.pathname);
+/** The path without the prefix. */
+export const path = signal(ownPath());
 
 function read(): void {
     query.value = new URLSearchParams(location.search);
-    path.value = location.pathname;
+    path.value = ownPath();
 }
 addEventListener('popstate', read);
 
@@ -34,13 +43,13 @@ export function print(search: URLSearchParams): string {
 export function setQuery(changes: Changes, replace = false): void {
     const next = print(changed(changes));
     if (next === location.search) return;
-    go(location.pathname + next + location.hash, replace);
+    go(path.peek() + next + location.hash, replace);
 }
 
-/** Goes to another address of this page without loading it anew. */
+/** Goes to another address of this page (given without the prefix) without loading it anew. */
 export function go(to: string, replace = false): void {
-    if (replace) history.replaceState(null, '', to);
-    else history.pushState(null, '', to);
+    if (replace) history.replaceState(null, '', own(to));
+    else history.pushState(null, '', own(to));
     read();
 }
 

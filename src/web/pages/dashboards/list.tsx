@@ -4,7 +4,7 @@ import { errorText, fetchJson, isAbort } from '../../shared/api';
 import { Icon } from '../../shared/icons';
 import { bindKeys } from '../../shared/keys';
 import { TopBar } from '../../shared/topbar';
-import { go } from '../../shared/url';
+import { go, own } from '../../shared/url';
 import { text, type Loose } from './model';
 
 export interface Found { uid: string; title: string; url: string; tags: string[]; folder: string }
@@ -81,7 +81,7 @@ export function DashboardList({ missing }: { missing?: string }) {
                         <ul>
                             {found.filter((one) => one.folder === folder).map((one) => (
                                 <li key={one.uid}>
-                                    <a href={one.url} class="found" data-testid="dashboard-link" data-uid={one.uid} data-current={found[at] === one} onClick={(event) => open(event, one)}>
+                                    <a href={own(one.url)} class="found" data-testid="dashboard-link" data-uid={one.uid} data-current={found[at] === one} onClick={(event) => open(event, one)}>
                                         <Icon name="dashboard" /><span class="cut grow">{one.title}</span>
                                         <span class="tags">{one.tags.slice(0, 4).map((tag) => <span class="tag" key={tag}>{tag}</span>)}</span>
                                     </a>

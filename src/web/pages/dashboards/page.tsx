@@ -8,7 +8,7 @@ import { RangePicker, RefreshPicker, shiftRange, useRefresh, zoomOutRange } from
 import { toggleTheme } from '../../shared/theme';
 import { readInstant, resolveRange, readDuration, type RawRange, type Range } from '../../shared/time';
 import { TopBar } from '../../shared/topbar';
-import { go, path, print, query, safeLink, setQuery } from '../../shared/url';
+import { go, own, path, print, query, safeLink, setQuery } from '../../shared/url';
 import { placePanels, repeatSections } from './layout';
 import { readFound, type Found } from './list';
 import { list, readDashboard, text, type Dashboard, type Loose, type Panel, type Section } from './model';
@@ -81,7 +81,7 @@ function Links({ dashboard, scope, linkWith }: { dashboard: Dashboard; scope: Sc
                 if (link.type === 'dashboards') {
                     const tags: string[] = Array.isArray(link.tags) ? link.tags : [];
                     const items = found.filter((one) => one.uid !== dashboard.uid && tags.every((tag) => one.tags.includes(tag)))
-                        .map((one) => ({ text: one.title, href: linkWith(one.url, scope, link.keepTime === true, link.includeVars === true) }));
+                        .map((one) => ({ text: one.title, href: linkWith(own(one.url), scope, link.keepTime === true, link.includeVars === true) }));
                     if (items.length === 0) return null;
                     return <Popover key={index} haspopup="menu" buttonClass="button plain" label={<>{text(link.title) || 'Dashboards'}<Icon name="down" size={14} /></>}>{(close) => <Menu items={items} close={close} />}</Popover>;
                 }
@@ -242,7 +242,7 @@ function Board({ loaded }: { loaded: Loaded }) {
         <div class={kiosk ? 'board kiosk' : 'board'} data-testid="dashboard" data-uid={dashboard.uid} data-state={!ready ? 'loading' : busy ? 'refreshing' : 'ok'} data-from={range.from} data-to={range.to}>
             {!kiosk && (
                 <TopBar onHome={home}>
-                    <nav class="crumbs cut" aria-label="Path"><a class="crumb" href="/" onClick={home}>Dashboards</a><span class="slash">/</span>
+                    <nav class="crumbs cut" aria-label="Path"><a class="crumb" href={own('/')} onClick={home}>Dashboards</a><span class="slash">/</span>
                         {viewed ? <><a class="crumb" href={location.pathname} onClick={(event) => { event.preventDefault(); setQuery({ viewPanel: null }); }}>{dashboard.title}</a><span class="slash">/</span><h1 class="cut">{fillIn(viewed.title, scope) || 'Panel'}</h1></>
                             : <h1 class="cut" data-testid="dashboard-title">{dashboard.title}</h1>}
                     </nav>
