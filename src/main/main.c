@@ -8,6 +8,7 @@
 #include "log_server/log_server.h"
 #include "metrics_server/metrics_server.h"
 #include "role/role.h"
+#include "shipper/shipper.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static const struct command {
     { "explore", explore_main, "Role: the page of log lines (:5601)." },
     { "logs", log_server_main, "Role: takes _bulk, answers _search (:9200)." },
     { "metrics", metrics_server_main, "Role: scrapes, keeps, answers PromQL (:9090)." },
+    { "ship", shipper_main, "Role: follows log files, delivers by _bulk." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "version", version_main, "Show the version." },
 };
