@@ -1174,6 +1174,8 @@ const struct word_break_range word_break_ranges[] = {
 const size_t word_break_range_count = 1167;
 
 const struct lower_case_range lower_case_ranges[] = {
+    { 0xc0, 0xd6, 1, 32 },
+    { 0xd8, 0xde, 1, 32 },
     { 0x100, 0x12e, 2, 1 },
     { 0x130, 0x130, 1, -199 },
     { 0x132, 0x136, 2, 1 },
@@ -1355,4 +1357,4 @@ const struct lower_case_range lower_case_ranges[] = {
     { 0x1e900, 0x1e921, 1, 34 },
 };
 
-const size_t lower_case_range_count = 179;
+const size_t lower_case_range_count = 181;
