@@ -1,4 +1,7 @@
+// main.tsx - the explore role's page: log lines, found and read.
 import '../../shared/base.css';
+import './explore.css';
 import { render } from 'preact';
+import { ExplorePage } from './page';
 
-render(<main class="page-note">Barograph</main>, document.getElementById('app')!);
+render(<ExplorePage />, document.getElementById('app')!);
