@@ -271,7 +271,7 @@ scrape_configs:
                       "scrapeTimeout", "discoveredLabels"):
             same(other[field], one[field], f"target {one['scrapePool']}: {field}")
         if one["health"] == "down":
-            has(one["lastError"], "refused")
+            has(one["lastError"], "(?i)connection refused")
     # A target that goes is stale at once.
     target.stop()
     for server in (ours, peer):
