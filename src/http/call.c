@@ -108,10 +108,16 @@ const char *http_failure_name(enum http_failure failure)
     return (unsigned)failure < HTTP_FAILURE_COUNT ? failures[failure].name : "unknown";
 }
 
-int call_error(enum http_failure failure, CURLcode curl_code, const char *detail,
+int call_error(CURL *easy, enum http_failure failure, CURLcode curl_code, const char *detail,
                struct error *error)
 {
+    long cause = 0;
     if (detail[0] == '\0') detail = curl_easy_strerror(curl_code);
+    if (failure == HTTP_FAILURE_CONNECT) (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &cause);
+    if (cause != 0) { /* "connection refused" is what a person looks for; libcurl leaves it out */
+        return error_set(error, failures[failure].code, "%s: %s: %s", failures[failure].text,
+                         strerrordesc_np((int)cause), detail);
+    }
     return error_set(error, failures[failure].code, "%s: %s", failures[failure].text, detail);
 }
 

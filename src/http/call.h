@@ -17,7 +17,7 @@ long call_family(enum http_family family);
 
 /* Which failure a code of libcurl is, and our error for it; `detail` is libcurl's text. */
 enum http_failure call_failure(CURLcode code);
-int call_error(enum http_failure failure, CURLcode curl_code, const char *detail,
+int call_error(CURL *easy, enum http_failure failure, CURLcode curl_code, const char *detail,
                struct error *error);
 
 /* Puts phases and the peer's address into the answer. */

@@ -480,7 +480,7 @@ int http_client_send(struct http_client *client, const struct http_call *call,
         code = running.is_over_limit
                    ? error_set(error, ERROR_LIMIT, "answer is larger than its limit of %zu bytes",
                                body_size_max)
-                   : call_error(answer->failure, result, running.detail, error);
+                   : call_error(handle.easy, answer->failure, result, running.detail, error);
     }
     give_back(client, &handle, !call->wants_fresh);
     return code;

@@ -79,5 +79,5 @@ int http_dial(const struct http_dial *dial, int *descriptor, struct http_dial_fa
     facts->is_connected = result == CURLE_OK;
     facts->is_resolved = facts->is_connected || facts->resolve_ns > 0;
     if (result == CURLE_OK) return keep_socket(easy, descriptor, error);
-    return call_error(call_failure(result), result, detail, error);
+    return call_error(easy, call_failure(result), result, detail, error);
 }

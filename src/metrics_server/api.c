@@ -175,28 +175,8 @@ void api_write_labels(struct json_writer *json, struct labels labels)
 
 void api_write_duration(struct json_writer *json, int64_t duration_ms)
 {
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = { { "y", INT64_C(31536000000) },
-                  { "w", 604800000 },
-                  { "d", 86400000 },
-                  { "h", 3600000 },
-                  { "m", 60000 },
-                  { "s", 1000 },
-                  { "ms", 1 } };
-    struct buf text;
-    buf_init(&text, 128);
-    if (duration_ms == 0) buf_append_str(&text, STR("0s"));
-    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-        /* Years and weeks only when nothing is left over, as Prometheus prints them. */
-        bool only_whole = i < 3;
-        if (duration_ms < units[i].ms || (only_whole && duration_ms % units[i].ms != 0)) continue;
-        buf_printf(&text, "%lld%s", (long long)(duration_ms / units[i].ms), units[i].unit);
-        duration_ms %= units[i].ms;
-    }
-    json_put_text(json, buf_str(&text));
-    buf_release(&text);
+    char text[DURATION_TEXT_SIZE];
+    json_put_text(json, str_from(duration_print(duration_ms, text)));
 }
 
 void api_write_rfc3339(struct json_writer *json, int64_t time_ms)

@@ -87,6 +87,8 @@ static void put_specials(struct discovery *discovery, struct labels_builder *bui
 {
     const struct scrape_job *job = discovery->job;
     struct arena *arena = discovery->arena;
+    char interval[DURATION_TEXT_SIZE];
+    char timeout[DURATION_TEXT_SIZE];
     labels_builder_set(builder, STR("__address__"), address);
     struct {
         struct str name;
@@ -95,8 +97,8 @@ static void put_specials(struct discovery *discovery, struct labels_builder *bui
         { STR("job"), job->name },
         { STR("__scheme__"), job->scheme },
         { STR("__metrics_path__"), job->metrics_path },
-        { STR("__scrape_interval__"), arena_printf(arena, "%lldms", (long long)job->interval_ms) },
-        { STR("__scrape_timeout__"), arena_printf(arena, "%lldms", (long long)job->timeout_ms) },
+        { STR("__scrape_interval__"), str_from(duration_print(job->interval_ms, interval)) },
+        { STR("__scrape_timeout__"), str_from(duration_print(job->timeout_ms, timeout)) },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(defaults); i++) {
         if (labels_builder_get(builder, defaults[i].name).size > 0) continue;

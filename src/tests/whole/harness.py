@@ -29,6 +29,7 @@ PORTS = {"dashboards": 3000, "driver": 8081, "logs": 9200, "metrics": 9090, "shi
 
 _processes = []
 _folders = []
+_kept, _kept_folders = [], []
 _addresses = 0
 
 
@@ -151,7 +152,21 @@ def stop(process, timeout=20):
         raise AssertionError(f"process {process.pid} does not stop within {timeout} s") from None
 
 
+def keep():
+    """What has been started and made until now stays for the next tests."""
+    _kept.extend(_processes)
+    _kept_folders.extend(_folders)
+    _processes.clear()
+    _folders.clear()
+
+
 @atexit.register
+def clean_all():
+    _processes.extend(_kept)
+    _folders.extend(_kept_folders)
+    clean()
+
+
 def clean():
     for process in _processes:
         if process.poll() is None:
@@ -165,9 +180,9 @@ def clean():
     _processes.clear()
     while _folders:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
-    for name in [environment()["BAROGRAPH_METRICS"]]:
-        if "whole" in name and os.path.exists(name):
-            os.remove(name)
+    region = environment()["BAROGRAPH_METRICS"]
+    if "whole" in region and os.path.exists(region):
+        os.remove(region)
 
 
 def until(probe, text, timeout=10, pause=0.02):
