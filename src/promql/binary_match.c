@@ -120,9 +120,10 @@ struct join {
     struct row_list one;
     struct buckets many_buckets;
     struct buckets one_buckets;
-    size_t *one_at;         /* which row of the one side stands at each step */
-    unsigned char *matched; /* steps at which the signature had a many side */
-    struct map by_labels;   /* of results */
+    size_t *one_at;          /* which row of the one side stands at each step */
+    unsigned char *has_many; /* steps at which the many side has anything at all */
+    unsigned char *matched;  /* steps at which the signature had a many side */
+    struct map by_labels;    /* of results */
     struct row_list results;
     unsigned char **taken; /* per result: steps at which it has been made, kept or not */
     size_t taken_capacity;
@@ -162,7 +163,8 @@ static int fail_duplicate(struct join *join, const struct row *first, const stru
     return code;
 }
 
-/* Which row of the one side stands where. */
+/* Which row of the one side stands where. Two of them are no error where there is nothing on the
+ * other side: the reference looks no further then. */
 static int place_one_side(struct join *join, size_t signature)
 {
     size_t steps = join->evaluation->steps.count;
@@ -173,7 +175,7 @@ static int place_one_side(struct join *join, size_t signature)
         const struct row *row = &join->one.items[r];
         for (size_t i = 0; i < steps; i++) {
             if (!row_has(row, i)) continue;
-            if (join->one_at[i] != NO_ROW) {
+            if (join->one_at[i] != NO_ROW && (join->has_many[i] != 0 || join->has_fill_many)) {
                 return fail_duplicate(join, &join->one.items[join->one_at[i]], row);
             }
             join->one_at[i] = r;
@@ -400,8 +402,7 @@ static int run_join(struct join *join, struct signatures *signatures, struct sin
     const struct node *node = join->node;
     int code =
         evaluate_collect(evaluation, node->binary.left, join->is_turned ? &join->one : &join->many);
-    bool is_empty = (join->is_turned ? join->one.count : join->many.count) == 0;
-    if (code == 0 && (!is_empty || join->has_fill_one || join->has_fill_many)) {
+    if (code == 0) { /* also when there is nothing to join: its errors count */
         code = evaluate_collect(evaluation, node->binary.right,
                                 join->is_turned ? &join->many : &join->one);
     }
@@ -418,7 +419,15 @@ static int run_join(struct join *join, struct signatures *signatures, struct sin
     if (code < 0) return code;
     join->one_at = QUERY_ARRAY(query, size_t, evaluation->steps.count);
     join->matched = QUERY_ARRAY(query, unsigned char, evaluation->steps.count);
-    if (join->one_at == NULL || join->matched == NULL) return out_of_memory(query);
+    join->has_many = QUERY_ARRAY(query, unsigned char, evaluation->steps.count);
+    if (join->one_at == NULL || join->matched == NULL || join->has_many == NULL) {
+        return out_of_memory(query);
+    }
+    for (size_t r = 0; r < join->many.count; r++) {
+        for (size_t i = 0; i < evaluation->steps.count; i++) {
+            join->has_many[i] |= row_has(&join->many.items[r], i);
+        }
+    }
     for (size_t s = 0; code == 0 && s < signatures->count; s++) code = join_signature(join, s);
     for (size_t r = 0; code == 0 && r < join->results.count; r++) {
         struct row *row = &join->results.items[r];
@@ -515,7 +524,6 @@ static int run_set(struct set_join *join, const struct node *node, struct signat
 {
     struct evaluation *evaluation = join->evaluation;
     int code = evaluate_collect(evaluation, node->binary.left, &join->left);
-    if (code == 0 && node->binary.op != BINARY_OR && join->left.count == 0) return 0;
     if (code == 0) code = evaluate_collect(evaluation, node->binary.right, &join->right);
     if (code == 0) code = signatures_number(signatures, &join->left, &join->left_numbers);
     if (code == 0) code = signatures_number(signatures, &join->right, &join->right_numbers);

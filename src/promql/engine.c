@@ -313,8 +313,11 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
     evaluation.steps = (struct steps){ query->range.start_ms, 1, 1 };
     if (!query->is_instant) {
         evaluation.steps.step_ms = query->range.step_ms;
-        evaluation.steps.count =
-            (size_t)((query->range.end_ms - query->range.start_ms) / query->range.step_ms) + 1;
+        uint64_t span = (uint64_t)query->range.end_ms - (uint64_t)query->range.start_ms;
+        evaluation.steps.count = (size_t)(span / (uint64_t)query->range.step_ms) + 1;
+        if (evaluation.steps.count > query->samples_max) {
+            return query_hold(query, evaluation.steps.count);
+        }
     }
     struct answer answer = { .sink = { take_answer },
                              .points_sink = { take_points_answer },
@@ -397,11 +400,17 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     return 0;
 }
 
+static bool is_in_time(int64_t time_ms)
+{
+    return time_ms >= -PROMQL_TIME_MS_MAX && time_ms <= PROMQL_TIME_MS_MAX;
+}
+
 int promql_query_instant(struct promql_engine *engine, const struct series_source *source,
                          const struct promql_expr *expr, int64_t time_ms,
                          const struct promql_request *request, struct promql_result **result_out,
                          struct error *error)
 {
+    if (!is_in_time(time_ms)) return error_set(error, ERROR_INVALID, "time is out of bounds");
     struct query query = { .source = source,
                            .expr = expr,
                            .request = request,
@@ -426,6 +435,10 @@ int promql_query_range(struct promql_engine *engine, const struct series_source 
     if (range->step_ms <= 0 || range->end_ms < range->start_ms) {
         return error_set(error, ERROR_INVALID,
                          "range query needs a step above 0 and an end not before its start");
+    }
+    if (!is_in_time(range->start_ms) || !is_in_time(range->end_ms) ||
+        range->step_ms > PROMQL_TIME_MS_MAX) {
+        return error_set(error, ERROR_INVALID, "range query's times are out of bounds");
     }
     struct query query = {
         .source = source, .expr = expr, .request = request, .error = error, .range = *range

@@ -1,5 +1,4 @@
 /* functions_time.c - the clock and the calendar, UTC. */
-#include "base/clock.h"
 #include "promql/function_list.h"
 
 #include <math.h>
@@ -35,57 +34,103 @@ double scalar_step(const struct evaluation *evaluation, int64_t time_ms)
     return (double)evaluation->query->range.step_ms / 1000;
 }
 
-/* Civil time of a number of seconds; out of range ones stand at the edge. */
-static struct utc utc_of(double seconds)
+/* --- the calendar --- */
+
+#define DAY_S   86400
+#define CYCLE_D 146097 /* days in 400 years */
+
+struct date {
+    int64_t year;
+    int month; /* 1-12 */
+    int day;   /* 1-31 */
+};
+
+/* As the reference's conversion does on its usual machines: what does not fit, NaN too, is the
+ * least integer. */
+static int64_t whole_seconds(double seconds)
 {
-    double limit = 9.2e15; /* milliseconds in int64_t, with room */
-    double whole = trunc(seconds);
-    if (!(fabs(whole) < limit / 1000)) whole = isnan(whole) ? 0 : copysign(limit / 1000, whole);
-    return clock_utc_from_ms((int64_t)whole * 1000);
+    return fabs(seconds) < 9223372036854775807.0 ? (int64_t)seconds : INT64_MIN;
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0 ? 1 : 0);
+}
+
+static int64_t day_of(double seconds)
+{
+    return floor_divide(whole_seconds(seconds), DAY_S);
+}
+
+static int64_t second_of_day(double seconds)
+{
+    int64_t rest = whole_seconds(seconds) % DAY_S;
+    return rest < 0 ? rest + DAY_S : rest;
+}
+
+/* Years that begin in March put the leap day at their end. */
+static struct date date_of(double seconds)
+{
+    int64_t days = day_of(seconds) + 719468; /* since 0000-03-01 */
+    int64_t cycle = floor_divide(days, CYCLE_D);
+    int64_t in_cycle = days - cycle * CYCLE_D;
+    int64_t year = (in_cycle - in_cycle / 1460 + in_cycle / 36524 - in_cycle / 146096) / 365;
+    int64_t in_year = in_cycle - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * in_year + 2) / 153; /* from March, 0 */
+    struct date date = { .year = year + cycle * 400 + (month >= 10 ? 1 : 0),
+                         .month = (int)(month < 10 ? month + 3 : month - 9),
+                         .day = (int)(in_year - (153 * month + 2) / 5 + 1) };
+    return date;
+}
+
+static int days_before(const struct date *date, int month)
+{
+    static const int days[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365 };
+    bool is_leap = date->year % 4 == 0 && (date->year % 100 != 0 || date->year % 400 == 0);
+    return days[month - 1] + (is_leap && month > 2 ? 1 : 0);
 }
 
 double math_minute(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).minute;
+    return (double)(second_of_day(seconds) / 60 % 60);
 }
 
 double math_hour(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).hour;
+    return (double)(second_of_day(seconds) / 3600);
 }
 
 double math_day_of_month(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).day;
+    return date_of(seconds).day;
 }
 
 double math_day_of_week(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).weekday;
+    int64_t days = day_of(seconds) + 4; /* the first of 1970 was a Thursday */
+    return (double)(days - floor_divide(days, 7) * 7);
 }
 
 double math_day_of_year(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).year_day;
+    struct date date = date_of(seconds);
+    return days_before(&date, date.month) + date.day;
 }
 
 double math_days_in_month(double seconds)
 {
-    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    if (isnan(seconds)) return seconds;
-    struct utc utc = utc_of(seconds);
-    bool is_leap = utc.year % 4 == 0 && (utc.year % 100 != 0 || utc.year % 400 == 0);
-    return utc.month == 2 && is_leap ? 29 : days[utc.month - 1];
+    struct date date = date_of(seconds);
+    return days_before(&date, date.month + 1) - days_before(&date, date.month);
 }
 
 double math_month(double seconds)
 {
-    return isnan(seconds) ? seconds : utc_of(seconds).month;
+    return date_of(seconds).month;
 }
 
 double math_year(double seconds)
 {
-    return isnan(seconds) ? seconds : (double)utc_of(seconds).year;
+    return (double)date_of(seconds).year;
 }
 
 /* --- timestamp --- */

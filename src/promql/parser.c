@@ -460,7 +460,7 @@ static bool parse_at_time(struct parser *parser, struct modifiers *modifiers)
     if (!parser_number(parser, &parser->token, &seconds)) return false;
     parser_advance(parser);
     seconds *= sign;
-    if (!(fabs(seconds) < 9223372036854775.0)) {
+    if (!(fabs(seconds) <= (double)PROMQL_TIME_MS_MAX / 1000)) {
         return parser_fail(parser, start, "timestamp out of bounds for @ modifier: %f", seconds);
     }
     modifiers->at = AT_TIME;

@@ -76,6 +76,9 @@ struct promql_options {
 /* Most nodes deep that an expression may be nested. */
 #define PROMQL_DEPTH_MAX 1000
 
+/* Times lie within this far of the epoch; some 126 million years. */
+#define PROMQL_TIME_MS_MAX INT64_C(4000000000000000000)
+
 /* Most bytes of an expression's text. */
 #define PROMQL_TEXT_SIZE_MAX ((size_t)1 << 20)
 

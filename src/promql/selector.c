@@ -389,7 +389,8 @@ static int evaluate_subquery(struct evaluation *evaluation, const struct node *n
     int64_t start = align_after(windows.ends.start_ms - windows.range_ms, step_ms);
     int64_t end = steps_time(&windows.ends, evaluation->steps.count - 1);
     if (start > end) return 0;
-    struct evaluation inner = { query, { start, step_ms, (size_t)((end - start) / step_ms) + 1 } };
+    uint64_t span = (uint64_t)end - (uint64_t)start;
+    struct evaluation inner = { query, { start, step_ms, (size_t)(span / (uint64_t)step_ms) + 1 } };
     if (inner.steps.count > query->samples_max) return query_hold(query, inner.steps.count);
     struct subquery_sink subquery = { { take_subquery }, &inner, sink, &windows };
     return evaluate_vector(&inner, node->subquery.inner, &subquery.sink);

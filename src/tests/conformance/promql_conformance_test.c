@@ -4,6 +4,7 @@
  * The cases listed in promql_known_failures.txt may fail, and must: the list can only shrink.
  *
  *     conformance_promql_test [-v] [FILE...]     without files: the reference's folder and ours
+ *     conformance_promql_test -x FILE...         exact to 1e-12, no features: for recorded answers
  */
 #include "base/buf.h"
 #include "base/file.h"
@@ -148,10 +149,15 @@ int main(int argc, char **argv)
     struct promql_options options = { .features = 0 };
     options.features = PROMQL_FEATURE_EXPERIMENTAL_FUNCTIONS | PROMQL_FEATURE_EXTENDED_SELECTORS |
                        PROMQL_FEATURE_DELAYED_NAME_REMOVAL | PROMQL_FEATURE_FILL;
+    bool is_exact = argc > 1 && strcmp(argv[1], "-x") == 0;
+    if (is_exact) {
+        script_tolerance = 1e-12;
+        options.features = 0;
+    }
     if (promql_engine_new(&the_run.engine, &options, NULL) < 0) return 1;
     read_known(&the_run);
     int status = 0;
-    int first = 1;
+    int first = is_exact ? 2 : 1;
     if (argc > first && strcmp(argv[first], "-v") == 0) {
         the_run.is_verbose = true;
         first++;

@@ -15,9 +15,10 @@
 #include <stdlib.h>
 
 #define REASON_SIZE 512
-#define TOLERANCE   1e-6
 #define EXPECT_MAX  16
 #define LINE_ARENA  ((size_t)256 << 20)
+
+double script_tolerance = 1e-6;
 
 enum expect_kind {
     EXPECT_FAIL,
@@ -292,7 +293,7 @@ static bool is_close(double want, double got)
     if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
     if (isinf(want) || isinf(got)) return want == got;
     double difference = fabs(want - got);
-    return difference <= TOLERANCE * fmax(fabs(want), fabs(got)) || difference < 1e-12;
+    return difference <= script_tolerance * fmax(fabs(want), fabs(got)) || difference < 1e-12;
 }
 
 static bool are_buckets_close(const struct histogram_bucket *want, size_t want_count,

@@ -16,6 +16,9 @@ struct script_totals {
     size_t failed;
 };
 
+/* How far, relatively, a number may be from what is expected. */
+extern double script_tolerance;
+
 /* Called for each case; `reason` is NULL when it passed. */
 typedef void script_report(void *argument, size_t line, struct str query, const char *reason);
 

@@ -14,91 +14,89 @@ static struct promql_engine *engine_with(uint32_t features)
     return engine;
 }
 
+/* Texts and what is said of them. */
+static const struct {
+    const char *text;
+    const char *error;
+} mistakes[] = {
+    { "", "1:1: parse error: no expression found in input" },
+    { "# just a comment\n\n", "1:1: parse error: no expression found in input" },
+    { "1+", "1:3: parse error: unexpected end of input" },
+    { ".", "1:1: parse error: unexpected character: '.'" },
+    { "1 /", "1:4: parse error: unexpected end of input" },
+    { "*1", "1:1: parse error: unexpected <op:*>" },
+    { "(1))", "1:4: parse error: unexpected right parenthesis ')'" },
+    { "((1)", "1:5: parse error: unclosed left parenthesis" },
+    { "0xc.", "1:4: parse error: unexpected character: '.'" },
+    { "0deadbeef", "1:1: parse error: bad number or duration syntax: \"0deadbeef\"" },
+    { "1 > 2", "1:3: parse error: comparisons between scalars must use BOOL modifier" },
+    { "1 and 1", "1:1: parse error: set operator \"and\" not allowed in binary scalar expression" },
+    { "foo and 1",
+      "1:1: parse error: set operator \"and\" not allowed in binary scalar expression" },
+    { "foo and bool 10",
+      "1:5: parse error: bool modifier can only be used on comparison operators" },
+    { "foo + group_left(baz) bar", "1:7: parse error: unexpected <group_left>" },
+    { "foo and on(bar) group_left(baz) bar",
+      "1:1: parse error: no grouping allowed for \"and\" operation" },
+    { "foo * on(bar) group_left(bar) baz",
+      "1:1: parse error: label \"bar\" must not occur in ON and GROUP clause at once" },
+    { "foo{", "1:5: parse error: unexpected end of input inside braces" },
+    { "foo}", "1:4: parse error: unexpected right brace '}'" },
+    { "{}", "1:1: parse error: vector selector must contain at least one non-empty matcher" },
+    { "{x=\"\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher" },
+    { "foo{__name__=\"bar\"}",
+      "1:5: parse error: metric name must not be set twice: \"foo\" or \"bar\"" },
+    { "foo{a=1}", "1:7: parse error: unexpected character inside braces: '1'" },
+    { "foo[0s]", "1:5: parse error: duration must be greater than 0" },
+    { "foo[5m]5", "1:8: parse error: unexpected number \"5\"" },
+    { "foo[]", "1:5: parse error: missing duration expression" },
+    { "foo[5s/0s]", "1:8: parse error: division by zero" },
+    { "foo offset 1s offset 2s", "1:15: parse error: offset may not be set multiple times" },
+    { "rate(foo offset 1m [5m])", "1:20: parse error: no offset modifiers allowed before range" },
+    { "foo @ 1 [5m]", "1:9: parse error: no @ modifiers allowed before range" },
+    { "sum(foo)[5m]", "1:9: parse error: ranges only allowed for vector selectors" },
+    { "sum(foo) offset 1m",
+      "1:10: parse error: offset modifier must be preceded by an instant vector selector or "
+      "range vector selector or a subquery" },
+    { "on", "1:1: parse error: unexpected <on>" },
+    { "unknown(foo)", "1:1: parse error: unknown function with name \"unknown\"" },
+    { "floor()", "1:1: parse error: expected 1 argument(s) in call to \"floor\", got 0" },
+    { "round(a, 1, 2)",
+      "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3" },
+    { "label_join(a)",
+      "1:1: parse error: expected at least 3 argument(s) in call to \"label_join\", got 1" },
+    { "rate(foo)", "1:6: parse error: expected type range vector in call to function "
+                   "\"rate\", got instant vector" },
+    { "sum(1)", "1:5: parse error: expected type instant vector in aggregation expression, "
+                "got scalar" },
+    { "topk(foo)", "1:1: parse error: wrong number of arguments for aggregate expression provided, "
+                   "expected 2, got 1" },
+    { "sum()", "1:1: parse error: no arguments for aggregate expression provided" },
+    { "sum without(==)(foo)",
+      "1:13: parse error: unexpected <op:==> in grouping opts, expected label" },
+    { "-\"x\"", "1:1: parse error: unary expression only allowed on expressions of type "
+                "scalar or instant vector, got \"string\"" },
+    { "1 + \"x\"", "1:5: parse error: binary expression must contain only scalar and instant "
+                   "vector types" },
+    { "time()[5m:1m]", "1:1: parse error: subquery is only allowed on instant vector, got "
+                       "scalar instead" },
+    { "mad_over_time(foo[5m])", "1:1: parse error: function \"mad_over_time\" is not enabled" },
+    { "\"abc", "1:1: parse error: unterminated quoted string" },
+    { "\"\\q\"", "1:1: parse error: error unquoting string: invalid syntax" },
+    { "foo\n  + +\n  }", "3:3: parse error: unexpected right brace '}'" },
+};
+
 static void test_errors(void)
 {
-    static const struct {
-        const char *text;
-        const char *error;
-    } rows[] = {
-        { "", "1:1: parse error: no expression found in input" },
-        { "# just a comment\n\n", "1:1: parse error: no expression found in input" },
-        { "1+", "1:3: parse error: unexpected end of input" },
-        { ".", "1:1: parse error: unexpected character: '.'" },
-        { "1 /", "1:4: parse error: unexpected end of input" },
-        { "*1", "1:1: parse error: unexpected <op:*>" },
-        { "(1))", "1:4: parse error: unexpected right parenthesis ')'" },
-        { "((1)", "1:5: parse error: unclosed left parenthesis" },
-        { "0xc.", "1:4: parse error: unexpected character: '.'" },
-        { "0deadbeef", "1:1: parse error: bad number or duration syntax: \"0deadbeef\"" },
-        { "1 > 2", "1:3: parse error: comparisons between scalars must use BOOL modifier" },
-        { "1 and 1",
-          "1:1: parse error: set operator \"and\" not allowed in binary scalar expression" },
-        { "foo and 1",
-          "1:1: parse error: set operator \"and\" not allowed in binary scalar expression" },
-        { "foo and bool 10",
-          "1:5: parse error: bool modifier can only be used on comparison operators" },
-        { "foo + group_left(baz) bar", "1:7: parse error: unexpected <group_left>" },
-        { "foo and on(bar) group_left(baz) bar",
-          "1:1: parse error: no grouping allowed for \"and\" operation" },
-        { "foo * on(bar) group_left(bar) baz",
-          "1:1: parse error: label \"bar\" must not occur in ON and GROUP clause at once" },
-        { "foo{", "1:5: parse error: unexpected end of input inside braces" },
-        { "foo}", "1:4: parse error: unexpected right brace '}'" },
-        { "{}", "1:1: parse error: vector selector must contain at least one non-empty matcher" },
-        { "{x=\"\"}",
-          "1:1: parse error: vector selector must contain at least one non-empty matcher" },
-        { "foo{__name__=\"bar\"}",
-          "1:5: parse error: metric name must not be set twice: \"foo\" or \"bar\"" },
-        { "foo{a=1}", "1:7: parse error: unexpected character inside braces: '1'" },
-        { "foo[0s]", "1:5: parse error: duration must be greater than 0" },
-        { "foo[5m]5", "1:8: parse error: unexpected number \"5\"" },
-        { "foo[]", "1:5: parse error: missing duration expression" },
-        { "foo[5s/0s]", "1:8: parse error: division by zero" },
-        { "foo offset 1s offset 2s", "1:15: parse error: offset may not be set multiple times" },
-        { "rate(foo offset 1m [5m])",
-          "1:20: parse error: no offset modifiers allowed before range" },
-        { "foo @ 1 [5m]", "1:9: parse error: no @ modifiers allowed before range" },
-        { "sum(foo)[5m]", "1:9: parse error: ranges only allowed for vector selectors" },
-        { "sum(foo) offset 1m",
-          "1:10: parse error: offset modifier must be preceded by an instant vector selector or "
-          "range vector selector or a subquery" },
-        { "on", "1:1: parse error: unexpected <on>" },
-        { "unknown(foo)", "1:1: parse error: unknown function with name \"unknown\"" },
-        { "floor()", "1:1: parse error: expected 1 argument(s) in call to \"floor\", got 0" },
-        { "round(a, 1, 2)",
-          "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3" },
-        { "label_join(a)",
-          "1:1: parse error: expected at least 3 argument(s) in call to \"label_join\", got 1" },
-        { "rate(foo)", "1:6: parse error: expected type range vector in call to function "
-                       "\"rate\", got instant vector" },
-        { "sum(1)", "1:5: parse error: expected type instant vector in aggregation expression, "
-                    "got scalar" },
-        { "topk(foo)",
-          "1:1: parse error: wrong number of arguments for aggregate expression provided, "
-          "expected 2, got 1" },
-        { "sum()", "1:1: parse error: no arguments for aggregate expression provided" },
-        { "sum without(==)(foo)",
-          "1:13: parse error: unexpected <op:==> in grouping opts, expected label" },
-        { "-\"x\"", "1:1: parse error: unary expression only allowed on expressions of type "
-                    "scalar or instant vector, got \"string\"" },
-        { "1 + \"x\"", "1:5: parse error: binary expression must contain only scalar and instant "
-                       "vector types" },
-        { "time()[5m:1m]", "1:1: parse error: subquery is only allowed on instant vector, got "
-                           "scalar instead" },
-        { "mad_over_time(foo[5m])", "1:1: parse error: function \"mad_over_time\" is not enabled" },
-        { "\"abc", "1:1: parse error: unterminated quoted string" },
-        { "\"\\q\"", "1:1: parse error: error unquoting string: invalid syntax" },
-        { "foo\n  + +\n  }", "3:3: parse error: unexpected right brace '}'" },
-    };
     struct promql_engine *engine = engine_with(0);
     REQUIRE(engine != NULL);
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        test_context(rows[i].text);
+    for (size_t i = 0; i < ARRAY_LENGTH(mistakes); i++) {
+        test_context(mistakes[i].text);
         struct promql_expr *expr = NULL;
         struct error error = { 0 };
-        EXPECT_INT(ERROR_PARSE, promql_parse(&expr, engine, str_from(rows[i].text), &error));
+        EXPECT_INT(ERROR_PARSE, promql_parse(&expr, engine, str_from(mistakes[i].text), &error));
         EXPECT(expr == NULL);
-        EXPECT_STR(rows[i].error, str_from(error.text));
+        EXPECT_STR(mistakes[i].error, str_from(error.text));
         promql_expr_free(expr);
     }
     promql_engine_free(engine);
