@@ -426,10 +426,10 @@ int block_write_tombstones(const struct block *block, const struct tombstones *t
     return file_replace(block->disk, path, buf_str(&all), error);
 }
 
-static bool parse_tombstones(struct str bytes, uint64_t id, struct tombstones *out)
+bool tombstones_parse(struct str bytes, uint64_t *block_id, struct tombstones *out)
 {
     if (bytes.size < 24 || memcmp(bytes.data, tombstones_magic, 8) != 0) return false;
-    if (fixed64_read(bytes.data + 8) != id) return false;
+    *block_id = fixed64_read(bytes.data + 8);
     uint32_t count = fixed32_read(bytes.data + 16);
     uint32_t sum = fixed32_read(bytes.data + 20);
     bytes = str_skip(bytes, 24);
@@ -456,7 +456,9 @@ int block_read_tombstones(struct block *block, struct error *error)
     code = file_read(block->disk, path, &bytes, error);
     if (code != 0) return code;
     block->tombstones.count = 0;
-    if (parse_tombstones(buf_str(&bytes), block->meta.id, &block->tombstones)) return 0;
+    uint64_t id = 0;
+    if (tombstones_parse(buf_str(&bytes), &id, &block->tombstones) && id == block->meta.id)
+        return 0;
     block->tombstones.count = 0;
     return error_set(error, ERROR_CORRUPT, "deletions '%s' are damaged", path);
 }

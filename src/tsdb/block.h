@@ -133,6 +133,7 @@ int block_pair_postings(const struct block *block, const struct block_pair *pair
 int block_read_tombstones(struct block *block, struct error *error) MUST_CHECK;
 int block_write_tombstones(const struct block *block, const struct tombstones *tombstones,
                            struct error *error) MUST_CHECK;
+bool tombstones_parse(struct str bytes, uint64_t *block_id, struct tombstones *out) MUST_CHECK;
 int tombstones_compare(const void *a, const void *b); /* by series, then time; for qsort */
 
 /* Writes a block, series by series. */

@@ -102,6 +102,13 @@ static int find_series(struct tsdb *db, uint64_t ref, struct labels labels,
             return error_set(error, ERROR_LIMIT, "%" PRIu64 " series are in memory, limit is %zu",
                              db->head.totals.series_count, db->options.series_max);
         }
+        uint64_t size = db->head.totals.series_size + db->head.totals.chunk_size;
+        if (db->options.head_size_max > 0 && size > db->options.head_size_max) {
+            db->stats.samples_limited++;
+            return error_set(error, ERROR_LIMIT,
+                             "series in memory hold %" PRIu64 " bytes, limit is %" PRIu64, size,
+                             db->options.head_size_max);
+        }
         series = head_create(&db->head, labels, 0);
         if (series == NULL) return error_set(error, -ENOMEM, "no memory for a series");
     }
@@ -378,17 +385,29 @@ static void copy_error(struct error *to, const struct error *from)
     if (to != NULL) *to = *from;
 }
 
+/* Samples that no cut could put into a block must not fill the memory. */
+static int check_memory_locked(const struct tsdb *db, struct error *error)
+{
+    uint64_t most = db->options.head_size_max;
+    if (most == 0 || db->head.totals.chunk_size <= most) return 0;
+    return error_set(error, ERROR_REFUSED,
+                     "samples in memory hold %" PRIu64 " bytes, limit is %" PRIu64
+                     ": no block could be written",
+                     db->head.totals.chunk_size, most);
+}
+
 /* Has the turn: writes the batches that wait, its own among them or not. */
 static void lead(struct tsdb *db) REQUIRES(db->mutex)
 {
     struct batch *group[GROUP_COUNT_MAX];
     struct str payloads[GROUP_COUNT_MAX];
     size_t count = take_group_locked(db, group);
+    struct error error = { 0 };
+    int code = check_memory_locked(db, &error);
     mutex_unlock(&db->mutex);
 
-    struct error error = { 0 };
     for (size_t i = 0; i < count; i++) payloads[i] = buf_str(&group[i]->payload);
-    int code = write_group(db, payloads, count, &error);
+    if (code == 0) code = write_group(db, payloads, count, &error);
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;

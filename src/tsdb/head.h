@@ -27,8 +27,8 @@
 
 #define HEAD_TAIL_MAX   16
 #define HEAD_CHUNK_MAX  128 /* samples */
-#define HEAD_PAGE_SIZE  4096
-#define HEAD_PAGE_COUNT (1 << 20) /* pages of series or pairs: all a uint32_t can number */
+#define HEAD_PAGE_SIZE  65536
+#define HEAD_PAGE_COUNT 65536 /* pages of series or pairs: all a uint32_t can number */
 
 struct head_chunk {
     struct head_chunk *older;

@@ -619,7 +619,9 @@ static bool is_cut_due(struct tsdb *db)
     if (head->totals.sample_count > 0) {
         bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
         int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
-        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max;
+        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
+                 (db->options.head_size_max > 0 &&
+                  head->totals.chunk_size > db->options.head_size_max / 2);
     }
     mutex_unlock(&db->mutex);
     return is_due;

@@ -92,25 +92,29 @@ static bool reserve(struct gathering *gathering, size_t more)
     return true;
 }
 
-static bool is_deleted(const struct merge_source *source, uint32_t series, int64_t time_ms)
+/* The first tombstone of the series or of a later one. */
+static size_t find_tombstone(const struct merge_source *source, uint32_t series)
 {
-    for (size_t i = 0; i < source->tombstone_count; i++) {
-        const struct tombstone *tombstone = &source->tombstones[i];
-        if (tombstone->series > series) break;
-        if (tombstone->series == series && time_ms >= tombstone->min_time_ms &&
-            time_ms <= tombstone->max_time_ms) {
-            return true;
+    size_t low = 0;
+    size_t high = source->tombstone_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->tombstones[middle].series < series) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    return low;
 }
 
-static bool has_tombstones(const struct merge_source *source, uint32_t series)
+static bool is_deleted(const struct merge_source *source, size_t first, uint32_t series,
+                       int64_t time_ms)
 {
-    for (size_t i = 0; i < source->tombstone_count; i++) {
-        if (source->tombstones[i].series >= series) {
-            return source->tombstones[i].series == series;
-        }
+    for (size_t i = first; i < source->tombstone_count; i++) {
+        const struct tombstone *tombstone = &source->tombstones[i];
+        if (tombstone->series != series) return false;
+        if (time_ms >= tombstone->min_time_ms && time_ms <= tombstone->max_time_ms) return true;
     }
     return false;
 }
@@ -118,9 +122,11 @@ static bool has_tombstones(const struct merge_source *source, uint32_t series)
 static void drop_deleted(const struct merge_source *source, uint32_t series,
                          struct gathering *gathering, size_t from)
 {
+    size_t first = find_tombstone(source, series);
+    if (first == source->tombstone_count || source->tombstones[first].series != series) return;
     size_t kept = from;
     for (size_t i = from; i < gathering->count; i++) {
-        if (is_deleted(source, series, gathering->times[i])) continue;
+        if (is_deleted(source, first, series, gathering->times[i])) continue;
         gathering->times[kept] = gathering->times[i];
         gathering->values[kept++] = gathering->values[i];
     }
@@ -239,7 +245,7 @@ static int gather_block(struct merge *merge, struct merge_source *source,
                                    &chunks[i], NULL };
         code = gather_chunk(merge, &view, gathering);
     }
-    if (has_tombstones(source, series)) drop_deleted(source, series, gathering, from);
+    drop_deleted(source, series, gathering, from);
     return code;
 }
 

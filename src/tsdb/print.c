@@ -125,6 +125,26 @@ static bool print_series(const struct block *block, uint32_t series, struct buf 
     return is_good;
 }
 
+static void print_tombstones(const struct tombstones *tombstones, struct buf *buf)
+{
+    for (size_t i = 0; i < tombstones->count; i++) {
+        const struct tombstone *tombstone = &tombstones->items[i];
+        buf_printf(buf, "deleted in series %" PRIu32 ": %" PRId64 " to %" PRId64 "\n",
+                   tombstone->series, tombstone->min_time_ms, tombstone->max_time_ms);
+    }
+}
+
+static int print_deletions(const char *path, struct str bytes, struct buf *buf, struct error *error)
+{
+    struct tombstones tombstones = { 0 };
+    uint64_t id = 0;
+    bool is_good = tombstones_parse(bytes, &id, &tombstones);
+    buf_printf(buf, "deletions in block %" PRIu64 "\n", id);
+    print_tombstones(&tombstones, buf);
+    VEC_RELEASE(&tombstones);
+    return is_good ? 0 : error_set(error, ERROR_CORRUPT, "deletions '%s' are damaged", path);
+}
+
 static int print_block(const struct disk *disk, const char *path, struct buf *buf,
                        struct error *error)
 {
@@ -133,11 +153,7 @@ static int print_block(const struct disk *disk, const char *path, struct buf *bu
     if (code != 0) return code;
     code = block_read_tombstones(block, error);
     print_block_index(block, buf);
-    for (size_t i = 0; i < block->tombstones.count; i++) {
-        const struct tombstone *tombstone = &block->tombstones.items[i];
-        buf_printf(buf, "deleted in series %" PRIu32 ": %" PRId64 " to %" PRId64 "\n",
-                   tombstone->series, tombstone->min_time_ms, tombstone->max_time_ms);
-    }
+    print_tombstones(&block->tombstones, buf);
     for (uint32_t i = 0; i < block->meta.series; i++) {
         if (print_series(block, i, buf)) continue;
         code =
@@ -190,6 +206,8 @@ int tsdb_print_file(const struct disk *disk, const char *path, struct buf *buf, 
         code = print_block(disk, path, buf, error);
     } else if (begins_with(bytes, "BGTSSER1")) {
         code = print_series_file(disk, path, buf, error);
+    } else if (begins_with(bytes, "BGTSDEL1")) {
+        code = print_deletions(path, bytes, buf, error);
     } else {
         code = error_set(error, ERROR_INVALID, "'%s' is no file of the time-series store", path);
     }

@@ -77,6 +77,9 @@ struct tsdb_options {
     int64_t past_max_ms;      /* 1 h: a sample may be this much older than the newest of all */
     int64_t future_max_ms;    /* 10 min: and this much ahead of the clock */
     size_t series_max;        /* series in memory; 0 = no limit; past it ERROR_LIMIT */
+    uint64_t head_size_max;   /* 0 = no limit; bytes of memory: past it new series are ERROR_LIMIT,
+                                  and when samples alone fill it commits are ERROR_REFUSED; cut at
+                                  half of it */
     size_t label_count_max;   /* 128 labels a series */
     size_t label_size_max;    /* 64 KiB: bytes of all names and values of a series */
     size_t batch_samples_max; /* 4 million samples a batch */

@@ -3,7 +3,7 @@
  * FORMAT   segment = header of 64 bytes, then records without gaps
  *            header  0 magic "BGTSWAL1"   8 version u32   12 zero u32   16 number u64   24 salt u64
  *                    32 good segment u64  40 good size u64   48 zero   60 CRC-32C of bytes 0-59
- *            record  0 payload length u32   4 CRC-32C of (salt, offset, length, payload)   8 payload
+ *            record  0 payload length u32   4 CRC-32C of (salt, offset, length, payload)  8 payload
  *          Integers are little endian.
  * RULES    A record is acknowledged after the sync that covers it. A segment in which a write or a
  *          sync failed gets no further record. A header names the last segment before it that holds

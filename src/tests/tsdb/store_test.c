@@ -159,6 +159,28 @@ static void series_limit_refuses_new_ones_only(void)
     stage_release(&stage);
 }
 
+static void memory_limit_refuses_and_a_cut_makes_room(void)
+{
+    struct stage stage;
+    stage_init(&stage);
+    stage.options.head_size_max = 3000;
+    stage_reopen(&stage);
+    int refused = 0;
+    int limited = 0;
+    int64_t time_ms = START_MS;
+    for (int i = 0; i < 9000 && refused == 0; i++) {
+        int code = put(stage.db, i % 10 == 0 ? i / 10 % MODEL_SERIES_MAX : 0, ++time_ms, i * 0.37);
+        EXPECT(code == 0 || code == ERROR_LIMIT || code == ERROR_REFUSED);
+        limited += code == ERROR_LIMIT;
+        refused += code == ERROR_REFUSED;
+    }
+    EXPECT_INT(1, refused);
+    EXPECT(limited > 0);
+    EXPECT_INT(0, tsdb_maintain(stage.db, NULL));
+    EXPECT_INT(0, put(stage.db, 0, ++time_ms, 1));
+    stage_release(&stage);
+}
+
 static void full_disk_refuses_and_recovers(void)
 {
     struct stage stage;
@@ -491,11 +513,17 @@ static void random_work_agrees_with_the_model(void)
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(rules_of_time_and_order),           TEST(order_is_kept_over_cuts_and_restarts),
-        TEST(rolled_back_batches_leave_nothing), TEST(series_limit_refuses_new_ones_only),
-        TEST(full_disk_refuses_and_recovers),    TEST(failing_sync_is_not_believed),
-        TEST(damaged_block_is_set_aside),        TEST(names_and_values_come_from_head_and_blocks),
-        TEST(status_lists_tell_what_is_there),   TEST(old_blocks_go_by_age_and_size),
+        TEST(rules_of_time_and_order),
+        TEST(order_is_kept_over_cuts_and_restarts),
+        TEST(rolled_back_batches_leave_nothing),
+        TEST(series_limit_refuses_new_ones_only),
+        TEST(memory_limit_refuses_and_a_cut_makes_room),
+        TEST(full_disk_refuses_and_recovers),
+        TEST(failing_sync_is_not_believed),
+        TEST(damaged_block_is_set_aside),
+        TEST(names_and_values_come_from_head_and_blocks),
+        TEST(status_lists_tell_what_is_there),
+        TEST(old_blocks_go_by_age_and_size),
         TEST(random_work_agrees_with_the_model),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
