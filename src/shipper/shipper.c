@@ -300,8 +300,11 @@ int shipper_main(int argc, char **argv)
         (void)fprintf(stderr, "barograph ship: %s\n", error.text);
         return ROLE_EXIT_USAGE;
     }
+    static const char *const names[] = { "filebeat-container" };
     struct role_setup setup = {
         .name = "ship",
+        .names = names,
+        .name_count = ARRAY_LENGTH(names),
         .about = "Follows log files and delivers their lines, as Filebeat does.",
         .options = options,
         .option_count = ARRAY_LENGTH(options),
