@@ -349,18 +349,48 @@ static void refuse_rest(struct logstore_operation *operations, size_t count, str
     }
 }
 
+/* Documents would have to go through a pipeline, and there are none. */
+static bool needs_pipeline(const struct bulk_item *item)
+{
+    return item->pipeline.size > 0 && !str_equal(item->pipeline, STR("_none"));
+}
+
+static void refuse_pipeline(const struct bulk_item *item, struct logstore_operation *operation,
+                            struct arena *arena)
+{
+    refuse(operation, 400, "illegal_argument_exception",
+           arena_printf(arena, "pipeline with id [" STR_FMT "] does not exist",
+                        STR_ARG(item->pipeline)));
+}
+
+static bool stands_alone(const struct bulk_item *item)
+{
+    return item->action == BULK_UPDATE || needs_pipeline(item);
+}
+
 static size_t batch_end(const struct bulk_items *items, size_t start)
 {
     size_t size = 0;
     size_t end = start;
     while (end < items->count && end - start < BATCH_COUNT && size < BATCH_SIZE) {
-        if (items->items[end].action == BULK_UPDATE && end > start) break;
-        size += items->items[end].source.size;
-        bool is_update = items->items[end].action == BULK_UPDATE;
-        end++;
-        if (is_update) break;
+        bool is_alone = stands_alone(&items->items[end]);
+        if (is_alone && end > start) break;
+        size += items->items[end++].source.size;
+        if (is_alone) break;
     }
     return end;
+}
+
+static int run_batch(struct call *call, const struct bulk_item *first,
+                     struct logstore_operation *operations, size_t count, struct arena *arena,
+                     struct error *error)
+{
+    if (needs_pipeline(first)) {
+        refuse_pipeline(first, &operations[0], arena);
+        return 0;
+    }
+    if (first->action == BULK_UPDATE) return bulk_update(call, first->source, &operations[0]);
+    return logstore_write(call->server->store, operations, count, arena, error);
 }
 
 static bool run_batches(struct call *call, const struct bulk_items *items, struct json_writer *json)
@@ -374,10 +404,7 @@ static bool run_batches(struct call *call, const struct bulk_items *items, struc
         struct error error = { 0 };
         arena_init(&arena, (size_t)1 << 30);
         for (size_t i = 0; i < count; i++) operations[i] = to_operation(&items->items[start + i]);
-        bool is_update = items->items[start].action == BULK_UPDATE;
-        int code = is_update
-                       ? bulk_update(call, items->items[start].source, &operations[0])
-                       : logstore_write(call->server->store, operations, count, &arena, &error);
+        int code = run_batch(call, &items->items[start], operations, count, &arena, &error);
         if (code < 0) refuse_rest(operations, count, &arena, &error);
         for (size_t i = 0; i < count; i++) {
             has_errors |= operations[i].outcome == LOGSTORE_FAILED;
@@ -423,6 +450,10 @@ static int handle_bulk(struct call *call)
     struct str index = call->value_count > 0 ? call->values[0] : STR("");
     arena_init(&arena, (size_t)1 << 30);
     int code = bulk_parse(call->request->body, index, &arena, &items, &error);
+    struct str pipeline = call_parameter(call, "pipeline");
+    VEC_FOR_EACH (&items, item) {
+        if (item->pipeline.size == 0) item->pipeline = pipeline;
+    }
     if (code < 0) {
         bool is_validation = strncmp(error.text, "Validation", 10) == 0;
         bool is_body = strncmp(error.text, "request body", 12) == 0;

@@ -99,6 +99,9 @@ def wire(role):
     expect("statuses item by item", [201, 409, 200, 400, 404, 200, 404, 400],
            [list(i.values())[0]["status"] for i in answer["items"]])
     expect("the update", {"a": 3, "b": 4}, role.call("GET", "/w/_doc/1")[1]["_source"])
+    status, answer = role.call("POST", "/_bulk", bulk(
+        {"index": {"_index": "w", "pipeline": "geo"}}, {"a": 1}, {"index": {"_index": "w"}}, {"a": 1}))
+    expect("a pipeline is refused", [400, 201], [i["index"]["status"] for i in answer["items"]])
     packed = gzip.compress(bulk({"index": {"_index": "w", "_id": "z"}}, {"z": 1}).encode())
     expect("gzip", 200, role.raw("POST", "/_bulk", packed, {"Content-Encoding": "gzip"})[0])
     expect("after gzip", True, role.call("GET", "/w/_doc/z")[1]["found"])
