@@ -6,6 +6,7 @@
 #include "tsdb/column.h"
 #include "tsdb/db.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,18 +171,22 @@ static int print_series_file(const struct disk *disk, const char *path, struct b
     struct head head;
     int code = head_init(&head) == 0 ? 0 : error_set(error, ERROR_LIMIT, "no memory");
     if (code == 0) code = series_file_read(disk, path, &head, true, error);
-    for (uint32_t number = 1; code == 0 && number < head.series_end; number++) {
-        const struct head_series *series = head_series_at(&head, number);
-        if (series == NULL) continue;
+    struct series_snapshot snapshot = { 0 };
+    if (code == 0 && series_snapshot_take(&snapshot, &head) != 0) {
+        code = error_set(error, -ENOMEM, "no memory to print '%s'", path);
+    }
+    for (size_t i = 0; i < snapshot.count; i++) {
+        const struct head_series *series = snapshot.states[i].series;
         struct label *items = malloc((series->pair_count + 1u) * sizeof(items[0]));
         if (items == NULL) continue;
         head_labels(&head, series, items);
-        buf_printf(buf, "series %" PRIu32 " ", number);
+        buf_printf(buf, "series %" PRIu32 " ", series->number);
         labels_print(buf, (struct labels){ items, series->pair_count });
         if (series->last_ms != INT64_MIN) buf_printf(buf, " last at %" PRId64, series->last_ms);
         buf_append_char(buf, '\n');
         free(items);
     }
+    series_snapshot_release(&snapshot);
     head_release(&head);
     return code;
 }
