@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/thread.h"
+#include "role/memory.h"
 #include "role/metrics.h"
 #include "role/signals.h"
 #include "structlog/structlog.h"
@@ -18,6 +19,7 @@
 #define ARENA_COUNT   4 /* malloc's: each costs memory that a quiet role would rather not hold */
 #define HELP_SIZE_MAX 65536
 #define TABLE_COUNT   3
+#define TRIM_AFTER_MS 3000 /* of quiet after the start: what only the start needed is given back */
 
 /* The flags that every role has. */
 struct shared_flags {
@@ -424,8 +426,13 @@ static bool is_reload_due(struct role *role)
 
 int role_wait(struct role *role)
 {
+    int quiet_ms = TRIM_AFTER_MS;
     while (!role_is_stopping(role)) {
-        enum signals_event event = signals_wait(&role->signals);
+        enum signals_event event = signals_wait(&role->signals, quiet_ms);
+        if (event == SIGNALS_QUIET) {
+            memory_trim();
+            quiet_ms = -1;
+        }
         if (event == SIGNALS_STOP) role_stop(role, ROLE_EXIT_OK);
         if (event == SIGNALS_RELOAD) sl_reopen();
         if (event == SIGNALS_RELOAD || (event == SIGNALS_WOKEN && is_reload_due(role))) {

@@ -50,12 +50,12 @@ void signals_release(struct signals *signals)
     signals->signal_fd = signals->wake_fd = signals->done_fd = -1;
 }
 
-enum signals_event signals_wait(struct signals *signals)
+enum signals_event signals_wait(struct signals *signals, int timeout_ms)
 {
     for (;;) {
         struct pollfd pollers[2] = { { signals->signal_fd, POLLIN, 0 },
                                      { signals->wake_fd, POLLIN, 0 } };
-        (void)poll(pollers, 2, -1);
+        if (poll(pollers, 2, timeout_ms) == 0) return SIGNALS_QUIET;
         struct signalfd_siginfo info;
         if (read(signals->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
             return info.ssi_signo == SIGHUP ? SIGNALS_RELOAD : SIGNALS_STOP;

@@ -22,12 +22,13 @@ struct signals {
     int64_t limit_ms;
 };
 
-enum signals_event { SIGNALS_WOKEN, SIGNALS_STOP, SIGNALS_RELOAD };
+enum signals_event { SIGNALS_WOKEN, SIGNALS_STOP, SIGNALS_RELOAD, SIGNALS_QUIET };
 
 int signals_init(struct signals *signals, struct error *error) MUST_CHECK;
 void signals_release(struct signals *signals); /* ends the guard */
 
-enum signals_event signals_wait(struct signals *signals);
+/* SIGNALS_QUIET when nothing came for `timeout_ms`; -1 waits for ever. */
+enum signals_event signals_wait(struct signals *signals, int timeout_ms);
 void signals_wake(struct signals *signals);
 
 /* From here the process has `limit_ms` to end by itself. */
