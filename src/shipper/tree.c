@@ -119,7 +119,11 @@ static int put_named(struct tree *tree, struct branch *parent, const struct yaml
                 return yaml_fail(key, ERROR_PARSE, error, "field '" STR_FMT "' stands twice",
                                  STR_ARG(key->text));
             }
-            if (!both) child->first = child->last = NULL, child->count = 0;
+            if (!both) {
+                child->first = NULL;
+                child->last = NULL;
+                child->count = 0;
+            }
             return put_value(tree, child, value, error);
         }
         parent = child;
