@@ -172,7 +172,8 @@ HANDLER(ask_store)
                        &may_post) ||
         (request->method == HTTP_POST && !may_post) ||
         http_request_parameter(request, "scroll").data != NULL) {
-        return error_set(error, -EACCES, "this address of the log store may not be asked here");
+        write_message(response, 403, "this address of the log store may not be asked from here");
+        return 0;
     }
     struct http_call call = { .method = request->method,
                               .body = request->body,

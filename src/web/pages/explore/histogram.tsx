@@ -20,7 +20,7 @@ export const barsFor = (width: number): number => Math.max(10, Math.min(100, Mat
 function niceTop(max: number): number {
     if (max <= 4) return 4;
     const power = 10 ** Math.floor(Math.log10(max));
-    return [1, 2, 4, 5, 10].map((times) => times * power).find((top) => top >= max)!;
+    return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((times) => times * power).find((top) => top >= max)!;
 }
 
 const short = (value: number): string =>
