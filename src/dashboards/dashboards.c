@@ -21,11 +21,14 @@
 
 struct flags {
     const char *config;
+    struct option_list urls;
 };
 
 static const struct option options[] = {
     { "config", "DIR", OPTION_TEXT, offsetof(struct flags, config), "grafana",
       "Folder with provisioning/ and dashboards/." },
+    { "datasource.url", "UID=URL", OPTION_LIST, offsetof(struct flags, urls), NULL,
+      "Ask this URL for the data source, whatever its file says." },
 };
 
 struct dashboards {
@@ -382,6 +385,8 @@ int dashboards_main(int argc, char **argv)
     int status = role_start(&dashboards.role, &setup, argc, argv);
     if (dashboards.role == NULL) return status;
     dashboards_store_init(&dashboards.store, flags.config, role_log(dashboards.role));
+    dashboards.store.urls = flags.urls.items;
+    dashboards.store.url_count = flags.urls.count;
     if (open_all(&dashboards, &error) != 0) {
         status = role_fail(dashboards.role, &error);
     } else {

@@ -176,6 +176,16 @@ static const struct yaml_field source_fields[] = {
     { STR_INIT("secureJsonData"), SOURCE(password), read_secrets },
 };
 
+/* The URL that the command line gives to this data source, else the one it has. */
+static struct str url_of(const struct store *store, const struct datasource *source)
+{
+    for (size_t i = 0; i < store->url_count; i++) {
+        struct str rest = str_from(store->urls[i]);
+        if (str_equal(str_cut(&rest, '='), source->uid)) return rest;
+    }
+    return source->url;
+}
+
 /* Grafana ignores what it does not know here, and real files rely on it. */
 static int read_source(struct load *load, const struct yaml_node *node)
 {
@@ -201,7 +211,7 @@ static int read_source(struct load *load, const struct yaml_node *node)
                 sl_strn(source.name.data, source.name.size));
         source.uid = source.name;
     }
-    source.url = expand(&load->store->arena, source.url);
+    source.url = expand(&load->store->arena, url_of(load->store, &source));
     source.password = expand(&load->store->arena, source.password);
     while (str_ends_with(source.url, STR("/"))) source.url.size--;
     if (load->store->datasources.count == DATASOURCES_MAX) {
@@ -393,7 +403,10 @@ static uint64_t state_of(const char *config)
 
 int dashboards_store_load(struct store *store, struct error *error)
 {
-    struct store fresh = { .config = store->config, .log = store->log };
+    struct store fresh = { .config = store->config,
+                           .log = store->log,
+                           .urls = store->urls,
+                           .url_count = store->url_count };
     if (!is_folder(store->config)) {
         return error_set(error, -ENOENT, "'%s' is not a folder with provisioning/ and dashboards/",
                          store->config);

@@ -47,6 +47,8 @@ struct datasource {
 struct store {
     const char *config; /* folder with provisioning/ and dashboards/; borrowed */
     struct sl_logger *log;
+    const char *const *urls; /* "uid=url": in place of what the files say; borrowed */
+    size_t url_count;
     struct mutex mutex; /* guards what follows */
     struct arena arena;
     VEC(struct dashboard) dashboards; /* by title */
