@@ -150,7 +150,7 @@ int answer_acknowledged(struct call *call)
     return 0;
 }
 
-/* filter_path: patterns of dotted paths; '*' is one part, "**" any number; '-' leaves out. ------ */
+/* filter_path: patterns of dotted paths; '*' is one part, "**" any number; '-' leaves out. */
 
 struct path_filter {
     struct str includes[FILTERS_MAX];

@@ -24,7 +24,7 @@ struct parse {
 /* Fills the failure (status 400) and the error; returns ERROR_INVALID. */
 int parse_fail(struct parse *parse, const char *type, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* The same as a shard reports it: wrapped in search_phase_execution_exception, "all shards failed". */
+/* The same as a shard reports it: search_phase_execution_exception, "all shards failed". */
 int parse_fail_shard(struct parse *parse, const char *type, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -1,8 +1,8 @@
 /* catalog.c - the catalog file: what there is besides documents, in one JSON object.
  *
  * FORMAT  line "bglogcat 1 <CRC-32C of the rest, 8 hex digits>\n", then JSON; see
- *         docs/formats/logstore-catalog.md. Replaced whole (file_replace), so a crash leaves the old
- *         or the new one. A segment that the catalog does not name does not exist.
+ *         docs/formats/logstore-catalog.md. Replaced whole (file_replace), so a crash leaves the
+ *         old or the new one. A segment that the catalog does not name does not exist.
  */
 #include "base/check.h"
 #include "codec/base64.h"

@@ -312,7 +312,6 @@ static int run_filter(struct filter_run *run, const struct logstore_filter *filt
     case LOGSTORE_FILTER_KIND_COUNT: break;
     }
     check_failed("a filter of a known kind", __FILE__, __LINE__);
-    return 0;
 }
 
 int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment_index,

@@ -1,9 +1,9 @@
 /* flush.c - what the store does by itself: segments to disk, merges, retention, space.
  *
  * FLUSH  The log goes on in a new file; buffers are frozen; then, without any lock that writers
- *        need, what is in memory only is merged and written: file, sync, rename, sync of the folder.
- *        Then the new segments take the place of the old ones, the catalog names them and the first
- *        log file that is still needed, and the older log files go.
+ *        need, what is in memory only is merged and written: file, sync, rename, sync of the
+ *        folder. Then the new segments take the place of the old ones, the catalog names them and
+ *        the first log file that is still needed, and the older log files go.
  * PROOF  A document is in the log until a catalog on the medium names a segment that holds it. A
  *        crash in between leaves a segment that no catalog names; it is removed at the next open.
  * MERGE  Live documents are read, parsed and indexed again: it costs what writing them cost, but

@@ -7,7 +7,8 @@
  *          trailer: u64 offset of the directory, u32 rows, u32 CRC-32C of the directory,
  *            u64 zero, magic "BGLOGEND"
  *          Sections are checked when they are first looked at; the blocks of sources, which are
- *          most of a segment, each have a checksum of their own. See docs/formats/logstore-segment.md.
+ *          most of a segment, each have a checksum of their own.
+ *          docs/formats/logstore-segment.md says it all.
  */
 #ifndef LOGSTORE_SEGMENT_H
 #define LOGSTORE_SEGMENT_H

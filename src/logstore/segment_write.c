@@ -1,4 +1,4 @@
-/* segment_write.c - a builder's documents and fields as the bytes of a segment (format: segment.h). */
+/* segment_write.c - a builder's documents and fields as the bytes of a segment. */
 #include "base/check.h"
 #include "codec/crc32c.h"
 #include "logstore/block.h"

@@ -11,11 +11,13 @@ passed = failed = 0
 
 def expect(name, want, got):
     global passed, failed
+    number = passed + failed + 1
     if want == got:
         passed += 1
+        print(f"ok {number} - {name}", flush=True)
     else:
         failed += 1
-        print(f"# {name}\n#   want {want!r}\n#   got  {got!r}")
+        print(f"not ok {number} - {name}\n# want {want!r}\n# got  {got!r}", flush=True)
 
 
 class Role:
@@ -338,5 +340,5 @@ try:
     killed(os.path.join(scratch, "c"))
 finally:
     shutil.rmtree(scratch, ignore_errors=True)
-print(f"{passed} passed, {failed} failed")
+print(f"1..{passed + failed}")
 sys.exit(1 if failed else 0)

@@ -1,7 +1,7 @@
 /* store_test.c
  *
- * Goal:   what was acknowledged is there, byte for byte, once, after close, crash and merge; filters
- *         find what Elasticsearch's rules say.
+ * Goal:   what was acknowledged is there, byte for byte, once, after close, crash and merge;
+ *         filters find what Elasticsearch's rules say.
  * Method: a store on the simulated disk; tables of filters; crashes at random changing calls.
  */
 #include "logstore/logstore.h"
