@@ -131,6 +131,9 @@ static int build_url(const struct ship_output *output, struct str host, struct s
         host = str_first(host, slash);
     }
     while (path.size > 0 && path.data[path.size - 1] == '/') path.size--;
+    for (size_t i = 0; i < host.size; i++) {
+        if ((unsigned char)host.data[i] <= ' ') return ERROR_PARSE;
+    }
     struct http_address parts;
     if (str_find_char(host, '@') != STR_NONE || host.size == 0) return ERROR_PARSE;
     if (!str_equal(scheme, STR("http")) && !str_equal(scheme, STR("https"))) return ERROR_PARSE;
