@@ -9,14 +9,6 @@
 #define FILE_SIZE_MAX  (16u << 20)
 #define ARENA_SIZE_MAX (256u << 20)
 
-/* The file on its way in. */
-struct config {
-    struct scrape_global global;
-    int64_t evaluation_interval_ms;
-    struct labels external_labels;
-    const struct yaml_node *scrape_configs;
-};
-
 /* $NAME and ${NAME} from the environment, $$ a dollar; as Prometheus 3 does for external labels. */
 static struct str expand(struct arena *arena, struct str text)
 {
@@ -71,13 +63,14 @@ static int read_external(const struct yaml_node *node, void *field,
 static int read_global(const struct yaml_node *node, void *field,
                        const struct yaml_reading *reading, struct error *error)
 {
-    struct config *config = field;
+    struct metrics_config *config = field;
     struct yaml_field fields[SCRAPE_GLOBAL_FIELDS + 8];
-    size_t count = scrape_global_fields(fields, offsetof(struct config, global));
+    size_t count = scrape_global_fields(fields, offsetof(struct metrics_config, global));
     static const struct yaml_field own[] = {
-        { STR_INIT("evaluation_interval"), offsetof(struct config, evaluation_interval_ms),
+        { STR_INIT("evaluation_interval"), offsetof(struct metrics_config, evaluation_interval_ms),
           scrape_read_duration },
-        { STR_INIT("external_labels"), offsetof(struct config, external_labels), read_external },
+        { STR_INIT("external_labels"), offsetof(struct metrics_config, external_labels),
+          read_external },
         { STR_INIT("query_log_file"), 0, NULL },
         { STR_INIT("rule_query_offset"), 0, NULL },
     };
@@ -97,9 +90,9 @@ static int keep_node(const struct yaml_node *node, void *field, const struct yam
 
 static const struct yaml_field root_fields[] = {
     { STR_INIT("global"), 0, read_global },
-    { STR_INIT("scrape_configs"), offsetof(struct config, scrape_configs), keep_node },
+    { STR_INIT("scrape_configs"), offsetof(struct metrics_config, scrape_node), keep_node },
     { STR_INIT("runtime"), 0, yaml_read_ignored },
-    { STR_INIT("scrape_config_files"), 0, NULL },
+    { STR_INIT("scrape_config_files"), offsetof(struct metrics_config, file_node), keep_node },
     { STR_INIT("rule_files"), 0, NULL },
     { STR_INIT("alerting"), 0, NULL },
     { STR_INIT("remote_write"), 0, NULL },
@@ -156,20 +149,65 @@ static char *mask(struct str text)
     return out.has_failed ? NULL : str_copy(buf_str(&out));
 }
 
-static int parse(struct metrics_server *server, struct str text, struct scrape_config *scrapes,
-                 struct config *config, struct error *error)
+/* ---- scrape_config_files ---- */
+
+/* A file of scrape_config_files on its way in. */
+struct file_reading {
+    struct metrics_config *config;
+    const struct yaml_reading *reading;
+    struct error *error;
+    int code;
+};
+
+static int read_scrape_file(struct file_reading *file, const char *path)
 {
-    struct yaml_reading reading = { .arena = &scrapes->arena, .warn = warn, .argument = server };
-    const struct yaml_node *root = NULL;
-    struct str file = str_from(server->flags.config_file);
-    *config = (struct config){ .evaluation_interval_ms = 60000 };
-    scrape_global_init(&config->global);
-    int code = yaml_parse(&scrapes->arena, text, file, &root, error);
-    if (code != 0 || root == NULL) return code;
-    code = yaml_read_fields(root, root_fields, ARRAY_LENGTH(root_fields), config, &reading, error);
+    static const struct yaml_field fields[] = { { STR_INIT("scrape_configs"), 0, keep_node } };
+    struct arena *arena = file->reading->arena;
+    CLEANUP(buf_release) struct buf text;
+    buf_init(&text, FILE_SIZE_MAX);
+    int code = file_read(&disk_system, path, &text, file->error);
     if (code != 0) return code;
-    return scrape_config_read(scrapes, config->scrape_configs, &config->global, &reading, error);
+    struct str name = arena_copy(arena, str_from(path));
+    if (name.data == NULL) return error_set(file->error, -ENOMEM, "no memory");
+    const struct yaml_node *root = NULL;
+    const struct yaml_node *jobs = NULL;
+    code = yaml_parse(arena, buf_str(&text), name, &root, file->error);
+    if (code != 0 || root == NULL) return code;
+    code = yaml_read_fields(root, fields, ARRAY_LENGTH(fields), &jobs, file->reading, file->error);
+    if (code != 0) return code;
+    return scrape_config_read(&file->config->scrapes, jobs, &file->config->global, file->reading,
+                              file->error);
 }
+
+static void use_scrape_file(void *argument, const char *path)
+{
+    struct file_reading *file = argument;
+    if (file->code == 0) file->code = read_scrape_file(file, path);
+}
+
+/* Each file brings a list scrape_configs of its own. */
+static int read_scrape_files(struct metrics_config *config, const struct yaml_reading *reading,
+                             struct error *error)
+{
+    const struct yaml_node *node = config->file_node;
+    if (node == NULL || yaml_is_null(node)) return 0;
+    if (node->kind != YAML_SEQUENCE) return yaml_fail(node, ERROR_PARSE, error, "expected a list");
+    struct file_reading file = { .config = config, .reading = reading, .error = error };
+    for (size_t i = 0; i < node->count && file.code == 0; i++) {
+        struct str pattern;
+        int code = yaml_text(node->items[i], &pattern, error);
+        if (code != 0) return code;
+        size_t star = str_find_char(pattern, '*');
+        if (star != STR_NONE && str_find_char(str_skip(pattern, star), '/') != STR_NONE) {
+            return yaml_fail(node->items[i], ERROR_PARSE, error,
+                             "'" STR_FMT "' has wildcards before its last part", STR_ARG(pattern));
+        }
+        scrape_visit_files(pattern, config->scrapes.folder, use_scrape_file, &file);
+    }
+    return file.code;
+}
+
+/* ---- the whole ---- */
 
 /* The folder that the file stands in, in the arena. */
 static const char *folder_of(struct arena *arena, const char *path)
@@ -180,9 +218,35 @@ static const char *folder_of(struct arena *arena, const char *path)
     return folder.size == 0 ? "/" : folder.data;
 }
 
+int metrics_config_parse(struct metrics_config *config, struct str text, const char *path,
+                         struct yaml_reading *reading, struct error *error)
+{
+    const struct yaml_node *root = NULL;
+    *config = (struct metrics_config){ .evaluation_interval_ms = 60000 };
+    arena_init(&config->scrapes.arena, ARENA_SIZE_MAX);
+    reading->arena = &config->scrapes.arena;
+    scrape_global_init(&config->global);
+    config->scrapes.folder = folder_of(reading->arena, path);
+    int code = yaml_parse(reading->arena, text, str_from(path), &root, error);
+    if (code != 0 || root == NULL) return code;
+    code = yaml_read_fields(root, root_fields, ARRAY_LENGTH(root_fields), config, reading, error);
+    for (size_t i = 0; i < root->count && code == 0; i++) {
+        code = metrics_config_check_section(root->pairs[i].key->text, root->pairs[i].value, reading,
+                                            error);
+    }
+    if (code != 0) return code;
+    code =
+        scrape_config_read(&config->scrapes, config->scrape_node, &config->global, reading, error);
+    return code != 0 ? code : read_scrape_files(config, reading, error);
+}
+
+void metrics_config_release(struct metrics_config *config)
+{
+    scrape_config_release(&config->scrapes);
+}
+
 static int put_in_force(struct metrics_server *server, struct str text,
-                        struct scrape_config *scrapes, const struct config *config,
-                        struct error *error)
+                        struct metrics_config *config, struct error *error)
 {
     mutex_lock(&server->mutex);
     arena_reset(&server->arena);
@@ -191,21 +255,20 @@ static int put_in_force(struct metrics_server *server, struct str text,
     server->config_text = mask(text);
     mutex_unlock(&server->mutex);
     if (code != 0) return error_set(error, -ENOMEM, "no memory for external labels");
-    scrapes->folder = folder_of(&scrapes->arena, server->flags.config_file);
-    return scrape_manager_apply(server->scrapes, scrapes, error);
+    return scrape_manager_apply(server->scrapes, &config->scrapes, error);
 }
 
 int metrics_config_load(struct metrics_server *server, struct error *error)
 {
     CLEANUP(buf_release) struct buf text;
     buf_init(&text, FILE_SIZE_MAX);
-    struct scrape_config scrapes = { 0 };
-    struct config config;
-    arena_init(&scrapes.arena, ARENA_SIZE_MAX);
-    int code = file_read(&disk_system, server->flags.config_file, &text, error);
-    if (code == 0) code = parse(server, buf_str(&text), &scrapes, &config, error);
-    if (code == 0) code = put_in_force(server, buf_str(&text), &scrapes, &config, error);
-    scrape_config_release(&scrapes);
+    struct metrics_config config = { 0 };
+    struct yaml_reading reading = { .warn = warn, .argument = server };
+    const char *path = server->flags.config_file;
+    int code = file_read(&disk_system, path, &text, error);
+    if (code == 0) code = metrics_config_parse(&config, buf_str(&text), path, &reading, error);
+    if (code == 0) code = put_in_force(server, buf_str(&text), &config, error);
+    metrics_config_release(&config);
     mutex_lock(&server->mutex);
     server->is_config_good = code == 0;
     if (code == 0) server->config_ms = clock_realtime_ms(role_clock(server->role));

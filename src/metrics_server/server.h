@@ -58,7 +58,35 @@ struct metrics_server {
     struct labels external_labels;
 };
 
-/* ---- config.c ---- */
+/* ---- config.c, config_sections.c ---- */
+
+/* prometheus.yml as read. */
+struct metrics_config {
+    struct scrape_global global;
+    int64_t evaluation_interval_ms;
+    struct labels external_labels;
+    struct scrape_config scrapes; /* its arena holds all the rest, too */
+    const struct yaml_node *scrape_node;
+    const struct yaml_node *file_node;
+};
+
+/*
+ * Reads a prometheus.yml and the files of its scrape_config_files; needs no server.
+ *
+ *   config   to be released by metrics_config_release, also after a failure
+ *   path     in errors; relative names start at its folder
+ *   reading  who hears warnings; its arena is set
+ *
+ * Returns 0; ERROR_PARSE or ERROR_LIMIT with "file:line:column: ..."; -ENOMEM.
+ */
+int metrics_config_parse(struct metrics_config *config, struct str text, const char *path,
+                         struct yaml_reading *reading, struct error *error) MUST_CHECK;
+void metrics_config_release(struct metrics_config *config);
+
+/* Finds mistakes in a section that has no effect here. */
+int metrics_config_check_section(struct str name, const struct yaml_node *node,
+                                 const struct yaml_reading *reading,
+                                 struct error *error) MUST_CHECK;
 
 /* Reads the file and puts it in force; what was in force stays on failure. */
 int metrics_config_load(struct metrics_server *server, struct error *error) MUST_CHECK;

@@ -172,6 +172,16 @@ static void release_rules(struct scrape_rules *rules)
     for (size_t i = 0; i < rules->count; i++) relabel_rule_release(&rules->items[i]);
 }
 
+int scrape_check_rules(const struct yaml_node *node, void *field,
+                       const struct yaml_reading *reading, struct error *error)
+{
+    (void)field;
+    struct scrape_rules rules = { 0 };
+    int code = read_rules(node, &rules, reading, error);
+    release_rules(&rules);
+    return code;
+}
+
 /* ---- the HTTP client's part ---- */
 
 static const struct yaml_field basic_fields[] = {
@@ -332,6 +342,16 @@ static int read_protocols(const struct yaml_node *node, void *field,
     return 0;
 }
 
+/* A flag about native histograms, which are not scraped: checked, without effect. */
+static int read_unused_flag(const struct yaml_node *node, void *field,
+                            const struct yaml_reading *reading, struct error *error)
+{
+    (void)field;
+    (void)reading;
+    bool value;
+    return yaml_bool(node, &value, error);
+}
+
 static int read_fallback(const struct yaml_node *node, void *field,
                          const struct yaml_reading *reading, struct error *error)
 {
@@ -379,8 +399,11 @@ static const struct yaml_field file_fields[] = {
     { STR_INIT("refresh_interval"), offsetof(struct file_sd, refresh_ms), scrape_read_duration },
 };
 
+/* Ends as a list of targets does, and has wildcards in its last part only. */
 static bool is_list_file(struct str path)
 {
+    size_t star = str_find_char(path, '*');
+    if (star != STR_NONE && str_find_char(str_skip(path, star), '/') != STR_NONE) return false;
     return str_ends_with(path, STR(".yml")) || str_ends_with(path, STR(".yaml")) ||
            str_ends_with(path, STR(".json"));
 }
@@ -401,7 +424,10 @@ static int read_files(const struct yaml_node *node, void *field, const struct ya
             struct str path = file_sd.files.items[j];
             if (!is_list_file(path)) {
                 code = yaml_fail(node->items[i], ERROR_PARSE, error,
-                                 "'" STR_FMT "' must end in .yml, .yaml or .json", STR_ARG(path));
+                                 "'" STR_FMT
+                                 "' must end in .yml, .yaml or .json, wildcards in the last "
+                                 "part only",
+                                 STR_ARG(path));
             } else if (!VEC_PUSH(&all, path)) {
                 code = error_set(error, -ENOMEM, "no memory");
             }
@@ -465,12 +491,13 @@ static const struct yaml_field job_fields[] = {
     { STR_INIT("scrape_failure_log_file"), 0, NULL },
     { STR_INIT("scrape_native_histograms"), 0, NULL },
     { STR_INIT("scrape_classic_histograms"), 0, NULL },
-    { STR_INIT("always_scrape_classic_histograms"), 0, yaml_read_ignored },
+    { STR_INIT("always_scrape_classic_histograms"), 0, read_unused_flag },
     { STR_INIT("convert_classic_histograms_to_nhcb"), 0, NULL },
     { STR_INIT("native_histogram_bucket_limit"), 0, NULL },
     { STR_INIT("native_histogram_min_bucket_factor"), 0, NULL },
     { STR_INIT("metric_name_validation_scheme"), 0, NULL },
     { STR_INIT("metric_name_escaping_scheme"), 0, NULL },
+    { STR_INIT("aws_sd_configs"), 0, NULL },
     { STR_INIT("azure_sd_configs"), 0, NULL },
     { STR_INIT("consul_sd_configs"), 0, NULL },
     { STR_INIT("digitalocean_sd_configs"), 0, NULL },
@@ -478,6 +505,8 @@ static const struct yaml_field job_fields[] = {
     { STR_INIT("docker_sd_configs"), 0, NULL },
     { STR_INIT("dockerswarm_sd_configs"), 0, NULL },
     { STR_INIT("ec2_sd_configs"), 0, NULL },
+    { STR_INIT("ecs_sd_configs"), 0, NULL },
+    { STR_INIT("elasticache_sd_configs"), 0, NULL },
     { STR_INIT("eureka_sd_configs"), 0, NULL },
     { STR_INIT("gce_sd_configs"), 0, NULL },
     { STR_INIT("hetzner_sd_configs"), 0, NULL },
@@ -488,11 +517,15 @@ static const struct yaml_field job_fields[] = {
     { STR_INIT("lightsail_sd_configs"), 0, NULL },
     { STR_INIT("linode_sd_configs"), 0, NULL },
     { STR_INIT("marathon_sd_configs"), 0, NULL },
+    { STR_INIT("msk_sd_configs"), 0, NULL },
     { STR_INIT("nerve_sd_configs"), 0, NULL },
     { STR_INIT("nomad_sd_configs"), 0, NULL },
+    { STR_INIT("oci_sd_configs"), 0, NULL },
     { STR_INIT("openstack_sd_configs"), 0, NULL },
+    { STR_INIT("outscale_sd_configs"), 0, NULL },
     { STR_INIT("ovhcloud_sd_configs"), 0, NULL },
     { STR_INIT("puppetdb_sd_configs"), 0, NULL },
+    { STR_INIT("rds_sd_configs"), 0, NULL },
     { STR_INIT("scaleway_sd_configs"), 0, NULL },
     { STR_INIT("serverset_sd_configs"), 0, NULL },
     { STR_INIT("stackit_sd_configs"), 0, NULL },
@@ -557,7 +590,8 @@ static int read_job(const struct yaml_node *node, struct scrape_job *job,
             global->timeout_ms > job->interval_ms ? job->interval_ms : global->timeout_ms;
     }
     code = check_http(node, &job->http, error);
-    return code != 0 ? code : check_addresses(node, job, error);
+    if (code == 0) code = check_addresses(node, job, error);
+    return code != 0 ? code : scrape_check_discovery(node, error);
 }
 
 int scrape_config_read(struct scrape_config *config, const struct yaml_node *node,
@@ -566,19 +600,22 @@ int scrape_config_read(struct scrape_config *config, const struct yaml_node *nod
 {
     if (node == NULL || yaml_is_null(node)) return 0;
     if (node->kind != YAML_SEQUENCE) return yaml_fail(node, ERROR_PARSE, error, "expected a list");
-    if (node->count > SCRAPE_JOBS_MAX) {
-        return yaml_fail(node, ERROR_LIMIT, error, "%zu jobs, at most %d", node->count,
-                         SCRAPE_JOBS_MAX);
+    if (node->count + config->job_count > SCRAPE_JOBS_MAX) {
+        return yaml_fail(node, ERROR_LIMIT, error, "more than %d jobs", SCRAPE_JOBS_MAX);
     }
-    config->jobs = ARENA_ARRAY(&config->arena, struct scrape_job, node->count);
-    if (config->jobs == NULL && node->count > 0) return error_set(error, -ENOMEM, "no memory");
-    for (size_t i = 0; i < node->count; i++) {
+    size_t before = config->job_count;
+    struct scrape_job *jobs = ARENA_ARRAY(&config->arena, struct scrape_job, before + node->count);
+    if (jobs == NULL) return node->count == 0 ? 0 : error_set(error, -ENOMEM, "no memory");
+    if (before > 0) memcpy(jobs, config->jobs, before * sizeof(*jobs));
+    config->jobs = jobs;
+    for (size_t i = before; i < before + node->count; i++) {
+        const struct yaml_node *item = node->items[i - before];
         config->job_count = i + 1;
-        int code = read_job(node->items[i], &config->jobs[i], global, reading, error);
+        int code = read_job(item, &config->jobs[i], global, reading, error);
         if (code != 0) return code;
         for (size_t j = 0; j < i; j++) {
             if (!str_equal(config->jobs[i].name, config->jobs[j].name)) continue;
-            return yaml_fail(node->items[i], ERROR_PARSE, error,
+            return yaml_fail(item, ERROR_PARSE, error,
                              "more than one scrape config with job name '" STR_FMT "'",
                              STR_ARG(config->jobs[i].name));
         }
@@ -622,7 +659,7 @@ size_t scrape_global_fields(struct yaml_field *fields, size_t base)
         { STR_INIT("keep_dropped_targets"), GLOBAL_LIMIT(keep_dropped), yaml_read_count },
         { STR_INIT("scrape_failure_log_file"), 0, NULL },
         { STR_INIT("scrape_native_histograms"), 0, NULL },
-        { STR_INIT("always_scrape_classic_histograms"), 0, yaml_read_ignored },
+        { STR_INIT("always_scrape_classic_histograms"), 0, read_unused_flag },
         { STR_INIT("convert_classic_histograms_to_nhcb"), 0, NULL },
         { STR_INIT("metric_name_validation_scheme"), 0, NULL },
         { STR_INIT("metric_name_escaping_scheme"), 0, NULL },

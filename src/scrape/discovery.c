@@ -301,41 +301,59 @@ static int add_file(struct discovery *discovery, const char *path, struct error 
     return 0;
 }
 
-/* Calls use for each file that a pattern names; only its last part may hold wildcards. */
+/* Names that fit the pattern. */
 struct matching {
-    const char *folder;
     struct str pattern;
-    void (*use)(void *argument, const char *path);
-    void *argument;
+    VEC(char *) names;
 };
 
 static int match_name(void *argument, const char *name)
 {
-    const struct matching *matching = argument;
-    char path[FILE_PATH_SIZE];
+    struct matching *matching = argument;
     if (!glob_matches(matching->pattern, str_from(name))) return 0;
-    if (file_join(path, matching->folder, name, NULL) == 0) matching->use(matching->argument, path);
+    char *copy = str_copy(str_from(name));
+    if (copy != NULL && !VEC_PUSH(&matching->names, copy)) free(copy);
     return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void scrape_visit_files(struct str pattern, const char *folder,
+                        void (*use)(void *argument, const char *path), void *argument)
+{
+    char name[FILE_PATH_SIZE];
+    char path[FILE_PATH_SIZE];
+    if (!str_to_cstr(pattern, name, sizeof(name))) return;
+    bool is_absolute = name[0] == '/' || folder == NULL;
+    if (file_join(path, is_absolute ? "" : folder, name + (is_absolute && name[0] == '/'), NULL) !=
+        0) {
+        return;
+    }
+    char *slash = strrchr(path, '/');
+    if (slash == NULL) return;
+    *slash = '\0';
+    struct matching matching = { .pattern = str_from(slash + 1) };
+    const char *place = slash == path ? "/" : path;
+    (void)disk_system.list(disk_system.state, place, match_name, &matching);
+    if (matching.names.count > 1) {
+        qsort(matching.names.items, matching.names.count, sizeof(char *), compare_names);
+    }
+    for (size_t i = 0; i < matching.names.count; i++) {
+        char whole[FILE_PATH_SIZE];
+        if (file_join(whole, place, matching.names.items[i], NULL) == 0) use(argument, whole);
+        free(matching.names.items[i]);
+    }
+    VEC_RELEASE(&matching.names);
 }
 
 static void visit_files(const struct scrape_job *job, const char *folder,
                         void (*use)(void *argument, const char *path), void *argument)
 {
     for (size_t i = 0; i < job->files.count; i++) {
-        char pattern[FILE_PATH_SIZE];
-        char whole[FILE_PATH_SIZE];
-        if (!str_to_cstr(job->files.items[i], pattern, sizeof(pattern))) continue;
-        bool is_absolute = pattern[0] == '/' || folder == NULL;
-        if (file_join(whole, is_absolute ? "" : folder,
-                      pattern + (is_absolute && pattern[0] == '/'), NULL) != 0) {
-            continue;
-        }
-        char *slash = strrchr(whole, '/');
-        if (slash == NULL) continue;
-        *slash = '\0';
-        struct matching matching = { slash == whole ? "/" : whole, str_from(slash + 1), use,
-                                     argument };
-        (void)disk_system.list(disk_system.state, matching.folder, match_name, &matching);
+        scrape_visit_files(job->files.items[i], folder, use, argument);
     }
 }
 

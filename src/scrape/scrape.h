@@ -141,11 +141,11 @@ int scrape_global_check(const struct yaml_node *node, struct scrape_global *glob
                         struct error *error) MUST_CHECK;
 
 /*
- * Reads the list `scrape_configs`.
+ * Reads a list `scrape_configs` and adds its jobs; there may be several, of several files.
  *
  *   config  its arena is the one in which the YAML was parsed (reading->arena too); the rest is
  *           filled. To be released by scrape_config_release, also after a failure
- *   node    NULL or null: no jobs
+ *   node    NULL or null: no more jobs
  */
 int scrape_config_read(struct scrape_config *config, const struct yaml_node *node,
                        const struct scrape_global *global, const struct yaml_reading *reading,
@@ -157,6 +157,21 @@ int scrape_read_duration(const struct yaml_node *node, void *field,
                          const struct yaml_reading *reading, struct error *error); /* int64_t ms */
 int scrape_read_labels(const struct yaml_node *node, void *field,
                        const struct yaml_reading *reading, struct error *error); /* struct labels */
+/* Checks a list of relabelling rules that is not kept. */
+int scrape_check_rules(const struct yaml_node *node, void *field,
+                       const struct yaml_reading *reading, struct error *error);
+
+/* Checks the *_sd_configs of a mapping: those we do not discover by must be as right as the others,
+ * so that a mistake does not show only after a move. */
+int scrape_check_discovery(const struct yaml_node *node, struct error *error) MUST_CHECK;
+
+/* "http://host..." or https. */
+bool scrape_is_url(struct str text);
+
+/* Calls use for each file that a pattern names, in order of names; only its last part may hold
+ * wildcards. A relative pattern starts at the folder. */
+void scrape_visit_files(struct str pattern, const char *folder,
+                        void (*use)(void *argument, const char *path), void *argument);
 
 /* ---- scraping ---- */
 
