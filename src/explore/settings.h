@@ -21,7 +21,7 @@ struct settings {
     VEC(struct str) ignored; /* "kibana.yml:3:1: 'i18n.locale' has no effect here" */
 };
 
-/* "server.port" may stand as one key or as a mapping in a mapping. Settings untouched on failure. */
+/* "server.port" may stand as one key or nested. Settings untouched on failure. */
 int settings_parse(struct settings *settings, struct arena *arena, struct str text, struct str file,
                    struct error *error) MUST_CHECK;
 

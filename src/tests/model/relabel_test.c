@@ -21,7 +21,7 @@ static const struct row {
 } rows[] = {
     { "replace", { STR_INIT("a") }, "f(.*)", "d", "ch${1}-ch${1}", RELABEL_REPLACE, 0,
       "{a=\"foo\", b=\"bar\", d=\"choo-choo\"}" },
-    { "replace joined", { STR_INIT("a"), STR_INIT("b") }, "foo;(b.)r", "a", "$1", RELABEL_REPLACE, 0,
+    { "joined", { STR_INIT("a"), STR_INIT("b") }, "foo;(b.)r", "a", "$1", RELABEL_REPLACE, 0,
       "{a=\"ba\", b=\"bar\"}" },
     { "no match", { STR_INIT("a") }, "x", "d", "y", RELABEL_REPLACE, 0, "{a=\"foo\", b=\"bar\"}" },
     { "empty deletes", { STR_INIT("a") }, "foo", "a", "", RELABEL_REPLACE, 0, "{b=\"bar\"}" },
