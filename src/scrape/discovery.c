@@ -97,8 +97,10 @@ static void put_specials(struct discovery *discovery, struct labels_builder *bui
         { STR("job"), job->name },
         { STR("__scheme__"), job->scheme },
         { STR("__metrics_path__"), job->metrics_path },
-        { STR("__scrape_interval__"), str_from(duration_print(job->interval_ms, interval)) },
-        { STR("__scrape_timeout__"), str_from(duration_print(job->timeout_ms, timeout)) },
+        { STR("__scrape_interval__"),
+          arena_copy(arena, str_from(duration_print(job->interval_ms, interval))) },
+        { STR("__scrape_timeout__"),
+          arena_copy(arena, str_from(duration_print(job->timeout_ms, timeout))) },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(defaults); i++) {
         if (labels_builder_get(builder, defaults[i].name).size > 0) continue;
