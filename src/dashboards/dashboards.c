@@ -86,8 +86,8 @@ static void write_error(void *context, const struct http_request *request,
 {
     (void)context;
     (void)request;
-    (void)code;
     struct json_writer json;
+    if (code == -EACCES) response->status = 403;
     buf_reset(&response->body);
     json_begin(response, &json);
     json_object_begin(&json);
@@ -233,38 +233,45 @@ HANDLER(one_source)
 
 /* ---- the way through ---- */
 
-/* What may be asked of a data source: the last parts of the path. */
-static const struct allowed {
-    struct str type;
-    struct str start; /* the path begins with it, */
-    struct str end;   /* and ends with it */
-} allowed[] = {
-    { STR_INIT("prometheus"), STR_INIT("api/v1/query"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/series"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/label"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/metadata"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/rules"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/alerts"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/format_query"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/parse_query"), STR_INIT("") },
-    { STR_INIT("prometheus"), STR_INIT("api/v1/status/buildinfo"), STR_INIT("") },
-    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_msearch") },
-    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_search") },
-    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_count") },
-    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_mapping") },
-    { STR_INIT("elasticsearch"), STR_INIT(""), STR_INIT("_field_caps") },
+/* What may be asked of Prometheus: addresses that begin so. None of them writes. */
+static const struct str metrics_addresses[] = {
+    STR_INIT("api/v1/query"),       STR_INIT("api/v1/series"),
+    STR_INIT("api/v1/label"),       STR_INIT("api/v1/metadata"),
+    STR_INIT("api/v1/rules"),       STR_INIT("api/v1/alerts"),
+    STR_INIT("api/v1/parse_query"), STR_INIT("api/v1/status/buildinfo"),
+    STR_INIT("api/v1/format_query")
 };
+
+/* And of Elasticsearch: alone or behind one index, nothing in between. A document's name may end in
+ * any of these words, so that looking at the end of the address would let writes through. */
+static const struct str log_addresses[] = { STR_INIT("_msearch"), STR_INIT("_search"),
+                                            STR_INIT("_count"), STR_INIT("_mapping"),
+                                            STR_INIT("_field_caps") };
+
+static bool is_allowed_of_metrics(struct str path)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(metrics_addresses); i++) {
+        if (str_starts_with(path, metrics_addresses[i])) return true;
+    }
+    return false;
+}
+
+static bool is_allowed_of_logs(struct str path)
+{
+    struct str last = path;
+    if (path.size == 0) return true;
+    if (path.data[0] != '_') (void)str_cut(&last, '/'); /* the index; its name has no _ in front */
+    for (size_t i = 0; i < ARRAY_LENGTH(log_addresses); i++) {
+        if (str_equal(last, log_addresses[i])) return true;
+    }
+    return false;
+}
 
 static bool is_allowed(struct str type, struct str path)
 {
     if (str_find(path, STR("..")) != STR_NONE) return false;
-    for (size_t i = 0; i < ARRAY_LENGTH(allowed); i++) {
-        if (str_equal(allowed[i].type, type) && str_starts_with(path, allowed[i].start) &&
-            str_ends_with(path, allowed[i].end)) {
-            return true;
-        }
-    }
-    return path.size == 0 && str_equal(type, STR("elasticsearch"));
+    if (str_equal(type, STR("prometheus"))) return is_allowed_of_metrics(path);
+    return str_equal(type, STR("elasticsearch")) && is_allowed_of_logs(path);
 }
 
 /* The call's target and secrets, copied out of the store. */

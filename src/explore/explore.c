@@ -115,8 +115,7 @@ static void write_error(void *context, const struct http_request *request,
 {
     (void)context;
     (void)request;
-    (void)code;
-    write_message(response, response->status, error->text);
+    write_message(response, code == -EACCES ? 403 : response->status, error->text);
 }
 
 HANDLER(status)

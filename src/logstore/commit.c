@@ -9,6 +9,7 @@
 #include "logstore/store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define PARSE_MEMORY_MAX  ((size_t)4 << 30)
@@ -411,7 +412,9 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
 {
     struct logstore *store = group->store;
     if (store->stats.is_read_only) {
-        return error_set(error, ERROR_REFUSED, "disk has less than its reserve free");
+        return error_set(error, ERROR_REFUSED,
+                         "disk of '%s' has less than its reserve of %" PRIu64 " bytes free",
+                         store->folder, store->options.disk_reserve);
     }
     int code = decide_all(group, commits);
     if (code < 0) return error_set(error, code, "write: out of memory");

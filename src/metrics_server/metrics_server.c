@@ -18,6 +18,8 @@ static const struct option options[] = {
       "How long to retain samples; 0 keeps them for ever." },
     { "storage.tsdb.retention.size", "SIZE", OPTION_SIZE, FLAG(retention_size), "0",
       "Maximum number of bytes of blocks and log; the oldest block goes first." },
+    { "storage.tsdb.reserve-size", "SIZE", OPTION_SIZE, FLAG(reserve_size), "64MB",
+      "Refuse samples while less than this is free on the disk; 0 writes until it is full." },
     { "storage.tsdb.min-block-duration", "DURATION", OPTION_DURATION, FLAG(block_duration_min_ms),
       "2h", "How much time a block from the head spans." },
     { "storage.tsdb.max-block-duration", "DURATION", OPTION_DURATION, FLAG(block_duration_max_ms),
@@ -190,6 +192,7 @@ static int open_store(struct metrics_server *server, struct error *error)
     store.segment_size_max = (uint64_t)flags->log_segment_size;
     store.retention_ms = flags->retention_ms;
     store.retention_size = (uint64_t)flags->retention_size;
+    store.reserve_size = (uint64_t)flags->reserve_size;
     store.series_max = (size_t)flags->series_max;
     store.report = report;
     store.report_state = server;

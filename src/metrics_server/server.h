@@ -22,6 +22,7 @@ struct metrics_flags {
     const char *config_file;
     int64_t retention_ms;
     int64_t retention_size;
+    int64_t reserve_size;
     bool takes_remote_write;
     bool has_lifecycle;
     bool has_admin;
