@@ -37,10 +37,11 @@ void api_write_error(void *context, const struct http_request *request,
     buf_reset(&response->body);
     response->content_type = "application/json";
     if (code == ERROR_CLOSED) response->status = 499;
+    if (code == -EACCES) response->status = 500; /* admin APIs disabled: as the real one says it */
     json_writer_init(&json, &response->body);
     json_object_begin(&json);
     json_member_cstr(&json, "status", "error");
-    json_member_cstr(&json, "errorType", error_api_type(code));
+    json_member_cstr(&json, "errorType", code == -EACCES ? "unavailable" : error_api_type(code));
     json_member_cstr(&json, "error", error->text[0] == '\0' ? error_name(code) : error->text);
     json_object_end(&json);
 }

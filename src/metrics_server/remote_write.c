@@ -130,7 +130,12 @@ static void write_failure(struct http_response *response, int code, const struct
     unsigned status = (unsigned)error_http_status(code);
     if (code == ERROR_LIMIT || code == ERROR_INVALID || code == ERROR_UNSUPPORTED) status = 400;
     if (code == ERROR_CORRUPT) status = 400;
-    http_response_text(response, status, "%s\n", error->text);
+    /* Senders and people look for the real receiver's words. */
+    const char *words = "";
+    if (code == ERROR_DUPLICATE) words = "duplicate sample for timestamp: ";
+    if (code == ERROR_OUT_OF_ORDER) words = "out of order sample: ";
+    if (code == ERROR_INVALID) words = "out of bounds: ";
+    http_response_text(response, status, "%s%s\n", words, error->text);
 }
 
 API_HANDLER(remote_write)

@@ -37,11 +37,14 @@ struct scrape {
     int64_t time_ms; /* of samples that bring none */
     double duration_s;
     size_t body_size;
+    bool is_body_over;   /* body_size_limit was reached */
     uint64_t scraped;    /* samples in the body */
     uint64_t kept;       /* after relabelling */
     uint64_t added;      /* series not seen by the scrape before */
     uint64_t refused[3]; /* out of order, duplicate, out of bounds */
-    struct str type;     /* of the TYPE line last seen */
+    bool
+        is_rolled_back; /* this scrape's samples were given up: what it showed first is not there */
+    struct str type;    /* of the TYPE line last seen */
 };
 
 /* ---- asking ---- */
@@ -125,6 +128,7 @@ static int ask(struct scrape *scrape, struct http_answer *answer, struct error *
     if (code == 0) code = http_client_send(scrape->tools->client, &call, answer, error);
     scrape->body_size = answer->body.size;
     if (code == ERROR_LIMIT && answer->failure == HTTP_FAILURE_LIMIT) {
+        scrape->is_body_over = true;
         pm_inc(scrape->tools->counters->over_body_limit);
     }
     if (code != 0) return code;
@@ -158,14 +162,31 @@ static void normalise_bound(struct scrape *scrape, struct labels_builder *builde
     labels_builder_set(builder, name, printed);
 }
 
+/* Whether the raw series says name="": nothing but a label can, for quotes in values are escaped. */
+static bool is_said_empty(struct str raw, struct str name)
+{
+    for (size_t i = 1; i + name.size + 3 <= raw.size; i++) {
+        struct str rest = str_skip(raw, i);
+        if (!str_starts_with(rest, name)) continue;
+        rest = str_skip(rest, name.size);
+        char before = raw.data[i - 1];
+        if (before != '{' && before != ',' && before != ' ' && before != '"') continue;
+        if (before == '"' && rest.size > 0 && rest.data[0] == '"') rest = str_skip(rest, 1);
+        rest = str_trim(rest);
+        if (rest.size == 0 || rest.data[0] != '=') continue;
+        if (str_starts_with(str_trim(str_skip(rest, 1)), STR("\"\""))) return true;
+    }
+    return false;
+}
+
 /* Puts the target's labels over the scraped ones; what they hide is kept as exported_<name>. */
-static void merge_labels(struct scrape *scrape, struct labels_builder *builder)
+static void merge_labels(struct scrape *scrape, struct str raw, struct labels_builder *builder)
 {
     struct labels own = scrape->target->labels;
     for (size_t i = 0; i < own.count; i++) {
         struct str name = own.items[i].name;
         struct str scraped = labels_builder_get(builder, name);
-        if (scraped.size > 0 && scrape->job->honor_labels) continue;
+        if (scrape->job->honor_labels && (scraped.size > 0 || is_said_empty(raw, name))) continue;
         if (scraped.size > 0) {
             struct str moved = name;
             for (int depth = 0; depth < EXPORTED_DEPTH_MAX; depth++) {
@@ -230,7 +251,7 @@ static int relabel_series(struct scrape *scrape, struct str raw, struct labels_b
     int code = exposition_labels(raw, &scrape->arena, builder, error);
     if (code != 0) return code;
     normalise_bound(scrape, builder);
-    merge_labels(scrape, builder);
+    merge_labels(scrape, raw, builder);
     code = relabel_apply(scrape->job->metric_relabels.items, scrape->job->metric_relabels.count,
                          builder, &scrape->arena, error);
     if (code <= 0) return code;
@@ -306,6 +327,7 @@ static int take_sample(struct scrape *scrape, const struct exposition_entry *ent
     if (!was_there) scrape->added++;
     bool has_own_time = entry->has_time && scrape->job->honor_timestamps;
     series->has_own_time = has_own_time && !scrape->job->tracks_timestamp_staleness;
+    if (series->first == 0) series->first = target->scrape_number;
     return append(scrape, series, has_own_time ? entry->time_ms : scrape->time_ms, entry->value,
                   error);
 }
@@ -384,7 +406,9 @@ static void end_series(struct scrape *scrape, bool all)
     while (map_next(map, &position, &raw, &value)) {
         struct scrape_series *series = value;
         if (!all && series->seen == scrape->target->scrape_number) continue;
-        if (series->ref != 0 && !series->has_own_time) {
+        /* What is not in the store needs no end there. */
+        bool is_lost = scrape->is_rolled_back && series->first == scrape->target->scrape_number;
+        if (series->ref != 0 && !series->has_own_time && !is_lost) {
             (void)append(scrape, series, scrape->time_ms, sample_stale(), NULL);
         }
         (void)VEC_PUSH(&gone, raw);
@@ -450,7 +474,7 @@ static int report(struct scrape *scrape, bool is_up, struct error *error)
         { "scrape_series_added", (double)scrape->added, false },
         { "scrape_timeout_seconds", (double)scrape->target->timeout_ms / 1000, true },
         { "scrape_sample_limit", (double)limits->sample_count, true },
-        { "scrape_body_size_bytes", (double)scrape->body_size, true },
+        { "scrape_body_size_bytes", scrape->is_body_over ? -1 : (double)scrape->body_size, true },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         if (rows[i].is_extra && !scrape->job->has_extra_metrics) continue;
@@ -586,6 +610,7 @@ void scrape_target_scrape(struct scrape_target *target, const struct scrape_job 
     note(&scrape, code == 0 ? NULL : &error);
     if (code != 0 && !is_cancelled) {
         struct error second = { 0 };
+        scrape.is_rolled_back = true;
         if (write_failure(&scrape, &second) != 0) {
             pm_inc(tools->counters->failed_commits);
             sl_error_every(tools->setup->log, 10000, "scrape could not be stored", "error.message",

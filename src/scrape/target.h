@@ -34,6 +34,7 @@ struct scrape_counters {
 /* A series that the target has shown. One allocation with its texts. */
 struct scrape_series {
     uint64_t ref;         /* number in the sink; 0: not appended yet */
+    uint64_t first;       /* number of the scrape that appended it first; 0: none */
     uint64_t seen;        /* number of the scrape that showed it last */
     struct labels labels; /* after relabelling; count 0: dropped */
     uint32_t generation;  /* of the configuration that relabelled it */

@@ -1,0 +1,451 @@
+/* loop_test.c
+ *
+ * Goal:   a scrape writes what Prometheus 3 would write, whatever the target answers.
+ * Method: a small server gives the answers of a script; each scrape is run by hand against a sink
+ *         that prints every committed sample as a line, without its time.
+ */
+#include "codec/compress.h"
+#include "http/server.h"
+#include "model/sample.h"
+#include "scrape/target.h"
+#include "tests/test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the target ---- */
+
+static struct http_server *server;
+static unsigned answer_status = 200;
+static const char *answer_type = "text/plain; version=0.0.4";
+static const char *answer_body = "";
+static unsigned answer_delay_ms;
+
+static int answer(void *context, struct http_request *request, struct http_response *response,
+                  struct error *error)
+{
+    (void)context;
+    (void)request;
+    (void)error;
+    if (answer_delay_ms > 0) (void)usleep(answer_delay_ms * 1000);
+    response->status = answer_status;
+    response->content_type = answer_type;
+    buf_append_cstr(&response->body, answer_body);
+    return 0;
+}
+
+/* ---- the sink ---- */
+
+static struct buf lines;   /* of the last commits */
+static struct buf pending; /* of the open batch */
+static uint64_t refs;
+static bool fails_commit;
+
+static int sink_append(struct sample_batch *batch, uint64_t *ref, struct labels labels,
+                       int64_t time_ms, double value, struct error *error)
+{
+    (void)batch;
+    (void)error;
+    if (time_ms < 1000) return ERROR_INVALID;
+    if (*ref == 0) *ref = ++refs;
+    labels_print(&pending, labels);
+    if (sample_is_stale(value)) {
+        buf_append_str(&pending, STR(" stale\n"));
+    } else {
+        buf_printf(&pending, " %g\n", value);
+    }
+    return 0;
+}
+
+static int sink_commit(struct sample_batch *batch, struct error *error)
+{
+    (void)batch;
+    if (fails_commit) {
+        fails_commit = false;
+        return error_set(error, -EIO, "the disk is gone");
+    }
+    buf_append_str(&lines, buf_str(&pending));
+    return 0;
+}
+
+static void sink_rollback(struct sample_batch *batch)
+{
+    (void)batch;
+}
+
+static struct sample_batch the_batch = { .append = sink_append,
+                                         .commit = sink_commit,
+                                         .rollback = sink_rollback };
+
+static int sink_begin(void *state, struct sample_batch **batch, struct error *error)
+{
+    (void)state;
+    (void)error;
+    buf_reset(&pending);
+    *batch = &the_batch;
+    return 0;
+}
+
+static const struct sample_sink sink = { .begin = sink_begin };
+
+/* ---- one target, scraped by hand ---- */
+
+struct bench {
+    struct scrape_config config;
+    struct scrape_setup setup;
+    struct scrape_tools tools;
+    struct scrape_counters counters;
+    struct pm_registry *registry;
+    struct scrape_target *target;
+};
+
+/* A job with these fields, "a: b\n" each, and its only target. */
+static bool bench_open(struct bench *bench, const char *fields)
+{
+    *bench = (struct bench){ 0 };
+    struct error error = { 0 };
+    struct pm_error cause = { 0 };
+    struct yaml_reading reading = { .arena = &bench->config.arena };
+    struct scrape_global global;
+    const struct yaml_node *root = NULL;
+    scrape_global_init(&global);
+    arena_init(&bench->config.arena, 16u << 20);
+    struct str text = arena_printf(&bench->config.arena,
+                                   "- job_name: j\n  scrape_timeout: 300ms\n"
+                                   "  static_configs:\n  - targets: ['127.0.0.1:%u']\n%s",
+                                   (unsigned)http_server_port(server), fields);
+    int code = yaml_parse(&bench->config.arena, text, STR("x.yml"), &root, &error);
+    if (code == 0) code = scrape_config_read(&bench->config, root, &global, &reading, &error);
+    const struct scrape_found *found = NULL;
+    size_t count = 0;
+    if (code == 0) {
+        code = scrape_discover(&bench->config.jobs[0], ".", &bench->config.arena, NULL, &found,
+                               &count, &error);
+    }
+    if (code == 0 && count != 1) code = ERROR_INVALID;
+    if (code == 0 && pm_registry_new(&bench->registry, &cause) != 0) code = -ENOMEM;
+    struct pm_registry *registry = bench->registry;
+    struct scrape_counters *counters = &bench->counters;
+    counters->out_of_order = pm_counter_new(registry, "a_total", "a");
+    counters->duplicate = pm_counter_new(registry, "b_total", "b");
+    counters->out_of_bounds = pm_counter_new(registry, "c_total", "c");
+    counters->over_sample_limit = pm_counter_new(registry, "d_total", "d");
+    counters->over_body_limit = pm_counter_new(registry, "e_total", "e");
+    counters->interval_length = pm_summary_new(registry, "f", "f");
+    counters->failed_commits = pm_counter_new(registry, "g_total", "g");
+    bench->setup = (struct scrape_setup){ .sink = &sink, .clock = &clock_system };
+    bench->tools =
+        (struct scrape_tools){ .setup = &bench->setup, .counters = counters, .folder = "." };
+    if (code == 0) {
+        struct http_client_options options = { .user_agent = "test", .connection_max = 4 };
+        code = http_client_new(&bench->tools.client, &options, &error);
+    }
+    struct scrape_target *target = calloc(1, sizeof(*target));
+    if (code != 0 || target == NULL) {
+        (void)fprintf(stderr, "bench: %s\n", error.text);
+        free(target);
+        return false;
+    }
+    arena_init(&target->arena, 1 << 20);
+    mutex_init(&target->mutex);
+    target->key = found->key;
+    target->url = found->url;
+    target->labels = found->labels;
+    target->job = found->job;
+    target->interval_ms = found->interval_ms;
+    target->timeout_ms = found->timeout_ms;
+    target->generation_number = 1;
+    bench->target = target;
+    return true;
+}
+
+static void bench_close(struct bench *bench)
+{
+    scrape_target_free(bench->target);
+    http_client_free(bench->tools.client);
+    pm_registry_free(bench->registry);
+    scrape_config_release(&bench->config);
+    answer_status = 200;
+    answer_type = "text/plain; version=0.0.4";
+    answer_delay_ms = 0;
+}
+
+static void scrape(struct bench *bench, const char *body)
+{
+    buf_reset(&lines);
+    answer_body = body;
+    scrape_target_scrape(bench->target, bench->target->job, &bench->tools);
+}
+
+/* Whether a line was written: the instance, which holds the port, is cut out of what was. */
+static bool wrote(const char *line)
+{
+    char instance[64];
+    (void)snprintf(instance, sizeof(instance), "instance=\"127.0.0.1:%u\"",
+                   (unsigned)http_server_port(server));
+    struct str rest = buf_str(&lines);
+    while (rest.size > 0) {
+        struct str got = str_cut(&rest, '\n');
+        CLEANUP(buf_release) struct buf clean;
+        buf_init(&clean, 64 << 10);
+        size_t at = str_find(got, str_from(instance));
+        if (at == STR_NONE) {
+            buf_append_str(&clean, got);
+        } else {
+            buf_append_str(&clean, str_first(got, at));
+            buf_append_char(&clean, '@');
+            buf_append_str(&clean, str_skip(got, at + strlen(instance)));
+        }
+        if (str_equal(buf_str(&clean), str_from(line))) return true;
+    }
+    return false;
+}
+
+static size_t stale_count(void)
+{
+    size_t count = 0;
+    struct str rest = buf_str(&lines);
+    while (rest.size > 0) count += str_ends_with(str_cut(&rest, '\n'), STR(" stale"));
+    return count;
+}
+
+/* ---- tests ---- */
+
+/* A row: what the job says, what the target answers, a line that must be there, one that must not.
+ */
+static void answers_one_by_one(void)
+{
+    static const struct {
+        const char *name, *fields, *type, *body, *want, *not ;
+        unsigned status;
+        unsigned delay_ms;
+    } rows[] = {
+        { "plain", "", NULL, "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "up", "", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "scraped", "", NULL, "a 1\nb 2\n", "scrape_samples_scraped{@, job=\"j\"} 2", NULL, 200,
+          0 },
+        { "added", "", NULL, "a 1\nb 2\n", "scrape_series_added{@, job=\"j\"} 2", NULL, 200, 0 },
+        { "conflict", "", NULL, "a{job=\"x\"} 1\n", "a{exported_job=\"x\", @, job=\"j\"} 1", NULL,
+          200, 0 },
+        { "conflict twice", "", NULL, "a{job=\"x\",exported_job=\"y\"} 1\n",
+          "a{exported_exported_job=\"x\", exported_job=\"y\", @, job=\"j\"} 1", NULL, 200, 0 },
+        { "honor", "  honor_labels: true\n", NULL, "a{job=\"x\"} 1\n", "a{@, job=\"x\"} 1", NULL,
+          200, 0 },
+        { "honor empty", "  honor_labels: true\n", NULL, "a{instance=\"\",z=\"1\"} 1\n",
+          "a{job=\"j\", z=\"1\"} 1", NULL, 200, 0 },
+        { "not honoured empty", "", NULL, "a{instance=\"\"} 1\n", "a{@, job=\"j\"} 1", NULL, 200,
+          0 },
+        { "drop",
+          "  metric_relabel_configs:\n"
+          "  - {source_labels: [__name__], regex: b, action: drop}\n",
+          NULL, "a 1\nb 2\n", "scrape_samples_post_metric_relabeling{@, job=\"j\"} 1",
+          "b{@, job=\"j\"} 2", 200, 0 },
+        { "rename", "  metric_relabel_configs:\n  - {target_label: __name__, replacement: c}\n",
+          NULL, "a 1\n", "c{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "le", "", NULL, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n",
+          "h_bucket{@, job=\"j\", le=\"1.0\"} 1", NULL, 200, 0 },
+        { "le infinite", "", NULL, "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n",
+          "h_bucket{@, job=\"j\", le=\"+Inf\"} 1", NULL, 200, 0 },
+        { "first wins", "", NULL, "a 1\na 2\n", "a{@, job=\"j\"} 1", "a{@, job=\"j\"} 2", 200, 0 },
+        { "empty body", "", NULL, "", "up{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "no final newline", "", NULL, "a 1", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "too old", "", NULL, "a 1 5\nb 2\n", "b{@, job=\"j\"} 2", "up{@, job=\"j\"} 0", 200, 0 },
+        { "garbage", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} 1", 200, 0 },
+        { "never stored", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} stale",
+          200, 0 },
+        { "CRLF", "", NULL, "a 1\r\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
+        { "500", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 500, 0 },
+        { "204", "", NULL, "", "up{@, job=\"j\"} 0", NULL, 204, 0 },
+        { "404", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 404, 0 },
+        { "html", "", "text/html", "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
+        { "html with fallback", "  fallback_scrape_protocol: PrometheusText0.0.4\n", "text/html",
+          "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "OpenMetrics", "", "application/openmetrics-text; version=1.0.0", "a 1\n# EOF\n",
+          "a{@, job=\"j\"} 1", NULL, 200, 0 },
+        { "OpenMetrics cut", "", "application/openmetrics-text; version=1.0.0", "a 1\n",
+          "up{@, job=\"j\"} 0", NULL, 200, 0 },
+        { "slow", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 600 },
+        { "samples at limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\n", "up{@, job=\"j\"} 1", NULL,
+          200, 0 },
+        { "samples over limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\nd 4\n",
+          "scrape_samples_scraped{@, job=\"j\"} 4", "a{@, job=\"j\"} 1", 200, 0 },
+        { "samples over limit, after", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\n",
+          "scrape_samples_post_metric_relabeling{@, job=\"j\"} 3", "up{@, job=\"j\"} 1", 200, 0 },
+        { "body under limit", "  body_size_limit: 5B\n", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL,
+          200, 0 },
+        { "body at limit", "  body_size_limit: 4B\n  extra_scrape_metrics: true\n", NULL, "a 1\n",
+          "scrape_body_size_bytes{@, job=\"j\"} -1", "up{@, job=\"j\"} 1", 200, 0 },
+        { "extra", "  extra_scrape_metrics: true\n", NULL, "a 1\n",
+          "scrape_timeout_seconds{@, job=\"j\"} 0.3", NULL, 200, 0 },
+        { "label limit", "  label_limit: 3\n", NULL, "a{x=\"1\"} 1\n", "up{@, job=\"j\"} 0", NULL,
+          200, 0 },
+        { "label name limit", "  label_name_length_limit: 8\n", NULL, "a{xxxxxxxxx=\"1\"} 1\n",
+          "up{@, job=\"j\"} 0", NULL, 200, 0 },
+        { "UTF-8 name", "", "text/plain; version=1.0.0; escaping=allow-utf-8",
+          "{\"a.b\",l=\"x\"} 1\n", "{\"a.b\", @, job=\"j\", l=\"x\"} 1", NULL, 200, 0 },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct bench bench;
+        test_context(rows[i].name);
+        REQUIRE(bench_open(&bench, rows[i].fields));
+        answer_status = rows[i].status;
+        answer_delay_ms = rows[i].delay_ms;
+        if (rows[i].type != NULL) answer_type = rows[i].type;
+        scrape(&bench, rows[i].body);
+        bool is_there = wrote(rows[i].want);
+        if (!is_there) {
+            (void)fprintf(stderr, "[%s] want: %s\n" STR_FMT, rows[i].name, rows[i].want,
+                          STR_ARG(buf_str(&lines)));
+        }
+        EXPECT(is_there);
+        EXPECT(rows[i].not == NULL || !wrote(rows[i].not ));
+        bench_close(&bench);
+    }
+}
+
+static void series_that_vanish_are_stale(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "a 1\nb 2\n");
+    EXPECT_INT(0, (int64_t)stale_count());
+    scrape(&bench, "a 1\n");
+    EXPECT(wrote("b{@, job=\"j\"} stale"));
+    EXPECT(wrote("scrape_series_added{@, job=\"j\"} 0"));
+    EXPECT_INT(1, (int64_t)stale_count());
+    scrape(&bench, "a 1\n");
+    EXPECT_INT(0, (int64_t)stale_count());
+    scrape(&bench, "a 1\nb 3\n");
+    EXPECT(wrote("b{@, job=\"j\"} 3"));
+    EXPECT(wrote("scrape_series_added{@, job=\"j\"} 1"));
+    bench_close(&bench);
+}
+
+static void a_failed_scrape_ends_all(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "a 1\nb 2\n");
+    answer_status = 500;
+    scrape(&bench, "");
+    EXPECT(wrote("a{@, job=\"j\"} stale"));
+    EXPECT(wrote("b{@, job=\"j\"} stale"));
+    EXPECT(wrote("up{@, job=\"j\"} 0"));
+    EXPECT_INT(2, (int64_t)stale_count());
+    scrape(&bench, "");
+    EXPECT_INT(0, (int64_t)stale_count());
+    answer_status = 200;
+    scrape(&bench, "a 1\n");
+    EXPECT(wrote("scrape_series_added{@, job=\"j\"} 1"));
+    bench_close(&bench);
+}
+
+/* Only what a commit has stored is ended. */
+static void a_lost_commit_ends_what_was_there(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "a 1\n");
+    fails_commit = true;
+    scrape(&bench, "a 1\nb 2\n");
+    EXPECT(wrote("a{@, job=\"j\"} stale"));
+    EXPECT(!wrote("b{@, job=\"j\"} stale"));
+    EXPECT(wrote("up{@, job=\"j\"} 0"));
+    bench_close(&bench);
+}
+
+static void own_timestamps_take_no_part_in_staleness(void)
+{
+    static const char *const fields[] = { "", "  track_timestamps_staleness: true\n",
+                                          "  honor_timestamps: false\n" };
+    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
+        struct bench bench;
+        test_context(fields[i]);
+        REQUIRE(bench_open(&bench, fields[i]));
+        scrape(&bench, "a 1 1600000000000\n");
+        EXPECT(wrote("a{@, job=\"j\"} 1"));
+        scrape(&bench, "");
+        EXPECT_INT(i == 0 ? 0 : 1, (int64_t)stale_count());
+        bench_close(&bench);
+    }
+}
+
+static void a_removed_target_is_ended(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "a 1\n");
+    buf_reset(&lines);
+    scrape_target_end(bench.target, &bench.tools);
+    EXPECT(wrote("a{@, job=\"j\"} stale"));
+    EXPECT(wrote("up{@, job=\"j\"} stale"));
+    EXPECT_INT(6, (int64_t)stale_count());
+    bench_close(&bench);
+}
+
+/* After a reload with other rules the old series ends and the new one begins. */
+static void a_reload_relabels_known_series(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "a 1\n");
+    bench.target->generation_number++;
+    scrape(&bench, "a 2\n");
+    EXPECT(wrote("a{@, job=\"j\"} 2"));
+    EXPECT_INT(0, (int64_t)stale_count());
+    bench.config.jobs[0].honor_labels = true;
+    bench.target->generation_number++;
+    scrape(&bench, "a 3\n");
+    EXPECT(wrote("a{@, job=\"j\"} 3"));
+    EXPECT_INT(0, (int64_t)stale_count());
+    bench_close(&bench);
+}
+
+static void metadata_is_kept(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    scrape(&bench, "# HELP a what it \\n is\n# TYPE a gauge\na 1\n");
+    const struct scrape_family *family = map_get(&bench.target->families, STR("a"));
+    REQUIRE(family != NULL);
+    EXPECT_STR("gauge", family->type);
+    EXPECT_STR("what it \n is", family->help);
+    for (int i = 0; i < 12; i++) scrape(&bench, "");
+    EXPECT(map_get(&bench.target->families, STR("a")) == NULL);
+    bench_close(&bench);
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        TEST(answers_one_by_one),
+        TEST(series_that_vanish_are_stale),
+        TEST(a_failed_scrape_ends_all),
+        TEST(a_lost_commit_ends_what_was_there),
+        TEST(own_timestamps_take_no_part_in_staleness),
+        TEST(a_removed_target_is_ended),
+        TEST(a_reload_relabels_known_series),
+        TEST(metadata_is_kept),
+    };
+    static const struct http_route routes[] = { { HTTP_GET, "/metrics", answer, NULL, 0, 0 } };
+    struct error error = { 0 };
+    buf_init(&lines, 16u << 20);
+    buf_init(&pending, 16u << 20);
+    struct http_server_options options = { .listen = "127.0.0.1:0" };
+    struct http_mount mount = { .routes = routes, .count = ARRAY_LENGTH(routes) };
+    int code = http_server_new(&server, &options, &error);
+    if (code == 0) code = http_server_mount(server, &mount, &error);
+    if (code == 0) code = http_server_start(server, &error);
+    if (code != 0) {
+        (void)fprintf(stderr, "server: %s\n", error.text);
+        return 1;
+    }
+    int status = test_main(tests, ARRAY_LENGTH(tests));
+    http_server_free(server);
+    buf_release(&lines);
+    buf_release(&pending);
+    return status;
+}
