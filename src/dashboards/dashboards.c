@@ -10,7 +10,6 @@
 #include "http/client.h"
 #include "role/role.h"
 #include "structlog/structlog.h"
-#include "web/web.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -43,34 +42,17 @@ struct dashboards {
 
 /* ---- the page ---- */
 
-static int give_asset(struct http_response *response, struct str path, bool is_kept,
-                      struct error *error)
-{
-    const struct web_asset *asset = web_asset_find(path);
-    if (asset == NULL)
-        return error_set(error, -ENOENT, "not in this build: " STR_FMT, STR_ARG(path));
-    http_response_static(response, asset->content_type,
-                         (struct str){ (const char *)asset->data, asset->size },
-                         (struct str){ (const char *)asset->gzip, asset->gzip_size }, asset->etag);
-    if (is_kept) {
-        http_response_header(response, "Cache-Control", STR("public, max-age=31536000, immutable"));
-    }
-    return 0;
-}
-
 HANDLER(page)
 {
-    (void)context;
     (void)request;
-    return give_asset(response, STR("dashboards.html"), false, error);
+    struct dashboards *dashboards = context;
+    return role_give_page(dashboards->role, "dashboards.html", response, error);
 }
 
 HANDLER(asset)
 {
     (void)context;
-    struct str rest = http_request_path_value(request, "rest");
-    struct str path = arena_printf(request->arena, "assets/" STR_FMT, STR_ARG(rest));
-    return give_asset(response, path, true, error);
+    return role_give_asset(request, response, error);
 }
 
 /* ---- what scripts read ---- */
@@ -332,9 +314,11 @@ HANDLER(proxy)
         return 0;
     }
     response->status = answer.status;
+    /* Never as markup, whatever stands behind says. */
     struct str answer_type = http_answer_header(&answer, "Content-Type");
-    struct str kept = arena_copy(request->arena, answer_type);
-    response->content_type = kept.size == 0 ? "application/json" : kept.data;
+    response->content_type = str_starts_with(answer_type, STR("application/"))
+                                 ? "application/json; charset=utf-8"
+                                 : "text/plain; charset=utf-8";
     buf_append_str(&response->body, buf_str(&answer.body));
     return 0;
 }

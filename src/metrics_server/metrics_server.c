@@ -4,7 +4,6 @@
 #include "metrics_server/server.h"
 #include "prometheus/prometheus.h"
 #include "structlog/structlog.h"
-#include "web/web.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,28 +66,15 @@ static const struct option options[] = {
 
 static API_HANDLER(page)
 {
-    (void)context;
     (void)request;
-    const struct web_asset *asset = web_asset_find(STR("query.html"));
-    if (asset == NULL) return error_set(error, -ENOENT, "page is not in this build");
-    http_response_static(response, asset->content_type,
-                         (struct str){ (const char *)asset->data, asset->size },
-                         (struct str){ (const char *)asset->gzip, asset->gzip_size }, asset->etag);
-    return 0;
+    struct metrics_server *server = context;
+    return role_give_page(server->role, "query.html", response, error);
 }
 
 static API_HANDLER(page_asset)
 {
     (void)context;
-    struct str rest = http_request_path_value(request, "rest");
-    struct str path = arena_printf(request->arena, "assets/" STR_FMT, STR_ARG(rest));
-    const struct web_asset *asset = path.data == NULL ? NULL : web_asset_find(path);
-    if (asset == NULL) return error_set(error, -ENOENT, "404 page not found");
-    http_response_static(response, asset->content_type,
-                         (struct str){ (const char *)asset->data, asset->size },
-                         (struct str){ (const char *)asset->gzip, asset->gzip_size }, asset->etag);
-    http_response_header(response, "Cache-Control", STR("public, max-age=31536000, immutable"));
-    return 0;
+    return role_give_asset(request, response, error);
 }
 
 static API_HANDLER(to_page)

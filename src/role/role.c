@@ -520,6 +520,11 @@ const char *role_data(const struct role *role)
     return role->flags.data;
 }
 
+const char *role_prefix(const struct role *role)
+{
+    return role->flags.prefix == NULL ? "" : role->flags.prefix;
+}
+
 const char *role_url(const struct role *role)
 {
     return role->server == NULL ? NULL : http_server_url(role->server);

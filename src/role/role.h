@@ -111,6 +111,15 @@ const char *role_url(const struct role *role);  /* "http://127.0.0.1:9090" or NU
 int64_t role_start_ms(const struct role *role); /* since the epoch */
 bool role_is_stopping(const struct role *role);
 
+const char *role_prefix(const struct role *role); /* --web.route-prefix, or "" */
+
+/* Answers with an embedded page ("query.html"), or with the file of the pages that a route
+ * ending in *rest names. -ENOENT when the executable was built without them. */
+int role_give_page(struct role *role, const char *name, struct http_response *response,
+                   struct error *error) MUST_CHECK;
+int role_give_asset(const struct http_request *request, struct http_response *response,
+                    struct error *error) MUST_CHECK;
+
 /* --memory.max in bytes, 0 for none; and whether the process holds more than 90 % of it now
  * (asked of the kernel at most every second): then refuse what can be refused. */
 int64_t role_memory_max(const struct role *role);
