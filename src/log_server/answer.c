@@ -69,6 +69,14 @@ int answer_error(struct call *call, int status, const char *type, struct str rea
     return answer_with_index(call, status, type, reason, STR(""));
 }
 
+bool answer_when_short(struct call *call)
+{
+    if (!role_is_memory_short(call->server->role)) return false;
+    (void)answer_error(call, 429, "circuit_breaking_exception",
+                       STR("over the memory limit (--memory.max), try again later"));
+    return true;
+}
+
 int answer_index_missing(struct call *call, struct str index)
 {
     struct str reason = arena_printf(call->arena, "no such index [" STR_FMT "]", STR_ARG(index));

@@ -70,6 +70,26 @@ static int check_parameter(const struct json_member *member, size_t line, struct
                      line, STR_ARG(member->key));
 }
 
+/* Parameters that would change what is done, and that we cannot follow. */
+static const char *find_unsupported(const struct json *action)
+{
+    static const char *const names[] = { "routing", "_routing", "require_alias", "_source",
+                                         "dynamic_templates" };
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const struct json *value = json_get(action, str_from(names[i]));
+        bool is_off = value == NULL || value->kind == JSON_NULL ||
+                      (value->kind == JSON_BOOL && !value->boolean) ||
+                      (value->kind == JSON_OBJECT && value->object.count == 0);
+        if (!is_off) return names[i];
+    }
+    return NULL;
+}
+
+static struct str either(struct str first, struct str second)
+{
+    return first.size > 0 ? first : second;
+}
+
 static struct str scalar(const struct json *value)
 {
     if (json_is(value, JSON_TEXT)) return value->text;
@@ -110,6 +130,11 @@ static int read_action(const struct json *root, size_t line, struct bulk_item *i
     item->has_if_seq_no = seq_no != NULL;
     item->if_seq_no = json_integer(seq_no, 0);
     item->pipeline = json_text(json_get(&member->value, STR("pipeline")), STR(""));
+    item->unsupported = find_unsupported(&member->value);
+    item->version = either(scalar(json_get(&member->value, STR("version"))),
+                           scalar(json_get(&member->value, STR("_version"))));
+    item->version_type = either(scalar(json_get(&member->value, STR("version_type"))),
+                                scalar(json_get(&member->value, STR("_version_type"))));
     return 0;
 }
 
@@ -349,6 +374,29 @@ static void refuse_rest(struct logstore_operation *operations, size_t count, str
     }
 }
 
+const char *bulk_read_version(struct str version, struct str type,
+                              struct logstore_operation *operation)
+{
+    bool is_same_fine = str_equal(type, STR("external_gte"));
+    if (version.size == 0 && type.size == 0) return NULL;
+    if (type.size == 0 || str_equal(type, STR("internal"))) {
+        return version.size == 0 ? NULL
+                                 : "internal versioning can not be used for optimistic concurrency "
+                                   "control. Please use `if_seq_no` and `if_primary_term` instead";
+    }
+    if (!is_same_fine && !str_equal(type, STR("external"))) return "No version type match";
+    if (!str_to_int64(version, &operation->given_version) || operation->given_version < 0) {
+        return "illegal version value for version type [external]";
+    }
+    if (operation->action == LOGSTORE_CREATE) {
+        return "create operations only support internal versioning. use index instead";
+    }
+    if (operation->id.size == 0) return "an id must be provided if version type is external";
+    operation->has_version = true;
+    operation->allows_same_version = is_same_fine;
+    return NULL;
+}
+
 /* Documents would have to go through a pipeline, and there are none. */
 static bool needs_pipeline(const struct bulk_item *item)
 {
@@ -365,7 +413,8 @@ static void refuse_pipeline(const struct bulk_item *item, struct logstore_operat
 
 static bool stands_alone(const struct bulk_item *item)
 {
-    return item->action == BULK_UPDATE || needs_pipeline(item);
+    return item->action == BULK_UPDATE || needs_pipeline(item) || item->unsupported != NULL ||
+           item->version.size > 0 || item->version_type.size > 0;
 }
 
 static size_t batch_end(const struct bulk_items *items, size_t start)
@@ -387,6 +436,17 @@ static int run_batch(struct call *call, const struct bulk_item *first,
 {
     if (needs_pipeline(first)) {
         refuse_pipeline(first, &operations[0], arena);
+        return 0;
+    }
+    if (first->unsupported != NULL) {
+        refuse(&operations[0], 400, "illegal_argument_exception",
+               arena_printf(arena, "[%s] is not supported", first->unsupported));
+        return 0;
+    }
+    const char *reason = bulk_read_version(first->version, first->version_type, &operations[0]);
+    if (reason != NULL) {
+        refuse(&operations[0], 400, "action_request_validation_exception",
+               arena_printf(arena, "Validation Failed: 1: %s;", reason));
         return 0;
     }
     if (first->action == BULK_UPDATE) return bulk_update(call, first->source, &operations[0]);
@@ -443,6 +503,7 @@ static int answer_bulk(struct call *call, const struct bulk_items *items, int64_
 
 static int handle_bulk(struct call *call)
 {
+    if (answer_when_short(call)) return 0;
     int64_t start_ns = clock_monotonic_ns(call->server->clock);
     struct arena arena;
     struct bulk_items items = { 0 };
@@ -473,9 +534,9 @@ static int handle_bulk(struct call *call)
 }
 
 static const struct route rows[] = {
-    { HTTP_POST | HTTP_PUT, "/_bulk", handle_bulk },
-    { HTTP_POST | HTTP_PUT, "/:index/_bulk", handle_bulk },
-    { HTTP_POST | HTTP_PUT, "/:index/_doc/_bulk", handle_bulk },
+    { HTTP_POST | HTTP_PUT, "/_bulk", handle_bulk, WRITE_PARAMETERS },
+    { HTTP_POST | HTTP_PUT, "/:index/_bulk", handle_bulk, WRITE_PARAMETERS },
+    { HTTP_POST | HTTP_PUT, "/:index/_doc/_bulk", handle_bulk, WRITE_PARAMETERS },
 };
 
 const struct route_table bulk_routes = { rows, ARRAY_LENGTH(rows) };

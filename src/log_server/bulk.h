@@ -21,8 +21,11 @@ struct bulk_item {
     struct str id;
     struct str source; /* of the body; the update's object for updates */
     struct str pipeline;
+    struct str version;
+    struct str version_type;
     bool has_if_seq_no;
     int64_t if_seq_no;
+    const char *unsupported; /* a parameter of the action that we cannot follow; NULL: none */
 };
 
 VEC_TYPE(bulk_items, struct bulk_item);
@@ -34,5 +37,9 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
 /* Reads, merges and writes one document; tries again when somebody was faster. */
 int bulk_update(struct call *call, struct str body,
                 struct logstore_operation *operation) MUST_CHECK;
+
+/* Takes over what version and version_type say; NULL, or why they cannot be. */
+const char *bulk_read_version(struct str version, struct str type,
+                              struct logstore_operation *operation) MUST_CHECK;
 
 #endif

@@ -305,15 +305,18 @@ static int handle_aliases(struct call *call)
     return answer_table(call, &table);
 }
 
+#define CAT_PARAMETERS                                                                             \
+    INDICES_PARAMETERS " h s v bytes time ts help size health pri include_unloaded_segments"
+
 static const struct route rows[] = {
-    { HTTP_GET, "/_cat/indices", handle_indices },
-    { HTTP_GET, "/_cat/indices/:index", handle_indices },
-    { HTTP_GET, "/_cat/health", handle_health },
-    { HTTP_GET, "/_cat/count", handle_count },
-    { HTTP_GET, "/_cat/nodes", handle_nodes },
-    { HTTP_GET, "/_cat/templates", handle_templates },
-    { HTTP_GET, "/_cat/templates/:name", handle_templates },
-    { HTTP_GET, "/_cat/aliases", handle_aliases },
+    { HTTP_GET, "/_cat/indices", handle_indices, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/indices/:index", handle_indices, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/health", handle_health, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/count", handle_count, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/nodes", handle_nodes, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/templates", handle_templates, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/templates/:name", handle_templates, CAT_PARAMETERS },
+    { HTTP_GET, "/_cat/aliases", handle_aliases, CAT_PARAMETERS },
 };
 
 const struct route_table cat_routes = { rows, ARRAY_LENGTH(rows) };

@@ -186,19 +186,25 @@ static int handle_authenticate(struct call *call)
 }
 
 static const struct route rows[] = {
-    { HTTP_GET, "/", handle_root },
-    { HTTP_GET, "/_license", handle_license },
-    { HTTP_GET, "/_xpack", handle_xpack },
-    { HTTP_GET, "/_cluster/health", handle_health },
-    { HTTP_GET, "/_cluster/health/:index", handle_health },
-    { HTTP_GET, "/_cluster/settings", handle_cluster_settings },
-    { HTTP_PUT, "/_cluster/settings", handle_put_cluster_settings },
-    { HTTP_GET, "/_nodes", handle_nodes },
-    { HTTP_GET, "/_nodes/:what", handle_nodes },
-    { HTTP_GET, "/_stats", handle_stats },
-    { HTTP_GET, "/_stats/:what", handle_stats },
-    { HTTP_GET, "/:index/_stats", handle_stats },
-    { HTTP_GET, "/_security/_authenticate", handle_authenticate },
+    { HTTP_GET, "/", handle_root, " accept_enterprise categories local" },
+    { HTTP_GET, "/_license", handle_license, " accept_enterprise categories local" },
+    { HTTP_GET, "/_xpack", handle_xpack, " accept_enterprise categories local" },
+    { HTTP_GET, "/_cluster/health", handle_health,
+      INDICES_PARAMETERS
+      " level wait_for_status wait_for_no_relocating_shards"
+      " wait_for_no_initializing_shards wait_for_active_shards wait_for_nodes wait_for_events" },
+    { HTTP_GET, "/_cluster/health/:index", handle_health,
+      INDICES_PARAMETERS
+      " level wait_for_status wait_for_no_relocating_shards"
+      " wait_for_no_initializing_shards wait_for_active_shards wait_for_nodes wait_for_events" },
+    { HTTP_GET, "/_cluster/settings", handle_cluster_settings, INDICES_PARAMETERS },
+    { HTTP_PUT, "/_cluster/settings", handle_put_cluster_settings, INDICES_PARAMETERS },
+    { HTTP_GET, "/_nodes", handle_nodes, INDICES_PARAMETERS },
+    { HTTP_GET, "/_nodes/:what", handle_nodes, INDICES_PARAMETERS },
+    { HTTP_GET, "/_stats", handle_stats, INDICES_PARAMETERS },
+    { HTTP_GET, "/_stats/:what", handle_stats, INDICES_PARAMETERS },
+    { HTTP_GET, "/:index/_stats", handle_stats, INDICES_PARAMETERS },
+    { HTTP_GET, "/_security/_authenticate", handle_authenticate, INDICES_PARAMETERS },
 };
 
 const struct route_table cluster_routes = { rows, ARRAY_LENGTH(rows) };

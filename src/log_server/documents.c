@@ -7,7 +7,23 @@
 
 static int write_one(struct call *call, struct logstore_operation *operation)
 {
+    if (answer_when_short(call)) return 0;
     struct error error = { 0 };
+    struct str seq_no = call_parameter(call, "if_seq_no");
+    operation->has_if_seq_no = seq_no.size > 0 && str_to_int64(seq_no, &operation->if_seq_no);
+    const char *reason = bulk_read_version(call_parameter(call, "version"),
+                                           call_parameter(call, "version_type"), operation);
+    if (reason != NULL) {
+        return answer_error(call, 400, "action_request_validation_exception",
+                            arena_printf(call->arena, "Validation Failed: 1: %s;", reason));
+    }
+    struct str pipeline = call_parameter(call, "pipeline");
+    if (pipeline.size > 0 && !str_equal(pipeline, STR("_none"))) {
+        return answer_error(call, 400, "illegal_argument_exception",
+                            arena_printf(call->arena,
+                                         "pipeline with id [" STR_FMT "] does not exist",
+                                         STR_ARG(pipeline)));
+    }
     int code = logstore_write(call->server->store, operation, 1, call->arena, &error);
     if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
     if (operation->outcome == LOGSTORE_FAILED) {
@@ -34,8 +50,6 @@ static int put_document(struct call *call, enum logstore_action action)
     struct str op_type = call_parameter(call, "op_type");
     if (str_equal(op_type, STR("create"))) operation.action = LOGSTORE_CREATE;
     if (operation.id.size == 0) operation.action = LOGSTORE_CREATE;
-    struct str seq_no = call_parameter(call, "if_seq_no");
-    operation.has_if_seq_no = seq_no.size > 0 && str_to_int64(seq_no, &operation.if_seq_no);
     return write_one(call, &operation);
 }
 
@@ -158,16 +172,21 @@ static int handle_mget(struct call *call)
     return 0;
 }
 
+#define DOCUMENT_PARAMETERS                                                                        \
+    WRITE_PARAMETERS " op_type if_seq_no if_primary_term version version_type"
+#define UPDATE_PARAMETERS WRITE_PARAMETERS " retry_on_conflict"
+#define GET_PARAMETERS    " preference realtime refresh routing"
+
 static const struct route rows[] = {
-    { HTTP_POST, "/:index/_doc", handle_put },
-    { HTTP_POST | HTTP_PUT, "/:index/_doc/:id", handle_put },
-    { HTTP_GET, "/:index/_doc/:id", handle_get },
-    { HTTP_DELETE, "/:index/_doc/:id", handle_delete },
-    { HTTP_POST | HTTP_PUT, "/:index/_create/:id", handle_create },
-    { HTTP_POST, "/:index/_update/:id", handle_update },
-    { HTTP_GET, "/:index/_source/:id", handle_source },
-    { HTTP_GET | HTTP_POST, "/_mget", handle_mget },
-    { HTTP_GET | HTTP_POST, "/:index/_mget", handle_mget },
+    { HTTP_POST, "/:index/_doc", handle_put, DOCUMENT_PARAMETERS },
+    { HTTP_POST | HTTP_PUT, "/:index/_doc/:id", handle_put, DOCUMENT_PARAMETERS },
+    { HTTP_GET, "/:index/_doc/:id", handle_get, GET_PARAMETERS },
+    { HTTP_DELETE, "/:index/_doc/:id", handle_delete, DOCUMENT_PARAMETERS },
+    { HTTP_POST | HTTP_PUT, "/:index/_create/:id", handle_create, DOCUMENT_PARAMETERS },
+    { HTTP_POST, "/:index/_update/:id", handle_update, UPDATE_PARAMETERS },
+    { HTTP_GET, "/:index/_source/:id", handle_source, GET_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/_mget", handle_mget, GET_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/:index/_mget", handle_mget, GET_PARAMETERS },
 };
 
 const struct route_table document_routes = { rows, ARRAY_LENGTH(rows) };

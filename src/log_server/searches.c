@@ -20,6 +20,15 @@ static void url_parameters(const struct call *call, struct logquery_request *req
     request->source_excludes = call_parameter(call, "_source_excludes");
     request->track_total_hits = call_parameter(call, "track_total_hits");
     request->timeout = call_parameter(call, "timeout");
+    request->docvalue_fields = call_parameter(call, "docvalue_fields");
+    request->stored_fields = call_parameter(call, "stored_fields");
+    request->terminate_after = call_parameter(call, "terminate_after");
+    request->min_score = call_parameter(call, "min_score");
+    request->version = call_parameter(call, "version");
+    request->seq_no = call_parameter(call, "seq_no_primary_term");
+    request->track_scores = call_parameter(call, "track_scores");
+    request->explain = call_parameter(call, "explain");
+    request->profile = call_parameter(call, "profile");
     request->ignore_unavailable = call_flag(call, "ignore_unavailable", false);
     request->allow_no_indices = call_flag(call, "allow_no_indices", true);
     request->total_hits_as_int = call_flag(call, "rest_total_hits_as_int", false);
@@ -361,21 +370,39 @@ static int handle_analyze(struct call *call)
     return 0;
 }
 
+#define COUNT_PARAMETERS                                                                           \
+    INDICES_PARAMETERS " q df default_operator lenient analyze_wildcard analyzer source"           \
+                       " source_content_type preference routing terminate_after min_score"
+#define SEARCH_PARAMETERS                                                                          \
+    COUNT_PARAMETERS                                                                               \
+    " from size sort _source _source_includes _source_excludes track_total_hits docvalue_fields"   \
+    " stored_fields version seq_no_primary_term track_scores explain profile scroll search_type"   \
+    " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips batched_reduce_size request_cache" \
+    " max_concurrent_shard_requests pre_filter_shard_size allow_partial_search_results"            \
+    " wait_for_completion_timeout keep_on_completion keep_alive min_compatible_shard_node"
+#define MSEARCH_PARAMETERS                                                                         \
+    INDICES_PARAMETERS " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips search_type"    \
+                       " max_concurrent_searches max_concurrent_shard_requests"                    \
+                       " pre_filter_shard_size"
+
 static const struct route rows[] = {
-    { HTTP_GET | HTTP_POST, "/_search", handle_search },
-    { HTTP_GET | HTTP_POST, "/:index/_search", handle_search },
-    { HTTP_GET | HTTP_POST, "/_msearch", handle_msearch },
-    { HTTP_GET | HTTP_POST, "/:index/_msearch", handle_msearch },
-    { HTTP_GET | HTTP_POST, "/_count", handle_count },
-    { HTTP_GET | HTTP_POST, "/:index/_count", handle_count },
-    { HTTP_POST, "/_async_search", handle_async },
-    { HTTP_POST, "/:index/_async_search", handle_async },
-    { HTTP_GET | HTTP_POST, "/_field_caps", handle_field_caps },
-    { HTTP_GET | HTTP_POST, "/:index/_field_caps", handle_field_caps },
-    { HTTP_GET | HTTP_POST, "/_validate/query", handle_validate },
-    { HTTP_GET | HTTP_POST, "/:index/_validate/query", handle_validate },
-    { HTTP_GET | HTTP_POST, "/_analyze", handle_analyze },
-    { HTTP_GET | HTTP_POST, "/:index/_analyze", handle_analyze },
+    { HTTP_GET | HTTP_POST, "/_search", handle_search, SEARCH_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/:index/_search", handle_search, SEARCH_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/_msearch", handle_msearch, MSEARCH_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/:index/_msearch", handle_msearch, MSEARCH_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/_count", handle_count, COUNT_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/:index/_count", handle_count, COUNT_PARAMETERS },
+    { HTTP_POST, "/_async_search", handle_async, SEARCH_PARAMETERS },
+    { HTTP_POST, "/:index/_async_search", handle_async, SEARCH_PARAMETERS },
+    { HTTP_GET | HTTP_POST, "/_field_caps", handle_field_caps,
+      INDICES_PARAMETERS " fields include_unmapped" },
+    { HTTP_GET | HTTP_POST, "/:index/_field_caps", handle_field_caps,
+      INDICES_PARAMETERS " fields include_unmapped" },
+    { HTTP_GET | HTTP_POST, "/_validate/query", handle_validate, COUNT_PARAMETERS " explain" },
+    { HTTP_GET | HTTP_POST, "/:index/_validate/query", handle_validate,
+      COUNT_PARAMETERS " explain" },
+    { HTTP_GET | HTTP_POST, "/_analyze", handle_analyze, NULL },
+    { HTTP_GET | HTTP_POST, "/:index/_analyze", handle_analyze, NULL },
 };
 
 const struct route_table search_routes = { rows, ARRAY_LENGTH(rows) };

@@ -2,6 +2,8 @@
 #include "log_server/log_server.h"
 
 #include "base/check.h"
+#include "base/file.h"
+#include "base/random.h"
 #include "log_server/server.h"
 
 #include <stdio.h>
@@ -95,6 +97,41 @@ static void begin_answer(const struct http_request *request, struct http_respons
     http_response_header(response, "X-elastic-product", STR("Elasticsearch"));
 }
 
+static bool has_word(const char *list, struct str word)
+{
+    if (list == NULL) return false;
+    struct str rest = str_from(list);
+    while (rest.size > 0) {
+        if (str_equal(str_cut(&rest, ' '), word)) return true;
+    }
+    return false;
+}
+
+/* Whether all parameters of the URL are known to the route; else the request is refused. */
+static bool are_parameters_known(struct call *call, const struct route *route)
+{
+    static const char common[] = "pretty human error_trace filter_path format";
+    struct str rest = call->request->query;
+    struct str list = STR("");
+    unsigned count = 0;
+    while (rest.size > 0) {
+        struct str pair = str_cut(&rest, '&');
+        struct str name;
+        if (pair.size == 0) continue;
+        if (!http_unescape(call->arena, str_cut(&pair, '='), true, &name)) name = STR("?");
+        if (has_word(common, name) || has_word(route->parameters, name)) continue;
+        list = arena_printf(call->arena, STR_FMT "%s[" STR_FMT "]", STR_ARG(list),
+                            count == 0 ? "" : ", ", STR_ARG(name));
+        count++;
+    }
+    if (count == 0) return true;
+    struct str reason = arena_printf(
+        call->arena, "request [" STR_FMT "] contains unrecognized parameter%s: " STR_FMT,
+        STR_ARG(call->request->raw_path), count == 1 ? "" : "s", STR_ARG(list));
+    (void)answer_error(call, 400, "illegal_argument_exception", reason);
+    return false;
+}
+
 static int dispatch(void *context, struct http_request *request, struct http_response *response,
                     struct error *error)
 {
@@ -115,6 +152,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
             if (!route_fits(route, &pieces, &call)) continue;
             allowed |= route->methods;
             if ((route->methods & request->method) == 0) continue;
+            if (!are_parameters_known(&call, route)) return 0;
             int code = route->handle(&call);
             if (code == 0) answer_finish(&call);
             return code;
@@ -221,9 +259,42 @@ static void adjust_server(void *values, struct http_server_options *server)
     server->body_size_max = (size_t)flags->body_size_max;
 }
 
+/* Names this installation: made once, kept in the data folder. */
+static int read_cluster_uuid(struct log_server *server, const char *folder, struct error *error)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char path[FILE_PATH_SIZE];
+    char *uuid = server->cluster_uuid;
+    size_t size = sizeof(server->cluster_uuid) - 1;
+    struct disk_info info;
+    int code = file_join(path, folder, "cluster_uuid", error);
+    if (code < 0) return code;
+    CLEANUP(buf_release) struct buf text = { 0 };
+    buf_init(&text, 4096);
+    if (disk_system.info(disk_system.state, path, &info) == 0) {
+        code = file_read(&disk_system, path, &text, error);
+        if (code < 0) return code;
+        struct str known = str_trim(buf_str(&text));
+        if (known.size == size) {
+            memcpy(uuid, known.data, size);
+            return 0;
+        }
+    }
+    random_secret(uuid, size);
+    for (size_t i = 0; i < size; i++) uuid[i] = alphabet[(unsigned char)uuid[i] % 64];
+    buf_reset(&text);
+    buf_append(&text, uuid, size);
+    buf_append_char(&text, '\n');
+    return file_replace(&disk_system, path, buf_str(&text), error);
+}
+
 static int open_store(struct log_server *server, struct role *role, struct error *error)
 {
+    server->role = role;
     struct logstore_options store_options = {
+        .on_event = log_event,
+        .event_context = server,
         .folder = role_data(role),
         .clock = role_clock(role),
         .buffer_size_max = (size_t)server->flags.buffer_size,
@@ -242,8 +313,8 @@ static int open_store(struct log_server *server, struct role *role, struct error
         .clock = server->clock,
         .has_types = server->has_types,
     };
-    (void)snprintf(server->cluster_uuid, sizeof(server->cluster_uuid), "barographcluster%06d", 1);
-    return register_metrics(server, role_registry(role), error);
+    code = read_cluster_uuid(server, role_data(role), error);
+    return code < 0 ? code : register_metrics(server, role_registry(role), error);
 }
 
 static int run(struct log_server *server, struct role *role)

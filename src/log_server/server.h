@@ -30,6 +30,7 @@ struct log_flags {
 
 struct log_server {
     struct log_flags flags;
+    struct role *role;
     struct logstore *store;
     const struct clock *clock;
     bool has_types; /* answers carry "_type", as 7.x */
@@ -55,7 +56,17 @@ struct route {
     unsigned methods;
     const char *path; /* ":index" does not stand for a piece that begins with '_', but for _all */
     call_handler *handle;
+    /* Names that the URL may carry besides those of every request, in one text; NULL: none. What is
+     * not named refuses the request, as in Elasticsearch. Some named ones cannot change the answer
+     * of a single node with one shard an index: where to search, how much at a time, how long to
+     * wait for other nodes. */
+    const char *parameters;
 };
+
+#define INDICES_PARAMETERS                                                                         \
+    " ignore_unavailable allow_no_indices expand_wildcards ignore_throttled master_timeout"        \
+    " timeout local flat_settings include_defaults include_type_name"
+#define WRITE_PARAMETERS " refresh timeout wait_for_active_shards pipeline type"
 
 /* Tables of rows, one file each. */
 struct route_table {
@@ -77,6 +88,14 @@ void put_error_object(struct json_writer *json, const char *type, struct str rea
 
 /* Applies ?filter_path and ?pretty to the JSON in the response's body. */
 void answer_finish(struct call *call);
+
+/* events.c: what the store tells, into the role's log. `context` is the struct log_server. */
+void log_event(void *context, const struct logstore_event *event);
+/* Says in the log which parts of a lifecycle policy are not carried out. */
+void log_policy_gaps(const struct call *call, struct str name, struct str json);
+
+/* When memory is short answers 429 and returns true. */
+bool answer_when_short(struct call *call);
 
 /* A parameter of the URL; data NULL: not given. */
 struct str call_parameter(const struct call *call, const char *name);

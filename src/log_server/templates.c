@@ -100,6 +100,7 @@ static int handle_put_component(struct call *call)
 }
 static int handle_put_policy(struct call *call)
 {
+    log_policy_gaps(call, call->values[0], call->request->body);
     return put(call, LOGSTORE_POLICY);
 }
 
@@ -170,25 +171,39 @@ static int handle_put_pipeline(struct call *call)
 }
 
 static const struct route rows[] = {
-    { HTTP_GET, "/_template", handle_get_legacy },
-    { HTTP_GET, "/_template/:name", handle_get_legacy },
-    { HTTP_PUT | HTTP_POST, "/_template/:name", handle_put_legacy },
-    { HTTP_DELETE, "/_template/:name", handle_delete_legacy },
-    { HTTP_GET, "/_index_template", handle_get_composable },
-    { HTTP_GET, "/_index_template/:name", handle_get_composable },
-    { HTTP_PUT | HTTP_POST, "/_index_template/:name", handle_put_composable },
-    { HTTP_DELETE, "/_index_template/:name", handle_delete_composable },
-    { HTTP_GET, "/_component_template", handle_get_component },
-    { HTTP_GET, "/_component_template/:name", handle_get_component },
-    { HTTP_PUT | HTTP_POST, "/_component_template/:name", handle_put_component },
-    { HTTP_DELETE, "/_component_template/:name", handle_delete_component },
-    { HTTP_GET, "/_ilm/policy", handle_get_policy },
-    { HTTP_GET, "/_ilm/policy/:name", handle_get_policy },
-    { HTTP_PUT, "/_ilm/policy/:name", handle_put_policy },
-    { HTTP_DELETE, "/_ilm/policy/:name", handle_delete_policy },
-    { HTTP_GET, "/_ingest/pipeline", handle_get_pipeline },
-    { HTTP_GET, "/_ingest/pipeline/:name", handle_get_pipeline },
-    { HTTP_PUT, "/_ingest/pipeline/:name", handle_put_pipeline },
+    { HTTP_GET, "/_template", handle_get_legacy, INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_template/:name", handle_get_legacy, INDICES_PARAMETERS " create order cause" },
+    { HTTP_PUT | HTTP_POST, "/_template/:name", handle_put_legacy,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_DELETE, "/_template/:name", handle_delete_legacy,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_index_template", handle_get_composable,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_index_template/:name", handle_get_composable,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_PUT | HTTP_POST, "/_index_template/:name", handle_put_composable,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_DELETE, "/_index_template/:name", handle_delete_composable,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_component_template", handle_get_component,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_component_template/:name", handle_get_component,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_PUT | HTTP_POST, "/_component_template/:name", handle_put_component,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_DELETE, "/_component_template/:name", handle_delete_component,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_ilm/policy", handle_get_policy, INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_ilm/policy/:name", handle_get_policy, INDICES_PARAMETERS " create order cause" },
+    { HTTP_PUT, "/_ilm/policy/:name", handle_put_policy, INDICES_PARAMETERS " create order cause" },
+    { HTTP_DELETE, "/_ilm/policy/:name", handle_delete_policy,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_ingest/pipeline", handle_get_pipeline,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_GET, "/_ingest/pipeline/:name", handle_get_pipeline,
+      INDICES_PARAMETERS " create order cause" },
+    { HTTP_PUT, "/_ingest/pipeline/:name", handle_put_pipeline,
+      INDICES_PARAMETERS " create order cause" },
 };
 
 const struct route_table template_routes = { rows, ARRAY_LENGTH(rows) };

@@ -1,4 +1,5 @@
 /* body.c - the body of a search and its URL parameters: one row a key. */
+#include "codec/number.h"
 #include "logquery/agg.h"
 #include "logquery/search.h"
 
@@ -136,6 +137,40 @@ static int read_timeout(struct search *search, const struct json *value)
     return 0;
 }
 
+static int read_terminate(struct search *search, const struct json *value)
+{
+    search->terminate_after = parse_integer(value, 0);
+    if (search->terminate_after >= 0) return 0;
+    return parse_fail(&search->parse, "illegal_argument_exception", "terminateAfter must be > 0");
+}
+
+/* Every hit has the score 1: there is no ranking. */
+static int read_min_score(struct search *search, const struct json *value)
+{
+    double least = 0;
+    if (value->kind == JSON_INT)
+        least = (double)value->integer;
+    else if (value->kind == JSON_DOUBLE)
+        least = value->number;
+    else if (value->kind != JSON_TEXT || !number_parse(value->text, &least))
+        return parse_fail(&search->parse, "parsing_exception", "[min_score] must be a number");
+    search->finds_nothing = least > 1;
+    return 0;
+}
+
+static int read_profile(struct search *search, const struct json *value)
+{
+    search->has_profile = parse_flag(value, false);
+    return 0;
+}
+
+static int read_explain(struct search *search, const struct json *value)
+{
+    if (!parse_flag(value, false)) return 0;
+    return parse_fail(&search->parse, "illegal_argument_exception",
+                      "[explain] of a search is not supported: every hit has the score 1");
+}
+
 static int read_nothing(struct search *search, const struct json *value)
 {
     (void)search;
@@ -184,6 +219,26 @@ static int refuse_knn(struct search *search, const struct json *value)
     return refuse_full(search, value, "knn");
 }
 
+static int refuse_boost(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "indices_boost");
+}
+
+static int refuse_rescore(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "rescore");
+}
+
+static int refuse_stats(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "stats");
+}
+
+static int refuse_ext(struct search *search, const struct json *value)
+{
+    return refuse_full(search, value, "ext");
+}
+
 struct key_row {
     struct str name;
     key_reader *read;
@@ -208,14 +263,14 @@ static const struct key_row key_rows[] = {
     { STR_INIT("seq_no_primary_term"), read_seq_no },
     { STR_INIT("track_scores"), read_track_scores },
     { STR_INIT("timeout"), read_timeout },
-    { STR_INIT("terminate_after"), read_nothing },
-    { STR_INIT("min_score"), read_nothing },
-    { STR_INIT("explain"), read_nothing },
-    { STR_INIT("profile"), read_nothing },
-    { STR_INIT("indices_boost"), read_nothing },
-    { STR_INIT("rescore"), read_nothing },
-    { STR_INIT("stats"), read_nothing },
-    { STR_INIT("ext"), read_nothing },
+    { STR_INIT("terminate_after"), read_terminate },
+    { STR_INIT("min_score"), read_min_score },
+    { STR_INIT("explain"), read_explain },
+    { STR_INIT("profile"), read_profile },
+    { STR_INIT("indices_boost"), refuse_boost },
+    { STR_INIT("rescore"), refuse_rescore },
+    { STR_INIT("stats"), refuse_stats },
+    { STR_INIT("ext"), refuse_ext },
     { STR_INIT("script_fields"), refuse_scripts },
     { STR_INIT("runtime_mappings"), refuse_runtime },
     { STR_INIT("collapse"), refuse_collapse },
@@ -315,26 +370,48 @@ static int read_url_sort(struct search *search)
     return sort_read(search, root);
 }
 
+/* docvalue_fields=a,b */
+static int read_url_docvalues(struct search *search)
+{
+    struct str rest = search->request->docvalue_fields;
+    if (rest.data == NULL) return 0;
+    size_t count = 1;
+    for (size_t i = 0; i < rest.size; i++) count += rest.data[i] == ',';
+    struct wanted_field *list = ARENA_ARRAY(search->arena, struct wanted_field, count);
+    if (list == NULL) return parse_out_of_memory(&search->parse);
+    for (size_t i = 0; i < count; i++) list[i].pattern = str_trim(str_cut(&rest, ','));
+    search->docvalues = list;
+    search->docvalue_count = count;
+    return 0;
+}
+
 static int read_url(struct search *search)
 {
     const struct logquery_request *request = search->request;
     int code = read_url_query(search);
-    if (code == 0 && request->size.data != NULL) {
-        struct json value = as_text(request->size);
-        code = read_size(search, &value);
+    const struct url_row {
+        struct str value;
+        key_reader *read;
+    } rows[] = {
+        { request->size, read_size },
+        { request->from, read_from },
+        { request->track_total_hits, read_track },
+        { request->timeout, read_timeout },
+        { request->terminate_after, read_terminate },
+        { request->min_score, read_min_score },
+        { request->version, read_version },
+        { request->seq_no, read_seq_no },
+        { request->track_scores, read_track_scores },
+        { request->explain, read_explain },
+        { request->profile, read_profile },
+        { request->stored_fields, read_stored },
+    };
+    for (size_t i = 0; code == 0 && i < ARRAY_LENGTH(rows); i++) {
+        if (rows[i].value.data == NULL) continue;
+        struct json value = as_text(rows[i].value);
+        code = rows[i].read(search, &value);
     }
-    if (code == 0 && request->from.data != NULL) {
-        struct json value = as_text(request->from);
-        code = read_from(search, &value);
-    }
-    if (code == 0 && request->track_total_hits.data != NULL) {
-        struct json value = as_text(request->track_total_hits);
-        code = read_track(search, &value);
-    }
-    if (code == 0 && request->timeout.data != NULL) {
-        struct json value = as_text(request->timeout);
-        code = read_timeout(search, &value);
-    }
+    if (code == 0) code = read_url_docvalues(search);
     if (code == 0) code = read_url_sort(search);
     struct str source = request->source;
     bool is_flag = str_equal(source, STR("true")) || str_equal(source, STR("false"));
@@ -361,8 +438,9 @@ int search_read(struct search *search)
     int code = read_body(search);
     if (code == 0) code = read_url(search);
     if (code < 0) return code;
-    if (search->filter == NULL) {
-        search->filter = filter_new(&search->parse, LOGSTORE_FILTER_ALL);
+    if (search->filter == NULL || search->finds_nothing) {
+        search->filter = filter_new(&search->parse, search->finds_nothing ? LOGSTORE_FILTER_NONE
+                                                                          : LOGSTORE_FILTER_ALL);
         if (search->filter == NULL) return parse_out_of_memory(&search->parse);
     }
     if (search->from + search->size > RESULT_WINDOW_MAX) {

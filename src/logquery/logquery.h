@@ -47,8 +47,8 @@ struct logquery_request {
 
     /* From the URL; data NULL: not given. */
     struct str q, default_field, default_operator, from, size, sort, source, source_includes,
-        source_excludes, track_total_hits, timeout, lenient, analyze_wildcard, docvalue_fields,
-        terminate_after, version, seq_no;
+        source_excludes, track_total_hits, timeout, lenient, docvalue_fields, stored_fields,
+        terminate_after, min_score, version, seq_no, track_scores, explain, profile;
 };
 
 /* What is said beyond struct error when a request fails. */

@@ -245,7 +245,10 @@ static int read_multi_match(struct parse *parse, const struct json *body,
     enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;
     if (str_equal(type, STR("phrase"))) kind = LOGSTORE_FILTER_PHRASE;
     if (str_equal(type, STR("phrase_prefix"))) kind = LOGSTORE_FILTER_PHRASE_PREFIX;
-    if (str_equal(type, STR("bool_prefix"))) kind = LOGSTORE_FILTER_PHRASE_PREFIX;
+    if (str_equal(type, STR("bool_prefix"))) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "[multi_match] of type [bool_prefix] is not supported");
+    }
     *out = filter_new(parse, kind);
     if (*out == NULL) return parse_out_of_memory(parse);
     int code = read_match_body(parse, body, "multi_match", *out);
@@ -459,7 +462,6 @@ static const struct query_row query_rows[] = {
     { STR_INIT("match_all"), read_all },
     { STR_INIT("match_none"), read_none },
     { STR_INIT("match"), read_match },
-    { STR_INIT("match_bool_prefix"), read_phrase_prefix },
     { STR_INIT("match_phrase"), read_phrase },
     { STR_INIT("match_phrase_prefix"), read_phrase_prefix },
     { STR_INIT("multi_match"), read_multi_match },

@@ -163,6 +163,25 @@ static size_t list_documents(const uint64_t *bits, uint32_t document_count, uint
     return count;
 }
 
+/* How many of the documents count when each index gives `terminate_after` at most; the others are
+ * taken out of the bits too. */
+static size_t terminate(struct search *search, const struct logstore_segment_view *view,
+                        uint64_t *bits, const uint32_t *documents, size_t count)
+{
+    if (search->counted_index != view->index) search->index_total = 0;
+    search->counted_index = view->index;
+    uint64_t left = (uint64_t)search->terminate_after - search->index_total;
+    for (size_t i = left; i < count; i++) {
+        bits[documents[i] / 64] &= ~(UINT64_C(1) << (documents[i] % 64));
+    }
+    if (count >= left) {
+        search->is_terminated = true;
+        count = left;
+    }
+    search->index_total += count;
+    return count;
+}
+
 static int search_segment(struct search *search, size_t segment, uint64_t *bits,
                           uint32_t *documents, void **states)
 {
@@ -171,6 +190,7 @@ static int search_segment(struct search *search, size_t segment, uint64_t *bits,
                                    bits, search->parse.error);
     if (code < 0) return code;
     size_t count = list_documents(bits, view->document_count, documents);
+    if (search->terminate_after > 0) count = terminate(search, view, bits, documents, count);
     if (search->agg_count > 0) {
         struct agg_documents part = { segment, documents, count };
         code = aggs_collect(search, search->aggs, search->agg_count, states, &part);
@@ -235,6 +255,38 @@ static void put_shards(const struct search *search, struct json_writer *json)
     json_object_end(json);
 }
 
+/* One collector over all segments is what there is to tell: the query is not broken down. */
+static void put_profile(const struct search *search, struct json_writer *json)
+{
+    json_key(json, STR("profile"));
+    json_object_begin(json);
+    json_key(json, STR("shards"));
+    json_array_begin(json);
+    json_object_begin(json);
+    json_member_cstr(json, "id", "[all][0]");
+    json_key(json, STR("searches"));
+    json_array_begin(json);
+    json_object_begin(json);
+    json_key(json, STR("query"));
+    json_put_raw(json, STR("[]"));
+    json_member_int(json, "rewrite_time", 0);
+    json_key(json, STR("collector"));
+    json_array_begin(json);
+    json_object_begin(json);
+    json_member_cstr(json, "name", "segments");
+    json_member_cstr(json, "reason", "search_top_hits");
+    json_member_int(json, "time_in_nanos", search->collect_ns);
+    json_object_end(json);
+    json_array_end(json);
+    json_object_end(json);
+    json_array_end(json);
+    json_key(json, STR("aggregations"));
+    json_put_raw(json, STR("[]"));
+    json_object_end(json);
+    json_array_end(json);
+    json_object_end(json);
+}
+
 static int write_response(struct search *search, void **states, int64_t start_ns, struct buf *out)
 {
     struct json_writer json;
@@ -243,6 +295,9 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     json_object_begin(&json);
     json_member_int(&json, "took", took_ms);
     json_member_bool(&json, "timed_out", search->is_timed_out);
+    if (search->terminate_after > 0) {
+        json_member_bool(&json, "terminated_early", search->is_terminated);
+    }
     put_shards(search, &json);
     json_key(&json, STR("hits"));
     int code = hits_write(search, &json);
@@ -252,6 +307,7 @@ static int write_response(struct search *search, void **states, int64_t start_ns
         code = aggs_write(search, search->aggs, search->agg_count, states, &json);
         json_object_end(&json);
     }
+    if (search->has_profile) put_profile(search, &json);
     json_object_end(&json);
     if (code == 0 && out->has_failed) code = parse_out_of_memory(&search->parse);
     return code;
@@ -323,7 +379,9 @@ int logquery_search(const struct logquery_options *options, const struct logquer
     void **states = ARENA_ARRAY(arena, void *, search.agg_count + 1);
     if (code == 0 && states == NULL) code = parse_out_of_memory(&search.parse);
     set_deadline(&search);
+    int64_t run_ns = clock_monotonic_ns(options->clock);
     if (code == 0) code = run(&search, states);
+    search.collect_ns = clock_monotonic_ns(options->clock) - run_ns;
     if (code == 0) code = write_response(&search, states, start_ns, out);
     if (code < 0 && !out->has_failed) buf_truncate(out, size_before);
     code = explain(&search, code);

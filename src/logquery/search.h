@@ -98,8 +98,15 @@ struct search {
     size_t agg_count;
     bool has_version, has_seq_no, tracks_scores;
     int64_t timeout_ms;
+    int64_t terminate_after; /* documents of one index; 0: all */
+    bool finds_nothing;      /* min_score lies above the one score there is */
+    bool has_profile;
 
     /* Results. */
+    bool is_terminated;
+    const struct logstore_index_view *counted_index; /* of terminate_after */
+    uint64_t index_total;
+    int64_t collect_ns;
     uint64_t total;
     bool is_timed_out;
     struct candidate *heap; /* worst first while it is collected; best first after */

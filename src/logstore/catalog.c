@@ -140,8 +140,12 @@ static int64_t json_count(const struct json *object, const char *key)
     return json_integer(json_get(object, str_from(key)), 0);
 }
 
-static void set_aside(struct logstore *store, const char *path)
+static void set_aside(struct logstore *store, const char *path, const char *reason)
 {
+    struct logstore_event event = { .kind = LOGSTORE_EVENT_SEGMENT_SET_ASIDE,
+                                    .subject = str_from(path),
+                                    .reason = reason };
+    store_tell(store, &event);
     char aside[FILE_PATH_SIZE + 16];
     (void)snprintf(aside, sizeof(aside), "%s.damaged", path);
     (void)store->disk->rename(store->disk->state, path, aside);
@@ -157,12 +161,13 @@ static int load_segment(struct logstore *store, struct store_index *index, const
     int code = store_segment_path(store, id, path, error);
     if (code < 0) return code;
     struct store_segment segment = { 0 };
-    code = segment_open_file(&segment.segment, id, store->disk, path, error);
+    struct error reason = { 0 };
+    code = segment_open_file(&segment.segment, id, store->disk, path, &reason);
     if (code == ERROR_CORRUPT || code == -ENOENT) {
-        set_aside(store, path);
+        set_aside(store, path, reason.text);
         return 0;
     }
-    if (code < 0) return code;
+    if (code < 0) return error_set(error, code, "%s", reason.text);
     const struct json *dead = json_get(item, STR("dead"));
     for (size_t i = 0; json_is(dead, JSON_ARRAY) && i < dead->array.count; i++) {
         int64_t document = json_integer(&dead->array.items[i], -1);

@@ -159,6 +159,13 @@ static void conflict(struct logstore_operation *operation, struct arena *arena,
                               "[" STR_FMT "]: version conflict, document already exists "
                               "(current version [%lld])",
                               STR_ARG(operation->id), (long long)place->version);
+    } else if (operation->has_version) {
+        reason = arena_printf(
+            arena, "[" STR_FMT "]: version conflict, current version [%lld] is %s [%lld]",
+            STR_ARG(operation->id), (long long)place->version,
+            operation->allows_same_version ? "higher than the one provided"
+                                           : "higher or equal to the one provided",
+            (long long)operation->given_version);
     } else {
         reason = arena_printf(arena,
                               "[" STR_FMT "]: version conflict, required seqNo [%lld], "
@@ -263,6 +270,7 @@ static void decide_outcome(struct decision *decision, const struct store_place *
     decision->may_replace = place->is_found;
     operation->seq_no = decision->index->seq_no_next++;
     operation->version = place->is_found ? place->version + 1 : 1;
+    if (operation->has_version) operation->version = operation->given_version;
     if (operation->action == LOGSTORE_DELETE) {
         operation->outcome = place->is_found ? LOGSTORE_DELETED : LOGSTORE_NOT_FOUND;
         operation->status = place->is_found ? 200 : 404;
@@ -290,7 +298,9 @@ static int decide(struct group *group, struct logstore_operation *operation,
         bool is_taken = operation->action == LOGSTORE_CREATE && place.is_found;
         bool is_other =
             operation->has_if_seq_no && (!place.is_found || place.seq_no != operation->if_seq_no);
-        if (is_taken || is_other) {
+        int64_t least = place.version + (operation->allows_same_version ? 0 : 1);
+        bool is_old = operation->has_version && place.is_found && operation->given_version < least;
+        if (is_taken || is_other || is_old) {
             conflict(operation, arena, &place);
             return 0;
         }

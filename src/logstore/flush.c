@@ -34,8 +34,14 @@ void store_check_space(struct logstore *store)
     uint64_t reserve = store->options.disk_reserve;
     /* A tenth more than the reserve before writes are taken again, so that it does not flicker. */
     bool was_read_only = store->stats.is_read_only;
-    store->stats.is_read_only =
-        space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
+    bool is_read_only = space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
+    store->stats.is_read_only = is_read_only;
+    if (is_read_only == was_read_only) return;
+    struct logstore_event event = {
+        .kind = is_read_only ? LOGSTORE_EVENT_DISK_FULL : LOGSTORE_EVENT_DISK_HAS_ROOM,
+        .size = space.free_size,
+    };
+    store_tell(store, &event);
 }
 
 /* A job: some segments of one index become one. ---------------------------------------------- */
@@ -365,6 +371,15 @@ int logstore_refresh(struct logstore *store, struct error *error)
     return code;
 }
 
+/* Says that work failed, the first time and then once a minute (maintenance runs every second). */
+static void tell_failure(const struct logstore *store, enum logstore_event_kind kind,
+                         uint64_t streak, const struct error *error)
+{
+    if (streak % 60 != 1) return;
+    struct logstore_event event = { .kind = kind, .reason = error->text };
+    store_tell(store, &event);
+}
+
 /* Merges -------------------------------------------------------------------------------------- */
 
 static uint64_t live_size(const struct store_segment *segment)
@@ -436,6 +451,10 @@ static bool merge_once(struct logstore *store)
     }
     if (job.output != NULL) segment_free(job.output);
     job_release(store, &job);
+    if (is_chosen) {
+        store->merge_fail_streak = code < 0 ? store->merge_fail_streak + 1 : 0;
+        tell_failure(store, LOGSTORE_EVENT_MERGE_FAILED, store->merge_fail_streak, &error);
+    }
     return was_run && code == 0;
 }
 
@@ -465,6 +484,33 @@ static bool find_oldest(const struct logstore *store, struct oldest *oldest, uin
     return is_found;
 }
 
+bool store_segment_is_older(const struct store_segment *segment, int64_t end_ms)
+{
+    const struct logstore_segment *inner = segment->segment;
+    return inner->path[0] != 0 && inner->time_least <= inner->time_most &&
+           inner->time_most < end_ms;
+}
+
+bool store_segment_drop(struct logstore *store, struct store_index *index, size_t at)
+{
+    mutex_lock(&store->state);
+    struct store_segment dropped = index->segments.items[at];
+    struct logstore_event event = { .kind = LOGSTORE_EVENT_SEGMENT_EXPIRED,
+                                    .subject = index->name,
+                                    .count = store_segment_live_count(&dropped) };
+    VEC_REMOVE(&index->segments, at);
+    store->stats.retention_segments_total++;
+    mutex_unlock(&store->state);
+    bool is_saved = store_catalog_save(store, NULL) == 0;
+    if (is_saved) store_tell(store, &event);
+    mutex_lock(&store->state);
+    dropped.segment->removes_file = is_saved;
+    store_live_unref(dropped.live);
+    store_segment_unref(dropped.segment);
+    mutex_unlock(&store->state);
+    return is_saved;
+}
+
 /* Drops the oldest segment when it is too old or there is too much. Whether it did. */
 static bool retain_once(struct logstore *store)
 {
@@ -474,27 +520,14 @@ static bool retain_once(struct logstore *store)
     mutex_lock(&store->writer);
     mutex_lock(&store->state);
     bool is_found = find_oldest(store, &oldest, &size);
+    mutex_unlock(&store->state);
     bool is_old = is_found && store->options.retention_ms > 0 && oldest.time_ms != INT64_MAX &&
                   oldest.time_ms < now_ms - store->options.retention_ms;
     bool is_much =
         is_found && store->options.retention_size > 0 && size > store->options.retention_size;
-    struct store_segment dropped = { 0 };
-    if (is_old || is_much) {
-        dropped = oldest.index->segments.items[oldest.at];
-        VEC_REMOVE(&oldest.index->segments, oldest.at);
-        store->stats.retention_segments_total++;
-    }
-    mutex_unlock(&store->state);
-    bool is_saved = dropped.segment != NULL && store_catalog_save(store, NULL) == 0;
-    if (dropped.segment != NULL) {
-        mutex_lock(&store->state);
-        dropped.segment->removes_file = is_saved;
-        store_live_unref(dropped.live);
-        store_segment_unref(dropped.segment);
-        mutex_unlock(&store->state);
-    }
+    bool is_dropped = (is_old || is_much) && store_segment_drop(store, oldest.index, oldest.at);
     mutex_unlock(&store->writer);
-    return is_saved;
+    return is_dropped;
 }
 
 void logstore_maintain(struct logstore *store)
@@ -506,7 +539,14 @@ void logstore_maintain(struct logstore *store)
     bool is_read_only = store->stats.is_read_only;
     mutex_unlock(&store->writer);
     /* A flush that fails leaves all in the log and is tried again the next time. */
-    if (is_full && store_flush(store, NULL) < 0) store->stats.failed_flushes_total++;
+    if (is_full) {
+        struct error error = { 0 };
+        bool has_failed = store_flush(store, &error) < 0;
+        store->stats.failed_flushes_total += has_failed;
+        store->flush_fail_streak = has_failed ? store->flush_fail_streak + 1 : 0;
+        tell_failure(store, LOGSTORE_EVENT_FLUSH_FAILED, store->flush_fail_streak, &error);
+    }
+    store_run_policies(store);
     while (retain_once(store)) continue;
     for (unsigned i = 0; !is_read_only && i < 4 && merge_once(store); i++) continue;
     mutex_unlock(&store->maintenance);

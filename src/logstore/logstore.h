@@ -41,6 +41,27 @@
 
 struct logstore;
 
+/* What the store tells its owner about itself. The listener must not call the store. */
+enum logstore_event_kind {
+    LOGSTORE_EVENT_RECOVERED,         /* count: records of the log; size: bytes cut off */
+    LOGSTORE_EVENT_SEGMENT_SET_ASIDE, /* subject: the file; reason */
+    LOGSTORE_EVENT_FLUSH_FAILED,      /* reason; the first time and then every minute */
+    LOGSTORE_EVENT_MERGE_FAILED,      /* reason */
+    LOGSTORE_EVENT_DISK_FULL,         /* size: bytes free; writes are refused from now on */
+    LOGSTORE_EVENT_DISK_HAS_ROOM,     /* size: bytes free; writes are taken again */
+    LOGSTORE_EVENT_INDEX_EXPIRED,     /* subject: the index; its policy deleted it */
+    LOGSTORE_EVENT_SEGMENT_EXPIRED,   /* subject: the index; count: documents */
+    LOGSTORE_EVENT_KIND_COUNT,
+};
+
+struct logstore_event {
+    enum logstore_event_kind kind;
+    struct str subject; /* borrowed during the call */
+    const char *reason; /* NULL: none */
+    uint64_t count;
+    uint64_t size;
+};
+
 struct logstore_options {
     const char *folder;        /* made when missing; locked while open */
     const struct disk *disk;   /* NULL: the machine's, with a lock file; others take no lock */
@@ -55,7 +76,10 @@ struct logstore_options {
     bool strict_mapping;       /* a value that does not fit its field refuses the document, as
                                   Elasticsearch does; false: it is kept and named in _ignored */
     bool is_folder_locked;     /* the caller holds the lock of the folder */
-    bool manual;               /* no thread: the caller calls logstore_maintain (tests) */
+    /* Any thread, also under the store's locks; NULL: nobody listens. */
+    void (*on_event)(void *context, const struct logstore_event *event);
+    void *event_context;
+    bool manual; /* no thread: the caller calls logstore_maintain (tests) */
 };
 
 int logstore_open(struct logstore **store_out, const struct logstore_options *options,
@@ -88,6 +112,9 @@ struct logstore_operation {
     struct str source;  /* borrowed; one JSON object; empty for a delete */
     bool has_if_seq_no; /* refuse unless the document has this sequence number now */
     int64_t if_seq_no;
+    bool has_version; /* version_type external: the caller counts; refuse unless it is higher */
+    bool allows_same_version; /* external_gte */
+    int64_t given_version;
 
     /* Out. Text lives in the arena given to logstore_write, or is static. */
     enum logstore_outcome outcome;

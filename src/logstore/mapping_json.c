@@ -92,6 +92,18 @@ static int add_properties(struct logstore_mapping *mapping, struct str path,
     return 0;
 }
 
+/* Whether nothing but sub-fields of the path stands behind it. */
+static bool is_last(const struct logstore_mapping *mapping, struct str path)
+{
+    const struct logstore_field *field = logstore_mapping_find(mapping, path);
+    const struct logstore_field *end = mapping->fields.items + mapping->fields.count;
+    if (field == NULL) return false;
+    for (field++; field < end; field++) {
+        if (!field->is_sub_field) return false;
+    }
+    return true;
+}
+
 static int add_sub_fields(struct logstore_mapping *mapping, struct str path,
                           const struct json *fields, struct error *error)
 {
@@ -102,6 +114,14 @@ static int add_sub_fields(struct logstore_mapping *mapping, struct str path,
         struct str below = join(&arena, path, member->key);
         if (below.data == NULL) return error_set(error, -ENOMEM, "read a mapping: out of memory");
         if (!json_is(&member->value, JSON_OBJECT)) continue;
+        /* Sub-fields stand right behind their field, so a field that has others behind it already
+         * cannot get more. */
+        if (logstore_mapping_find(mapping, below) == NULL && !is_last(mapping, path)) {
+            return error_set(error, ERROR_INVALID,
+                             "adding multi-field [" STR_FMT "] to the existing field [" STR_FMT
+                             "] is not supported: define it together with its field",
+                             STR_ARG(member->key), STR_ARG(path));
+        }
         int code = add_field(mapping, below, &member->value, true, error);
         if (code < 0) return code;
     }

@@ -15,6 +15,12 @@
 #define DISK_RESERVE_DEFAULT  ((uint64_t)64 << 20)
 #define MAINTAIN_PERIOD_MS    1000
 
+void store_tell(const struct logstore *store, const struct logstore_event *event)
+{
+    if (store->options.on_event == NULL) return;
+    store->options.on_event(store->options.event_context, event);
+}
+
 static void set_defaults(struct logstore_options *options)
 {
     if (options->disk == NULL) options->disk = &disk_system;
@@ -102,6 +108,10 @@ static int replay_logs(struct logstore *store, const struct listing *listing, st
         if (code < 0) return error_wrap(error, code, "replay the log");
     }
     store->stats.corrupt_records_total = replay.corrupt_records;
+    struct logstore_event event = { .kind = LOGSTORE_EVENT_RECOVERED,
+                                    .count = replay.records,
+                                    .size = replay.cut_size };
+    store_tell(store, &event);
     return code;
 }
 

@@ -119,6 +119,11 @@ struct logstore {
     struct condition maintenance_wanted;
     bool has_thread;
     pthread_t thread;
+
+    /* Guarded by maintenance. */
+    int64_t policies_ms;        /* monotonic, when policies were looked at last; 0: never */
+    uint64_t flush_fail_streak; /* flushes that failed since one went well */
+    uint64_t merge_fail_streak;
 };
 
 /* index.c ------------------------------------------------------------------------------------ */
@@ -189,6 +194,19 @@ void store_check_space(struct logstore *store);
 int store_segment_path(const struct logstore *store, uint64_t id, char *path,
                        struct error *error) MUST_CHECK;
 int store_flush(struct logstore *store, struct error *error) MUST_CHECK; /* maintenance held */
+
+/* Whether all of its documents have a time and that lies before end_ms, and it is on disk. */
+bool store_segment_is_older(const struct store_segment *segment, int64_t end_ms);
+/* Takes a segment with its documents away; writer held. Whether the catalog says so. */
+bool store_segment_drop(struct logstore *store, struct store_index *index, size_t at);
+
+/* lifecycle.c --------------------------------------------------------------------------------- */
+
+void store_run_policies(struct logstore *store); /* maintenance held */
+
+/* store.c ------------------------------------------------------------------------------------- */
+
+void store_tell(const struct logstore *store, const struct logstore_event *event);
 
 /* commit.c ------------------------------------------------------------------------------------ */
 

@@ -37,11 +37,18 @@ class Role:
                 self.port = int(found[1])
             if "role ready" in line:
                 break
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.lines = []
+        self.reader = threading.Thread(target=self.lines.extend, args=(self.process.stdout,),
+                                       daemon=True)
+        self.reader.start()
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         self.process.wait(30)
+
+    def said(self):
+        self.reader.join(10)
+        return "".join(self.lines)
 
     def raw(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -136,6 +143,108 @@ def wire(role):
     expect("template is applied", "text",
            list(role.call("GET", "/ds-1/_mapping")[1].values())[0]["mappings"]["properties"]["d"]["type"])
     expect("a foreign page", 403, role.raw("POST", "/w/_doc", {}, {"Origin": "http://evil"})[0])
+
+
+def effects(role):
+    """Nothing is taken without effect: it works or it is refused."""
+    status, answer = role.call("GET", "/w/_search?sizee=1&zz")
+    expect("unknown parameters", (400, "request [/w/_search] contains unrecognized parameters: "
+                                  "[sizee], [zz]"), (status, answer["error"]["reason"]))
+    expect("known parameters", 200, role.call(
+        "GET", "/w/_search?max_concurrent_shard_requests=5&preference=x&batched_reduce_size=64&"
+        "ccs_minimize_roundtrips=true&expand_wildcards=open&request_cache=true&search_type="
+        "query_then_fetch&error_trace&human=false&ignore_throttled=true")[0])
+    versioned = lambda path, body={"v": 1}: (lambda s, a: (s, a.get("_version")))(
+        *role.call("PUT", "/x/_doc/1" + path, body))
+    expect("external version", (201, 7), versioned("?version=7&version_type=external"))
+    expect("same external version", (409, None), versioned("?version=7&version_type=external"))
+    expect("external_gte", (200, 7), versioned("?version=7&version_type=external_gte"))
+    expect("internal version", (400, None), versioned("?version=7"))
+    expect("counted on", (200, 8), versioned(""))
+    status, answer = role.call("POST", "/_bulk", bulk(
+        {"index": {"_index": "x", "_id": "1", "version": 3, "version_type": "external"}}, {"a": 1},
+        {"index": {"_index": "x", "routing": "r"}}, {"a": 1}, {"index": {"_index": "x"}}, {"a": 1}))
+    expect("in bulk", [409, 400, 201], [i["index"]["status"] for i in answer["items"]])
+    search = lambda **body: role.call("POST", "/w/_search", body)
+    total = search()[1]["hits"]["total"]["value"]
+    answer = search(terminate_after=2)[1]
+    expect("terminate_after", (True, 2, 2),
+           (answer["terminated_early"], answer["hits"]["total"]["value"], len(answer["hits"]["hits"])))
+    expect("terminate_after not met", False, search(terminate_after=9999)[1]["terminated_early"])
+    expect("min_score", (total, 0), tuple(search(min_score=score)[1]["hits"]["total"]["value"]
+                                          for score in (1, 1.5)))
+    expect("profile", True, "shards" in search(profile=True)[1]["profile"])
+    for key, value in [("explain", True), ("rescore", {"a": 1}), ("indices_boost", [{"w": 2}]),
+                       ("stats", ["a"]), ("ext", {"a": {}})]:
+        expect(f"{key} is refused", 400, search(**{key: value})[0])
+    expect("explain off", 200, search(explain=False)[0])
+    expect("url version", True, all("_version" in hit and "_seq_no" in hit for hit in role.call(
+        "GET", "/w/_search?version=true&seq_no_primary_term=true")[1]["hits"]["hits"]))
+    role.call("PUT", "/m", {"mappings": {"properties": {"a": {"type": "text"}, "b": {"type": "long"}}}})
+    expect("late multi-field", 400, role.call("PUT", "/m/_mapping", {"properties": {
+        "a": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}})[0])
+    uuid = role.call("GET", "/")[1]["cluster_uuid"]
+    delete = {"min_age": "0ms", "actions": {"delete": {}}}
+    role.call("PUT", "/_ilm/policy/gone", {"policy": {"phases": {
+        "warm": {"actions": {"shrink": {}}}, "delete": delete}}})
+    for name, settings in [("aged", {"index": {"lifecycle": {"name": "gone"}}}),
+                           ("aged2", {"index.lifecycle.name": "gone"}), ("kept", {})]:
+        role.call("PUT", "/" + name, {"settings": settings})
+    role.stop()
+    role.start()
+    time.sleep(2.5)
+    expect("policy deletes", [404, 404, 200],
+           [role.raw("HEAD", "/" + name)[0] for name in ("aged", "aged2", "kept")])
+    expect("cluster_uuid stays", (uuid, 22), (role.call("GET", "/")[1]["cluster_uuid"], len(uuid)))
+
+
+def damaged_catalog(folder):
+    role = Role(folder)
+    role.call("PUT", "/d/_doc/1", {"a": 1})
+    role.stop()
+    path = os.path.join(folder, "catalog.json")
+    with open(path, "r+b") as file:
+        file.seek(-20, 2)
+        file.write(b"!")
+    again = subprocess.run([program, "--listen", "127.0.0.1:0", "--data", folder],
+                           capture_output=True, text=True, timeout=20)
+    said = again.stdout + again.stderr
+    expect("a damaged catalog is named", (True, True, True),
+           (again.returncode != 0, path in said, "checksum" in said))
+
+
+def full_disk(folder):
+    os.makedirs(folder)
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder],
+                                           capture_output=True).returncode != 0:
+        print("# a full disk needs root and tmpfs")
+        return
+    try:
+        role = Role(os.path.join(folder, "data"), "--disk.reserve", "4MB", "--buffer.size", "1MB")
+        ballast = os.path.join(folder, "ballast")
+        lines = [part for i in range(200) for part in ({"index": {"_index": "f"}}, {"t": "x" * 900})]
+        statuses = lambda: {list(i.values())[0]["status"] for i in
+                            role.call("POST", "/_bulk", bulk(*lines))[1]["items"]}
+        expect("room", {201}, statuses())
+        space = os.statvfs(folder)
+        with open(ballast, "wb") as file:
+            file.write(b"b" * (space.f_bavail * space.f_frsize - (3 << 20)))
+        time.sleep(1.5)
+        taken, seen = 200, statuses()
+        expect("full", {429}, seen)
+        item = list(role.call("POST", "/_bulk", bulk(*lines))[1]["items"][0].values())[0]
+        expect("the reason", True, "disk" in item["error"]["reason"])
+        expect("search goes on", taken, role.call("GET", "/f/_count")[1]["count"])
+        expect("health is red", "red", role.call("GET", "/_cluster/health")[1]["status"])
+        os.remove(ballast)
+        time.sleep(2.5)
+        expect("room again", {201}, statuses())
+        expect("all there", taken + 200, role.call("GET", "/f/_count")[1]["count"])
+        role.stop()
+        said = role.said()
+        expect("said so", (True, True), ("disk below its reserve" in said, "disk has room" in said))
+    finally:
+        subprocess.run(["umount", folder], capture_output=True)
 
 
 documents = [
@@ -326,6 +435,7 @@ scratch = tempfile.mkdtemp(prefix="logs-http-")
 try:
     role = Role(os.path.join(scratch, "a"))
     wire(role)
+    effects(role)
     searches(role)
     role.stop()
     expect("ends well", 0, role.process.returncode)
@@ -337,6 +447,8 @@ try:
            second.stdout + second.stderr)
     role.stop()
     strict(os.path.join(scratch, "b"))
+    damaged_catalog(os.path.join(scratch, "e"))
+    full_disk(os.path.join(scratch, "f"))
     killed(os.path.join(scratch, "c"))
 finally:
     shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,170 @@
+/* lifecycle.c - the delete phase of lifecycle policies (ILM), for the indices whose settings name one.
+ *
+ * Of a policy this is carried out:
+ *   no rollover     an index goes as a whole when it is older than delete.min_age; the index that a
+ *                   data stream or an alias writes to stays
+ *   hot.rollover    nothing rolls over here; segments go when their newest document is older than
+ *                   rollover.max_age and delete.min_age together, which is when Elasticsearch would
+ *                   have dropped the index it was in. Without max_age nothing goes.
+ * Whatever else a policy says has no effect; log_server/templates.c says so when it is put.
+ */
+#include "base/check.h"
+#include "logstore/store.h"
+
+#define POLICY_PERIOD_MS  60000
+#define POLICY_MEMORY_MAX ((size_t)64 << 20)
+
+/* "30d" in milliseconds; -1 when it is no duration. */
+static int64_t read_duration(struct str text)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+    size_t digits = 0;
+    int64_t number;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+    if (!str_to_int64(str_first(text, digits), &number)) return -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
+        if (!str_equal(str_skip(text, digits), str_from(units[i].unit))) continue;
+        return number > INT64_MAX / units[i].ms ? -1 : number * units[i].ms;
+    }
+    return -1;
+}
+
+static struct str policy_name(const struct json *settings)
+{
+    static const char *const flat[] = { "index.lifecycle.name", "lifecycle.name" };
+    const struct json *inner = json_get(settings, STR("index"));
+    const struct json *name = json_get(json_get(inner, STR("lifecycle")), STR("name"));
+    for (size_t i = 0; name == NULL && i < ARRAY_LENGTH(flat); i++) {
+        name = json_get(i == 0 ? settings : inner, str_from(flat[i]));
+    }
+    return json_text(name, STR(""));
+}
+
+static const struct json *phase_of(const struct json *policy, const char *name)
+{
+    return json_get(json_get(json_get(policy, STR("policy")), STR("phases")), str_from(name));
+}
+
+struct expiry {
+    int64_t age_ms; /* -1: nothing goes */
+    bool is_by_segment;
+};
+
+static struct expiry expiry_of(const struct json *policy)
+{
+    const struct json *phase = phase_of(policy, "delete");
+    const struct json *actions = json_get(phase_of(policy, "hot"), STR("actions"));
+    const struct json *rollover = json_get(actions, STR("rollover"));
+    struct expiry expiry = { .age_ms = -1, .is_by_segment = rollover != NULL };
+    if (json_get(json_get(phase, STR("actions")), STR("delete")) == NULL) return expiry;
+    int64_t age_ms = read_duration(json_text(json_get(phase, STR("min_age")), STR("0ms")));
+    int64_t rollover_ms = 0;
+    if (rollover != NULL) {
+        rollover_ms = read_duration(json_text(json_get(rollover, STR("max_age")), STR("")));
+    }
+    if (age_ms >= 0 && rollover_ms >= 0 && age_ms <= INT64_MAX - rollover_ms) {
+        expiry.age_ms = age_ms + rollover_ms;
+    }
+    return expiry;
+}
+
+/* What the policy of an index says. State held. */
+static struct expiry index_expiry(struct logstore *store, const struct store_index *index,
+                                  struct arena *arena)
+{
+    struct expiry none = { .age_ms = -1 };
+    const struct json *settings = NULL;
+    const struct json *policy = NULL;
+    if (str_find(index->settings, STR("lifecycle")) == STR_NONE ||
+        json_parse(NULL, arena, index->settings, &settings, NULL) < 0) {
+        return none;
+    }
+    struct str name = policy_name(settings);
+    for (size_t i = 0; name.size > 0 && i < store->objects.count; i++) {
+        const struct store_object *object = &store->objects.items[i];
+        if (object->kind != LOGSTORE_POLICY || !str_equal(object->name, name)) continue;
+        if (json_parse(NULL, arena, object->json, &policy, NULL) < 0) return none;
+        return expiry_of(policy);
+    }
+    return none;
+}
+
+static bool is_written_to(const struct logstore *store, const struct store_index *index)
+{
+    bool is_stream = false;
+    if (index->data_stream.size > 0 &&
+        store_write_index(store, index->data_stream, &is_stream) == index) {
+        return true;
+    }
+    for (size_t i = 0; i < store->aliases.count; i++) {
+        const struct store_alias *alias = &store->aliases.items[i];
+        if (alias->is_write_index && str_equal(alias->index, index->name)) return true;
+    }
+    return false;
+}
+
+struct plan {
+    struct store_index *index; /* whose segments older than end_ms go */
+    int64_t end_ms;
+    struct str name; /* of an index that goes as a whole; in the arena; empty: none */
+};
+
+/* The first index of which something is to go. Writer and state held. */
+static bool find_expired(struct logstore *store, struct arena *arena, struct plan *plan)
+{
+    int64_t now_ms = clock_realtime_ms(store->clock);
+    for (size_t i = 0; i < store->indices.count; i++) {
+        struct store_index *index = store->indices.items[i];
+        struct expiry expiry = index_expiry(store, index, arena);
+        if (expiry.age_ms < 0) continue;
+        int64_t end_ms = now_ms - expiry.age_ms;
+        if (!expiry.is_by_segment && index->created_ms <= end_ms && !is_written_to(store, index)) {
+            plan->name = arena_copy(arena, index->name);
+            return plan->name.data != NULL;
+        }
+        for (size_t k = 0; expiry.is_by_segment && k < index->segments.count; k++) {
+            if (!store_segment_is_older(&index->segments.items[k], end_ms)) continue;
+            *plan = (struct plan){ .index = index, .end_ms = end_ms };
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool drop_one(struct logstore *store, struct arena *arena)
+{
+    struct plan plan = { 0 };
+    bool is_done = false;
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    bool is_found = find_expired(store, arena, &plan);
+    mutex_unlock(&store->state);
+    for (size_t k = 0; plan.index != NULL && k < plan.index->segments.count; k++) {
+        if (!store_segment_is_older(&plan.index->segments.items[k], plan.end_ms)) continue;
+        is_done = store_segment_drop(store, plan.index, k);
+        break;
+    }
+    mutex_unlock(&store->writer);
+    if (!is_found || plan.name.size == 0) return is_done;
+    struct error error = { 0 };
+    if (logstore_index_delete(store, plan.name, &error) < 0) return false;
+    struct logstore_event event = { .kind = LOGSTORE_EVENT_INDEX_EXPIRED, .subject = plan.name };
+    store_tell(store, &event);
+    return true;
+}
+
+void store_run_policies(struct logstore *store)
+{
+    int64_t now_ms = clock_monotonic_ns(store->clock) / 1000000;
+    if (store->policies_ms != 0 && now_ms - store->policies_ms < POLICY_PERIOD_MS) return;
+    store->policies_ms = now_ms;
+    for (bool goes_on = true; goes_on;) {
+        struct arena arena;
+        arena_init(&arena, POLICY_MEMORY_MAX);
+        goes_on = drop_one(store, &arena);
+        arena_release(&arena);
+    }
+}
