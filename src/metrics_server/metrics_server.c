@@ -80,9 +80,11 @@ static API_HANDLER(page_asset)
 static API_HANDLER(to_page)
 {
     (void)context;
-    (void)request;
     (void)error;
-    http_response_redirect(response, 302, STR("query"));
+    struct str query = request->query;
+    struct str target =
+        arena_printf(request->arena, "query%s" STR_FMT, query.size > 0 ? "?" : "", STR_ARG(query));
+    http_response_redirect(response, 302, target.data == NULL ? STR("query") : target);
     return 0;
 }
 

@@ -289,7 +289,7 @@ export function ExplorePage() {
                             : state === 'empty' || state === 'partial'
                                 ? <Empty search={search} filters={filters} text={text} onWiden={() => setRange(zoomOutRange(raw, 'browser', 4))}
                                     onJump={(line) => setRange({ from: String(line.at - 15 * MINUTE), to: String(line.at + 1000) })} onClear={() => setQuery({ q: null, f: null })} />
-                                : <div class="state tall" data-testid="loading">{state === 'error' ? '' : 'Searching…'}</div>}
+                                : <div class="state tall" data-testid={state === 'error' ? 'bad-query' : 'loading'}>{state === 'error' ? <><strong>The query cannot be read</strong><span>What is wrong with it stands below the box.</span></> : 'Searching…'}</div>}
                 </main>
             </div>
         </div>

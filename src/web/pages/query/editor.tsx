@@ -1,9 +1,7 @@
 // editor.tsx - the expression's box: a textarea, colours behind it, a list of what may come next.
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { complete, type Completion } from './complete';
-import type { Piece } from './highlight';
-
-let cutUp: ((text: string) => Piece[]) | null = null;
+import { cutUp, type Piece } from './highlight';
 
 interface EditorProps {
     value: string;
@@ -37,15 +35,10 @@ function withError(pieces: Piece[], at: number | null): (Piece & { bad?: boolean
 export function Editor({ value, onInput, onRun, errorAt }: EditorProps) {
     const area = useRef<HTMLTextAreaElement>(null);
     const behind = useRef<HTMLPreElement>(null);
-    const [ready, setReady] = useState(cutUp !== null);
     const [list, setList] = useState<Completion | null>(null);
     const [at, setAt] = useState(0);
     const turn = useRef(0);
     const popup = useRef<HTMLUListElement>(null);
-    useEffect(() => {
-        if (cutUp) return;
-        import('./highlight').then((module) => { ({ cutUp } = module); setReady(true); }).catch(() => { /* plain text, then */ });
-    }, []);
     useLayoutEffect(() => {
         const element = area.current!;
         element.style.height = 'auto';
@@ -111,7 +104,7 @@ export function Editor({ value, onInput, onRun, errorAt }: EditorProps) {
         if (box.height > 0) setPlace({ left: Math.max(0, Math.min(box.left - host.left, host.width - 300)), top: box.bottom - host.top - area.current.scrollTop + 4 });
         else setPlace({ left: 10, top: 30 });
     }, [list]);
-    const pieces: Piece[] = ready && cutUp ? cutUp(value) : [{ text: value, kind: '' }];
+    const pieces = cutUp(value);
     return (
         <div class="editor">
             <pre class="editor-behind" ref={behind} aria-hidden="true">{withError(pieces, errorAt).map((piece, index) => (
