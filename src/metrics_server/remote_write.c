@@ -27,21 +27,51 @@ struct writing {
     uint64_t sample_count;
 };
 
-static int take_label(struct writing *writing, struct str bytes, bool *is_bad, struct error *error)
+/* The form that senders write, with short texts: 0x0a size name 0x12 size value. Most of the time
+ * of a request goes into these, so they are not read field by field. */
+static bool read_short_label(struct str bytes, struct str *name, struct str *value)
+{
+    const unsigned char *at = (const unsigned char *)bytes.data;
+    if (bytes.size < 4 || at[0] != 0x0a || at[1] > 127) return false;
+    size_t size = at[1];
+    if (bytes.size < size + 4) return false;
+    *name = (struct str){ bytes.data + 2, size };
+    at += size + 2;
+    if (at[0] != 0x12 || at[1] > 127 || bytes.size != size + 4 + at[1]) return false;
+    *value = (struct str){ bytes.data + size + 4, at[1] };
+    return true;
+}
+
+static int read_label(struct str bytes, struct str *name, struct str *value, struct error *error)
 {
     struct protobuf_field field;
-    struct str name = { 0 };
-    struct str value = { 0 };
     int code;
+    *name = *value = (struct str){ 0 };
     while ((code = protobuf_next(&bytes, &field, error)) == 1) {
         if (field.wire != PROTOBUF_BYTES) continue;
-        if (field.number == 1) name = field.bytes;
-        if (field.number == 2) value = field.bytes;
+        if (field.number == 1) *name = field.bytes;
+        if (field.number == 2) *value = field.bytes;
     }
-    if (code != 0) return code;
-    bool is_twice = labels_builder_get(&writing->builder, name).size > 0;
-    if (name.size == 0 || is_twice || !utf8_is_valid(name) || !utf8_is_valid(value)) *is_bad = true;
-    if (!*is_bad) labels_builder_set(&writing->builder, name, value);
+    return code;
+}
+
+static int take_label(struct writing *writing, struct str bytes, bool *is_bad, struct error *error)
+{
+    struct str name;
+    struct str value;
+    if (!read_short_label(bytes, &name, &value)) {
+        int code = read_label(bytes, &name, &value, error);
+        if (code != 0) return code;
+    }
+    if (name.size == 0 || !utf8_is_valid(name) || !utf8_is_valid(value)) {
+        *is_bad = true;
+        return 0;
+    }
+    if (value.size == 0) return 0; /* the same as no label */
+    size_t before = writing->builder.items.count;
+    labels_builder_set(&writing->builder, name, value);
+    bool is_twice = writing->builder.items.count == before && !writing->builder.has_failed;
+    if (is_twice) *is_bad = true;
     return 0;
 }
 
@@ -69,8 +99,14 @@ static int take_series(struct writing *writing, struct str bytes, struct error *
     int code;
     labels_builder_start(&writing->builder, (struct labels){ 0 });
     struct str rest = bytes;
+    struct str samples = bytes; /* from the first field that is no label */
+    bool has_samples = false;
     while ((code = protobuf_next(&rest, &field, error)) == 1) {
-        if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
+        if (field.number != 1 || field.wire != PROTOBUF_BYTES) {
+            has_samples = true;
+            continue;
+        }
+        if (!has_samples) samples = rest;
         code = take_label(writing, field.bytes, &is_bad, error);
         if (code != 0) return code;
     }
@@ -78,8 +114,7 @@ static int take_series(struct writing *writing, struct str bytes, struct error *
     if (writing->builder.has_failed) return error_set(error, -ENOMEM, "no memory for labels");
     if (is_bad || labels_builder_get(&writing->builder, LABEL_METRIC_NAME).size == 0) return 0;
     uint64_t ref = 0;
-    rest = bytes;
-    while ((code = protobuf_next(&rest, &field, error)) == 1) {
+    while ((code = protobuf_next(&samples, &field, error)) == 1) {
         if (field.wire != PROTOBUF_BYTES) continue;
         if (field.number == 2) code = take_sample(writing, field.bytes, &ref, error);
         if (field.number == 4) {

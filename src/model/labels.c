@@ -164,6 +164,9 @@ static size_t position_of(const struct labels_builder *builder, struct str name,
 {
     size_t i = 0;
     int order = 1;
+    /* Names mostly come in order: then the place is the end. */
+    size_t count = builder->items.count;
+    if (count > 0 && str_compare(builder->items.items[count - 1].name, name) < 0) i = count;
     while (i < builder->items.count) {
         order = str_compare(builder->items.items[i].name, name);
         if (order >= 0) break;
