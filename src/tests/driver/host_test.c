@@ -120,8 +120,8 @@ static void files_become_series(void)
         "node_filefd_allocated 1024",
         "node_filefd_maximum 9999",
         "node_sockstat_TCP_inuse 4",
-        "node_filesystem_device_error{device=\"/dev/x\",fstype=\"ext4\",mountpoint=\"/tmp/with "
-        "blank\"} 1",
+        ("node_filesystem_device_error{device=\"/dev/x\",fstype=\"ext4\",mountpoint=\"/tmp/with "
+         "blank\"} 1"),
         "node_filesystem_readonly{device=\"/dev/y\",fstype=\"ext4\",mountpoint=\"/\"} 1",
         "node_scrape_collector_success{collector=\"cpu\"} 1",
     };
