@@ -1,7 +1,7 @@
 /* pages.c - the embedded pages and their files, also below a path prefix.
  *
- * The pages name their files from the root ("/assets/..."), for a page may stand at any depth. Below
- * --web.route-prefix the page is sent with the prefix put in front of these names. */
+ * The pages name their files from the root ("/assets/..."), for a page may stand at any depth.
+ * Below --web.route-prefix a page is sent with the prefix put in front of these names. */
 #include "role/role.h"
 
 #include "web/web.h"
