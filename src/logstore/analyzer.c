@@ -171,6 +171,28 @@ static size_t skip_marks(struct str text, size_t offset)
     }
 }
 
+struct run {
+    size_t end;
+    bool has_letter, has_number;
+    enum word_break_class last;
+};
+
+/* The ASCII letters, digits and underscores from `offset` on: all of them join each other. */
+static struct run ascii_run(struct str text, size_t offset, enum word_break_class last)
+{
+    struct run run = { offset, false, false, last };
+    while (run.end < text.size) {
+        unsigned char byte = (unsigned char)text.data[run.end];
+        uint8_t class = byte < 0x80 ? ascii_classes[byte] : O;
+        if (class != L && class != N && class != E) break;
+        run.has_letter |= class == L;
+        run.has_number |= class == N;
+        run.last = (enum word_break_class) class;
+        run.end++;
+    }
+    return run;
+}
+
 /* Where the word that starts with `first` ends; *kind tells what it is made of. */
 static size_t word_end(struct str text, size_t offset, struct character first,
                        enum analyzer_token_kind *kind)
@@ -182,6 +204,14 @@ static size_t word_end(struct str text, size_t offset, struct character first,
     bool is_hangul = last == WORD_BREAK_HANGUL;
     size_t end = skip_marks(text, offset + first.size);
     for (;;) {
+        if (last != WORD_BREAK_KATAKANA) {
+            struct run run = ascii_run(text, end, last);
+            has_letter |= run.has_letter;
+            has_number |= run.has_number;
+            is_hangul &= run.end == end;
+            last = run.last;
+            end = run.end == end ? end : skip_marks(text, run.end);
+        }
         struct character next = character_at(text, end);
         if (next.size == 0) break;
         size_t next_end = end + next.size;
@@ -310,6 +340,11 @@ bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
     struct str text = analyzer->text;
     size_t offset = analyzer->offset;
     while (offset < text.size) {
+        unsigned char byte = (unsigned char)text.data[offset];
+        if (byte < 0x80 && ascii_classes[byte] == O) {
+            offset++;
+            continue;
+        }
         struct character first = character_at(text, offset);
         enum analyzer_token_kind kind = ANALYZER_ALPHANUM;
         size_t end = token_end(text, offset, first, &kind);

@@ -39,6 +39,7 @@ void builder_free(struct builder *builder)
     if (builder == NULL) return;
     for (size_t i = 0; i < builder->fields.count; i++) field_free(builder->fields.items[i]);
     VEC_RELEASE(&builder->fields);
+    VEC_RELEASE(&builder->by_number);
     VEC_RELEASE(&builder->documents);
     map_release(&builder->field_by_path);
     map_release(&builder->id_to_document);
@@ -117,6 +118,19 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
     }
     (void)VEC_PUSH(&builder->fields, field);
     return field;
+}
+
+struct builder_field *builder_mapped_field(struct builder *builder, uint32_t number,
+                                           struct str path, enum logstore_type type)
+{
+    while (builder->by_number.count <= number) {
+        if (VEC_PUSH(&builder->by_number, NULL)) continue;
+        builder->has_failed = true;
+        return NULL;
+    }
+    struct builder_field **field = &builder->by_number.items[number];
+    if (*field == NULL) *field = builder_field(builder, path, type, false);
+    return *field;
 }
 
 static bool grow_slots(struct builder_field *field)

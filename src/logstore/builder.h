@@ -68,9 +68,10 @@ struct builder {
     struct buf ids;
     VEC(struct builder_document) documents;
     VEC(struct builder_field *) fields;
-    struct map field_by_path; /* path, or path and "\001" for malformed ones */
-    uint64_t *dead;           /* one bit a document; grows with documents */
-    size_t dead_capacity;     /* words */
+    VEC(struct builder_field *) by_number; /* of fields of the mapping; NULL: not met yet */
+    struct map field_by_path;              /* path, or path and "\001" for malformed ones */
+    uint64_t *dead;                        /* one bit a document; grows with documents */
+    size_t dead_capacity;                  /* words */
     size_t dead_count;
     struct map id_to_document; /* plus one, of given ids and made ones alike */
     bool has_failed;           /* out of memory somewhere */
@@ -86,6 +87,11 @@ int builder_add_document(struct builder *builder, struct str id, struct str sour
 /* The field, made when it is new; NULL when out of memory. */
 struct builder_field *builder_field(struct builder *builder, struct str path,
                                     enum logstore_type type, bool is_malformed);
+
+/* The same, faster, for the field that has this number in the index's mapping. A builder serves one
+ * mapping, whose fields keep their numbers. */
+struct builder_field *builder_mapped_field(struct builder *builder, uint32_t number,
+                                           struct str path, enum logstore_type type);
 
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term);
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text);

@@ -30,6 +30,7 @@ struct walk {
     char path[PATH_SIZE_MAX];
     size_t path_size;
     unsigned depth;
+    uint32_t next_field; /* a guess: documents of one shape meet their fields in the same order */
     int code;
 };
 
@@ -315,10 +316,20 @@ static const struct logstore_field *field_above(const struct walk *walk)
     return NULL;
 }
 
+static const struct logstore_field *find_here(const struct walk *walk)
+{
+    const struct logstore_mapping *mapping = walk->mapping;
+    if (walk->next_field < mapping->fields.count) {
+        const struct logstore_field *guess = &mapping->fields.items[walk->next_field];
+        if (str_equal(guess->path, here(walk))) return guess;
+    }
+    return logstore_mapping_find(mapping, here(walk));
+}
+
 static int map_leaf(struct walk *walk, const struct json *value)
 {
     struct logstore_mapping *mapping = walk->mapping;
-    const struct logstore_field *field = logstore_mapping_find(mapping, here(walk));
+    const struct logstore_field *field = find_here(walk);
     if (field == NULL) {
         if (logstore_mapping_is_object(mapping, here(walk))) {
             struct str cause =
@@ -352,11 +363,13 @@ static int map_leaf(struct walk *walk, const struct json *value)
     }
     int code = map_to_field(walk, index, value);
     /* Sub-fields stand right behind their field. */
-    for (uint32_t i = index + 1; code == 0 && i < mapping->fields.count; i++) {
+    uint32_t i = index + 1;
+    for (; code == 0 && i < mapping->fields.count; i++) {
         const struct logstore_field *below = &mapping->fields.items[i];
         if (!below->is_sub_field) break;
         code = map_to_field(walk, i, value);
     }
+    walk->next_field = i;
     return code;
 }
 
@@ -463,7 +476,7 @@ void document_index(const struct document_leaf *leaves, size_t count,
             continue;
         }
         const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
-        field = builder_field(builder, mapped->path, mapped->type, false);
+        field = builder_mapped_field(builder, leaf->field, mapped->path, mapped->type);
         if (field == NULL) return;
         switch (logstore_type_column(mapped->type)) {
         case LOGSTORE_COLUMN_NONE: break;
