@@ -120,7 +120,7 @@ const STEPS = [
 ];
 
 /** The step that gives at most `bars` bars. */
-export function stepOf(range: Range, bars: number): number {
+export function barStep(range: Range, bars: number): number {
     const raw = (range.to - range.from) / Math.max(1, bars);
     return STEPS.find((step) => step >= raw) ?? 365 * DAY;
 }
@@ -129,7 +129,7 @@ export interface Bar { at: number; total: number; levels: Map<Level, number> }
 export interface Counts { total: number; exact: boolean; step: number; range: Range; bars: Bar[]; words: Map<Level, string>; lack: string; tookMs: number }
 
 export async function readCounts(index: string, query: Clause, range: Range, bars: number, levelField: string | null, signal?: AbortSignal): Promise<Counts> {
-    const step = stepOf(range, bars);
+    const step = barStep(range, bars);
     const times: Clause = { date_histogram: { field: '@timestamp', fixed_interval: `${step}ms`, min_doc_count: 1 } };
     if (levelField !== null) times.aggs = { levels: { terms: { field: levelField, size: 20 } } };
     const answer = await search(index, { size: 0, track_total_hits: true, query, aggs: { times } }, signal);
