@@ -25,6 +25,12 @@ void varint_append_signed(struct buf *out, int64_t value)
 
 bool varint_take(struct str *rest, uint64_t *value)
 {
+    /* Most are of one byte: tags and short lengths. */
+    if (rest->size > 0 && (unsigned char)rest->data[0] < 0x80) {
+        *value = (unsigned char)rest->data[0];
+        *rest = str_skip(*rest, 1);
+        return true;
+    }
     uint64_t number = 0;
     for (size_t i = 0; i < rest->size && i < VARINT_SIZE_MAX; i++) {
         uint64_t byte = (unsigned char)rest->data[i];

@@ -162,7 +162,7 @@ static void normalise_bound(struct scrape *scrape, struct labels_builder *builde
     labels_builder_set(builder, name, printed);
 }
 
-/* Whether the raw series says name="": nothing but a label can, for quotes in values are escaped. */
+/* Whether the raw series says name="". Only a label can: quotes inside values are escaped. */
 static bool is_said_empty(struct str raw, struct str name)
 {
     for (size_t i = 1; i + name.size + 3 <= raw.size; i++) {

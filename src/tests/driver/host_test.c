@@ -85,7 +85,7 @@ static void files_become_series(void)
         { "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n" },
         { "proc/sys/fs/file-nr", "1024\t0\t9999\n" },
         { "proc/net/sockstat", "sockets: used 9\nTCP: inuse 4 orphan 0 tw 1 alloc 5 mem 2\n" },
-        { "proc/1/mounts", "/dev/x /tmp/with\\040blank ext4 rw 0 0\n/dev/y / ext4 ro 0 0\n"
+        { "proc/1/mounts", "/dev/x /a\\040b ext4 rw 0 0\n/dev/y / ext4 ro 0 0\n"
                            "proc /proc proc rw 0 0\n" },
         { "sys/class/net/eth0/mtu", "1500\n" },
         { "sys/class/net/eth0/operstate", "up\n" },
@@ -120,8 +120,7 @@ static void files_become_series(void)
         "node_filefd_allocated 1024",
         "node_filefd_maximum 9999",
         "node_sockstat_TCP_inuse 4",
-        ("node_filesystem_device_error{device=\"/dev/x\",fstype=\"ext4\",mountpoint=\"/tmp/with "
-         "blank\"} 1"),
+        "node_filesystem_device_error{device=\"/dev/x\",fstype=\"ext4\",mountpoint=\"/a b\"} 1",
         "node_filesystem_readonly{device=\"/dev/y\",fstype=\"ext4\",mountpoint=\"/\"} 1",
         "node_scrape_collector_success{collector=\"cpu\"} 1",
     };
