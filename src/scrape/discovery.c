@@ -287,9 +287,12 @@ static int add_file(struct discovery *discovery, const char *path, struct error 
     size_t count = 0;
     struct error cause = { 0 };
     if (read_groups(discovery->arena, path, &groups, &count, &cause) != 0) {
-        sl_warn(discovery->log, "target file left out", "file.path", path, "error.message",
-                cause.text);
-        return 0;
+        sl_warn(discovery->log, "target file cannot be read, its targets stay as they were",
+                "file.path", path, "error.message", cause.text);
+        struct scrape_found broken = { .job = discovery->job,
+                                       .url = arena_copy(discovery->arena, str_from(path)),
+                                       .is_broken = true };
+        return VEC_PUSH(&discovery->found, broken) ? 0 : fail_memory(error);
     }
     struct str file = arena_copy(discovery->arena, str_from(path));
     for (size_t i = 0; i < count; i++) {

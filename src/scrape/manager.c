@@ -302,6 +302,20 @@ static void note_dropped_locked(struct scrape_manager *manager, const struct scr
     (void)VEC_PUSH(&manager->dropped, view);
 }
 
+/* Goes on with what a file named before it broke. */
+static void keep_file_locked(struct scrape_manager *manager, struct target_list *before,
+                             const struct scrape_found *broken)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        struct scrape_target *target = before->items[i];
+        if (target == NULL || !str_equal(target->job->name, broken->job->name)) continue;
+        struct str path = labels_get(target->discovered, STR("__meta_filepath"));
+        if (!str_equal(path, broken->url)) continue;
+        keep_target_locked(manager, target, broken);
+        before->items[i] = NULL;
+    }
+}
+
 static int sync_job_locked(struct scrape_manager *manager, const struct scrape_job *job,
                            struct target_list *before, struct arena *arena, struct error *error)
 {
@@ -317,6 +331,10 @@ static int sync_job_locked(struct scrape_manager *manager, const struct scrape_j
         count = 0;
     }
     for (size_t i = 0; i < count && code == 0; i++) {
+        if (found[i].is_broken) {
+            keep_file_locked(manager, before, &found[i]);
+            continue;
+        }
         if (found[i].is_dropped) {
             note_dropped_locked(manager, &found[i]);
             continue;

@@ -110,10 +110,11 @@ struct scrape_found {
     int64_t interval_ms;
     int64_t timeout_ms;
     bool is_dropped;
+    bool is_broken; /* no target, but a file that cannot be read: url is its path */
 };
 
-/* All targets of a job from its static groups and its files; what cannot be read is logged and
- * leaves out the file. Everything lives in the arena. */
+/* All targets of a job from its static groups and its files; a file that cannot be read is
+ * logged and stands in the list as broken: what it named before goes on. Everything lives in the arena. */
 int scrape_discover(const struct scrape_job *job, const char *folder, struct arena *arena,
                     struct sl_logger *log, const struct scrape_found **found, size_t *count,
                     struct error *error) MUST_CHECK;
