@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_SIZE   ((size_t)8 << 20)
+#define BATCH_SIZE   ((size_t)2 << 20)
 #define BATCH_COUNT  5000
 #define UPDATE_TRIES 5
 
@@ -138,6 +138,23 @@ static int read_action(const struct json *root, size_t line, struct bulk_item *i
     return 0;
 }
 
+/* A text that outlives the line: that of the item before when it is equal, for it mostly is. */
+static bool keep(struct arena *arena, struct str before, struct str *text)
+{
+    if (text->size == 0) return true;
+    *text = str_equal(*text, before) ? before : arena_copy(arena, *text);
+    return text->data != NULL;
+}
+
+static bool keep_texts(struct arena *arena, const struct bulk_items *items, struct bulk_item *item)
+{
+    static const struct bulk_item none;
+    const struct bulk_item *before = items->count > 0 ? &VEC_LAST(items) : &none;
+    return keep(arena, before->index, &item->index) && keep(arena, STR(""), &item->id) &&
+           keep(arena, before->pipeline, &item->pipeline) && keep(arena, STR(""), &item->version) &&
+           keep(arena, before->version_type, &item->version_type);
+}
+
 static struct str take_line(struct str *rest)
 {
     struct str line = str_cut(rest, '\n');
@@ -155,6 +172,8 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
     }
     struct json_parser *parser = NULL;
     int code = json_parser_new(&parser, error);
+    CLEANUP(arena_release) struct arena scratch = { 0 };
+    arena_init(&scratch, (size_t)1 << 30);
     size_t line = 0;
     struct str rest = body;
     while (code == 0 && rest.size > 0) {
@@ -164,7 +183,8 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
         struct bulk_item item = { .index = default_index };
         const struct json *root = NULL;
         struct error reason = { 0 };
-        if (json_parse(parser, arena, action_line, &root, &reason) < 0) {
+        arena_reset(&scratch);
+        if (json_parse(parser, &scratch, action_line, &root, &reason) < 0) {
             code = fail(error, line, "START_OBJECT or END_OBJECT", str_trim(action_line));
             break;
         }
@@ -192,7 +212,8 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
             code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
             break;
         }
-        if (!VEC_PUSH(items, item)) code = error_set(error, -ENOMEM, "read bulk: out of memory");
+        if (!keep_texts(arena, items, &item) || !VEC_PUSH(items, item))
+            code = error_set(error, -ENOMEM, "read bulk: out of memory");
     }
     json_parser_free(parser);
     if (code == 0 && items->count == 0) {
@@ -453,7 +474,26 @@ static int run_batch(struct call *call, const struct bulk_item *first,
     return logstore_write(call->server->store, operations, count, arena, error);
 }
 
-static bool run_batches(struct call *call, const struct bulk_items *items, struct json_writer *json)
+enum items_form { ITEMS_WHOLE, ITEMS_BRIEF, ITEMS_NONE };
+
+static void put_item(const struct call *call, struct json_writer *json, enum bulk_action action,
+                     const struct logstore_operation *operation, enum items_form form)
+{
+    if (form == ITEMS_NONE) return;
+    json_object_begin(json);
+    json_key(json, action_names[action]);
+    if (form == ITEMS_WHOLE || operation->outcome == LOGSTORE_FAILED) {
+        put_outcome(call, json, operation, true);
+    } else {
+        json_object_begin(json);
+        json_member_int(json, "status", operation->status);
+        json_object_end(json);
+    }
+    json_object_end(json);
+}
+
+static bool run_batches(struct call *call, const struct bulk_items *items, enum items_form form,
+                        struct json_writer *json)
 {
     bool has_errors = false;
     struct logstore_operation *operations = calloc(BATCH_COUNT, sizeof(*operations));
@@ -468,10 +508,7 @@ static bool run_batches(struct call *call, const struct bulk_items *items, struc
         if (code < 0) refuse_rest(operations, count, &arena, &error);
         for (size_t i = 0; i < count; i++) {
             has_errors |= operations[i].outcome == LOGSTORE_FAILED;
-            json_object_begin(json);
-            json_key(json, action_names[items->items[start + i].action]);
-            put_outcome(call, json, &operations[i], true);
-            json_object_end(json);
+            put_item(call, json, items->items[start + i].action, &operations[i], form);
         }
         arena_release(&arena);
         start = end;
@@ -480,25 +517,43 @@ static bool run_batches(struct call *call, const struct bulk_items *items, struc
     return has_errors;
 }
 
+/* What of the items ?filter_path leaves, so that nothing is written to be thrown away. */
+static enum items_form items_form(const struct call *call)
+{
+    struct str rest = call_parameter(call, "filter_path");
+    if (rest.size == 0) return ITEMS_WHOLE;
+    enum items_form form = ITEMS_NONE;
+    while (rest.size > 0) {
+        struct str pattern = str_trim(str_cut(&rest, ','));
+        if (str_equal(pattern, STR("errors")) || str_equal(pattern, STR("took"))) continue;
+        bool is_brief =
+            str_equal(pattern, STR("items.*.error")) || str_equal(pattern, STR("items.*.status"));
+        if (!is_brief) return ITEMS_WHOLE;
+        form = ITEMS_BRIEF;
+    }
+    return form;
+}
+
 static int answer_bulk(struct call *call, const struct bulk_items *items, int64_t start_ns)
 {
-    CLEANUP(buf_release) struct buf list = { 0 };
+    struct buf *body = &call->response->body;
     struct json_writer json;
-    buf_init(&list, call->response->body.size_max);
-    json_writer_init(&json, &list);
+    json_writer_init(&json, body);
     json_array_begin(&json);
-    bool has_errors = run_batches(call, items, &json);
+    bool has_errors = run_batches(call, items, items_form(call), &json);
     json_array_end(&json);
     int64_t took_ms = (clock_monotonic_ns(call->server->clock) - start_ns) / 1000000;
-    struct json_writer answer;
-    json_writer_init(&answer, &call->response->body);
-    json_object_begin(&answer);
-    json_member_int(&answer, "took", took_ms);
-    json_member_bool(&answer, "errors", has_errors);
-    json_key(&answer, STR("items"));
-    json_put_raw(&answer, buf_str(&list));
-    json_object_end(&answer);
-    return list.has_failed ? ERROR_LIMIT : 0;
+    /* The items are the bulk of it, so what comes before them is put before them in place. */
+    struct str head =
+        arena_printf(call->arena, "{\"took\":%lld,\"errors\":%s,\"items\":", (long long)took_ms,
+                     has_errors ? "true" : "false");
+    size_t items_size = body->size;
+    buf_append_str(body, head);
+    buf_append_char(body, '}');
+    if (body->has_failed || head.data == NULL) return ERROR_LIMIT;
+    memmove(body->data + head.size, body->data, items_size);
+    memcpy(body->data, head.data, head.size);
+    return 0;
 }
 
 static int handle_bulk(struct call *call)

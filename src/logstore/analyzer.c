@@ -165,6 +165,7 @@ static bool joins(enum word_break_class left, enum word_break_class right)
 static size_t skip_marks(struct str text, size_t offset)
 {
     for (;;) {
+        if (offset < text.size && (unsigned char)text.data[offset] < 0x80) return offset;
         struct character mark = character_at(text, offset);
         if (mark.size == 0 || mark.class != WORD_BREAK_EXTEND) return offset;
         offset += mark.size;
@@ -211,6 +212,8 @@ static size_t word_end(struct str text, size_t offset, struct character first,
             is_hangul &= run.end == end;
             last = run.last;
             end = run.end == end ? end : skip_marks(text, run.end);
+            bool is_ascii = end < text.size && (unsigned char)text.data[end] < 0x80;
+            if (is_ascii && ascii_classes[(unsigned char)text.data[end]] == O) break;
         }
         struct character next = character_at(text, end);
         if (next.size == 0) break;

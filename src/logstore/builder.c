@@ -136,12 +136,12 @@ struct builder_field *builder_mapped_field(struct builder *builder, uint32_t num
 static bool grow_slots(struct builder_field *field)
 {
     size_t count = field->slot_count == 0 ? 16 : field->slot_count * 2;
-    uint32_t *slots = calloc(count, sizeof(*slots));
+    uint64_t *slots = calloc(count, sizeof(*slots));
     if (slots == NULL) return false;
     for (size_t i = 0; i < field->terms.count; i++) {
         size_t at = field->terms.items[i].hash & (count - 1);
         while (slots[at] != 0) at = (at + 1) & (count - 1);
-        slots[at] = (uint32_t)i + 1;
+        slots[at] = (uint64_t)field->terms.items[i].hash << 32 | (uint32_t)(i + 1);
     }
     free(field->slots);
     field->slots = slots;
@@ -174,19 +174,22 @@ static uint32_t term_number(struct builder_field *field, struct str term)
     size_t mask = field->slot_count - 1;
     size_t at = hash & mask;
     while (field->slots[at] != 0) {
-        const struct builder_term *known = &field->terms.items[field->slots[at] - 1];
-        if (known->hash == hash && known->size == term.size &&
-            memcmp(field->bytes.data + known->offset, term.data, term.size) == 0) {
-            return field->slots[at] - 1;
-        }
+        uint32_t number = (uint32_t)field->slots[at] - 1;
+        bool is_like = (uint32_t)(field->slots[at] >> 32) == hash;
         at = (at + 1) & mask;
+        if (!is_like) continue;
+        const struct builder_term *known = &field->terms.items[number];
+        if (known->size == term.size &&
+            memcmp(field->bytes.data + known->offset, term.data, term.size) == 0) {
+            return number;
+        }
     }
     struct builder_term fresh = { .offset = (uint32_t)field->bytes.size,
                                   .size = (uint32_t)term.size,
                                   .hash = hash };
     buf_append_str(&field->bytes, term);
     if (field->bytes.has_failed || !VEC_PUSH(&field->terms, fresh)) return UINT32_MAX;
-    field->slots[at] = (uint32_t)field->terms.count;
+    field->slots[at] = (uint64_t)hash << 32 | (uint32_t)field->terms.count;
     return (uint32_t)field->terms.count - 1;
 }
 
@@ -259,7 +262,7 @@ size_t builder_memory(const struct builder *builder)
                   builder->id_to_document.capacity * sizeof(struct map_entry);
     for (size_t i = 0; i < builder->fields.count; i++) {
         const struct builder_field *field = builder->fields.items[i];
-        size += sizeof(*field) + field->bytes.capacity + field->slot_count * sizeof(uint32_t) +
+        size += sizeof(*field) + field->bytes.capacity + field->slot_count * sizeof(uint64_t) +
                 field->terms.capacity * sizeof(struct builder_term) +
                 field->pairs.capacity * sizeof(struct builder_pair) +
                 field->numbers.capacity * sizeof(struct builder_number);

@@ -44,7 +44,7 @@ struct builder_field {
 
     struct buf bytes; /* terms, one behind the other */
     VEC(struct builder_term) terms;
-    uint32_t *slots; /* hash table: index of term plus one */
+    uint64_t *slots; /* hash table: hash of the term, and below it its index plus one */
     size_t slot_count;
     VEC(struct builder_pair) pairs;
 

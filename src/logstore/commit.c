@@ -594,7 +594,7 @@ int store_replay_record(void *argument, struct str payload, struct error *error)
     if (parser != NULL) store_parser_give(store, parser);
     if (code < 0) return code;
     /* A long log must not fill the memory: what is over goes to disk at once. */
-    if (store->stats.buffer_size > store->options.buffer_size_max * 2 && index != NULL) {
+    if (store->stats.buffer_size > store->options.buffer_size_max * 4 && index != NULL) {
         code = store_index_refresh(store, index, error);
         store->stats.buffer_size = 0;
     }

@@ -425,7 +425,10 @@ def killed(folder):
     for writer in writers:
         writer.join()
     count = role.call("GET", "/k/_count")[1]["count"]
-    lost = [i for i in sorted(acknowledged) if not role.call("GET", f"/k/_doc/{i}")[1]["found"]][:5]
+    ids = sorted(acknowledged)
+    lost = [document["_id"] for start in range(0, len(ids), 1000) for document in
+            role.call("POST", "/k/_mget", {"ids": ids[start:start + 1000]})[1]["docs"]
+            if not document["found"]][:5]
     expect(f"nothing lost of {len(acknowledged)} in {kills} kills", [], lost)
     expect("nothing twice", True, count >= len(acknowledged) and count <= len(acknowledged) + 40)
     role.stop()
