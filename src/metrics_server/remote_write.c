@@ -208,7 +208,7 @@ API_HANDLER(remote_write)
 static int check_admin(const struct metrics_server *server, struct error *error)
 {
     if (server->flags.has_admin) return 0;
-    return error_set(error, ERROR_REFUSED, "admin APIs disabled");
+    return error_set(error, -EACCES, "admin APIs disabled");
 }
 
 API_HANDLER(admin_delete_series)
