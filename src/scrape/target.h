@@ -114,7 +114,8 @@ struct scrape_found {
 };
 
 /* All targets of a job from its static groups and its files; a file that cannot be read is
- * logged and stands in the list as broken: what it named before goes on. Everything lives in the arena. */
+ * logged and stands in the list as broken: what it named before goes on. Everything lives in the
+ * arena. */
 int scrape_discover(const struct scrape_job *job, const char *folder, struct arena *arena,
                     struct sl_logger *log, const struct scrape_found **found, size_t *count,
                     struct error *error) MUST_CHECK;

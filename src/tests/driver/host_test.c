@@ -65,31 +65,32 @@ static void nothing_is_no_success(void)
     EXPECT(has_line("node_scrape_collector_success{collector=\"time\"} 1"));
 }
 
+static const struct {
+    const char *file;
+    const char *content;
+} host_files[] = {
+    { "proc/stat", "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 100 200 300 400 500 600 700 800 900 1000\n"
+                   "intr 99 1 2\nctxt 1234\nbtime 1600000000\nprocesses 77\nprocs_running 3\n"
+                   "procs_blocked 1\n" },
+    { "proc/meminfo", "MemTotal:  1000 kB\nActive(anon):  3 kB\nHugePages_Total: 5\n" },
+    { "proc/vmstat", "pgfault 11\npgpgin 12\nnr_free_pages 13\noom_kill 2\n" },
+    { "proc/loadavg", "0.50 0.25 0.12 1/100 4242\n" },
+    { "proc/diskstats",
+      "   8       0 sda 10 1 200 3000 20 2 400 5000 1 6000 7000 0 0 0 0 0 0\n"
+      "   8       1 sda1 1 1 1 1 1 1 1 1 1 1 1\n   7       0 loop0 1 0 2 3 0 0 0 0 0 1 1\n" },
+    { "proc/net/dev", "Inter-| Receive | Transmit\n face |bytes\n"
+                      "  eth0: 100 2 3 4 5 6 7 8 900 10 11 12 13 14 15 16\n" },
+    { "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n" },
+    { "proc/sys/fs/file-nr", "1024\t0\t9999\n" },
+    { "proc/net/sockstat", "sockets: used 9\nTCP: inuse 4 orphan 0 tw 1 alloc 5 mem 2\n" },
+    { "proc/1/mounts", "/dev/x /a\\040b ext4 rw 0 0\n/dev/y / ext4 ro 0 0\n"
+                       "proc /proc proc rw 0 0\n" },
+    { "sys/class/net/eth0/mtu", "1500\n" },
+    { "sys/class/net/eth0/operstate", "up\n" },
+};
+
 static void files_become_series(void)
 {
-    static const struct {
-        const char *file;
-        const char *content;
-    } files[] = {
-        { "proc/stat", "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 100 200 300 400 500 600 700 800 900 1000\n"
-                       "intr 99 1 2\nctxt 1234\nbtime 1600000000\nprocesses 77\nprocs_running 3\n"
-                       "procs_blocked 1\n" },
-        { "proc/meminfo", "MemTotal:  1000 kB\nActive(anon):  3 kB\nHugePages_Total: 5\n" },
-        { "proc/vmstat", "pgfault 11\npgpgin 12\nnr_free_pages 13\noom_kill 2\n" },
-        { "proc/loadavg", "0.50 0.25 0.12 1/100 4242\n" },
-        { "proc/diskstats",
-          "   8       0 sda 10 1 200 3000 20 2 400 5000 1 6000 7000 0 0 0 0 0 0\n"
-          "   8       1 sda1 1 1 1 1 1 1 1 1 1 1 1\n   7       0 loop0 1 0 2 3 0 0 0 0 0 1 1\n" },
-        { "proc/net/dev", "Inter-| Receive | Transmit\n face |bytes\n"
-                          "  eth0: 100 2 3 4 5 6 7 8 900 10 11 12 13 14 15 16\n" },
-        { "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n" },
-        { "proc/sys/fs/file-nr", "1024\t0\t9999\n" },
-        { "proc/net/sockstat", "sockets: used 9\nTCP: inuse 4 orphan 0 tw 1 alloc 5 mem 2\n" },
-        { "proc/1/mounts", "/dev/x /a\\040b ext4 rw 0 0\n/dev/y / ext4 ro 0 0\n"
-                           "proc /proc proc rw 0 0\n" },
-        { "sys/class/net/eth0/mtu", "1500\n" },
-        { "sys/class/net/eth0/operstate", "up\n" },
-    };
     static const char *const lines[] = {
         "node_cpu_seconds_total{cpu=\"0\",mode=\"user\"} 1",
         "node_cpu_seconds_total{cpu=\"0\",mode=\"steal\"} 8",
@@ -124,7 +125,8 @@ static void files_become_series(void)
         "node_filesystem_readonly{device=\"/dev/y\",fstype=\"ext4\",mountpoint=\"/\"} 1",
         "node_scrape_collector_success{collector=\"cpu\"} 1",
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) put(files[i].file, files[i].content);
+    for (size_t i = 0; i < ARRAY_LENGTH(host_files); i++)
+        put(host_files[i].file, host_files[i].content);
     look();
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
         test_context(lines[i]);

@@ -4,6 +4,7 @@
  * Method: a small server gives the answers of a script; each scrape is run by hand against a sink
  *         that prints every committed sample as a line, without its time.
  */
+#include "base/thread.h"
 #include "codec/compress.h"
 #include "http/server.h"
 #include "model/sample.h"
@@ -23,6 +24,7 @@ static unsigned answer_status = 200;
 static const char *answer_type = "text/plain; version=0.0.4";
 static const char *answer_body = "";
 static unsigned answer_delay_ms;
+static struct mutex answer_mutex = MUTEX_INIT; /* guards the four above */
 
 static int answer(void *context, struct http_request *request, struct http_response *response,
                   struct error *error)
@@ -30,11 +32,23 @@ static int answer(void *context, struct http_request *request, struct http_respo
     (void)context;
     (void)request;
     (void)error;
-    if (answer_delay_ms > 0) (void)usleep(answer_delay_ms * 1000);
+    mutex_lock(&answer_mutex);
+    unsigned delay_ms = answer_delay_ms;
     response->status = answer_status;
     response->content_type = answer_type;
     buf_append_cstr(&response->body, answer_body);
+    mutex_unlock(&answer_mutex);
+    if (delay_ms > 0) (void)usleep(delay_ms * 1000);
     return 0;
+}
+
+static void set_answer(unsigned status, const char *type, unsigned delay_ms)
+{
+    mutex_lock(&answer_mutex);
+    answer_status = status;
+    answer_type = type == NULL ? "text/plain; version=0.0.4" : type;
+    answer_delay_ms = delay_ms;
+    mutex_unlock(&answer_mutex);
 }
 
 /* ---- the sink ---- */
@@ -168,15 +182,15 @@ static void bench_close(struct bench *bench)
     http_client_free(bench->tools.client);
     pm_registry_free(bench->registry);
     scrape_config_release(&bench->config);
-    answer_status = 200;
-    answer_type = "text/plain; version=0.0.4";
-    answer_delay_ms = 0;
+    set_answer(200, NULL, 0);
 }
 
 static void scrape(struct bench *bench, const char *body)
 {
     buf_reset(&lines);
+    mutex_lock(&answer_mutex);
     answer_body = body;
+    mutex_unlock(&answer_mutex);
     scrape_target_scrape(bench->target, bench->target->job, &bench->tools);
 }
 
@@ -216,92 +230,89 @@ static size_t stale_count(void)
 
 /* A row: what the job says, what the target answers, a line that must be there, one that must not.
  */
+static const struct {
+    const char *name, *fields, *type, *body, *want, *not ;
+    unsigned status;
+    unsigned delay_ms;
+} answer_rows[] = {
+    { "plain", "", NULL, "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "up", "", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "scraped", "", NULL, "a 1\nb 2\n", "scrape_samples_scraped{@, job=\"j\"} 2", NULL, 200, 0 },
+    { "added", "", NULL, "a 1\nb 2\n", "scrape_series_added{@, job=\"j\"} 2", NULL, 200, 0 },
+    { "conflict", "", NULL, "a{job=\"x\"} 1\n", "a{exported_job=\"x\", @, job=\"j\"} 1", NULL, 200,
+      0 },
+    { "conflict twice", "", NULL, "a{job=\"x\",exported_job=\"y\"} 1\n",
+      "a{exported_exported_job=\"x\", exported_job=\"y\", @, job=\"j\"} 1", NULL, 200, 0 },
+    { "honor", "  honor_labels: true\n", NULL, "a{job=\"x\"} 1\n", "a{@, job=\"x\"} 1", NULL, 200,
+      0 },
+    { "honor empty", "  honor_labels: true\n", NULL, "a{instance=\"\",z=\"1\"} 1\n",
+      "a{job=\"j\", z=\"1\"} 1", NULL, 200, 0 },
+    { "not honoured empty", "", NULL, "a{instance=\"\"} 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "drop",
+      "  metric_relabel_configs:\n"
+      "  - {source_labels: [__name__], regex: b, action: drop}\n",
+      NULL, "a 1\nb 2\n", "scrape_samples_post_metric_relabeling{@, job=\"j\"} 1",
+      "b{@, job=\"j\"} 2", 200, 0 },
+    { "rename", "  metric_relabel_configs:\n  - {target_label: __name__, replacement: c}\n", NULL,
+      "a 1\n", "c{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "le", "", NULL, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n",
+      "h_bucket{@, job=\"j\", le=\"1.0\"} 1", NULL, 200, 0 },
+    { "le infinite", "", NULL, "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n",
+      "h_bucket{@, job=\"j\", le=\"+Inf\"} 1", NULL, 200, 0 },
+    { "first wins", "", NULL, "a 1\na 2\n", "a{@, job=\"j\"} 1", "a{@, job=\"j\"} 2", 200, 0 },
+    { "empty body", "", NULL, "", "up{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "no final newline", "", NULL, "a 1", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "too old", "", NULL, "a 1 5\nb 2\n", "b{@, job=\"j\"} 2", "up{@, job=\"j\"} 0", 200, 0 },
+    { "garbage", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} 1", 200, 0 },
+    { "never stored", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} stale", 200,
+      0 },
+    { "CRLF", "", NULL, "a 1\r\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
+    { "500", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 500, 0 },
+    { "204", "", NULL, "", "up{@, job=\"j\"} 0", NULL, 204, 0 },
+    { "404", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 404, 0 },
+    { "html", "", "text/html", "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
+    { "html with fallback", "  fallback_scrape_protocol: PrometheusText0.0.4\n", "text/html",
+      "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "OpenMetrics", "", "application/openmetrics-text; version=1.0.0", "a 1\n# EOF\n",
+      "a{@, job=\"j\"} 1", NULL, 200, 0 },
+    { "OpenMetrics cut", "", "application/openmetrics-text; version=1.0.0", "a 1\n",
+      "up{@, job=\"j\"} 0", NULL, 200, 0 },
+    { "slow", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 600 },
+    { "samples at limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\n", "up{@, job=\"j\"} 1", NULL,
+      200, 0 },
+    { "samples over limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\nd 4\n",
+      "scrape_samples_scraped{@, job=\"j\"} 4", "a{@, job=\"j\"} 1", 200, 0 },
+    { "samples over limit, after", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\n",
+      "scrape_samples_post_metric_relabeling{@, job=\"j\"} 3", "up{@, job=\"j\"} 1", 200, 0 },
+    { "body under limit", "  body_size_limit: 5B\n", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL, 200,
+      0 },
+    { "body at limit", "  body_size_limit: 4B\n  extra_scrape_metrics: true\n", NULL, "a 1\n",
+      "scrape_body_size_bytes{@, job=\"j\"} -1", "up{@, job=\"j\"} 1", 200, 0 },
+    { "extra", "  extra_scrape_metrics: true\n", NULL, "a 1\n",
+      "scrape_timeout_seconds{@, job=\"j\"} 0.3", NULL, 200, 0 },
+    { "label limit", "  label_limit: 3\n", NULL, "a{x=\"1\"} 1\n", "up{@, job=\"j\"} 0", NULL, 200,
+      0 },
+    { "label name limit", "  label_name_length_limit: 8\n", NULL, "a{xxxxxxxxx=\"1\"} 1\n",
+      "up{@, job=\"j\"} 0", NULL, 200, 0 },
+    { "UTF-8 name", "", "text/plain; version=1.0.0; escaping=allow-utf-8", "{\"a.b\",l=\"x\"} 1\n",
+      "{\"a.b\", @, job=\"j\", l=\"x\"} 1", NULL, 200, 0 },
+};
+
 static void answers_one_by_one(void)
 {
-    static const struct {
-        const char *name, *fields, *type, *body, *want, *not ;
-        unsigned status;
-        unsigned delay_ms;
-    } rows[] = {
-        { "plain", "", NULL, "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "up", "", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "scraped", "", NULL, "a 1\nb 2\n", "scrape_samples_scraped{@, job=\"j\"} 2", NULL, 200,
-          0 },
-        { "added", "", NULL, "a 1\nb 2\n", "scrape_series_added{@, job=\"j\"} 2", NULL, 200, 0 },
-        { "conflict", "", NULL, "a{job=\"x\"} 1\n", "a{exported_job=\"x\", @, job=\"j\"} 1", NULL,
-          200, 0 },
-        { "conflict twice", "", NULL, "a{job=\"x\",exported_job=\"y\"} 1\n",
-          "a{exported_exported_job=\"x\", exported_job=\"y\", @, job=\"j\"} 1", NULL, 200, 0 },
-        { "honor", "  honor_labels: true\n", NULL, "a{job=\"x\"} 1\n", "a{@, job=\"x\"} 1", NULL,
-          200, 0 },
-        { "honor empty", "  honor_labels: true\n", NULL, "a{instance=\"\",z=\"1\"} 1\n",
-          "a{job=\"j\", z=\"1\"} 1", NULL, 200, 0 },
-        { "not honoured empty", "", NULL, "a{instance=\"\"} 1\n", "a{@, job=\"j\"} 1", NULL, 200,
-          0 },
-        { "drop",
-          "  metric_relabel_configs:\n"
-          "  - {source_labels: [__name__], regex: b, action: drop}\n",
-          NULL, "a 1\nb 2\n", "scrape_samples_post_metric_relabeling{@, job=\"j\"} 1",
-          "b{@, job=\"j\"} 2", 200, 0 },
-        { "rename", "  metric_relabel_configs:\n  - {target_label: __name__, replacement: c}\n",
-          NULL, "a 1\n", "c{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "le", "", NULL, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n",
-          "h_bucket{@, job=\"j\", le=\"1.0\"} 1", NULL, 200, 0 },
-        { "le infinite", "", NULL, "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n",
-          "h_bucket{@, job=\"j\", le=\"+Inf\"} 1", NULL, 200, 0 },
-        { "first wins", "", NULL, "a 1\na 2\n", "a{@, job=\"j\"} 1", "a{@, job=\"j\"} 2", 200, 0 },
-        { "empty body", "", NULL, "", "up{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "no final newline", "", NULL, "a 1", "a{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "too old", "", NULL, "a 1 5\nb 2\n", "b{@, job=\"j\"} 2", "up{@, job=\"j\"} 0", 200, 0 },
-        { "garbage", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} 1", 200, 0 },
-        { "never stored", "", NULL, "a 1\n?? x\n", "up{@, job=\"j\"} 0", "a{@, job=\"j\"} stale",
-          200, 0 },
-        { "CRLF", "", NULL, "a 1\r\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
-        { "500", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 500, 0 },
-        { "204", "", NULL, "", "up{@, job=\"j\"} 0", NULL, 204, 0 },
-        { "404", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 404, 0 },
-        { "html", "", "text/html", "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 0 },
-        { "html with fallback", "  fallback_scrape_protocol: PrometheusText0.0.4\n", "text/html",
-          "a 1\n", "a{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "OpenMetrics", "", "application/openmetrics-text; version=1.0.0", "a 1\n# EOF\n",
-          "a{@, job=\"j\"} 1", NULL, 200, 0 },
-        { "OpenMetrics cut", "", "application/openmetrics-text; version=1.0.0", "a 1\n",
-          "up{@, job=\"j\"} 0", NULL, 200, 0 },
-        { "slow", "", NULL, "a 1\n", "up{@, job=\"j\"} 0", NULL, 200, 600 },
-        { "samples at limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\n", "up{@, job=\"j\"} 1", NULL,
-          200, 0 },
-        { "samples over limit", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\nd 4\n",
-          "scrape_samples_scraped{@, job=\"j\"} 4", "a{@, job=\"j\"} 1", 200, 0 },
-        { "samples over limit, after", "  sample_limit: 2\n", NULL, "a 1\nb 2\nc 3\n",
-          "scrape_samples_post_metric_relabeling{@, job=\"j\"} 3", "up{@, job=\"j\"} 1", 200, 0 },
-        { "body under limit", "  body_size_limit: 5B\n", NULL, "a 1\n", "up{@, job=\"j\"} 1", NULL,
-          200, 0 },
-        { "body at limit", "  body_size_limit: 4B\n  extra_scrape_metrics: true\n", NULL, "a 1\n",
-          "scrape_body_size_bytes{@, job=\"j\"} -1", "up{@, job=\"j\"} 1", 200, 0 },
-        { "extra", "  extra_scrape_metrics: true\n", NULL, "a 1\n",
-          "scrape_timeout_seconds{@, job=\"j\"} 0.3", NULL, 200, 0 },
-        { "label limit", "  label_limit: 3\n", NULL, "a{x=\"1\"} 1\n", "up{@, job=\"j\"} 0", NULL,
-          200, 0 },
-        { "label name limit", "  label_name_length_limit: 8\n", NULL, "a{xxxxxxxxx=\"1\"} 1\n",
-          "up{@, job=\"j\"} 0", NULL, 200, 0 },
-        { "UTF-8 name", "", "text/plain; version=1.0.0; escaping=allow-utf-8",
-          "{\"a.b\",l=\"x\"} 1\n", "{\"a.b\", @, job=\"j\", l=\"x\"} 1", NULL, 200, 0 },
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LENGTH(answer_rows); i++) {
         struct bench bench;
-        test_context(rows[i].name);
-        REQUIRE(bench_open(&bench, rows[i].fields));
-        answer_status = rows[i].status;
-        answer_delay_ms = rows[i].delay_ms;
-        if (rows[i].type != NULL) answer_type = rows[i].type;
-        scrape(&bench, rows[i].body);
-        bool is_there = wrote(rows[i].want);
+        test_context(answer_rows[i].name);
+        REQUIRE(bench_open(&bench, answer_rows[i].fields));
+        set_answer(answer_rows[i].status, answer_rows[i].type, answer_rows[i].delay_ms);
+        scrape(&bench, answer_rows[i].body);
+        bool is_there = wrote(answer_rows[i].want);
         if (!is_there) {
-            (void)fprintf(stderr, "[%s] want: %s\n" STR_FMT, rows[i].name, rows[i].want,
-                          STR_ARG(buf_str(&lines)));
+            (void)fprintf(stderr, "[%s] want: %s\n" STR_FMT, answer_rows[i].name,
+                          answer_rows[i].want, STR_ARG(buf_str(&lines)));
         }
         EXPECT(is_there);
-        EXPECT(rows[i].not == NULL || !wrote(rows[i].not ));
+        EXPECT(answer_rows[i].not == NULL || !wrote(answer_rows[i].not ));
         bench_close(&bench);
     }
 }
@@ -329,7 +340,7 @@ static void a_failed_scrape_ends_all(void)
     struct bench bench;
     REQUIRE(bench_open(&bench, ""));
     scrape(&bench, "a 1\nb 2\n");
-    answer_status = 500;
+    set_answer(500, NULL, 0);
     scrape(&bench, "");
     EXPECT(wrote("a{@, job=\"j\"} stale"));
     EXPECT(wrote("b{@, job=\"j\"} stale"));
@@ -337,7 +348,7 @@ static void a_failed_scrape_ends_all(void)
     EXPECT_INT(2, (int64_t)stale_count());
     scrape(&bench, "");
     EXPECT_INT(0, (int64_t)stale_count());
-    answer_status = 200;
+    set_answer(200, NULL, 0);
     scrape(&bench, "a 1\n");
     EXPECT(wrote("scrape_series_added{@, job=\"j\"} 1"));
     bench_close(&bench);

@@ -45,7 +45,7 @@ RANGE = [
     'delta(node_memory_MemFree_bytes[2m])',
     'deriv(node_memory_MemFree_bytes[2m])',
     'node_time_seconds - node_boot_time_seconds',
-    'topk(2, rate(node_cpu_seconds_total[1m]))',
+    'topk(2, node_filesystem_size_bytes * 2)',
     'count_values("value", node_procs_running)',
     'changes(node_time_seconds[2m]) and on () node_load5 >= 0',
     'predict_linear(node_time_seconds[3m], 60)',
@@ -259,7 +259,7 @@ scrape_configs:
     constant = ["node_boot_time_seconds", "node_uname_info", "node_filesystem_size_bytes", "up",
                 "count by (__name__) ({__name__=~'node_.*', __name__!='node_processes_state'})", "node_memory_MemTotal_bytes",
                 "group by (job, instance, zone) ({job='driver'})", "scrape_samples_scraped > bool 100",
-                "scrape_samples_post_metric_relabeling", "count(node_cpu_seconds_total) by (mode)"]
+                "scrape_samples_post_metric_relabeling > bool 100", "count(node_cpu_seconds_total) by (mode)"]
     points = 0
     for expression in constant:
         points += compare(expression, query(ours.url, expression, time=now),
