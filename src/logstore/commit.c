@@ -439,6 +439,7 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
         if (code == 0 && decision->is_applied) code = apply(group, decision, error);
     }
     count_all(store, commits);
+    store->stats.log_size = store->log.size;
     mutex_unlock(&store->state);
     return code;
 }
@@ -509,11 +510,20 @@ static void run_commit(struct logstore *store, struct commit *commit)
     mutex_unlock(&store->queue);
 }
 
+/* Whether so much waits for the disk that writers have to wait too. */
+static bool is_overfull(struct logstore *store)
+{
+    mutex_lock(&store->state);
+    bool is_over = store->stats.buffer_size > store->options.buffer_size_max * 4;
+    mutex_unlock(&store->state);
+    return is_over && !store->options.manual;
+}
+
 int logstore_write(struct logstore *store, struct logstore_operation *operations, size_t count,
                    struct arena *arena, struct error *error)
 {
     if (count == 0) return 0;
-    if (store->stats.buffer_size > store->options.buffer_size_max * 4 && !store->options.manual) {
+    if (is_overfull(store)) {
         /* The disk does not keep up: the writer helps instead of filling the memory. */
         int code = logstore_flush(store, error);
         if (code < 0) return ERROR_REFUSED;
@@ -594,7 +604,7 @@ int store_replay_record(void *argument, struct str payload, struct error *error)
     if (parser != NULL) store_parser_give(store, parser);
     if (code < 0) return code;
     /* A long log must not fill the memory: what is over goes to disk at once. */
-    if (store->stats.buffer_size > store->options.buffer_size_max * 4 && index != NULL) {
+    if (store->stats.buffer_size > store->options.buffer_size_max * 2 && index != NULL) {
         code = store_index_refresh(store, index, error);
         store->stats.buffer_size = 0;
     }

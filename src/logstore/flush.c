@@ -35,7 +35,9 @@ void store_check_space(struct logstore *store)
     /* A tenth more than the reserve before writes are taken again, so that it does not flicker. */
     bool was_read_only = store->stats.is_read_only;
     bool is_read_only = space.free_size < (was_read_only ? reserve + reserve / 10 : reserve);
+    mutex_lock(&store->state);
     store->stats.is_read_only = is_read_only;
+    mutex_unlock(&store->state);
     if (is_read_only == was_read_only) return;
     struct logstore_event event = {
         .kind = is_read_only ? LOGSTORE_EVENT_DISK_FULL : LOGSTORE_EVENT_DISK_HAS_ROOM,
@@ -279,6 +281,7 @@ static int begin_flush(struct logstore *store, struct job_vec *jobs, uint64_t *l
         if (job.inputs.count > 0 && !VEC_PUSH(jobs, job)) code = -ENOMEM;
     }
     if (code == 0) store->stats.buffer_size = 0;
+    store->stats.log_size = store->log.size;
     mutex_unlock(&store->state);
     return code;
 }
@@ -322,8 +325,9 @@ static bool has_anything_to_flush(struct logstore *store)
             has = index->segments.items[k].segment->path[0] == 0;
         }
     }
+    has |= store->stats.log_size > LOG_HEADER_SIZE;
     mutex_unlock(&store->state);
-    return has || store->log.size > LOG_HEADER_SIZE;
+    return has;
 }
 
 int store_flush(struct logstore *store, struct error *error)
@@ -346,7 +350,7 @@ int store_flush(struct logstore *store, struct error *error)
         job_release(store, &jobs.items[i]);
     }
     VEC_RELEASE(&jobs);
-    if (code == 0) store->stats.flushes_total++;
+    if (code == 0) store_count(store, &store->stats.flushes_total);
     return code < 0 ? error_wrap(error, code, "flush") : 0;
 }
 
@@ -447,7 +451,7 @@ static bool merge_once(struct logstore *store)
             }
         }
         mutex_unlock(&store->writer);
-        store->stats.merges_total += code == 0;
+        if (code == 0) store_count(store, &store->stats.merges_total);
     }
     if (job.output != NULL) segment_free(job.output);
     job_release(store, &job);
@@ -542,7 +546,7 @@ void logstore_maintain(struct logstore *store)
     if (is_full) {
         struct error error = { 0 };
         bool has_failed = store_flush(store, &error) < 0;
-        store->stats.failed_flushes_total += has_failed;
+        if (has_failed) store_count(store, &store->stats.failed_flushes_total);
         store->flush_fail_streak = has_failed ? store->flush_fail_streak + 1 : 0;
         tell_failure(store, LOGSTORE_EVENT_FLUSH_FAILED, store->flush_fail_streak, &error);
     }

@@ -1,4 +1,4 @@
-/* lifecycle.c - the delete phase of lifecycle policies (ILM), for the indices whose settings name one.
+/* lifecycle.c - the delete phase of lifecycle policies (ILM), for indices whose settings name one.
  *
  * Of a policy this is carried out:
  *   no rollover     an index goes as a whole when it is older than delete.min_age; the index that a

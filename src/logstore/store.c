@@ -21,6 +21,13 @@ void store_tell(const struct logstore *store, const struct logstore_event *event
     store->options.on_event(store->options.event_context, event);
 }
 
+void store_count(struct logstore *store, uint64_t *figure)
+{
+    mutex_lock(&store->state);
+    (*figure)++;
+    mutex_unlock(&store->state);
+}
+
 static void set_defaults(struct logstore_options *options)
 {
     if (options->disk == NULL) options->disk = &disk_system;
@@ -135,7 +142,9 @@ static int recover(struct logstore *store, struct error *error)
     if (code < 0) return code;
     uint64_t next = listing.has_log && listing.log_most >= store->log_first ? listing.log_most + 1
                                                                             : store->log_first;
-    return log_begin(&store->log, next, error);
+    code = log_begin(&store->log, next, error);
+    store->stats.log_size = store->log.size;
+    return code;
 }
 
 static void *run_thread(void *argument)
@@ -261,7 +270,6 @@ void logstore_stats(struct logstore *store, struct logstore_stats *stats)
 {
     mutex_lock(&store->state);
     *stats = store->stats;
-    stats->log_size = store->log.size;
     for (size_t i = 0; i < store->indices.count; i++) {
         const struct store_index *index = store->indices.items[i];
         for (size_t k = 0; k < index->segments.count; k++) {

@@ -91,7 +91,8 @@ struct logstore {
     struct mutex writer;
     struct mutex state;
 
-    /* Guarded by state for reading; changed with writer and state held. */
+    /* Guarded by state for reading; changed with writer and state held. The figures of the store's
+     * own thread are changed with state alone. */
     struct store_index_vec indices; /* by name */
     VEC(struct store_alias) aliases;
     VEC(struct store_stream) streams;
@@ -206,6 +207,7 @@ void store_run_policies(struct logstore *store); /* maintenance held */
 
 /* store.c ------------------------------------------------------------------------------------- */
 
+void store_count(struct logstore *store, uint64_t *figure); /* one more, of store->stats */
 void store_tell(const struct logstore *store, const struct logstore_event *event);
 
 /* commit.c ------------------------------------------------------------------------------------ */

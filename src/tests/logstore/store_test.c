@@ -18,7 +18,14 @@ struct bench {
     struct sim_disk *sim;
     struct logstore *store;
     struct arena arena;
+    unsigned events[LOGSTORE_EVENT_KIND_COUNT];
 };
+
+static void count_event(void *context, const struct logstore_event *event)
+{
+    struct bench *bench = context;
+    bench->events[event->kind]++;
+}
 
 static int bench_open(struct bench *bench, size_t buffer_size_max)
 {
@@ -27,6 +34,8 @@ static int bench_open(struct bench *bench, size_t buffer_size_max)
         .folder = "/data",
         .disk = sim_disk_table(bench->sim),
         .buffer_size_max = buffer_size_max,
+        .on_event = count_event,
+        .event_context = bench,
         .manual = true,
     };
     int code = logstore_open(&bench->store, &options, &error);
@@ -369,9 +378,41 @@ static void a_full_disk_refuses_and_recovers(void)
     EXPECT_INT(1, count(&bench, &(struct logstore_filter){ .kind = LOGSTORE_FILTER_ALL }));
     sim_disk_set_size(bench.sim, (uint64_t)1 << 32);
     logstore_maintain(bench.store);
+    EXPECT_INT(1, bench.events[LOGSTORE_EVENT_DISK_FULL]);
+    EXPECT_INT(1, bench.events[LOGSTORE_EVENT_DISK_HAS_ROOM]);
     EXPECT_INT(201, put(&bench, LOGSTORE_INDEX, "2", "{\"a\":3}").status);
     EXPECT_INT(2, count(&bench, &(struct logstore_filter){ .kind = LOGSTORE_FILTER_ALL }));
     bench_end(&bench);
+}
+
+static void a_policy_with_rollover_drops_old_segments(void)
+{
+    static const char *const policies[] = {
+        "{\"policy\":{\"phases\":{\"hot\":{\"actions\":{\"rollover\":{\"max_size\":\"1gb\"}}},"
+        "\"delete\":{\"min_age\":\"1d\",\"actions\":{\"delete\":{}}}}}}",
+        "{\"policy\":{\"phases\":{\"hot\":{\"actions\":{\"rollover\":{\"max_age\":\"1h\"}}},"
+        "\"delete\":{\"min_age\":\"1d\",\"actions\":{\"delete\":{}}}}}}",
+    };
+    static const int64_t left[] = { 2, 1 };
+    for (size_t i = 0; i < ARRAY_LENGTH(policies); i++) {
+        struct bench bench;
+        struct error error = { 0 };
+        bench_begin(&bench, 4 + i);
+        REQUIRE(bench_open(&bench, 0) == 0);
+        EXPECT_INT(0, logstore_object_put(bench.store, LOGSTORE_POLICY, STR("p"),
+                                          str_from(policies[i]), &error));
+        struct str body = STR("{\"settings\":{\"index\":{\"lifecycle\":{\"name\":\"p\"}}}}");
+        EXPECT_INT(0, logstore_index_create(bench.store, STR("logs"), body, &error));
+        (void)put(&bench, LOGSTORE_INDEX, "1", "{\"@timestamp\":\"2020-01-01T00:00:00Z\"}");
+        EXPECT_INT(0, logstore_flush(bench.store, &error));
+        (void)put(&bench, LOGSTORE_INDEX, "2", "{\"@timestamp\":\"2200-01-01T00:00:00Z\"}");
+        EXPECT_INT(0, logstore_flush(bench.store, &error));
+        logstore_maintain(bench.store);
+        EXPECT_INT(left[i],
+                   count(&bench, &(struct logstore_filter){ .kind = LOGSTORE_FILTER_ALL }));
+        EXPECT_INT(2 - left[i], bench.events[LOGSTORE_EVENT_SEGMENT_EXPIRED]);
+        bench_end(&bench);
+    }
 }
 
 int main(void)
@@ -381,6 +422,7 @@ int main(void)
         TEST(filters_follow_the_rules),
         TEST(nothing_acknowledged_is_lost_in_a_crash),
         TEST(a_full_disk_refuses_and_recovers),
+        TEST(a_policy_with_rollover_drops_old_segments),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }
