@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "codec/json_writer.h"
 #include "codec/number.h"
+#include "codec/variables.h"
 #include "codec/yaml_fields.h"
 #include "structlog/structlog.h"
 
@@ -82,38 +83,12 @@ static int read_yaml(struct load *load, const char *path, const struct yaml_node
 
 /* ---- data sources ---- */
 
-/* $NAME and ${NAME} from the environment; $$ is a dollar. */
+/* With the variables of the environment put in. */
 static struct str expand(struct arena *arena, struct str text)
 {
-    if (str_find_char(text, '$') == STR_NONE) return text;
     CLEANUP(buf_release) struct buf out;
     buf_init(&out, 64u << 10);
-    while (text.size > 0) {
-        if (text.data[0] != '$' || text.size < 2) {
-            buf_append_char(&out, text.data[0]);
-            text = str_skip(text, 1);
-            continue;
-        }
-        text = str_skip(text, 1);
-        if (text.data[0] == '$') {
-            buf_append_char(&out, '$');
-            text = str_skip(text, 1);
-            continue;
-        }
-        bool has_brace = text.data[0] == '{';
-        if (has_brace) text = str_skip(text, 1);
-        size_t size = 0;
-        while (size < text.size && (text.data[size] == '_' || (text.data[size] | 0x20) >= 'a') &&
-               (text.data[size] | 0x20) <= 'z') {
-            size++;
-        }
-        char name[256];
-        const char *value = NULL;
-        if (str_to_cstr(str_first(text, size), name, sizeof(name))) value = getenv(name);
-        if (value != NULL) buf_append_cstr(&out, value);
-        text = str_skip(text, size);
-        if (has_brace && text.size > 0 && text.data[0] == '}') text = str_skip(text, 1);
-    }
+    variables_expand(&out, text, getenv);
     return arena_copy(arena, buf_str(&out));
 }
 

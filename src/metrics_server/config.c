@@ -1,6 +1,7 @@
 /* config.c - prometheus.yml as a whole: each section goes to the module that knows it. */
 #include "metrics_server/server.h"
 
+#include "codec/variables.h"
 #include "structlog/structlog.h"
 
 #include <errno.h>
@@ -9,37 +10,12 @@
 #define FILE_SIZE_MAX  (16u << 20)
 #define ARENA_SIZE_MAX (256u << 20)
 
-/* $NAME and ${NAME} from the environment, $$ a dollar; as Prometheus 3 does for external labels. */
+/* With the variables of the environment put in. */
 static struct str expand(struct arena *arena, struct str text)
 {
     CLEANUP(buf_release) struct buf out;
-    buf_init(&out, 64 << 10);
-    while (text.size > 0) {
-        size_t dollar = str_find_char(text, '$');
-        if (dollar == STR_NONE) dollar = text.size;
-        buf_append(&out, text.data, dollar);
-        text = str_skip(text, dollar);
-        if (text.size < 2) {
-            buf_append_str(&out, text);
-            break;
-        }
-        text = str_skip(text, 1);
-        if (text.data[0] == '$') {
-            buf_append_char(&out, '$');
-            text = str_skip(text, 1);
-            continue;
-        }
-        bool has_brace = text.data[0] == '{';
-        if (has_brace) text = str_skip(text, 1);
-        size_t size = 0;
-        while (size < text.size && label_name_is_legacy(str_first(text, size + 1))) size++;
-        char name[256];
-        const char *value = NULL;
-        if (str_to_cstr(str_first(text, size), name, sizeof(name))) value = getenv(name);
-        if (value != NULL) buf_append_cstr(&out, value);
-        text = str_skip(text, size);
-        if (has_brace && text.size > 0 && text.data[0] == '}') text = str_skip(text, 1);
-    }
+    buf_init(&out, 64u << 10);
+    variables_expand(&out, text, getenv);
     return arena_copy(arena, buf_str(&out));
 }
 

@@ -8,6 +8,7 @@
 #include "codec/number.h"
 #include "codec/regex.h"
 #include "codec/utf8.h"
+#include "codec/variables.h"
 #include "codec/yaml.h"
 
 #include "base/random.h"
@@ -339,14 +340,46 @@ static void yaml_bombs_meet_a_limit(void)
     EXPECT_INT(ERROR_LIMIT, yaml_parse(&arena, buf_str(&text), STR("bomb.yml"), &root, NULL));
 }
 
+static char *look_up(const char *name)
+{
+    static char value[] = "v";
+    return strcmp(name, "A_1") == 0 ? value : NULL;
+}
+
+static void variables_are_put_in(void)
+{
+    static const char *const variable_rows[][2] = {
+        { "a$A_1-${A_1}b", "av-vb" },
+        { "$$A_1", "$A_1" },
+        { "$none.", "." },
+        { "${A_1", "${A_1" },
+        { "5$", "5$" },
+        { "$1", "$1" },
+        { "", "" },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(variable_rows); i++) {
+        test_context(variable_rows[i][0]);
+        CLEANUP(buf_release) struct buf out;
+        buf_init(&out, 256);
+        variables_expand(&out, str_from(variable_rows[i][0]), look_up);
+        EXPECT_STR(variable_rows[i][1], buf_str(&out));
+    }
+}
+
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(numbers_print_as_others_do),      TEST(numbers_survive_the_round_trip),
-        TEST(numbers_parse_as_in_go),          TEST(patterns_match_whole_texts),
-        TEST(globs_stay_inside_a_folder),      TEST(base64_follows_its_vectors),
-        TEST(utf8_refuses_what_is_not),        TEST(yaml_says_where),
-        TEST(yaml_merges_what_is_not_written), TEST(yaml_finds_doubles_among_many),
+        TEST(variables_are_put_in),
+        TEST(numbers_print_as_others_do),
+        TEST(numbers_survive_the_round_trip),
+        TEST(numbers_parse_as_in_go),
+        TEST(patterns_match_whole_texts),
+        TEST(globs_stay_inside_a_folder),
+        TEST(base64_follows_its_vectors),
+        TEST(utf8_refuses_what_is_not),
+        TEST(yaml_says_where),
+        TEST(yaml_merges_what_is_not_written),
+        TEST(yaml_finds_doubles_among_many),
         TEST(yaml_bombs_meet_a_limit),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
