@@ -290,11 +290,25 @@ struct term_order {
     struct str term;
     uint32_t number;
     uint32_t count;
+    uint64_t prefix;
 };
+
+/* The first eight bytes as a number in whose order the terms are, where it differs. */
+static uint64_t term_prefix(struct str term)
+{
+    unsigned char bytes[8] = { 0 };
+    uint64_t prefix = 0;
+    memcpy(bytes, term.data, term.size < 8 ? term.size : 8);
+    for (size_t i = 0; i < 8; i++) prefix = prefix << 8 | bytes[i];
+    return prefix;
+}
 
 static int by_term(const void *a, const void *b)
 {
-    return str_compare(((const struct term_order *)a)->term, ((const struct term_order *)b)->term);
+    const struct term_order *left = a;
+    const struct term_order *right = b;
+    if (left->prefix != right->prefix) return left->prefix < right->prefix ? -1 : 1;
+    return str_compare(left->term, right->term);
 }
 
 static struct term_order *sort_terms(const struct builder_field *field)
@@ -303,9 +317,10 @@ static struct term_order *sort_terms(const struct builder_field *field)
     if (order == NULL) return NULL;
     for (size_t i = 0; i < field->terms.count; i++) {
         const struct builder_term *term = &field->terms.items[i];
-        order[i] = (struct term_order){ { field->bytes.data + term->offset, term->size },
-                                        (uint32_t)i,
-                                        term->count };
+        order[i] = (struct term_order){
+            { field->bytes.data + term->offset, term->size }, (uint32_t)i, term->count, 0
+        };
+        if (term->size > 0) order[i].prefix = term_prefix(order[i].term);
     }
     qsort(order, field->terms.count, sizeof(*order), by_term);
     return order;
