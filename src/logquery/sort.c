@@ -95,7 +95,7 @@ int sort_read_after(struct search *search, const struct json *json)
         struct sort_value *after = &search->after[i];
         *after = (struct sort_value){ .type = SORT_TYPE_NONE };
         if (value->kind == JSON_NULL) continue;
-        /* As text for now: what it is depends on the field, see sort_prepare. */
+        /* Its type is the field's, known once the sort is prepared; until then it is text. */
         after->type = SORT_TYPE_TEXT;
         after->text = parse_scalar(value);
         if (after->text.data == NULL) after->text = STR("");

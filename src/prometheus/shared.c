@@ -141,7 +141,7 @@ void pm_shared_read_locked(struct pm_registry *registry)
         uint32_t offset = registry->pm_region_read;
         uint32_t next = offset;
         struct record *record = pm_region_read(registry->region, offset, &next);
-        if (next == offset) break; /* the end, for now */
+        if (next == offset) break; /* all that is written is read */
         int code = next == 0 ? PM_ERROR_REGION : PM_OK;
         bool is_gone = record != NULL && record->kind == RECORD_FAMILY &&
                        (record->flags & RECORD_REMOVED) != 0;
