@@ -1,9 +1,9 @@
 /* document.c - a parsed exposition written again, in its own format or another.
  *
  * ACROSS  OpenMetrics to text: x of type counter is x_total, info x is the gauge x_info, a state
- *         set is a gauge, a gauge histogram a histogram, unknown untyped; _created samples, exemplars
- *         and units are left out. Text to OpenMetrics: a counter without _total, which OpenMetrics
- *         cannot have, is unknown.
+ *         set is a gauge, a gauge histogram a histogram, unknown untyped; created samples, units
+ *         and exemplars are left out. Text to OpenMetrics: a counter without _total, which
+ *         OpenMetrics cannot have, is unknown.
  */
 #include "prometheus/emit.h"
 #include "prometheus/escape.h"

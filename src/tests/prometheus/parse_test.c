@@ -3,7 +3,7 @@
  * Goal:   what the formats allow is parsed, and comes out again as itself; what they do not allow
  *         is refused, with its line.
  * Method: tables of texts; the cases of the OpenMetrics project, from beside the tree where they
- *         are, in both directions: good ones are parsed, written and parsed again, bad ones refused.
+ *         are, in both directions: good ones are parsed, written, parsed again; bad ones refused.
  */
 #include "tests/test.h"
 
