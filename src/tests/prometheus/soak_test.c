@@ -238,9 +238,11 @@ static void run_daemon(void)
     if (pm_daemon_register(daemon_side, registry, &error) < 0) _exit(32);
     (void)close(alive[0]);
     (void)close(alive[1]);
+    struct random dice;
+    random_init(&dice, (uint64_t)getpid());
     board->is_daemon_up = 1;
     while (board->stop < 2) {
-        enum kind kind = (enum kind)(rand() % KINDS); /* NOLINT: any order will do */
+        enum kind kind = (enum kind)random_below(&dice, KINDS);
         double now = read_kind(registry, kind);
         if (now < last[kind]) _exit(36);
         last[kind] = now;
