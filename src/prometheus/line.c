@@ -195,33 +195,31 @@ static int read_subject(struct cursor *cursor, struct pm_line *line)
     return PM_OK;
 }
 
-static int read_bounds(const struct cursor *cursor, struct pm_line *line, char *list)
+static int read_bounds(const struct cursor *cursor, struct pm_line *line, const char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
+    for (;; list++) {
         size_t size = strcspn(list, ",");
         if (command->bound_count == PM_BOUNDS_MAX ||
             !pm_line_number(list, size, &line->bounds[command->bound_count])) {
             return stop(cursor, "bounds such as 0.1,1,10");
         }
         command->bound_count++;
-        list += size + (list[size] == ',');
+        list += size;
+        if (*list == '\0') return PM_OK;
     }
-    return PM_OK;
 }
 
 static int read_states(const struct cursor *cursor, struct pm_line *line, char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
-        size_t size = strcspn(list, ",");
-        bool is_end = list[size] == '\0';
+    for (;; list++) {
         if (command->state_count == PM_STATES_MAX) return stop(cursor, "fewer states");
-        list[size] = '\0';
         line->states[command->state_count++] = list;
-        list += size + (is_end ? 0 : 1);
+        list += strcspn(list, ",");
+        if (*list == '\0') return PM_OK;
+        *list = '\0';
     }
-    return PM_OK;
 }
 
 static int take_option(const struct cursor *cursor, struct pm_line *line, const char *name,

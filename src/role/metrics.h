@@ -4,12 +4,13 @@
 
 #include "base/error.h"
 #include "http/server.h"
-#include "prometheus/prometheus.h"
+#include "prometheus/exposer.h"
 
 #include <stdatomic.h>
 
 struct role_metrics {
     struct pm_registry *registry;
+    struct pm_scrapes scrapes;
     struct http_server *server; /* may be NULL */
     const char *role_name;
     atomic_bool is_ready;
