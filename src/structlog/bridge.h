@@ -13,6 +13,8 @@
 #ifndef STRUCTLOG_BRIDGE_H
 #define STRUCTLOG_BRIDGE_H
 
+#include "structlog/structlog.h"
+
 #include <stdarg.h>
 
 #ifdef __cplusplus

@@ -3,8 +3,8 @@
  *   writers --> fd 2 = pipe --> thread: cut at LF --> sl_log_fields --> sinks
  *                                        sinks of fd 2 --> sl_real_fd(2): what 2 was before
  *
- * The descriptor that was there before is kept open for good once it is made: a sink may be about to
- * write to it while the bridge ends. So there is at most one such descriptor for each of the two.
+ * The descriptor that was there before is kept open for good once it is made: a sink may be about
+ * to write to it while the bridge ends. So there is at most one such descriptor for each of the two.
  */
 #include "structlog/internal.h"
 
@@ -84,7 +84,7 @@ static bool read_pipe(struct sl_bridge *bridge)
     }
 }
 
-static void *run(void *argument)
+static void *follow_bridge(void *argument)
 {
     struct sl_bridge *bridge = argument;
     struct pollfd wanted[2] = { { .fd = bridge->reading, .events = POLLIN },
@@ -102,7 +102,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-static void close_all(struct sl_bridge *bridge)
+static void bridge_free(struct sl_bridge *bridge)
 {
     if (bridge->reading >= 0) (void)close(bridge->reading);
     for (int i = 0; i < 2; i++) {
@@ -113,13 +113,13 @@ static void close_all(struct sl_bridge *bridge)
 }
 
 /* The thread takes no signal of the program's. */
-static int start_thread(struct sl_bridge *bridge)
+static int start_bridge_thread(struct sl_bridge *bridge)
 {
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&bridge->thread, NULL, run, bridge);
+    int failure = pthread_create(&bridge->thread, NULL, follow_bridge, bridge);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -failure;
 }
@@ -138,7 +138,7 @@ static int put_in_place_locked(struct sl_bridge *bridge)
     if (code == 0 && kept == 0) kept = fcntl(fd, F_DUPFD_CLOEXEC, FD_COUNT);
     if (code == 0 && kept != kept_fds[fd] && kept < 0) code = -errno;
     if (code == 0 && kept_fds[fd] != 0 && dup3(fd, kept, O_CLOEXEC) < 0) code = -errno;
-    if (code == 0) code = start_thread(bridge);
+    if (code == 0) code = start_bridge_thread(bridge);
     if (code == 0) {
         kept_fds[fd] = kept;
         __atomic_store_n(&moved_fds[fd], kept, __ATOMIC_RELEASE);
@@ -149,7 +149,7 @@ static int put_in_place_locked(struct sl_bridge *bridge)
     return code;
 }
 
-static void stop_all(void)
+static void stop_bridges(void)
 {
     for (int fd = 1; fd < FD_COUNT; fd++) {
         (void)pthread_mutex_lock(&sl_lock);
@@ -159,9 +159,9 @@ static void stop_all(void)
     }
 }
 
-static void stop_at_exit(void)
+static void stop_bridges_at_exit(void)
 {
-    (void)atexit(stop_all);
+    (void)atexit(stop_bridges);
 }
 
 int sl_bridge_start(struct sl_bridge **bridge_out, int fd, struct sl_logger *log, int level)
@@ -169,7 +169,7 @@ int sl_bridge_start(struct sl_bridge **bridge_out, int fd, struct sl_logger *log
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (fd != STDOUT_FILENO && fd != STDERR_FILENO) return -EINVAL;
     sl_start(); /* its exit handler must run after ours */
-    (void)pthread_once(&once, stop_at_exit);
+    (void)pthread_once(&once, stop_bridges_at_exit);
     struct sl_bridge *bridge = calloc(1, sizeof(*bridge));
     if (bridge == NULL) return -ENOMEM;
     bridge->fd = fd;
@@ -183,7 +183,7 @@ int sl_bridge_start(struct sl_bridge **bridge_out, int fd, struct sl_logger *log
     if (code == 0) code = put_in_place_locked(bridge);
     (void)pthread_mutex_unlock(&sl_lock);
     if (code < 0) {
-        close_all(bridge);
+        bridge_free(bridge);
         return code;
     }
     *bridge_out = bridge;
@@ -201,10 +201,10 @@ void sl_bridge_stop(struct sl_bridge *bridge)
         bridges[fd] = NULL;
     }
     (void)pthread_mutex_unlock(&sl_lock);
-    /* In a child that was forked meanwhile the thread, and what is in the pipe, are the parent's. */
+    /* In a child that was forked meanwhile: thread, and what is in the pipe, are the parent's. */
     if (bridge->process == getpid()) {
         while (write(bridge->stopping[1], "", 1) < 0 && errno == EINTR) continue;
         (void)pthread_join(bridge->thread, NULL);
     }
-    close_all(bridge);
+    bridge_free(bridge);
 }

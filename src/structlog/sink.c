@@ -150,8 +150,8 @@ static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_
         failure = sl_system_send(sink, data, size);
     } else {
         int fd = sl_real_fd(sink->fd);
-        failure = sink->is_pipe ? write_pipe(fd, data, size, &done)
-                                : write_all(fd, data, size, &done);
+        failure =
+            sink->is_pipe ? write_pipe(fd, data, size, &done) : write_all(fd, data, size, &done);
     }
     sink->has_failed = failure != 0;
     if (failure == 0) {
