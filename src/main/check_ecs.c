@@ -1,7 +1,8 @@
-/* check_ecs.c - `barograph check ecs`: each line of a log file as Filebeat and Elasticsearch see it.
+/* check_ecs.c - `barograph check ecs`: lines of a log file as Filebeat and Elasticsearch see them.
  *
  * The rules are those of sl_ecs_lint_line; a line shows the first one that it breaks. Lines are
- * read into one buffer of the longest line that Filebeat takes; the rest of a longer one is skipped.
+ * read into one buffer of the longest line that Filebeat takes; of a longer one the rest is
+ * skipped.
  */
 #include "main/check.h"
 

@@ -4,7 +4,7 @@
  *                                        sinks of fd 2 --> sl_real_fd(2): what 2 was before
  *
  * The descriptor that was there before is kept open for good once it is made: a sink may be about
- * to write to it while the bridge ends. So there is at most one such descriptor for each of the two.
+ * to write to it while the bridge ends. So there is at most one such descriptor for each.
  */
 #include "structlog/internal.h"
 
