@@ -183,6 +183,55 @@ static bool extrapolate(struct call *call, const struct window *window, bool is_
     return true;
 }
 
+/* All steps at once. Resets are rare: one in a window is known by the last one that was passed,
+ * and only such windows are walked. */
+static bool sweep_change(struct sweep *sweep, bool is_counter, bool is_rate)
+{
+    const struct points *points = sweep->points;
+    const double *values = points->values;
+    size_t count = sweep->call->evaluation->steps.count;
+    struct window window = { .points = points };
+    size_t checked = 0; /* samples looked at for resets */
+    size_t last_reset = 0;
+    for (size_t i = 0; i < count; i++) {
+        window_move(&window, sweep->windows, i);
+        size_t seen = window.to - window.from;
+        sweep->seen += seen;
+        if (seen < 2) continue;
+        if (checked <= window.from) checked = window.from + 1;
+        for (; is_counter && checked < window.to; checked++) {
+            if (values[checked] < values[checked - 1]) last_reset = checked;
+        }
+        struct span span = { .first_ms = points->times_ms[window.from],
+                             .last_ms = points->times_ms[window.to - 1],
+                             .count = seen,
+                             .first = values[window.from],
+                             .is_counter = is_counter };
+        span.change = last_reset > window.from ? counter_change(values, window.from, window.to)
+                                               : values[window.to - 1] - values[window.from];
+        double factor = extrapolation(&window, &span);
+        if (is_rate) factor /= window_seconds(&window);
+        sweep->values[i] = span.change * factor;
+        sweep->is_any = true;
+    }
+    return true;
+}
+
+bool sweep_rate(struct sweep *sweep)
+{
+    return sweep_change(sweep, true, true);
+}
+
+bool sweep_increase(struct sweep *sweep)
+{
+    return sweep_change(sweep, true, false);
+}
+
+bool sweep_delta(struct sweep *sweep)
+{
+    return sweep_change(sweep, false, false);
+}
+
 bool window_rate(struct call *call, const struct window *window, struct value *value)
 {
     return extrapolate(call, window, true, true, value);
