@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define SELECT_ARENA_SIZE (512u << 20)
+#define QUICK_SERIES      500 /* more than these go to a worker */
 
 static int read_span(const struct http_request *request, struct series_query *query,
                      struct error *error)
@@ -17,6 +18,7 @@ static int read_span(const struct http_request *request, struct series_query *qu
     query->end_ms = INT64_MAX / 2;
     query->want = SERIES_WANT_LABELS;
     query->deadline_ns = request->deadline_ns;
+    query->match_max = request->is_on_network_thread ? QUICK_SERIES : 0;
     int code = api_time(request, "start", &query->start_ms, error);
     if (code == 0) code = api_time(request, "end", &query->end_ms, error);
     if (code == 0 && query->end_ms < query->start_ms) {
@@ -111,7 +113,7 @@ API_HANDLER(api_series)
         write_series(response, &list, limit);
     }
     VEC_RELEASE(&list);
-    return code;
+    return code == -EAGAIN ? HTTP_LATER : code;
 }
 
 /* ---- names and values ---- */
@@ -179,7 +181,7 @@ static int answer_texts(struct metrics_server *server, const struct http_request
         api_end(response, &json);
     }
     VEC_RELEASE(&list);
-    return code;
+    return code == -EAGAIN ? HTTP_LATER : code;
 }
 
 API_HANDLER(api_labels)

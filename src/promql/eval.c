@@ -31,6 +31,9 @@ int evaluation_fail(struct query *query, const char *format, ...)
 
 int query_tick(struct query *query, size_t work)
 {
+    if (query->work_max > 0 && (query->work_done += work) > query->work_max) {
+        return error_set(query->error, -EAGAIN, "query is not a quick one");
+    }
     query->work += (unsigned)(work < WORK_BETWEEN_LOOKS ? work : WORK_BETWEEN_LOOKS);
     if (query->work < WORK_BETWEEN_LOOKS) return 0;
     query->work = 0;

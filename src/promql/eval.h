@@ -42,6 +42,8 @@ static inline int64_t steps_time(const struct steps *steps, size_t step)
     return steps->start_ms + (int64_t)step * steps->step_ms;
 }
 
+VEC_TYPE(cursor_list, struct series_cursor *);
+
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
@@ -51,7 +53,7 @@ struct query {
     const struct clock *clock;
     struct error *error;
     struct annotations annotations;
-    VEC(struct series_cursor *) cursors; /* open until the end: rows borrow their labels */
+    struct cursor_list cursors; /* open until the end: rows borrow their labels */
     struct promql_range range;           /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
     int64_t lookback_ms;
@@ -61,6 +63,8 @@ struct query {
     size_t samples_peak;
     uint64_t samples_seen;
     unsigned work; /* since the clock was looked at */
+    size_t work_max; /* of the request */
+    size_t work_done; /* counted when there is a work_max */
     uint32_t features;
     bool is_instant;
 };
