@@ -87,6 +87,35 @@ static void write_series(struct http_response *response, const struct labels_lis
     api_end(response, &json);
 }
 
+/* One selector's series come sorted, each once: they are written as they come. */
+static int stream_series(struct metrics_server *server, const struct series_query *query,
+                         struct http_response *response, size_t limit, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, SELECT_ARENA_SIZE);
+    struct series_cursor *cursor = NULL;
+    struct series_source *source = &server->source;
+    int code = source->select(source->state, query, &arena, &cursor, error);
+    if (code != 0) return code;
+    struct json_writer json;
+    struct series_columns series;
+    size_t written = 0;
+    bool is_cut = false;
+    api_begin(response, &json);
+    json_array_begin(&json);
+    while (!is_cut && (code = cursor->next(cursor, &series, error)) == 1) {
+        is_cut = limit > 0 && written == limit;
+        if (is_cut) break;
+        api_write_labels(&json, series.labels);
+        written++;
+    }
+    json_array_end(&json);
+    write_limit_warning(&json, is_cut);
+    api_end(response, &json);
+    cursor->close(cursor);
+    return code < 0 ? code : 0;
+}
+
 API_HANDLER(api_series)
 {
     struct metrics_server *server = context;
@@ -99,6 +128,11 @@ API_HANDLER(api_series)
     if (code != 0) return code;
     if (matches.count == 0) {
         return error_set(error, ERROR_INVALID, "no match[] parameter provided");
+    }
+    if (matches.count == 1 &&
+        promql_expr_selector(matches.exprs[0], &query.matchers, &query.matcher_count)) {
+        code = stream_series(server, &query, response, limit, error);
+        return code == -EAGAIN ? HTTP_LATER : code;
     }
     CLEANUP(arena_release) struct arena arena;
     arena_init(&arena, SELECT_ARENA_SIZE);
@@ -145,7 +179,10 @@ static int collect_texts(struct metrics_server *server, const struct api_matches
         if (!VEC_RESERVE(list, found.count)) return error_set(error, -ENOMEM, "no memory");
         for (size_t j = 0; j < found.count; j++) list->items[list->count++] = found.items[j];
     }
-    if (list->count > 1) qsort(list->items, list->count, sizeof(list->items[0]), compare_texts);
+    /* What one round finds is sorted. */
+    if (rounds > 1 && list->count > 1) {
+        qsort(list->items, list->count, sizeof(list->items[0]), compare_texts);
+    }
     return 0;
 }
 

@@ -147,8 +147,25 @@ static void write_points(struct buf *buf, const struct promql_series *series, bo
     if (is_any) buf_append_char(buf, ']');
 }
 
+/* About how long the answer gets, so that the buffer need not move while it grows. */
+static size_t expected_size(const struct promql_result *result)
+{
+    size_t size = 0;
+    for (size_t s = 0; s < result->series_count; s++) {
+        const struct promql_series *series = &result->series[s];
+        size += 32 + series->count * 32;
+        for (size_t i = 0; i < series->labels.count; i++) {
+            size += series->labels.items[i].name.size + series->labels.items[i].value.size + 6;
+        }
+    }
+    return size;
+}
+
 static void write_series(struct buf *buf, const struct promql_result *result)
 {
+    /* Too much for the buffer shows when it is written; a guess may be above it. */
+    size_t room = expected_size(result);
+    if (room < buf->size_max / 2) (void)!buf_reserve(buf, room);
     buf_append_char(buf, '[');
     for (size_t s = 0; s < result->series_count; s++) {
         const struct promql_series *series = &result->series[s];
