@@ -37,6 +37,9 @@ struct merge_hit {
     const uint32_t *pairs;      /* numbers of the labels in the head */
     uint32_t rank;              /* of the series in the head, 0 = not known */
     struct merge_piece *pieces; /* oldest first */
+    int64_t last_ms;            /* SERIES_WANT_LAST: the newest in the range, when has_last */
+    double last_value;
+    bool has_last;
 };
 
 struct merge_source {
@@ -58,6 +61,10 @@ struct merge {
     int64_t end_ms;
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
+    bool reuses_columns; /* the arrays of one series are those of the next */
+    int64_t *times;      /* reuses_columns: the arrays */
+    double *values;
+    size_t capacity;
     uint64_t damaged;    /* chunks passed over */
 };
 
