@@ -1,7 +1,8 @@
 /* exposer.h - /metrics over HTTP: a server of its own, or a handler for one that is there.
  *
  *     struct pm_exposer *exposer;
- *     pm_exposer_start(&exposer, &(struct pm_exposer_options){ .listen = "127.0.0.1:9101" }, &error);
+ *     struct pm_exposer_options options = { .listen = "127.0.0.1:9101" };
+ *     pm_exposer_start(&exposer, &options, &error);
  *     ...
  *     pm_exposer_stop(exposer);
  *
@@ -10,7 +11,8 @@
  * LIMITS  scrape_max scrapes at once, further ones get 503; a scrape that takes longer than its
  *         X-Prometheus-Scrape-Timeout-Seconds (or timeout_ms, when that is less) gets 503; a
  *         body of more than body_size_max is 503, too.
- * PART    This is libprometheus_exposer: it needs the HTTP server's libraries. A program with a
+ * LINK    This is libprometheus_exposer, to be linked besides: it needs the HTTP server's
+ *         libraries. Part of prometheus.h: include that. A program with a
  *         server of its own takes pm_scrape_init() and pm_scrape_render() of prometheus/expose.h.
  */
 #ifndef PROMETHEUS_EXPOSER_H

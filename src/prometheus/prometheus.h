@@ -264,6 +264,8 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 
 #include "prometheus/client.h"
 #include "prometheus/expose.h"
+#include "prometheus/exposer.h"
+#include "prometheus/push.h"
 #include "prometheus/socket.h"
 
 #endif

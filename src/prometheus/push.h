@@ -4,7 +4,7 @@
  *     if (pm_push_send(&push, PM_PUSH_PUT, &error) < 0) ...
  *
  * PUT replaces all metrics of the group (job and grouping labels), POST those of the same names,
- * DELETE removes the group. Part of libprometheus_exposer.
+ * DELETE removes the group. In libprometheus_exposer; part of prometheus.h: include that.
  */
 #ifndef PROMETHEUS_PUSH_H
 #define PROMETHEUS_PUSH_H

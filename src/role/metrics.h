@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "http/server.h"
-#include "prometheus/exposer.h"
+#include "prometheus/prometheus.h"
 
 #include <stdatomic.h>
 
