@@ -378,11 +378,11 @@ size_t pm_line_print(char *to, size_t size, const struct pm_command *command)
         put_text(&writer, " ");
     }
     /* The name and the labels' stand bare: what would end them is not for the wire. */
-    if (strpbrk(command->name, " \t\n{") != NULL) return 0;
+    if (strpbrk(command->name, " \t\r\n{") != NULL) return 0;
     put_text(&writer, command->name);
     for (size_t i = 0; i < command->label_count; i++) {
         const struct pm_label *label = &command->labels[i];
-        if (label->name == NULL || strpbrk(label->name, "=,} \t\n\"") != NULL) return 0;
+        if (label->name == NULL || strpbrk(label->name, "=,} \t\r\n\"") != NULL) return 0;
         put_text(&writer, i == 0 ? "{" : ",");
         put_text(&writer, label->name);
         if (!is_create) put_quoted(&writer, "=", label->value == NULL ? "" : label->value);
