@@ -139,7 +139,7 @@ static void bodies_are_packed_as_the_scraper_likes(void)
         pm_inc(pm_counter_with(family, value));
     }
     size_t size = 0;
-    char *want = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, &size);
+    char *want = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, &size);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct http_field accept = { STR("Accept-Encoding"), str_from(rows[i].accept) };
         CLEANUP(http_answer_release) struct http_answer answer = { 0 };

@@ -49,7 +49,7 @@ static void stop(void)
 
 static void expect_shown(const char *want)
 {
-    char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+    char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
     REQUIRE(text != NULL);
     char *kept = calloc(1, strlen(text) + 1); /* without the lines of HELP */
     REQUIRE(kept != NULL);
