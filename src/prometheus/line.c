@@ -55,7 +55,7 @@ struct cursor {
 
 static int stop(const struct cursor *cursor, const char *what)
 {
-    return pm_fail(cursor->error, PM_ERROR_VALUE, "byte %zu: expected %s",
+    return pm_fail(cursor->error, PM_ERROR_PARSE, "byte %zu: expected %s",
                    (size_t)(cursor->at - cursor->begin), what);
 }
 
@@ -292,7 +292,7 @@ int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm
                        PM_LINE_SIZE_MAX);
     }
     if (memchr(text, '\0', size) != NULL) {
-        return pm_fail(error, PM_ERROR_VALUE, "a line with a byte of zero in it");
+        return pm_fail(error, PM_ERROR_PARSE, "a line with a byte of zero in it");
     }
     memcpy(line->text, text, size);
     line->text[size] = '\0';

@@ -133,7 +133,7 @@ def test_datagrams():
         client.settimeout(10)
         client.sendto("\n".join(lines).encode(), path)
         answer = client.recv(65536).decode()
-    has(answer, r"^failed 2\n", "error 6 type .*whole_jobs_total", "error 7 .*byte 0: expected inc")
+    has(answer, r"^failed 2\n", "error 6 type .*whole_jobs_total", "error 7 parse byte 0: expected inc")
     samples = shown(role)
     same(25, samples["whole_jobs_total", ()], "counter")
     same(-2, samples["whole_balance", ()], "gauge")
