@@ -28,7 +28,7 @@ static char *put_hex_escape(char *to, unsigned char c)
     return to;
 }
 
-static char *put_ascii(char *to, unsigned char c, char quote)
+static char *put_repr_ascii(char *to, unsigned char c, char quote)
 {
     static const char plain[] = "\n\r\t\\";
     static const char letters[] = "nrt\\";
@@ -44,7 +44,7 @@ static char *put_ascii(char *to, unsigned char c, char quote)
 }
 
 /* A character of several bytes. */
-static char *put_wide(char *to, const char *from, size_t length)
+static char *put_repr_wide(char *to, const char *from, size_t length)
 {
     const unsigned char *s = (const unsigned char *)from;
     if (length == 2 && s[0] == 0xc2 && (s[1] <= 0xa0 || s[1] == 0xad)) {
@@ -64,26 +64,27 @@ static char *put_repr(char *to, const char *text, size_t size)
     *to++ = quote;
     for (size_t at = 0; at < size; at += skip) {
         if ((unsigned char)text[at] < 0x80) {
-            to = put_ascii(to, (unsigned char)text[at], quote);
+            to = put_repr_ascii(to, (unsigned char)text[at], quote);
             skip = 1;
             continue;
         }
         size_t length = sl_utf8_length(text + at, size - at, &skip);
-        to = length == 0 ? sl_put_bytes(to, "\xef\xbf\xbd", 3) : put_wide(to, text + at, length);
+        to = length == 0 ? sl_put_bytes(to, "\xef\xbf\xbd", 3)
+                         : put_repr_wide(to, text + at, length);
         if (length > 0) skip = length;
     }
     *to++ = quote;
     return to;
 }
 
-static char *put_real(char *to, const struct sl_value *value)
+static char *put_repr_real(char *to, const struct sl_value *value)
 {
     if (isfinite(value->as.real)) return sl_put_json_value(to, value);
     if (isnan(value->as.real)) return sl_put_bytes(to, "nan", 3);
     return value->as.real > 0 ? sl_put_bytes(to, "inf", 3) : sl_put_bytes(to, "-inf", 4);
 }
 
-static char *put_value(char *to, const struct sl_value *value)
+static char *put_repr_value(char *to, const struct sl_value *value)
 {
     char byte = 0;
     switch ((enum sl_kind)value->kind) {
@@ -91,7 +92,7 @@ static char *put_value(char *to, const struct sl_value *value)
     case SL_KIND_JSON: return put_repr(to, value->as.pointer, value->size);
     case SL_KIND_CHAR: byte = (char)value->as.natural; return put_repr(to, &byte, 1);
     case SL_KIND_DOUBLE:
-    case SL_KIND_FLOAT: return put_real(to, value);
+    case SL_KIND_FLOAT: return put_repr_real(to, value);
     case SL_KIND_BOOL:
         return value->as.natural != 0 ? sl_put_bytes(to, "True", 4) : sl_put_bytes(to, "False", 5);
     case SL_KIND_POINTER:
@@ -124,7 +125,7 @@ size_t sl_render_key_value(struct sl_call *call)
         *to++ = ' ';
         to = sl_put_plain_key(to, &list.items[i]);
         *to++ = '=';
-        to = put_value(to, &list.items[i].value);
+        to = put_repr_value(to, &list.items[i].value);
     }
     *to++ = '\n';
     return (size_t)(to - call->line);
