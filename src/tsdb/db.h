@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "base/vec.h"
 #include "tsdb/block.h"
+#include "tsdb/exemplars.h"
 #include "tsdb/head.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal.h"
@@ -31,10 +32,17 @@ struct series_state {
     double last_value;
 };
 
+/* A series whose last sample is a histogram. */
+struct series_histogram {
+    uint32_t number;
+    struct histogram *histogram; /* owned */
+};
+
 /* Takes the states of all series (malloc'ed), and the names' texts; under the mutex. */
 struct series_snapshot {
     struct series_state *states;
     size_t count;
+    VEC(struct series_histogram) histograms; /* by number */
     struct str *names;
     size_t name_count;
     uint32_t series_end;
@@ -58,6 +66,7 @@ struct tsdb {
     struct batch *queue_first GUARDED_BY(mutex);
     struct batch *queue_last GUARDED_BY(mutex);
     struct head head GUARDED_BY(mutex);
+    struct exemplars exemplars GUARDED_BY(mutex);
     struct block_list blocks GUARDED_BY(mutex); /* by least time */
     struct head_series **frozen GUARDED_BY(mutex);
     size_t frozen_count GUARDED_BY(mutex);
@@ -76,6 +85,8 @@ struct tsdb {
     /* A cut whose block is not written yet; who holds work. */
     struct {
         bool is_pending;
+        bool has_late;    /* late samples that are in no block yet */
+        bool has_ordered; /* others */
         uint64_t through;
         struct series_snapshot snapshot;
     } cut;
@@ -100,6 +111,8 @@ void tsdb_note_log_locked(struct tsdb *db); /* has the turn and the mutex: for t
 /* commit.c: puts a payload of the log into the head; what recovery does with each. */
 int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;
 int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
+/* Whether a sample does not go behind the series' last, but among the late ones. */
+bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms);
 
 /* select.c */
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,

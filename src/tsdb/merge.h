@@ -15,6 +15,7 @@
 #include "model/labels.h"
 #include "model/series_source.h"
 #include "tsdb/block.h"
+#include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
 #include <stdbool.h>
@@ -32,11 +33,24 @@ struct merge_piece {
     const double *values;
 };
 
+/* Extras out of the head: a group's bytes, or (bytes empty) plain. */
+struct merge_extras {
+    struct merge_extras *next;
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    struct str bytes;
+    struct extra *plain;
+};
+
 struct merge_hit {
     struct labels labels;
-    const uint32_t *pairs;      /* numbers of the labels in the head */
-    uint32_t rank;              /* of the series in the head, 0 = not known */
-    struct merge_piece *pieces; /* oldest first */
+    const uint32_t *pairs;       /* numbers of the labels in the head */
+    uint32_t rank;               /* of the series in the head, 0 = not known */
+    struct merge_piece *pieces;  /* oldest first */
+    struct merge_extras *extras; /* of the pieces' samples */
+    struct merge_piece *late;    /* samples that came out of order, plain */
+    struct merge_extras *late_extras;
 };
 
 struct merge_source {

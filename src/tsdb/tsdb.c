@@ -343,6 +343,7 @@ static void db_free(struct tsdb *db)
     free(db->frozen);
     series_snapshot_release(&db->cut.snapshot);
     head_release(&db->head);
+    exemplars_release(&db->exemplars);
     wal_release(&db->wal);
     if (db->lock >= 0) file_unlock(db->lock);
     condition_release(&db->thread_wake);
@@ -389,6 +390,9 @@ int tsdb_open(struct tsdb **db_out, const struct tsdb_options *options, struct e
     }
     if (code == 0 && head_init(&db->head) != 0) {
         code = error_set(error, -ENOMEM, "no memory for the store");
+    }
+    if (code == 0 && exemplars_init(&db->exemplars, options->exemplars_max) != 0) {
+        code = error_set(error, -ENOMEM, "no memory for %zu exemplars", options->exemplars_max);
     }
     if (code == 0) code = open_folders(db, error);
     if (code == 0) code = recover(db, error);
