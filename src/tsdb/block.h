@@ -80,7 +80,8 @@ struct block {
     uint32_t pair_count;
     struct tombstones tombstones; /* by series */
     uint64_t references;
-    bool is_damaged; /* a chunk has failed its checksum */
+    bool is_damaged;  /* a chunk has failed its checksum */
+    bool has_unsaved; /* tombstones that are not on the disk; who holds the store's work */
 };
 
 /* A chunk as the index describes it. */

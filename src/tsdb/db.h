@@ -94,6 +94,8 @@ struct tsdb {
     uint64_t log_through;   /* who holds work: the blocks hold the log up to this segment */
     int64_t retry_after_ns; /* who holds work: a cut that failed is not tried before */
 
+    bool has_wish; /* who holds work: a deletion may not be finished */
+
     bool has_thread;
     pthread_t thread;
     struct mutex thread_mutex;
@@ -129,6 +131,10 @@ int series_file_write(const struct disk *disk, const char *path, const struct he
 /* Makes the series in the head, with or without their last samples. ERROR_CORRUPT: damaged. */
 int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
                      struct error *error) MUST_CHECK;
+
+/* delete.c: goes on with a deletion that was not finished; holds work. Prints one for a person. */
+int tsdb_finish_deletion(struct tsdb *db, struct error *error) MUST_CHECK;
+int tsdb_print_deletion(struct str bytes, struct buf *buf, struct error *error) MUST_CHECK;
 
 /* maintain.c */
 int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */

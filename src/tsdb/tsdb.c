@@ -5,6 +5,7 @@
  *            replaces go
  *          3 the series file of the newest cut gives the series and their last samples
  *          4 the log after that cut is put into the head, batch by batch
+ *          5 a deletion that was not finished is
  */
 #include "tsdb/tsdb.h"
 
@@ -276,6 +277,17 @@ static int apply(void *argument, struct str payload)
     return 0;
 }
 
+/* It counts from here on; that the disk takes no notes of it now is no reason not to open. */
+static int finish_deletion(struct tsdb *db, struct error *error)
+{
+    struct error cause = { 0 };
+    int code = remove_leftovers(db, db->folder, error);
+    if (code == 0 && tsdb_finish_deletion(db, &cause) != 0) {
+        tsdb_report(db, "deletion is not finished", db->folder, &cause);
+    }
+    return code;
+}
+
 static int recover(struct tsdb *db, struct error *error)
 {
     int64_t start_ns = clock_monotonic_ns(db->options.clock);
@@ -291,6 +303,8 @@ static int recover(struct tsdb *db, struct error *error)
     if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
         tsdb_report(db, "old log not removed", db->log_folder, &cause);
     }
+    code = finish_deletion(db, error);
+    if (code != 0) return code;
     tsdb_note_log_locked(db);
     db->stats.samples_appended = 0;
     db->stats.replay_ns = clock_monotonic_ns(db->options.clock) - start_ns;

@@ -127,7 +127,8 @@ int tsdb_flush(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_maintain(struct tsdb *db, struct error *error) MUST_CHECK;
 
 /* Samples of the selected series inside [start_ms, end_ms] are not found any more; the space comes
- * back at the next merge or tsdb_clean. Returns 0 or a negative code; durable when it returns. */
+ * back at the next merge or tsdb_clean. Counts whole or not at all, also after a crash; with a
+ * negative code it is not there, or, when the disk failed, found at the next opening or not. */
 int tsdb_delete(struct tsdb *db, const struct matcher *matchers, size_t count, int64_t start_ms,
                 int64_t end_ms, struct error *error) MUST_CHECK;
 
