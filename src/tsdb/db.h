@@ -91,6 +91,7 @@ struct tsdb {
         struct series_snapshot snapshot;
     } cut;
     uint64_t next_block;    /* who holds work */
+    VEC(uint64_t) unlisted; /* who holds work: blocks that are not served, yet on the disk */
     uint64_t log_through;   /* who holds work: the blocks hold the log up to this segment */
     int64_t retry_after_ns; /* who holds work: a cut that failed is not tried before */
 
@@ -137,7 +138,8 @@ int tsdb_finish_deletion(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_print_deletion(struct str bytes, struct buf *buf, struct error *error) MUST_CHECK;
 
 /* maintain.c */
-int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
+int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK;     /* holds work */
+int tsdb_cut_all(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
 int tsdb_maintain_held(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_block_path(const struct tsdb *db, uint64_t id, const char *ending, char *path,
                     struct error *error) MUST_CHECK;
@@ -147,6 +149,10 @@ int tsdb_insert_block(struct tsdb *db, struct block *block) MUST_CHECK; /* under
 /* Rewrites blocks as one without what was deleted; they are replaced. */
 int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
                       struct error *error) MUST_CHECK;
+/* Takes files of blocks off the disk that no list has any more; holds work. What a block's notes
+ * hide must not come back, so they go when it is sure to have gone; and a block that stays, for
+ * the disk fails, is tried again, and named as replaced by each block that is written meanwhile. */
+void tsdb_remove_unlisted(struct tsdb *db);
 void tsdb_unref_block(struct block *block); /* under the mutex */
 
 #endif

@@ -253,7 +253,7 @@ static int delete_held(struct tsdb *db, const struct matcher *matchers, struct w
                        struct error *error)
 {
     int code = db->has_wish ? tsdb_finish_deletion(db, error) : 0;
-    if (code == 0) code = tsdb_cut(db, error);
+    if (code == 0) code = tsdb_cut_all(db, error);
     if (code != 0) return code;
     wish->block_end = db->next_block;
     db->has_wish = true; /* also when this fails: it may be there */

@@ -533,11 +533,32 @@ static int copy_series(struct merge *merge, struct block_writer *writer, struct 
     return code;
 }
 
+static void remove_file(const struct tsdb *db, uint64_t id, const char *ending, bool *is_left)
+{
+    char path[FILE_PATH_SIZE];
+    int code = tsdb_block_path(db, id, ending, path, NULL);
+    if (code == 0) code = disk_of(db)->remove(disk_of(db)->state, path);
+    if (code != 0 && code != -ENOENT) *is_left = true;
+}
+
+void tsdb_remove_unlisted(struct tsdb *db)
+{
+    const struct disk *disk = disk_of(db);
+    bool is_left = false;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], "", &is_left);
+    }
+    if (disk->sync_folder(disk->state, db->block_folder) != 0 || is_left) return;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], ".deleted", &is_left);
+    }
+    db->unlisted.count = 0;
+}
+
 /* Takes blocks out of the list and off the disk. */
 static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char path[FILE_PATH_SIZE];
         uint64_t id = blocks[i]->meta.id;
         mutex_lock(&db->mutex);
         for (size_t k = 0; k < db->blocks.count; k++) {
@@ -547,12 +568,10 @@ static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t c
             break;
         }
         mutex_unlock(&db->mutex);
-        if (tsdb_block_path(db, id, "", path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
-        if (tsdb_block_path(db, id, ".deleted", path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
+        /* Without memory for the list a later opening finds it, with its notes. */
+        (void)!VEC_PUSH(&db->unlisted, id);
     }
-    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+    tsdb_remove_unlisted(db);
 }
 
 static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t count,
@@ -593,8 +612,8 @@ static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t coun
     return code;
 }
 
-static void describe(struct block *const *blocks, size_t count, struct block_meta *meta,
-                     uint64_t *replaces)
+static void describe(const struct tsdb *db, struct block *const *blocks, size_t count,
+                     struct block_meta *meta, uint64_t *replaces)
 {
     for (size_t i = 0; i < count; i++) {
         const struct block_meta *from = &blocks[i]->meta;
@@ -602,6 +621,7 @@ static void describe(struct block *const *blocks, size_t count, struct block_met
         if (from->level >= meta->level) meta->level = from->level + 1;
         replaces[i] = from->id;
     }
+    for (size_t i = 0; i < db->unlisted.count; i++) replaces[count++] = db->unlisted.items[i];
     meta->replaces = replaces;
     meta->replaces_count = (uint32_t)count;
 }
@@ -612,8 +632,13 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
     CHECK(count > 0);
     CHECK(count <= BLOCK_REPLACES_MAX);
     uint64_t replaces[BLOCK_REPLACES_MAX];
+    if (db->unlisted.count > 0) tsdb_remove_unlisted(db);
+    if (db->unlisted.count + count > BLOCK_REPLACES_MAX) {
+        return error_set(error, ERROR_REFUSED, "%zu blocks in '%s' cannot be removed",
+                         db->unlisted.count, db->block_folder);
+    }
     struct block_meta meta = { .id = db->next_block++, .level = 1 };
-    describe(blocks, count, &meta, replaces);
+    describe(db, blocks, count, &meta, replaces);
     struct block_writer *writer = NULL;
     struct block *block = NULL;
     int code = new_writer(db, meta.id, &writer, error);
@@ -781,10 +806,18 @@ int tsdb_maintain(struct tsdb *db, struct error *error)
     return code;
 }
 
+/* A cut that waited to be tried again has only what the head held then. */
+int tsdb_cut_all(struct tsdb *db, struct error *error)
+{
+    bool was_pending = db->cut.is_pending;
+    int code = tsdb_cut(db, error);
+    return code == 0 && was_pending ? tsdb_cut(db, error) : code;
+}
+
 int tsdb_flush(struct tsdb *db, struct error *error)
 {
     mutex_lock(&db->work);
-    int code = tsdb_cut(db, error);
+    int code = tsdb_cut_all(db, error);
     mutex_unlock(&db->work);
     return code;
 }

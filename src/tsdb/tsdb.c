@@ -154,25 +154,26 @@ static bool is_replaced(const struct tsdb *db, uint64_t id)
     return false;
 }
 
-/* A crash between a merge and the removal of what it replaced. */
-static void remove_replaced(struct tsdb *db)
+/* A crash between a merge and the removal of what it replaced. The next merge removes the files. */
+static int remove_replaced(struct tsdb *db)
 {
-    static const char *const endings[] = { "", ".deleted" };
-    for (size_t i = 0; i < db->blocks.count;) {
+    for (size_t i = 0; i < db->blocks.count; i++) {
         struct block *block = db->blocks.items[i];
-        if (!is_replaced(db, block->meta.id)) {
-            i++;
-            continue;
+        if (is_replaced(db, block->meta.id) && !VEC_PUSH(&db->unlisted, block->meta.id)) {
+            return -ENOMEM;
         }
-        for (size_t k = 0; k < ARRAY_LENGTH(endings); k++) {
-            char path[FILE_PATH_SIZE];
-            if (tsdb_block_path(db, block->meta.id, endings[k], path, NULL) != 0) continue;
-            (void)db->options.disk->remove(db->options.disk->state, path);
-        }
-        VEC_REMOVE(&db->blocks, i);
-        block_free(block);
-        i = 0; /* what it replaced may be judged by others only: look again */
     }
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        for (size_t k = 0; k < db->blocks.count; k++) {
+            struct block *block = db->blocks.items[k];
+            if (block->meta.id != db->unlisted.items[i]) continue;
+            VEC_REMOVE(&db->blocks, k);
+            block_free(block);
+            break;
+        }
+    }
+    tsdb_remove_unlisted(db);
+    return 0;
 }
 
 static int load_blocks(struct tsdb *db, struct error *error)
@@ -184,7 +185,7 @@ static int load_blocks(struct tsdb *db, struct error *error)
     }
     names_release(&names);
     if (code != 0) return code;
-    remove_replaced(db);
+    if (remove_replaced(db) != 0) return error_set(error, -ENOMEM, "no memory for the store");
     for (size_t i = 0; i < db->blocks.count; i++) {
         const struct block_meta *meta = &db->blocks.items[i]->meta;
         if (meta->log_through > db->log_through) db->log_through = meta->log_through;
@@ -354,6 +355,7 @@ static void db_free(struct tsdb *db)
     if (db == NULL) return;
     for (size_t i = 0; i < db->blocks.count; i++) block_free(db->blocks.items[i]);
     VEC_RELEASE(&db->blocks);
+    VEC_RELEASE(&db->unlisted);
     free(db->frozen);
     series_snapshot_release(&db->cut.snapshot);
     head_release(&db->head);
