@@ -221,13 +221,12 @@ static int list_log(const struct tsdb *db, struct log_files *files, struct error
     return code;
 }
 
-/* How well a series file fits: that of the blocks' last cut, else the newest before the log's
- * first segment; of a later one only the labels are of use, for its last samples are in the log
- * that is still to come. */
+/* How well a series file fits: the newest from before the log's first segment, for the log up to it
+ * is in blocks, or was in blocks that have gone since; of a later one only the labels are of use,
+ * for its last samples are in the log that is still to come. */
 static int fitness(const struct tsdb *db, const struct log_files *files, uint64_t number)
 {
-    if (number == db->log_through) return 3;
-    if (number > db->log_through && number < files->first) return 2;
+    if (number >= db->log_through && number < files->first) return 2;
     return number > db->log_through ? 1 : 0;
 }
 
@@ -254,7 +253,7 @@ static int load_series(struct tsdb *db, uint64_t *number_out, struct error *erro
     struct log_files files = { 0 };
     int code = list_log(db, &files, error);
     bool is_loaded = false;
-    for (int wanted = 3; wanted > 0 && code == 0 && !is_loaded; wanted--) {
+    for (int wanted = 2; wanted > 0 && code == 0 && !is_loaded; wanted--) {
         for (size_t i = files.series.count; i-- > 0 && code == 0 && !is_loaded;) {
             uint64_t number = files.series.items[i];
             if (fitness(db, &files, number) != wanted) continue;

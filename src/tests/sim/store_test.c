@@ -50,7 +50,8 @@ struct run {
     struct tsdb_options options;
     struct tsdb *db;
     struct twin twin;
-    struct twin ever; /* acknowledged, deleted or not */
+    struct twin
+        ever; /* that was ever tried, deleted or not: a damaged log may show a refused batch */
     struct arena arena;
     int64_t now_ms;
     VEC(struct attempt) doubts; /* batches not acknowledged since the last that was */
@@ -137,6 +138,13 @@ static void fill_batch(struct run *run, struct sample_batch *batch, struct attem
     }
 }
 
+static uint64_t batches_written(const struct run *run)
+{
+    struct tsdb_stats stats;
+    tsdb_stats(run->db, &stats);
+    return stats.batches_committed;
+}
+
 /* Commits a batch of some series; what is acknowledged goes into the twin. */
 static void batch(struct run *run)
 {
@@ -152,12 +160,13 @@ static void batch(struct run *run)
         return;
     }
     struct error error = { 0 };
+    uint64_t written = batches_written(run);
+    add_attempt(&run->ever, &attempt);
     int code = batch->commit(batch, &error);
     if (code == 0) {
         add_attempt(&run->twin, &attempt);
-        add_attempt(&run->ever, &attempt);
         release_attempt(&attempt);
-        drop_doubts(run);
+        if (batches_written(run) > written) drop_doubts(run); /* an empty batch writes nothing */
         return;
     }
     if (code != ERROR_REFUSED) fail(run, error.text);
@@ -219,10 +228,10 @@ static void ask(struct run *run)
     }
 }
 
-/* The clock of the wall jumps; samples do not: they are judged by it. */
+/* The clock of the wall jumps; samples do not, but are judged by it. */
 static void turn_clock(struct run *run)
 {
-    int64_t jump_ms = (int64_t)dice(run, 7200000) - 3600000;
+    int64_t jump_ms = (int64_t)dice(run, 7200000) - (int64_t)dice(run, 2) * 3600000;
     run->clock.realtime_ns = (run->now_ms + jump_ms) * 1000000;
 }
 
@@ -264,7 +273,6 @@ static bool try_twin(struct run *run, const struct attempt *attempt, bool is_del
         if (attempt != NULL && order == 0) add_attempt(&run->twin, attempt);
         is_good = agrees(run, true);
     }
-    if (is_good && attempt != NULL) add_attempt(&run->ever, attempt);
     struct twin other = is_good ? saved : run->twin;
     if (!is_good) run->twin = saved;
     twin_release(&other);
@@ -299,6 +307,7 @@ static void life(struct run *run)
 {
     struct error error = { 0 };
     run->db = NULL;
+    if (dice(run, 2) == 0) run->clock.realtime_ns = run->now_ms * 1000000; /* somebody set it */
     int code = tsdb_open(&run->db, &run->options, &error);
     if (code != 0) {
         if (!sim_disk_has_crashed(run->disk)) fail(run, error.text);

@@ -49,8 +49,8 @@ struct labels twin_labels(int number, struct twin_labels *text)
     return (struct labels){ text->items, number % 5 == 0 ? 2 : 3 };
 }
 
-static size_t fill_buckets(struct random *random, struct arena *arena, bool is_whole,
-                           int32_t first, struct histogram_bucket **out)
+static size_t fill_buckets(struct random *random, struct arena *arena, bool is_whole, int32_t first,
+                           struct histogram_bucket **out)
 {
     size_t count = (size_t)random_below(random, BUCKETS_MAX);
     struct histogram_bucket *buckets = ARENA_ARRAY(arena, struct histogram_bucket, count + 1);
@@ -220,8 +220,8 @@ static bool same_series(const struct twin *twin, int number, const struct series
         if (i > 0 && time_ms <= got->times_ms[i - 1]) {
             is_good = say(leave, "series %d: times do not rise", number);
         } else if (!pass_missing(want, &at, time_ms, leave, missing)) {
-            is_good = say(leave, "series %d: sample at %" PRId64 " is missing", number,
-                          want->items[at]);
+            is_good =
+                say(leave, "series %d: sample at %" PRId64 " is missing", number, want->items[at]);
         } else if (at < want->count && want->items[at] == time_ms) {
             at++;
         } else if (leave->more != NULL && twin_has(leave->more, number, time_ms)) {
