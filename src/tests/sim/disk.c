@@ -546,8 +546,8 @@ static int rename_locked(struct sim_disk *sim, const char *from, const char *to)
     if (throws(sim, sim->faults.name)) return -EIO;
     sim->has_crashed = begin_change(sim);
     if (sim->held_from[0] == '\0' && has_bug(sim, SIM_DISK_BUG_LATE_RENAME, to)) {
-        (void)strcpy(sim->held_from, from);
-        (void)strcpy(sim->held_to, to);
+        memcpy(sim->held_from, from, strlen(from) + 1);
+        memcpy(sim->held_to, to, strlen(to) + 1);
         return sim->has_crashed ? -EIO : 0;
     }
     add_name_change(sim, NAME_RENAME, from, to, inode);
