@@ -51,6 +51,9 @@ struct merge_hit {
     struct merge_extras *extras; /* of the pieces' samples */
     struct merge_piece *late;    /* samples that came out of order, plain */
     struct merge_extras *late_extras;
+    int64_t last_ms; /* SERIES_WANT_LAST: the newest in the range, when has_last */
+    double last_value;
+    bool has_last;
 };
 
 struct merge_source {
@@ -72,7 +75,11 @@ struct merge {
     int64_t end_ms;
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
-    uint64_t damaged;    /* chunks passed over */
+    bool reuses_columns; /* the arrays of one series are those of the next */
+    int64_t *times;      /* reuses_columns: the arrays */
+    double *values;
+    size_t capacity;
+    uint64_t damaged; /* chunks passed over */
 };
 
 /* Starts every source at its first series. The struct was filled by the caller. */

@@ -71,7 +71,7 @@ static uint64_t dice(struct run *run, uint64_t limit)
     return random_below(&run->random, limit);
 }
 
-static const struct twin_range everything = { INT64_MIN, INT64_MAX, -1 };
+static const struct twin_range everything = { INT64_MIN, INT64_MAX, -1, false };
 
 static bool agrees(const struct run *run, bool is_quiet)
 {
@@ -222,6 +222,7 @@ static void ask(struct run *run)
         range.start_ms = run->now_ms - (int64_t)dice(run, 1000000);
         range.end_ms = range.start_ms + (int64_t)dice(run, 500000);
         range.series = (int)dice(run, TWIN_SERIES + 1) - 1;
+        range.is_last = dice(run, 2) == 0;
     }
     if (!twin_agrees(&run->twin, run->db, &range, &leave, NULL)) {
         fail(run, "a running store does not agree");

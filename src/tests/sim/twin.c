@@ -213,7 +213,10 @@ static bool same_series(const struct twin *twin, int number, const struct series
     const struct twin_times *want = &twin->series[number];
     struct arena arena;
     arena_init(&arena, 1 << 20);
+    int64_t end_ms = range->end_ms == INT64_MAX ? INT64_MAX : range->end_ms + 1;
     size_t at = place_of(want, range->start_ms);
+    size_t end = place_of(want, end_ms);
+    if (range->is_last && end > at) at = end - 1;
     bool is_good = true;
     for (size_t i = 0; i < got->count && is_good; i++) {
         int64_t time_ms = got->times_ms[i];
@@ -234,7 +237,6 @@ static bool same_series(const struct twin *twin, int number, const struct series
         }
     }
     arena_release(&arena);
-    int64_t end_ms = range->end_ms == INT64_MAX ? INT64_MAX : range->end_ms + 1;
     if (is_good && !pass_missing(want, &at, end_ms, leave, missing)) {
         is_good = say(leave, "series %d: sample at %" PRId64 " is missing behind %zu", number,
                       want->items[at], got->count);
@@ -279,6 +281,7 @@ bool twin_agrees(const struct twin *twin, struct tsdb *db, const struct twin_ran
     CHECK(matcher_init(&matcher, MATCHER_EQUAL, STR("instance"), str_from(instance), NULL) == 0);
     struct series_query query = { .start_ms = range->start_ms,
                                   .end_ms = range->end_ms,
+                                  .want = range->is_last ? SERIES_WANT_LAST : SERIES_WANT_SAMPLES,
                                   .matchers = &matcher,
                                   .matcher_count = range->series >= 0 ? 1 : 0 };
     struct arena arena;

@@ -60,7 +60,8 @@ struct twin_leave {
 struct twin_range {
     int64_t start_ms;
     int64_t end_ms;
-    int series; /* only this one, by its labels; -1: all */
+    int series;   /* only this one, by its labels; -1: all */
+    bool is_last; /* only the newest sample of each */
 };
 
 /* Whether the store answers as the twin does, bit by bit and in the right order. *missing (may be
