@@ -7,6 +7,7 @@ extern "C" {
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 
 namespace
 {
@@ -115,6 +116,32 @@ size_t print(double value, char *text, int exponent_below, int exponent_from, bo
     return static_cast<size_t>(out - text);
 }
 
+/* Whole numbers and short fractions, as most samples are: value = whole / 10^k for a small k. A
+ * decimal of at most 15 digits that reads back as the value is the shortest and the only one of its
+ * length, so it is what the general way finds. 0: not such a number. */
+size_t print_short(double value, char *text)
+{
+    static const double powers[] = { 1, 10, 100, 1000, 10000 };
+    double size = std::fabs(value);
+    if (!(size < 1e10) || size < 1e-3) return 0;
+    for (int k = 0; k < 5; k++) {
+        double scaled = size * powers[k];
+        auto whole = static_cast<uint64_t>(scaled + 0.5);
+        if (static_cast<double>(whole) / powers[k] != size) continue;
+        char *out = text;
+        if (value < 0) *out++ = '-';
+        char reversed[24];
+        int count = 0;
+        for (int digit = 0; whole > 0 || digit <= k; digit++, whole /= 10) {
+            if (digit == k && k > 0) reversed[count++] = '.';
+            reversed[count++] = static_cast<char>('0' + whole % 10);
+        }
+        while (count > 0) *out++ = reversed[--count];
+        return static_cast<size_t>(out - text);
+    }
+    return 0;
+}
+
 } // namespace
 
 extern "C" size_t number_print_plain(double value, char *text)
@@ -134,13 +161,15 @@ extern "C" size_t number_print_go_plain(double value, char *text)
 
 extern "C" size_t number_print_api(double value, char *text)
 {
-    return print(value, text, -6, 21, true, 2);
+    size_t size = print_short(value, text);
+    return size > 0 ? size : print(value, text, -6, 21, true, 2);
 }
 
 extern "C" size_t number_print_json(double value, char *text)
 {
     if (value == 0 && std::signbit(value)) return static_cast<size_t>(put(text, "-0.0") - text);
-    return print(value, text, -6, 21, true, 1);
+    size_t size = print_short(value, text);
+    return size > 0 ? size : print(value, text, -6, 21, true, 1);
 }
 
 extern "C" size_t number_print_java(double value, char *text)

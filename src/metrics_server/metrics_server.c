@@ -129,15 +129,16 @@ static const struct http_route page_routes[] = {
 
 #define GET_POST (HTTP_GET | HTTP_POST)
 #define READS    HTTP_ROUTE_READS
+#define QUICK    (HTTP_ROUTE_READS | HTTP_ROUTE_FAST)
 
 static const struct http_route api_routes[] = {
-    { GET_POST, "/api/v1/query", api_query, NULL, READS, 0 },
-    { GET_POST, "/api/v1/query_range", api_query_range, NULL, READS, 0 },
+    { GET_POST, "/api/v1/query", api_query, NULL, QUICK, 0 },
+    { GET_POST, "/api/v1/query_range", api_query_range, NULL, QUICK, 0 },
     { GET_POST, "/api/v1/query_exemplars", api_query_exemplars, NULL, READS, 0 },
     { GET_POST, "/api/v1/format_query", api_format_query, NULL, READS, 0 },
-    { GET_POST, "/api/v1/labels", api_labels, NULL, READS, 0 },
-    { GET_POST, "/api/v1/series", api_series, NULL, READS, 0 },
-    { HTTP_GET, "/api/v1/label/:name/values", api_label_values, NULL, 0, 0 },
+    { GET_POST, "/api/v1/labels", api_labels, NULL, QUICK, 0 },
+    { GET_POST, "/api/v1/series", api_series, NULL, QUICK, 0 },
+    { HTTP_GET, "/api/v1/label/:name/values", api_label_values, NULL, QUICK, 0 },
     { HTTP_GET, "/api/v1/metadata", api_metadata, NULL, 0, 0 },
     { HTTP_GET, "/api/v1/targets", api_targets, NULL, 0, 0 },
     { HTTP_GET, "/api/v1/targets/metadata", api_targets_metadata, NULL, 0, 0 },

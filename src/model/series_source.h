@@ -47,6 +47,12 @@ struct series_query {
     enum series_want want;
     size_t series_max;   /* 0 = no limit; past it ERROR_LIMIT */
     int64_t deadline_ns; /* monotonic; 0 = none; past it ERROR_TIMEOUT */
+    /* Times and values are good until the next call of next() only, so that their memory can be
+     * used again; labels and histograms stay until close, as ever. */
+    bool reuses_columns;
+    /* More series than this that the matchers fit, whether or not they have samples in the range:
+     * -EAGAIN at once, before samples are touched. 0 = no limit. For callers in a hurry. */
+    size_t match_max;
 };
 
 struct series_columns {

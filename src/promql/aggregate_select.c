@@ -244,31 +244,6 @@ static int select_ratio(struct selection *selection, struct sink *sink)
 
 /* --- quantile --- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    if (isnan(left) || isnan(right)) return (int)!!isnan(right) - (int)!!isnan(left);
-    return (left > right) - (left < right);
-}
-
-void sort_doubles(double *values, size_t count)
-{
-    if (count > 1) qsort(values, count, sizeof(values[0]), compare_doubles);
-}
-
-double quantile_of_sorted(double q, const double *values, size_t count)
-{
-    if (count == 0 || isnan(q)) return (double)NAN;
-    if (q < 0) return -(double)INFINITY;
-    if (q > 1) return (double)INFINITY;
-    double rank = q * (double)(count - 1);
-    size_t lower = (size_t)fmax(0, floor(rank));
-    size_t upper = lower + 1 < count ? lower + 1 : count - 1;
-    double weight = rank - floor(rank);
-    return values[lower] * (1 - weight) + values[upper] * weight;
-}
-
 void annotate_quantile(struct query *query, struct place place, double q)
 {
     if (q >= 0 && q <= 1) return;
@@ -293,8 +268,7 @@ static int quantile_group(struct selection *selection, size_t group, double *scr
         int code = query_tick(selection->evaluation->query, 4 * count);
         if (code < 0) return code;
         if (count == 0) continue;
-        sort_doubles(scratch, count);
-        row->values[step] = quantile_of_sorted(selection->parameters[step], scratch, count);
+        row->values[step] = quantile_of_numbers(selection->parameters[step], scratch, count);
     }
     return 0;
 }
@@ -434,8 +408,8 @@ static int run(struct selection *selection, struct sink *sink)
 int aggregate_selecting(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
     struct selection selection = { .evaluation = evaluation, .node = node };
-    grouping_init(&selection.grouping, evaluation, node);
-    int code = run(&selection, sink);
+    int code = grouping_init(&selection.grouping, evaluation, node);
+    if (code == 0) code = run(&selection, sink);
     grouping_release(&selection.grouping);
     VEC_RELEASE(&selection.rows);
     return code;

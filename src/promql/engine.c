@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "promql/eval.h"
+#include "promql/expr_cache.h"
 #include "promql/parser.h"
 
 #include <errno.h>
@@ -17,15 +18,19 @@
 
 struct promql_engine {
     struct promql_options options;
+    struct expr_cache parsed;
     struct mutex mutex;
     struct condition is_free;
     size_t running GUARDED_BY(mutex);
 };
 
-/* A result with the memory behind it. */
+/* A result with the memory behind it: labels and histograms stay where the query found them, so
+ * its arena and its cursors live as long. */
 struct result_holder {
     struct promql_result result; /* first: the pointer given out is this one */
-    struct arena arena;
+    struct arena arena;          /* of the result itself */
+    struct arena query_arena;
+    struct cursor_list cursors;
 };
 
 int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
@@ -42,6 +47,7 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
     if (o->lookback_ms == 0) o->lookback_ms = LOOKBACK_MS;
     if (o->default_step_ms == 0) o->default_step_ms = DEFAULT_STEP_MS;
     if (o->clock == NULL) o->clock = &clock_system;
+    expr_cache_init(&engine->parsed);
     mutex_init(&engine->mutex);
     condition_init(&engine->is_free);
     *engine_out = engine;
@@ -52,6 +58,7 @@ void promql_engine_free(struct promql_engine *engine)
 {
     if (engine == NULL) return;
     CHECK(engine->running == 0);
+    expr_cache_release(&engine->parsed);
     condition_release(&engine->is_free);
     mutex_release(&engine->mutex);
     free(engine);
@@ -73,21 +80,33 @@ uint32_t promql_feature_find(struct str name)
     return 0;
 }
 
-int promql_parse(struct promql_expr **expr_out, const struct promql_engine *engine, struct str text,
+int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, struct str text,
                  struct error *error)
 {
-    return parser_parse(expr_out, engine->options.features, text, error);
+    struct promql_expr *expr = expr_cache_find(&engine->parsed, text);
+    if (expr == NULL) {
+        int code = parser_parse(&expr, engine->options.features, text, error);
+        if (code < 0) return code;
+        expr_cache_put(&engine->parsed, expr);
+    }
+    *expr_out = expr;
+    return 0;
 }
 
 /* Waits for a place until the deadline. */
-static int enter(struct promql_engine *engine, int64_t deadline_ns, struct error *error)
+static int enter(struct promql_engine *engine, const struct query *query)
 {
     int code = 0;
     mutex_lock(&engine->mutex);
     while (engine->running >= engine->options.concurrency_max) {
-        int64_t left_ms = (deadline_ns - clock_monotonic_ns(engine->options.clock)) / 1000000;
+        int64_t left_ms =
+            (query->deadline_ns - clock_monotonic_ns(engine->options.clock)) / 1000000;
+        if (query->work_max > 0) {
+            code = error_set(query->error, -EAGAIN, "query would have to wait");
+            break;
+        }
         if (left_ms <= 0 || !condition_wait_ms(&engine->is_free, &engine->mutex, left_ms)) {
-            code = error_set(error, ERROR_TIMEOUT, "query timed out in query queue");
+            code = error_set(query->error, ERROR_TIMEOUT, "query timed out in query queue");
             break;
         }
     }
@@ -108,6 +127,11 @@ void promql_result_free(struct promql_result *result)
 {
     if (result == NULL) return;
     struct result_holder *holder = (struct result_holder *)result;
+    for (size_t i = 0; i < holder->cursors.count; i++) {
+        holder->cursors.items[i]->close(holder->cursors.items[i]);
+    }
+    VEC_RELEASE(&holder->cursors);
+    arena_release(&holder->query_arena);
     arena_release(&holder->arena);
     free(holder);
 }
@@ -151,22 +175,17 @@ static int add_series(struct answer *answer, struct labels labels,
     struct promql_series series = { .count = count,
                                     .times_ms = columns->times_ms,
                                     .values = columns->values,
-                                    .histograms = columns->histograms };
-    if (labels_copy(answer->arena, labels, &series.labels) < 0 ||
-        !VEC_PUSH(&answer->series, series)) {
-        return out_of_memory(query);
-    }
+                                    .histograms = columns->histograms,
+                                .labels = labels };
+    if (!VEC_PUSH(&answer->series, series)) return out_of_memory(query);
     return query_hold(query, count);
 }
 
-static int put_histogram(struct answer *answer, const struct answer_columns *columns, size_t at,
-                         const struct histogram *histogram)
+static void put_histogram(const struct answer_columns *columns, size_t at,
+                          const struct histogram *histogram)
 {
-    const struct histogram *copy = histogram_copy(answer->arena, histogram);
-    if (copy == NULL) return out_of_memory(answer->evaluation->query);
-    columns->histograms[at] = copy;
+    columns->histograms[at] = histogram;
     columns->values[at] = histogram->sum;
-    return 0;
 }
 
 static int take_answer(struct sink *sink, struct row *row)
@@ -189,7 +208,7 @@ static int take_answer(struct sink *sink, struct row *row)
         if (!ROW_IS_THERE(row->values[i]) && histogram == NULL) continue;
         columns.times_ms[at] = steps_time(&evaluation->steps, i);
         columns.values[at] = row->values[i];
-        if (histogram != NULL) code = put_histogram(answer, &columns, at, histogram);
+        if (histogram != NULL) put_histogram(&columns, at, histogram);
         at++;
     }
     if (code == 0) code = add_series(answer, row->labels, &columns, count);
@@ -219,7 +238,7 @@ static int take_points_answer(struct points_sink *sink, const struct points *poi
         if (is_inside) columns.times_ms[count] = time_ms;
         if (is_inside && is_number) columns.values[count] = points->values[p];
         if (is_inside && !is_number) {
-            code = put_histogram(answer, &columns, count, points->histograms[h]);
+            put_histogram(&columns, count, points->histograms[h]);
         }
         count += is_inside ? 1 : 0;
         p += is_number ? 1 : 0;
@@ -345,14 +364,6 @@ static int64_t shorter(int64_t asked, int64_t most)
     return asked > 0 && asked < most ? asked : most;
 }
 
-static void close_cursors(struct query *query)
-{
-    for (size_t i = 0; i < query->cursors.count; i++) {
-        query->cursors.items[i]->close(query->cursors.items[i]);
-    }
-    VEC_RELEASE(&query->cursors);
-}
-
 static int run(struct promql_engine *engine, struct query *query, struct promql_result **result_out)
 {
     const struct promql_options *options = &engine->options;
@@ -363,21 +374,21 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     query->features = options->features;
     query->default_step_ms = options->default_step_ms;
     query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
+    query->work_max = request->work_max;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
     query->deadline_ns =
         start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
     struct result_holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL) return error_set(query->error, -ENOMEM, "query: out of memory");
     arena_init(&holder->arena, RESULT_SIZE_MAX);
-    int code = enter(engine, query->deadline_ns, query->error);
+    int code = enter(engine, query);
     if (code < 0) {
         promql_result_free(&holder->result);
         return code;
     }
     int64_t entered_ns = clock_monotonic_ns(options->clock);
-    struct arena arena;
-    arena_init(&arena, options->memory_max);
-    query->arena = &arena;
+    arena_init(&holder->query_arena, options->memory_max);
+    query->arena = &holder->query_arena;
     code = evaluate_answer(query, holder);
     leave(engine);
     int64_t end_ns = clock_monotonic_ns(options->clock);
@@ -387,11 +398,10 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .evaluate_ns = end_ns - entered_ns,
         .samples = query->samples_seen,
         .samples_peak = query->samples_peak,
-        .memory = arena.size_used + holder->arena.size_used,
+        .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
-    close_cursors(query);
+    holder->cursors = query->cursors;
     annotations_release(&query->annotations);
-    arena_release(&arena);
     if (code < 0) {
         promql_result_free(&holder->result);
         return code;

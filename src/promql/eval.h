@@ -42,6 +42,8 @@ static inline int64_t steps_time(const struct steps *steps, size_t step)
     return steps->start_ms + (int64_t)step * steps->step_ms;
 }
 
+VEC_TYPE(cursor_list, struct series_cursor *);
+
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
@@ -51,7 +53,7 @@ struct query {
     const struct clock *clock;
     struct error *error;
     struct annotations annotations;
-    VEC(struct series_cursor *) cursors; /* open until the end: rows borrow their labels */
+    struct cursor_list cursors; /* open until the end: rows borrow their labels */
     struct promql_range range;           /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
     int64_t lookback_ms;
@@ -61,6 +63,8 @@ struct query {
     size_t samples_peak;
     uint64_t samples_seen;
     unsigned work; /* since the clock was looked at */
+    size_t work_max; /* of the request */
+    size_t work_done; /* counted when there is a work_max */
     uint32_t features;
     bool is_instant;
 };
@@ -188,6 +192,32 @@ struct windows {
     bool is_smoothed;
 };
 
+/* Moves the window on to a step; steps must not go back. Histograms apart: see functions.c. */
+static inline void window_move(struct window *window, const struct windows *windows, size_t step)
+{
+    const struct points *points = window->points;
+    window->end_ms = steps_time(&windows->ends, step);
+    window->start_ms = window->end_ms - windows->range_ms;
+    window->time_ms = steps_time(&windows->steps, step);
+    window->step = step;
+    while (window->to < points->count && points->times_ms[window->to] <= window->end_ms) {
+        window->to++;
+    }
+    while (window->from < window->to && points->times_ms[window->from] <= window->start_ms) {
+        window->from++;
+    }
+}
+
+/* A series of numbers with all its windows, for functions that know how to slide. */
+struct sweep {
+    struct call *call;
+    const struct points *points; /* no histograms */
+    const struct windows *windows;
+    double *values; /* out: one a step; all ROW_ABSENT before */
+    size_t seen;    /* out: samples in all windows */
+    bool is_any;    /* out: something was put into values */
+};
+
 struct points_sink {
     int (*take)(struct points_sink *sink, const struct points *points,
                 const struct windows *windows);
@@ -213,6 +243,8 @@ struct call {
     struct labels labels;                          /* of the series at hand */
     double *scratch;                               /* of quantiles */
     size_t scratch_capacity;
+    uint32_t *indexes; /* of sliding extremes */
+    size_t index_capacity;
     bool is_out_of_memory; /* looked at after each series */
     int code;              /* likewise: the error is set */
 };
@@ -236,9 +268,20 @@ static inline void kahan_add(struct kahan *kahan, double value)
     kahan->sum = total;
 }
 
-double quantile_of_sorted(double q, const double *values, size_t count);
+/* The same without a branch, for as long as the sum is finite: what a rounding loses is exact
+ * either way (Knuth's and Neumaier's sums find the same number), but an infinity spoils `lost`. */
+static inline void kahan_add_finite(struct kahan *kahan, double value)
+{
+    double total = kahan->sum + value;
+    double added = total - kahan->sum;
+    kahan->lost += (kahan->sum - (total - added)) + (value - added);
+    kahan->sum = total;
+}
+
 /* Warns when q is not in [0, 1]. */
 void annotate_quantile(struct query *query, struct place place, double q);
-void sort_doubles(double *values, size_t count); /* NaN first */
+
+/* ranking.c: a quantile as the reference has it, of values in any order; it moves them about. */
+double quantile_of_numbers(double q, double *values, size_t count);
 
 #endif

@@ -102,14 +102,14 @@ const char *promql_type_code(enum promql_type type); /* "vector", as resultType 
 struct promql_expr;
 
 /*
- * Parses and checks an expression.
+ * Parses and checks an expression, or finds it among those parsed last.
  *
  *   expr_out  out: to be given back by promql_expr_free; untouched on failure
  *   text      copied
  *
  * Returns 0, ERROR_PARSE with "line:column: parse error: ..." and error->offset, or -ENOMEM.
  */
-int promql_parse(struct promql_expr **expr_out, const struct promql_engine *engine, struct str text,
+int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, struct str text,
                  struct error *error) MUST_CHECK;
 void promql_expr_free(struct promql_expr *expr); /* NULL is fine */
 
@@ -171,6 +171,10 @@ struct promql_request {
     int64_t timeout_ms;  /* shorter than the engine's */
     int64_t lookback_ms; /* lookback_delta */
     size_t samples_max;
+    /* For a caller in a hurry: -EAGAIN when the query would look at more samples and values than
+     * about so many, each series a few hundred of them; also when it would have to wait its turn.
+     * Mostly known before much is done. 0 = no such limit. */
+    size_t work_max;
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
     void *argument;
 };

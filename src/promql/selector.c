@@ -7,6 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Guesses for queries in a hurry: what a series costs, in samples, and how often it has one. */
+#define SERIES_WORK     500
+#define SAMPLE_EVERY_MS 15000
+
 static bool is_there(const struct series_columns *series, size_t i)
 {
     return !sample_is_stale(series->values[i]);
@@ -67,15 +71,27 @@ static int reference_times(const struct evaluation *evaluation, const struct mod
     return 0;
 }
 
-static int open_cursor(struct query *query, const struct node *node, int64_t start_ms,
+/* How many series a query in a hurry can afford; 0: any number. */
+static size_t quick_series_max(const struct evaluation *evaluation, int64_t span_ms)
+{
+    size_t work_max = evaluation->query->work_max;
+    if (work_max == 0) return 0;
+    size_t samples = (size_t)(span_ms / SAMPLE_EVERY_MS);
+    return 1 + work_max / (SERIES_WORK + 4 * evaluation->steps.count + samples);
+}
+
+static int open_cursor(struct evaluation *evaluation, const struct node *node, int64_t start_ms,
                        int64_t end_ms, struct series_cursor **cursor)
 {
+    struct query *query = evaluation->query;
     struct series_query asked = {
         .start_ms = start_ms,
         .end_ms = end_ms,
         .matchers = node->selector.matchers,
         .matcher_count = node->selector.matcher_count,
         .deadline_ns = query->deadline_ns,
+        .reuses_columns = true,
+        .match_max = quick_series_max(evaluation, end_ms - start_ms),
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
     int code =
@@ -181,7 +197,7 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
     int64_t first = instant.times.start_ms;
     int64_t last = steps_time(&instant.times, evaluation->steps.count - 1);
     struct series_cursor *cursor;
-    code = open_cursor(query, node, first - instant.lookback_ms + 1, last, &cursor);
+    code = open_cursor(evaluation, node, first - instant.lookback_ms + 1, last, &cursor);
     if (code == 0) code = row_new(evaluation, &instant.row, false);
     struct series_columns series;
     while (code == 0 && (code = next_series(query, node, cursor, &series)) == 1) {
@@ -207,11 +223,32 @@ int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, 
 
 /* --- ranges --- */
 
+/* Sixteen at a time without a branch between them. */
+static bool has_stale(const double *values, size_t count)
+{
+    size_t i = 0;
+    for (; count - i >= 16; i += 16) {
+        unsigned found = 0;
+        for (size_t k = 0; k < 16; k++) found |= (unsigned)sample_is_stale(values[i + k]);
+        if (found != 0) return true;
+    }
+    for (; i < count; i++) {
+        if (sample_is_stale(values[i])) return true;
+    }
+    return false;
+}
+
 /* Takes the stale markers out and the histograms apart; without any of them nothing is copied. */
 static int split_points(struct query *query, const struct series_columns *series,
                         struct points *points)
 {
     *points = (struct points){ .labels = series->labels };
+    if (series->histograms == NULL && !has_stale(series->values, series->count)) {
+        points->times_ms = series->times_ms;
+        points->values = series->values;
+        points->count = series->count;
+        return 0;
+    }
     size_t plain = 0;
     size_t histograms = 0;
     for (size_t i = 0; i < series->count; i++) {
@@ -221,12 +258,6 @@ static int split_points(struct query *query, const struct series_columns *series
         } else {
             plain++;
         }
-    }
-    if (plain == series->count) {
-        points->times_ms = series->times_ms;
-        points->values = series->values;
-        points->count = plain;
-        return 0;
     }
     int64_t *times = QUERY_ARRAY(query, int64_t, plain + histograms);
     double *values = QUERY_ARRAY(query, double, plain);
@@ -264,7 +295,7 @@ static int select_smoothed(struct evaluation *evaluation, const struct node *nod
     if (code < 0) return code;
     int64_t last = steps_time(&times, evaluation->steps.count - 1);
     struct series_cursor *cursor;
-    code = open_cursor(query, node, times.start_ms - query->lookback_ms + 1,
+    code = open_cursor(evaluation, node, times.start_ms - query->lookback_ms + 1,
                        last + query->lookback_ms, &cursor);
     if (code == 0) code = row_new(evaluation, &row, false);
     struct series_columns series;
@@ -306,7 +337,7 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
     code =
-        open_cursor(query, selector, first - windows.range_ms + 1 - before, last + after, &cursor);
+        open_cursor(evaluation, selector, first - windows.range_ms + 1 - before, last + after, &cursor);
     struct series_columns series;
     while (code == 0 && (code = next_series(query, selector, cursor, &series)) == 1) {
         if ((code = query_tick(query, series.count)) < 0) return code;

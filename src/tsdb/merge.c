@@ -78,7 +78,7 @@ static bool reserve(struct gathering *gathering, size_t more)
 {
     if (more <= gathering->capacity - gathering->count) return true;
     size_t capacity = gathering->count + more;
-    if (gathering->count > 0) capacity += capacity / 2;
+    if (gathering->count > 0 || gathering->capacity > 0) capacity += capacity / 2;
     int64_t *times = ARENA_ARRAY(gathering->arena, int64_t, capacity);
     double *values = ARENA_ARRAY(gathering->arena, double, capacity);
     if (times == NULL || values == NULL) return false;
@@ -373,6 +373,7 @@ static int sort_samples(struct gathering *gathering)
     }
     gathering->values = values;
     gathering->count = kept;
+    gathering->capacity = count;
     return 0;
 }
 
@@ -461,10 +462,18 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
         struct series_columns found = { 0 };
         if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
         struct gathering gathering = { .arena = merge->arena };
+        if (merge->reuses_columns) {
+            gathering.times = merge->times;
+            gathering.values = merge->values;
+            gathering.capacity = merge->capacity;
+        }
         bool is_there = false;
         int code = gather(merge, least, found.labels, &gathering, &is_there, error);
         if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
         if (code != 0) return code;
+        merge->times = gathering.times;
+        merge->values = gathering.values;
+        merge->capacity = gathering.capacity;
         fill(merge, &gathering, &found);
         if (found.count == 0 && !is_there) continue;
         if (merge->want == SERIES_WANT_LABELS) {

@@ -61,6 +61,10 @@ struct merge {
     int64_t end_ms;
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
+    bool reuses_columns; /* the arrays of one series are those of the next */
+    int64_t *times;      /* reuses_columns: the arrays */
+    double *values;
+    size_t capacity;
     uint64_t damaged;    /* chunks passed over */
 };
 

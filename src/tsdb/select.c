@@ -247,6 +247,7 @@ static int take_head_locked(struct cursor *cursor, const struct series_query *qu
     struct postings series;
     int code = match(&index, query->matchers, query->matcher_count, &cursor->scratch, &series);
     if (code != 0) return code;
+    if (query->match_max > 0 && series.count > query->match_max) return -EAGAIN;
     source->hits = ARENA_ARRAY(&cursor->scratch, struct merge_hit, series.count + 1);
     if (source->hits == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < series.count; i++) {
@@ -308,6 +309,9 @@ static int match_blocks(struct cursor *cursor, const struct series_query *query,
         code =
             match(&index, query->matchers, query->matcher_count, &cursor->scratch, &source->series);
         if (code == ERROR_LIMIT) return no_room(error);
+        if (code == 0 && query->match_max > 0 && source->series.count > query->match_max) {
+            return error_set(error, -EAGAIN, "more than %zu series", query->match_max);
+        }
         if (code != 0) {
             return error_set(error, code, "block '%s': postings are damaged", source->block->path);
         }
@@ -336,6 +340,9 @@ static int cursor_fill(struct cursor *cursor, const struct series_query *query, 
 {
     int code = take_snapshot(cursor, query);
     if (code == ERROR_LIMIT) return no_room(error);
+    if (code == -EAGAIN) {
+        return error_set(error, code, "more than %zu series", query->match_max);
+    }
     if (code != 0) return error_set(error, code, "no memory for a query");
     struct merge_source *source = &cursor->merge.sources[cursor->merge.count - 1];
     if (source->hit_count > 1) {
@@ -358,6 +365,7 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
     cursor->merge.start_ms = query->start_ms;
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
+    cursor->merge.reuses_columns = query->reuses_columns;
     cursor->merge.arena = arena;
     arena_init(&cursor->scratch, SCRATCH_SIZE_MAX);
     int code = cursor_fill(cursor, query, error);
@@ -506,8 +514,8 @@ static int collect_locked(struct tsdb *db, const struct series_query *query, str
     return code;
 }
 
-/* Without matchers the indexes alone answer, unless something was deleted. */
-static bool can_skip_series(struct tsdb *db, const struct series_query *query)
+/* Whether the indexes know what is there: nothing was deleted, the head is in the range. */
+static bool is_indexed(struct tsdb *db, const struct series_query *query)
 {
     bool has_deletions = false;
     mutex_lock(&db->mutex);
@@ -516,12 +524,86 @@ static bool can_skip_series(struct tsdb *db, const struct series_query *query)
     }
     bool is_in_head = db->head.totals.sample_count == 0 || query->end_ms >= db->head.min_ms;
     mutex_unlock(&db->mutex);
-    return query->matcher_count == 0 && query->series_max == 0 && !has_deletions && is_in_head;
+    return !has_deletions && is_in_head;
+}
+
+/* Without matchers the indexes alone answer. */
+static bool can_skip_series(struct tsdb *db, const struct series_query *query)
+{
+    return query->matcher_count == 0 && query->series_max == 0 && is_indexed(db, query);
+}
+
+/* Whether one of the value's series is among those matched and has a sample at or after
+ * start_ms; a block's series have some, or they would not be there. */
+static bool is_value_there(const struct head *head, struct postings value, struct postings matched,
+                           int64_t start_ms)
+{
+    size_t i = 0;
+    size_t k = 0;
+    while (i < value.count && k < matched.count) {
+        if (value.items[i] != matched.items[k]) {
+            if (value.items[i] < matched.items[k]) {
+                i = postings_seek(value, i, matched.items[k]);
+            } else {
+                k = postings_seek(matched, k, value.items[i]);
+            }
+            continue;
+        }
+        if (head == NULL) return true;
+        const struct head_series *series = head_series_at(head, value.items[i]);
+        if (series->last_ms != INT64_MIN && series->last_ms >= start_ms) return true;
+        i++;
+    }
+    return false;
+}
+
+/* Values of a label among the series that matchers select, by the index alone. */
+static int collect_values(const struct index *index, const struct head *head,
+                          const struct series_query *query, struct str name, struct text_set *set)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, SCRATCH_SIZE_MAX);
+    struct postings matched;
+    struct index_value *values;
+    size_t count = 0;
+    int code = match(index, query->matchers, query->matcher_count, &arena, &matched);
+    if (code == 0) code = index->values(index->state, name, &arena, &values, &count);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        struct postings series;
+        code = index->postings(index->state, &values[i], &arena, &series);
+        if (code == 0 && is_value_there(head, series, matched, query->start_ms)) {
+            code = add_text(set, values[i].text);
+        }
+    }
+    return code;
+}
+
+static int collect_values_locked(struct tsdb *db, const struct series_query *query, struct str name,
+                                 struct text_set *set)
+{
+    struct index index = head_index(&db->head);
+    int code = collect_values(&index, &db->head, query, name, set);
+    for (size_t i = 0; i < db->blocks.count && code == 0; i++) {
+        const struct block *block = db->blocks.items[i];
+        if (block->meta.min_time_ms > query->end_ms || block->meta.max_time_ms < query->start_ms) {
+            continue;
+        }
+        index = block_index(block);
+        code = collect_values(&index, NULL, query, name, set);
+    }
+    return code;
 }
 
 static int collect(struct tsdb *db, const struct series_query *query, struct str name,
                    struct text_set *set, struct error *error)
 {
+    if (name.data != NULL && query->matcher_count > 0 && query->series_max == 0 &&
+        is_indexed(db, query)) {
+        mutex_lock(&db->mutex);
+        int code = collect_values_locked(db, query, name, set);
+        mutex_unlock(&db->mutex);
+        return code;
+    }
     if (!can_skip_series(db, query)) return collect_from_series(db, query, name, set, error);
     mutex_lock(&db->mutex);
     int code = collect_locked(db, query, name, set);
