@@ -39,7 +39,7 @@ static int read_header(struct block *block, struct error *error)
     if (crc32c(bytes, 60) != fixed32_read(bytes + 60)) {
         return corrupt(error, block->path, "checksum of the header");
     }
-    if (fixed32_read(bytes + 8) > BLOCK_VERSION) {
+    if (fixed32_read(bytes + 8) != BLOCK_VERSION) {
         return error_set(error, ERROR_UNSUPPORTED,
                          "block '%s' has format %u, this program knows %d", block->path,
                          fixed32_read(bytes + 8), BLOCK_VERSION);

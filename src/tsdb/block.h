@@ -178,7 +178,7 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
                         struct error *error) MUST_CHECK;
 
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     1
+#define BLOCK_VERSION     2
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

@@ -54,13 +54,21 @@ void merge_release(struct merge *merge)
     for (size_t i = 0; i < merge->count; i++) arena_release(&merge->sources[i].scratch);
 }
 
-static const struct merge_source *least_source(const struct merge *merge)
+/* Finds the sources that stand at the series with the least labels; NULL at the end. */
+static const struct merge_source *match_sources(struct merge *merge)
 {
     const struct merge_source *least = NULL;
+    size_t first = 0;
     for (size_t i = 0; i < merge->count; i++) {
-        const struct merge_source *source = &merge->sources[i];
+        struct merge_source *source = &merge->sources[i];
+        source->is_matched = false;
         if (is_at_end(source)) continue;
-        if (least == NULL || labels_compare(source->labels, least->labels) < 0) least = source;
+        int order = least == NULL ? -1 : labels_compare(source->labels, least->labels);
+        source->is_matched = order <= 0;
+        if (order >= 0) continue;
+        for (size_t k = first; k < i; k++) merge->sources[k].is_matched = false;
+        first = i;
+        least = source;
     }
     return least;
 }
@@ -390,6 +398,11 @@ static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct g
     size_t from = gathering->count;
     int code = gather_pieces(merge, hit->pieces, gathering);
     if (code == 0 && hit->extras != NULL) code = join_hit_extras(gathering, from, hit->extras);
+    if (code == 0 && hit->has_last) {
+        if (!reserve(gathering, 1)) return ERROR_LIMIT;
+        gathering->times[gathering->count] = hit->last_ms;
+        gathering->values[gathering->count++] = hit->last_value;
+    }
     if (code != 0 || hit->late == NULL) return code;
     /* Late samples of before and after a cut overlap: each piece is joined by itself. */
     const struct merge_extras *extras = hit->late_extras;
@@ -414,9 +427,6 @@ static void offer(struct gathering *gathering, int64_t time_ms, double value)
     gathering->times[0] = time_ms;
     gathering->values[0] = value;
     gathering->count = 1;
-    if (gathering->histograms == NULL) return;
-    gathering->histograms[0] = NULL;
-    gathering->starts[0] = 0;
 }
 
 /* The newest sample of a chunk that is in the range. */
@@ -457,45 +467,14 @@ static int offer_block(struct merge *merge, struct merge_source *source,
     return code;
 }
 
-/* The newest of what was gathered, with all it has. */
-static int offer_newest(struct gathering *gathering, struct gathering *all)
+static void offer_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
 {
-    size_t newest = 0;
-    for (size_t i = 1; i < all->count; i++) {
-        if (all->times[i] > all->times[newest]) newest = i;
-    }
-    if (all->count == 0) return 0;
-    if (gathering->count > 0 && gathering->times[0] > all->times[newest]) return 0;
-    offer(gathering, all->times[newest], all->values[newest]);
-    if (all->histograms == NULL) return 0;
-    if (!reserve_extras(gathering)) return ERROR_LIMIT;
-    gathering->histograms[0] = all->histograms[newest];
-    gathering->starts[0] = all->starts[newest];
-    return 0;
-}
-
-/* The same of a block with deletions or extras: the newest of what is left. */
-static int offer_left(struct merge *merge, struct merge_source *source, struct gathering *gathering)
-{
-    struct gathering all = { .arena = merge->arena };
-    int code = gather_block(merge, source, &all);
-    return code == 0 ? offer_newest(gathering, &all) : code;
-}
-
-static int offer_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
-{
-    if (hit->extras != NULL || hit->late != NULL) {
-        struct gathering all = { .arena = merge->arena };
-        int code = gather_hit(merge, hit, &all);
-        return code == 0 ? offer_newest(gathering, &all) : code;
-    }
     if (hit->has_last) offer(gathering, hit->last_ms, hit->last_value);
     for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
         struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
                                    piece };
         (void)offer_chunk(merge, &view, gathering);
     }
-    return 0;
 }
 
 struct order_entry {
@@ -580,45 +559,62 @@ static int has_chunks(struct merge *merge, struct merge_source *source, bool *ha
     return code;
 }
 
+/* Whether the newest sample can be had without all of the others. */
+static bool is_plain(const struct merge_source *source)
+{
+    if (source->block == NULL) return !source->hits[source->at].is_whole;
+    return source->tombstone_count == 0 && source->block->sections[BLOCK_EXTRAS].size == 0;
+}
+
 static int gather_source(struct merge *merge, struct merge_source *source,
                          struct gathering *gathering, bool *is_there)
 {
     const struct merge_hit *hit = source->block == NULL ? &source->hits[source->at] : NULL;
-    switch (merge->want) {
-    case SERIES_WANT_LAST:
-        if (hit != NULL) return offer_hit(merge, hit, gathering);
-        if (source->tombstone_count > 0 || source->block->sections[BLOCK_EXTRAS].size > 0) {
-            return offer_left(merge, source, gathering);
-        }
-        return offer_block(merge, source, gathering);
-    case SERIES_WANT_LABELS:
+    if (merge->want == SERIES_WANT_LABELS) {
         if (hit == NULL && source->tombstone_count == 0) return has_chunks(merge, source, is_there);
         *is_there = *is_there || hit != NULL; /* hits are of the range already */
         return hit != NULL ? 0 : gather_block(merge, source, gathering);
-    case SERIES_WANT_SAMPLES:
-        if (hit != NULL) return gather_hit(merge, hit, gathering);
-        return gather_block(merge, source, gathering);
     }
-    CHECK(false);
-    return ERROR_CORRUPT;
+    return hit != NULL ? gather_hit(merge, hit, gathering) : gather_block(merge, source, gathering);
 }
 
-/* Takes the series with the least labels from all sources that have it. */
-static int gather(struct merge *merge, const struct merge_source *least, struct labels labels,
-                  struct gathering *gathering, bool *is_there, struct error *error)
+/* The newest sample alone, when all sources that have the series are plain. */
+static int gather_last(struct merge *merge, struct gathering *gathering, bool *is_done)
 {
-    bool wants_last = merge->want == SERIES_WANT_LAST;
-    if (wants_last && !reserve(gathering, 1)) return no_room(error);
     for (size_t i = 0; i < merge->count; i++) {
-        struct merge_source *source = &merge->sources[wants_last ? merge->count - 1 - i : i];
-        if (is_at_end(source)) continue;
-        if (source != least && !labels_equal(source->labels, labels)) continue;
-        if (gather_source(merge, source, gathering, is_there) != 0) return no_room(error);
-        source->at++;
-        int code = load(source, error);
-        if (code != 0) return code;
+        if (merge->sources[i].is_matched && !is_plain(&merge->sources[i])) return 0;
+    }
+    *is_done = true;
+    if (!reserve(gathering, 1)) return ERROR_LIMIT;
+    for (size_t i = merge->count; i-- > 0;) {
+        struct merge_source *source = &merge->sources[i];
+        if (!source->is_matched) continue;
+        if (source->block == NULL) {
+            offer_hit(merge, &source->hits[source->at], gathering);
+        } else if (offer_block(merge, source, gathering) != 0) {
+            return ERROR_LIMIT;
+        }
     }
     return 0;
+}
+
+/* Takes the series from all sources that stand at it, and goes on in them. */
+static int gather(struct merge *merge, struct gathering *gathering, bool *is_there,
+                  struct error *error)
+{
+    bool is_done = false;
+    int code = merge->want == SERIES_WANT_LAST ? gather_last(merge, gathering, &is_done) : 0;
+    for (size_t i = 0; i < merge->count && code == 0 && !is_done; i++) {
+        if (!merge->sources[i].is_matched) continue;
+        code = gather_source(merge, &merge->sources[i], gathering, is_there);
+    }
+    if (code != 0) return no_room(error);
+    for (size_t i = 0; i < merge->count && code == 0; i++) {
+        if (!merge->sources[i].is_matched) continue;
+        merge->sources[i].at++;
+        code = load(&merge->sources[i], error);
+    }
+    return code;
 }
 
 /* The labels' array goes to the result's memory: the source's is used again. */
@@ -634,10 +630,20 @@ static int keep_labels(struct merge *merge, const struct merge_source *source,
     return 0;
 }
 
+static void keep_last(struct series_columns *series)
+{
+    size_t skipped = series->count - 1;
+    series->times_ms += skipped;
+    series->values += skipped;
+    if (series->histograms != NULL) series->histograms += skipped;
+    if (series->starts_ms != NULL) series->starts_ms += skipped;
+    series->count = 1;
+}
+
 int merge_next(struct merge *merge, struct series_columns *series, struct error *error)
 {
     for (;;) {
-        const struct merge_source *least = least_source(merge);
+        const struct merge_source *least = match_sources(merge);
         if (least == NULL) return 0;
         struct series_columns found = { 0 };
         if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
@@ -648,7 +654,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
             gathering.capacity = merge->capacity;
         }
         bool is_there = false;
-        int code = gather(merge, least, found.labels, &gathering, &is_there, error);
+        int code = gather(merge, &gathering, &is_there, error);
         if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
         if (code != 0) return code;
         merge->times = gathering.times;
@@ -663,6 +669,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
             found.histograms = NULL;
             found.starts_ms = NULL;
         }
+        if (merge->want == SERIES_WANT_LAST && found.count > 1) keep_last(&found);
         *series = found;
         return 1;
     }

@@ -54,6 +54,7 @@ struct merge_hit {
     int64_t last_ms; /* SERIES_WANT_LAST: the newest in the range, when has_last */
     double last_value;
     bool has_last;
+    bool is_whole; /* SERIES_WANT_LAST, but all samples were taken, for some came late */
 };
 
 struct merge_source {
@@ -66,6 +67,7 @@ struct merge_source {
     size_t at;            /* next series or hit */
     struct labels labels; /* of that one */
     struct arena scratch; /* its labels' array, for blocks */
+    bool is_matched;      /* stands at the series that comes next */
 };
 
 struct merge {
