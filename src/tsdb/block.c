@@ -17,6 +17,7 @@ enum {
     TOMBSTONE_SIZE = 20,
     TABLE_ENTRY_SIZE = 12, /* of names and pairs */
     META_SIZE = 64,
+    EXTRAS_ENTRY_SIZE = 40,
 };
 
 static const char tombstones_magic[8] = { 'B', 'G', 'T', 'S', 'D', 'E', 'L', '1' };
@@ -38,7 +39,7 @@ static int read_header(struct block *block, struct error *error)
     if (crc32c(bytes, 60) != fixed32_read(bytes + 60)) {
         return corrupt(error, block->path, "checksum of the header");
     }
-    if (fixed32_read(bytes + 8) > BLOCK_VERSION) {
+    if (fixed32_read(bytes + 8) != BLOCK_VERSION) {
         return error_set(error, ERROR_UNSUPPORTED,
                          "block '%s' has format %u, this program knows %d", block->path,
                          fixed32_read(bytes + 8), BLOCK_VERSION);
@@ -128,6 +129,9 @@ static int read_index(struct block *block, struct error *error)
     if (last != symbols.size - table) return corrupt(error, block->path, "symbols end early");
     if (block->sections[BLOCK_OFFSETS].size != block->meta.series * 4) {
         return corrupt(error, block->path, "number of series");
+    }
+    if (block->sections[BLOCK_EXTRAS].size % EXTRAS_ENTRY_SIZE != 0) {
+        return corrupt(error, block->path, "groups of extras");
     }
     block->name_count = (uint32_t)(block->sections[BLOCK_NAMES].size / TABLE_ENTRY_SIZE);
     block->pair_count = (uint32_t)(block->sections[BLOCK_PAIRS].size / TABLE_ENTRY_SIZE);
@@ -289,6 +293,66 @@ bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double 
         if (times[i] <= times[i - 1]) return false;
     }
     return times[0] == chunk->min_time_ms && times[chunk->count - 1] == chunk->max_time_ms;
+}
+
+static const char *extras_entry(const struct block *block, size_t at)
+{
+    return block->sections[BLOCK_EXTRAS].data + at * EXTRAS_ENTRY_SIZE;
+}
+
+/* The first entry of the series or of a later one. */
+static size_t find_extras(const struct block *block, uint32_t series)
+{
+    size_t low = 0;
+    size_t high = block->sections[BLOCK_EXTRAS].size / EXTRAS_ENTRY_SIZE;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (fixed32_read(extras_entry(block, middle)) < series) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,
+                        int64_t end_ms, struct arena *arena, struct block_extras **groups_out,
+                        size_t *count_out)
+{
+    size_t end = block->sections[BLOCK_EXTRAS].size / EXTRAS_ENTRY_SIZE;
+    size_t first = find_extras(block, series);
+    size_t last = first;
+    while (last < end && fixed32_read(extras_entry(block, last)) == series) last++;
+    *groups_out = NULL;
+    *count_out = 0;
+    if (last == first) return 0;
+    struct block_extras *groups = ARENA_ARRAY(arena, struct block_extras, last - first);
+    if (groups == NULL) return ERROR_LIMIT;
+    size_t found = 0;
+    for (size_t i = first; i < last; i++) {
+        const char *entry = extras_entry(block, i);
+        struct block_extras *group = &groups[found];
+        uint64_t offset = fixed64_read(entry + 24);
+        uint32_t size = fixed32_read(entry + 32);
+        if (offset > block->size || size > block->size - offset) return ERROR_CORRUPT;
+        group->count = fixed32_read(entry + 4);
+        group->min_time_ms = (int64_t)fixed64_read(entry + 8);
+        group->max_time_ms = (int64_t)fixed64_read(entry + 16);
+        group->bytes = (struct str){ (const char *)block->bytes + offset, size };
+        group->sum = fixed32_read(entry + 36);
+        if (group->count == 0 || group->count > EXTRA_GROUP_MAX) return ERROR_CORRUPT;
+        if (group->min_time_ms <= end_ms && group->max_time_ms >= start_ms) found++;
+    }
+    *groups_out = groups;
+    *count_out = found;
+    return 0;
+}
+
+int block_extras_decode(const struct block_extras *group, struct arena *arena, struct extra *extras)
+{
+    if (crc32c(group->bytes.data, group->bytes.size) != group->sum) return ERROR_CORRUPT;
+    return extra_take_group(group->bytes, group->count, arena, extras);
 }
 
 struct block_name block_name_at(const struct block *block, uint32_t index)

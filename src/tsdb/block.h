@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "model/labels.h"
+#include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
 #include <stdbool.h>
@@ -40,6 +41,7 @@ enum block_section {
     BLOCK_PAIRS,    /* by name, then value: symbol u32, postings count u32, place u32 */
     BLOCK_POSTINGS, /* columns */
     BLOCK_META,
+    BLOCK_EXTRAS, /* one entry a group of extras, by series, then time */
     BLOCK_SECTION_COUNT
 };
 
@@ -78,7 +80,8 @@ struct block {
     uint32_t pair_count;
     struct tombstones tombstones; /* by series */
     uint64_t references;
-    bool is_damaged; /* a chunk has failed its checksum */
+    bool is_damaged;  /* a chunk has failed its checksum */
+    bool has_unsaved; /* tombstones that are not on the disk; who holds the store's work */
 };
 
 /* A chunk as the index describes it. */
@@ -88,6 +91,15 @@ struct block_chunk {
     uint32_t count;
     struct str times;
     struct str values;
+    uint32_t sum;
+};
+
+/* A group of extras as the index describes it. */
+struct block_extras {
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    struct str bytes;
     uint32_t sum;
 };
 
@@ -108,6 +120,14 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
                         size_t *count) MUST_CHECK;
 /* Room for chunk->count entries each. False: damaged. */
 bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values) MUST_CHECK;
+
+/* The groups that touch [start_ms, end_ms]; most series have none. ERROR_CORRUPT or ERROR_LIMIT. */
+int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,
+                        int64_t end_ms, struct arena *arena, struct block_extras **groups,
+                        size_t *count) MUST_CHECK;
+/* Room for group->count entries; histograms live in the arena. ERROR_CORRUPT or ERROR_LIMIT. */
+int block_extras_decode(const struct block_extras *group, struct arena *arena,
+                        struct extra *extras) MUST_CHECK;
 
 struct block_name {
     struct str text;
@@ -147,6 +167,9 @@ void block_writer_free(struct block_writer *writer); /* closes; NULL is fine */
 /* Series come in the order of labels_compare, times ascend. */
 int block_writer_add(struct block_writer *writer, struct labels labels, const int64_t *times,
                      const double *values, size_t count, struct error *error) MUST_CHECK;
+/* What samples of the series that was added last have besides their values; in order of time. */
+int block_writer_add_extras(struct block_writer *writer, const struct extra *extras, size_t count,
+                            struct error *error) MUST_CHECK;
 uint64_t block_writer_series(const struct block_writer *writer);
 
 /* Writes the index and syncs the file. meta: id, log_through, level and replaces are the caller's,
@@ -155,7 +178,7 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
                         struct error *error) MUST_CHECK;
 
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     1
+#define BLOCK_VERSION     2
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

@@ -53,6 +53,7 @@ struct block_writer {
     struct buf series;
     struct buf offsets;
     struct buf column; /* one column on its way */
+    struct buf extras; /* the section of that name */
     struct block_meta meta;
     struct {
         uint64_t offset;
@@ -123,6 +124,7 @@ int block_writer_new(struct block_writer **writer_out, const struct disk *disk, 
     buf_init(&writer->series, INDEX_SIZE_MAX);
     buf_init(&writer->offsets, INDEX_SIZE_MAX);
     buf_init(&writer->column, INDEX_SIZE_MAX);
+    buf_init(&writer->extras, INDEX_SIZE_MAX);
     writer->meta.min_time_ms = INT64_MAX;
     writer->meta.max_time_ms = INT64_MIN;
     int code = 0;
@@ -154,6 +156,7 @@ void block_writer_free(struct block_writer *writer)
     buf_release(&writer->series);
     buf_release(&writer->offsets);
     buf_release(&writer->column);
+    buf_release(&writer->extras);
     map_release(&writer->shared);
     map_release(&writer->symbol_numbers);
     map_release(&writer->pair_numbers);
@@ -286,6 +289,43 @@ int block_writer_add(struct block_writer *writer, struct labels labels, const in
     writer->meta.series++;
     writer->meta.samples += count;
     return 0;
+}
+
+/* Packs as many entries as fit in a group. */
+static int put_group(struct block_writer *writer, const struct extra *extras, size_t *count,
+                     struct error *error)
+{
+    struct extra_state state = { 0 };
+    size_t taken = 0;
+    buf_reset(&writer->column);
+    while (taken < *count && taken < EXTRA_GROUP_MAX &&
+           writer->column.size < EXTRA_GROUP_SIZE_MAX) {
+        extra_put(&writer->column, &state, &extras[taken++]);
+    }
+    if (writer->column.has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
+    fixed32_append(&writer->extras, (uint32_t)writer->meta.series - 1);
+    fixed32_append(&writer->extras, (uint32_t)taken);
+    fixed64_append(&writer->extras, (uint64_t)extras[0].time_ms);
+    fixed64_append(&writer->extras, (uint64_t)extras[taken - 1].time_ms);
+    fixed64_append(&writer->extras, position(writer));
+    fixed32_append(&writer->extras, (uint32_t)writer->column.size);
+    fixed32_append(&writer->extras, crc32c(writer->column.data, writer->column.size));
+    *count = taken;
+    return put(writer, writer->column.data, writer->column.size, error);
+}
+
+int block_writer_add_extras(struct block_writer *writer, const struct extra *extras, size_t count,
+                            struct error *error)
+{
+    CHECK(writer->meta.series > 0);
+    int code = 0;
+    for (size_t at = 0; at < count && code == 0;) {
+        size_t step = count - at;
+        code = put_group(writer, extras + at, &step, error);
+        at += step;
+    }
+    if (code != 0 || !writer->extras.has_failed) return code;
+    return error_set(error, ERROR_LIMIT, "block '%s' has too many histograms", writer->path);
 }
 
 static int put_u32(struct block_writer *writer, uint32_t value, struct error *error)
@@ -455,6 +495,7 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta, st
     if (code == 0) code = put_postings(writer, error);
     if (code == 0) code = put_names(writer, error);
     if (code == 0) code = put_meta(writer, meta, error);
+    if (code == 0) code = put_buf(writer, BLOCK_EXTRAS, &writer->extras, error);
     if (code == 0) code = put_footer(writer, error);
     if (code == 0) code = flush(writer, error);
     if (code != 0) return code;
