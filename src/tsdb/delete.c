@@ -121,9 +121,9 @@ static void join_tombstones(struct tombstones *list)
     for (size_t i = 1; i < list->count; i++) {
         struct tombstone *last = &list->items[kept];
         const struct tombstone *next = &list->items[i];
-        bool is_joined = next->series == last->series &&
-                         (last->max_time_ms == INT64_MAX ||
-                          next->min_time_ms <= last->max_time_ms + 1);
+        bool is_joined =
+            next->series == last->series &&
+            (last->max_time_ms == INT64_MAX || next->min_time_ms <= last->max_time_ms + 1);
         if (!is_joined) {
             list->items[++kept] = *next;
         } else if (next->max_time_ms > last->max_time_ms) {
