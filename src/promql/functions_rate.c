@@ -195,15 +195,15 @@ struct geometry {
     double factor; /* what the change is multiplied by when the zero is out of reach */
 };
 
-static bool is_same_place(const struct geometry *geometry, const struct window *window)
+static inline bool is_same_place(const struct geometry *geometry, const struct window *window)
 {
     const int64_t *times_ms = window->points->times_ms;
     int64_t first_ms = times_ms[window->from];
     int64_t last_ms = times_ms[window->to - 1];
-    return geometry->count == window->to - window->from &&
-           geometry->to_start_ms == first_ms - window->start_ms &&
-           geometry->sampled_ms == last_ms - first_ms &&
-           geometry->to_end_ms == window->end_ms - last_ms;
+    return ((geometry->count ^ (window->to - window->from)) |
+            (uint64_t)(geometry->to_start_ms ^ (first_ms - window->start_ms)) |
+            (uint64_t)(geometry->sampled_ms ^ (last_ms - first_ms)) |
+            (uint64_t)(geometry->to_end_ms ^ (window->end_ms - last_ms))) == 0;
 }
 
 static void place_window(struct geometry *geometry, const struct window *window, bool is_rate)
@@ -227,7 +227,7 @@ static void place_window(struct geometry *geometry, const struct window *window,
 /* Whether a counter would have been below zero at the place that it is stretched to. At a value
  * that is not below what it gained it cannot have been, as the samples reach farther than the
  * stretch; that spares the division. */
-static bool reaches_zero(const struct geometry *geometry, double first, double change)
+static inline bool reaches_zero(const struct geometry *geometry, double first, double change)
 {
     if (!(change > 0) || !(first >= 0)) return false;
     if (first >= change && geometry->sampled >= geometry->to_start) return false;
