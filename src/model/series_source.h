@@ -36,6 +36,7 @@ struct histogram; /* model/histogram.h */
 enum series_want {
     SERIES_WANT_SAMPLES, /* everything */
     SERIES_WANT_LABELS,  /* labels only: columns empty, samples never touched */
+    SERIES_WANT_LAST,    /* the newest sample in the range alone, also a stale marker: count is 1 */
 };
 
 struct series_query {

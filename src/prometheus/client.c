@@ -78,6 +78,9 @@ int pm_daemon_open(struct pm_daemon **daemon_out, const struct pm_daemon_options
     if (daemon == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a daemon");
     pm_store_lock();
     int code = pm_region_create(&daemon->client.region, options, error);
+    if (code == PM_OK && options != NULL && options->guards_cuts) {
+        code = pm_region_guard(daemon->client.region, error);
+    }
     pm_store_unlock();
     if (code == PM_OK) code = attach(&daemon->client, daemon->client.region, error);
     if (code < 0) {
@@ -118,6 +121,9 @@ static void emit_use(struct pm_emit *emit, const struct pm_registry *registry)
     pm_emit_one(emit, PM_GAUGE, "pm_region_bad_records",
                 "Records of the shared region that make no sense and are not shown.",
                 (double)registry->bad_records);
+    pm_emit_one(emit, PM_GAUGE, "pm_region_cut",
+                "Whether the shared region's file was cut short: then start the daemon again.",
+                use.is_cut ? 1 : 0);
     pm_emit_family(emit, PM_COUNTER, "pm_region_errors_total",
                    "What clients of the shared region got wrong.");
     for (int code = -1; code > -PM_ERROR_CODES; code--) {

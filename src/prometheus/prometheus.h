@@ -263,5 +263,6 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 #endif
 
 #include "prometheus/client.h"
+#include "prometheus/socket.h"
 
 #endif

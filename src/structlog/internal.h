@@ -204,6 +204,9 @@ SL_HIDDEN void sl_start(void);
 
 struct sl_sink; /* sink.h */
 
+/* Where writing to stdout or stderr leads while it is bridged: what it was before; else `fd`. */
+SL_HIDDEN int sl_real_fd(int fd);
+
 struct sl_pipeline {
     struct sl_pipeline *next; /* in the list of all */
     struct sl_fields *fields; /* service.name and its like; NULL: none */

@@ -349,6 +349,7 @@ SL_API void sl_capture_clear(struct sl_capture *capture);
 /* Whether a kept line holds `text`. */
 SL_API bool sl_capture_has(const struct sl_capture *capture, const char *text);
 
+#include "structlog/bridge.h"
 #include "structlog/call.h"
 
 #ifdef __cplusplus

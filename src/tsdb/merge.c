@@ -268,6 +268,76 @@ static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct g
     return code;
 }
 
+/* A sample that may be the newest; of two of the same time the later call's wins, so sources are
+ * asked from the last to the first. */
+static void offer(struct gathering *gathering, int64_t time_ms, double value)
+{
+    if (gathering->count > 0 && gathering->times[0] > time_ms) return;
+    gathering->times[0] = time_ms;
+    gathering->values[0] = value;
+    gathering->count = 1;
+}
+
+/* The newest sample of a chunk that is in the range. */
+static bool offer_chunk(struct merge *merge, const struct chunk_view *view,
+                        struct gathering *gathering)
+{
+    if (gathering->count > 0 && gathering->times[0] > view->max_time_ms) return true;
+    int64_t times[BLOCK_CHUNK_LIMIT];
+    double values[BLOCK_CHUNK_LIMIT];
+    if (!decode(view, times, values)) {
+        merge->damaged++;
+        return false;
+    }
+    size_t end = view->count;
+    while (end > 0 && times[end - 1] > merge->end_ms) end--;
+    if (end == 0 || times[end - 1] < merge->start_ms) return false;
+    offer(gathering, times[end - 1], values[end - 1]);
+    return true;
+}
+
+static int offer_block(struct merge *merge, struct merge_source *source,
+                       struct gathering *gathering)
+{
+    struct block_chunk *chunks;
+    size_t count;
+    int code = block_series_chunks(source->block, source->series.items[source->at], merge->start_ms,
+                                   merge->end_ms, &source->scratch, &chunks, &count);
+    if (code == ERROR_CORRUPT) {
+        merge->damaged++;
+        return 0;
+    }
+    bool is_found = false;
+    for (size_t i = code == 0 ? count : 0; i-- > 0 && !is_found;) {
+        struct chunk_view view = { chunks[i].min_time_ms, chunks[i].max_time_ms, chunks[i].count,
+                                   &chunks[i], NULL };
+        is_found = offer_chunk(merge, &view, gathering);
+    }
+    return code;
+}
+
+/* The same of a block with deletions: the newest of what is left. */
+static int offer_left(struct merge *merge, struct merge_source *source, struct gathering *gathering)
+{
+    struct gathering all = { .arena = &source->scratch };
+    int code = gather_block(merge, source, &all);
+    if (code == 0 && all.count > 0) {
+        offer(gathering, all.times[all.count - 1], all.values[all.count - 1]);
+    }
+    return code;
+}
+
+static int offer_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
+{
+    if (hit->has_last) offer(gathering, hit->last_ms, hit->last_value);
+    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
+        struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
+                                   piece };
+        (void)offer_chunk(merge, &view, gathering);
+    }
+    return 0;
+}
+
 struct order_entry {
     int64_t time_ms;
     size_t index;
@@ -332,27 +402,40 @@ static int has_chunks(struct merge *merge, struct merge_source *source, bool *ha
     return code;
 }
 
+static int gather_source(struct merge *merge, struct merge_source *source,
+                         struct gathering *gathering, bool *is_there)
+{
+    const struct merge_hit *hit = source->block == NULL ? &source->hits[source->at] : NULL;
+    switch (merge->want) {
+    case SERIES_WANT_LAST:
+        if (hit != NULL) return offer_hit(merge, hit, gathering);
+        if (source->tombstone_count > 0) return offer_left(merge, source, gathering);
+        return offer_block(merge, source, gathering);
+    case SERIES_WANT_LABELS:
+        if (hit == NULL && source->tombstone_count == 0) return has_chunks(merge, source, is_there);
+        *is_there = *is_there || hit != NULL; /* hits are of the range already */
+        return hit != NULL ? 0 : gather_block(merge, source, gathering);
+    case SERIES_WANT_SAMPLES:
+        if (hit != NULL) return gather_hit(merge, hit, gathering);
+        return gather_block(merge, source, gathering);
+    }
+    CHECK(false);
+    return ERROR_CORRUPT;
+}
+
 /* Takes the series with the least labels from all sources that have it. */
 static int gather(struct merge *merge, const struct merge_source *least, struct labels labels,
                   struct gathering *gathering, bool *is_there, struct error *error)
 {
+    bool wants_last = merge->want == SERIES_WANT_LAST;
+    if (wants_last && !reserve(gathering, 1)) return no_room(error);
     for (size_t i = 0; i < merge->count; i++) {
-        struct merge_source *source = &merge->sources[i];
+        struct merge_source *source = &merge->sources[wants_last ? merge->count - 1 - i : i];
         if (is_at_end(source)) continue;
         if (source != least && !labels_equal(source->labels, labels)) continue;
-        int code = 0;
-        bool wants_samples = merge->want == SERIES_WANT_SAMPLES;
-        if (source->block == NULL) {
-            if (wants_samples) code = gather_hit(merge, &source->hits[source->at], gathering);
-            *is_there = *is_there || !wants_samples; /* hits are of the range already */
-        } else if (wants_samples || source->tombstone_count > 0) {
-            code = gather_block(merge, source, gathering);
-        } else {
-            code = has_chunks(merge, source, is_there);
-        }
-        if (code != 0) return no_room(error);
+        if (gather_source(merge, source, gathering, is_there) != 0) return no_room(error);
         source->at++;
-        code = load(source, error);
+        int code = load(source, error);
         if (code != 0) return code;
     }
     return 0;

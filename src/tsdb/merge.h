@@ -37,6 +37,9 @@ struct merge_hit {
     const uint32_t *pairs;      /* numbers of the labels in the head */
     uint32_t rank;              /* of the series in the head, 0 = not known */
     struct merge_piece *pieces; /* oldest first */
+    int64_t last_ms;            /* SERIES_WANT_LAST: the newest in the range, when has_last */
+    double last_value;
+    bool has_last;
 };
 
 struct merge_source {

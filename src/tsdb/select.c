@@ -162,14 +162,69 @@ static int take_data(struct cursor *cursor, struct merge_hit *hit, const struct 
     return 0;
 }
 
+static void note_last(struct merge_hit *hit, int64_t time_ms, double value)
+{
+    hit->last_ms = time_ms;
+    hit->last_value = value;
+    hit->has_last = true;
+}
+
+/* The newest sample not after the end: out of the tail, or the chunk that holds it is taken. True
+ * when this data holds it, also when it is before the start. */
+static int take_last_of(struct cursor *cursor, struct merge_hit *hit, const struct head_data *data,
+                        bool *is_found)
+{
+    int64_t end_ms = cursor->merge.end_ms;
+    const struct head_tail *tail = data->tail;
+    for (size_t i = tail == NULL ? 0 : tail->count; i-- > 0;) {
+        int64_t time_ms = tail->base_ms + head_tail_offsets(tail)[i];
+        if (time_ms > end_ms) continue;
+        if (time_ms >= cursor->merge.start_ms) note_last(hit, time_ms, tail->values[i]);
+        *is_found = true;
+        return 0;
+    }
+    const struct head_chunk *chunk = data->chunks;
+    while (chunk != NULL && chunk->min_time_ms > end_ms) chunk = chunk->older;
+    if (chunk == NULL) return 0;
+    *is_found = true;
+    return chunk->max_time_ms < cursor->merge.start_ms ? 0 : take_chunk(cursor, hit, chunk);
+}
+
+static int take_last(struct cursor *cursor, struct merge_hit *hit, const struct head_series *series,
+                     bool *is_there)
+{
+    const struct head_data *active = &series->active;
+    bool is_newest_here =
+        active->chunks != NULL || (active->tail != NULL && active->tail->count > 0);
+    bool is_found = false;
+    int code = 0;
+    if (is_newest_here && series->last_ms <= cursor->merge.end_ms) {
+        /* The common case, a query of now, touches the series alone. */
+        is_found = true;
+        if (series->last_ms >= cursor->merge.start_ms) {
+            note_last(hit, series->last_ms, series->last_value);
+        }
+    } else if (is_newest_here) {
+        code = take_last_of(cursor, hit, active, &is_found);
+    }
+    if (code == 0 && !is_found) code = take_last_of(cursor, hit, &series->frozen, &is_found);
+    *is_there = hit->has_last || hit->pieces != NULL;
+    return code;
+}
+
 static int take_series(struct cursor *cursor, const struct head_series *series,
                        struct merge_source *source)
 {
     struct merge_hit *hit = &source->hits[source->hit_count];
     *hit = (struct merge_hit){ 0 };
     bool is_there = false;
-    int code = take_data(cursor, hit, &series->active, &is_there);
-    if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+    int code;
+    if (cursor->merge.want == SERIES_WANT_LAST) {
+        code = take_last(cursor, hit, series, &is_there);
+    } else {
+        code = take_data(cursor, hit, &series->active, &is_there);
+        if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+    }
     if (code != 0 || !is_there) return code;
     /* Label text stays as long as a cursor is open; the array and the numbers are copied. */
     struct label *items = ARENA_ARRAY(cursor->merge.arena, struct label, series->pair_count);

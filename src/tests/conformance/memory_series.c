@@ -41,6 +41,7 @@ static int cursor_next(struct series_cursor *cursor, struct series_columns *colu
         size_t to = series->times_ms.count;
         while (to > from && series->times_ms.items[to - 1] > mine->query.end_ms) to--;
         if (from == to) continue;
+        if (mine->query.want == SERIES_WANT_LAST) from = to - 1;
         *columns = (struct series_columns){
             .labels = series->labels,
             .count = to - from,
