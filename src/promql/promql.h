@@ -48,7 +48,8 @@ struct histogram; /* model/histogram.h */
     X(EXTENDED_SELECTORS,     0x02, "promql-extended-range-selectors")                            \
     X(DELAYED_NAME_REMOVAL,   0x04, "promql-delayed-name-removal")                                \
     X(FILL,                   0x08, "promql-binop-fill-modifiers")                                \
-    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")
+    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")                                       \
+    X(START_TIMESTAMPS,       0x20, "use-start-timestamps")
 /* clang-format on */
 
 enum promql_feature {
