@@ -62,6 +62,9 @@ struct query {
     size_t samples_held;
     size_t samples_peak;
     uint64_t samples_seen;
+    bool counts_steps;
+    uint64_t *samples_per_step; /* by the root's steps; NULL: not wanted */
+    struct steps root_steps;    /* set when they are counted */
     unsigned work; /* since the clock was looked at */
     size_t work_max; /* of the request */
     size_t work_done; /* counted when there is a work_max */
@@ -142,6 +145,9 @@ int evaluation_fail(struct query *query, const char *format, ...) PRINTF_LIKE(2,
 
 /* Counts work and, now and then, looks whether to go on: ERROR_TIMEOUT, ERROR_CLOSED. */
 int query_tick(struct query *query, size_t work);
+
+/* Counts samples that were looked at for a step. */
+void query_see(const struct evaluation *evaluation, size_t step, size_t samples);
 
 /* Counts samples that stay; ERROR_LIMIT past the most. */
 int query_hold(struct query *query, size_t samples);

@@ -175,6 +175,7 @@ static int fill_row(struct instant *instant, const struct series_columns *series
             continue;
         }
         *is_filled = true;
+        query_see(instant->evaluation, i, 1);
         const struct histogram *histogram = histogram_at(series, next - 1);
         if (instant->gives == GIVES_TIMES) {
             row->values[i] = (double)series->times_ms[next - 1] / 1000;
@@ -215,7 +216,6 @@ static int select_rows(struct evaluation *evaluation, const struct node *node,
         code = query_tick(query, series.count + evaluation->steps.count);
         if (code == 0) code = fill_row(&instant, &series, &is_filled);
         if (code < 0) return code;
-        query->samples_seen += evaluation->steps.count;
         if (!is_filled) continue;
         instant.row.labels = series.labels;
         instant.row.drops_name = false;
