@@ -365,6 +365,17 @@ static int handle_validate(struct call *call)
     return 0;
 }
 
+/* Characters as Java counts them: UTF-16 units. */
+static int64_t utf16_size(struct str text)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if ((c & 0xc0) != 0x80) count += c >= 0xf0 ? 2 : 1;
+    }
+    return count;
+}
+
 static int handle_analyze(struct call *call)
 {
     const struct json *root = NULL;
@@ -388,13 +399,18 @@ static int handle_analyze(struct call *call)
     json_array_begin(&json);
     analyzer_init(&analyzer, text);
     bool is_done = false;
+    size_t counted = 0; /* bytes, and the units that they are */
+    int64_t units = 0;
     while (!is_done && (is_keyword || analyzer_next(&analyzer, &token))) {
         if (is_keyword) token = (struct analyzer_token){ .term = text, .end = text.size };
         is_done = is_keyword;
         json_object_begin(&json);
         json_member_text(&json, "token", token.term);
-        json_member_int(&json, "start_offset", (int64_t)token.start);
-        json_member_int(&json, "end_offset", (int64_t)token.end);
+        units += utf16_size(str_first(str_skip(text, counted), token.start - counted));
+        json_member_int(&json, "start_offset", units);
+        units += utf16_size(str_first(str_skip(text, token.start), token.end - token.start));
+        json_member_int(&json, "end_offset", units);
+        counted = token.end;
         json_member_cstr(&json, "type", is_keyword ? "word" : analyzer_token_kind_name(token.kind));
         json_member_int(&json, "position", token.position);
         json_object_end(&json);
