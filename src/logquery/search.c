@@ -241,6 +241,20 @@ static bool is_passed(const struct search *search, uint64_t document_end)
            document_end <= (uint64_t)search->after[0].integer;
 }
 
+/* Once an index: values that cannot be of their fields' types are told of, matter or not. */
+static int check_values(struct search *search)
+{
+    const struct logstore_index_view *last = NULL;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        if (search->snapshot->segments[i].index == last) continue;
+        last = search->snapshot->segments[i].index;
+        code = logstore_filter_check(search->snapshot, i, search->filter, &search->context,
+                                     search->parse.error);
+    }
+    return code;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -254,7 +268,7 @@ static int run(struct search *search, void **states)
     uint32_t *documents = calloc((size_t)largest + 1, sizeof(*documents));
     int code = search->heap == NULL || bits == NULL || documents == NULL
                    ? parse_out_of_memory(&search->parse)
-                   : 0;
+                   : check_values(search);
     uint64_t document_end = 0;
     for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
         document_end += search->snapshot->segments[i].document_count;

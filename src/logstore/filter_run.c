@@ -364,6 +364,57 @@ static int run_filter(struct filter_run *run, const struct logstore_filter *filt
     check_failed("a filter of a known kind", __FILE__, __LINE__);
 }
 
+static int check_leaf(struct filter_run *run, const struct logstore_filter *filter,
+                      struct error *error)
+{
+    for (size_t i = 0; i < filter->field_count; i++) {
+        const struct logstore_field *field =
+            logstore_mapping_find(run->view->index->mapping, filter->fields[i]);
+        if (field == NULL || field->alias_of.size > 0 || has_misfits(run, field->path)) continue;
+        enum logstore_column_kind kind = logstore_type_column(field->type);
+        if (kind != LOGSTORE_COLUMN_INTEGER && kind != LOGSTORE_COLUMN_REAL) continue;
+        int code = filter_number(run, filter, field, NULL, NULL, error);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+/* Depth: DEPTH_MAX, as when it is carried out. */
+static int check_filter(struct filter_run *run, const struct logstore_filter *filter,
+                        unsigned depth, struct error *error)
+{
+    if (depth > DEPTH_MAX || filter->is_lenient || filter->kind == LOGSTORE_FILTER_EXISTS) return 0;
+    struct {
+        struct logstore_filter **list;
+        size_t count;
+    } parts[] = {
+        { filter->must, filter->must_count },
+        { filter->should, filter->should_count },
+        { filter->must_not, filter->must_not_count },
+    };
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        for (size_t k = 0; code == 0 && k < parts[i].count; k++) {
+            code = check_filter(run, parts[i].list[k], depth + 1, error);
+        }
+    }
+    return code < 0 ? code : check_leaf(run, filter, error);
+}
+
+int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
+                          const struct logstore_filter *filter,
+                          struct logstore_filter_context *context, struct error *error)
+{
+    const struct logstore_segment_view *view = &snapshot->segments[segment_index];
+    struct filter_run run = {
+        .snapshot = snapshot,
+        .view = view,
+        .segment = view->segment,
+        .context = context,
+    };
+    return check_filter(&run, filter, 0, error);
+}
+
 int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment_index,
                         const struct logstore_filter *filter,
                         struct logstore_filter_context *context, uint64_t *bits,

@@ -204,14 +204,9 @@ static int read_span(struct reader *reader, struct span_vec *spans)
     if (code < 0) return code;
     span.to = span.from;
     if (take(reader, '-')) {
-        if (peek(reader) == ']') {
-            struct span dash = { '-', '-' };
-            if (!VEC_PUSH(spans, dash)) return -ENOMEM;
-        } else {
-            code = take_character(reader, &span.to);
-            if (code < 0) return code;
-            if (span.from > span.to) return fail(reader, "a range whose end comes first");
-        }
+        code = take_character(reader, &span.to);
+        if (code < 0) return code;
+        if (span.from > span.to) return fail(reader, "a range whose end comes first");
     }
     return VEC_PUSH(spans, span) ? 0 : -ENOMEM;
 }
