@@ -61,7 +61,9 @@ struct series_columns {
     const int64_t *times_ms; /* ascending */
     const double *values;    /* for a histogram sample: its sum, or a stale marker */
     const struct histogram *const
-        *histograms; /* NULL: floats only; else count entries, NULL = float */
+        *histograms;          /* NULL: floats only; else count entries, NULL = float */
+    const int64_t *starts_ms; /* NULL: not known of any; else count entries: since when a counter
+                                 has counted, 0 = not known */
 };
 
 struct series_cursor {

@@ -64,6 +64,14 @@ void promql_engine_free(struct promql_engine *engine)
     free(engine);
 }
 
+void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms)
+{
+    CHECK(step_ms > 0);
+    mutex_lock(&engine->mutex);
+    engine->options.default_step_ms = step_ms;
+    mutex_unlock(&engine->mutex);
+}
+
 uint32_t promql_feature_find(struct str name)
 {
     static const struct {
@@ -94,7 +102,7 @@ int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, st
 }
 
 /* Waits for a place until the deadline. */
-static int enter(struct promql_engine *engine, const struct query *query)
+static int enter(struct promql_engine *engine, struct query *query)
 {
     int code = 0;
     mutex_lock(&engine->mutex);
@@ -111,6 +119,7 @@ static int enter(struct promql_engine *engine, const struct query *query)
         }
     }
     if (code == 0) engine->running++;
+    query->default_step_ms = engine->options.default_step_ms;
     mutex_unlock(&engine->mutex);
     return code;
 }
@@ -338,6 +347,12 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
             return query_hold(query, evaluation.steps.count);
         }
     }
+    if (query->counts_steps) {
+        query->samples_per_step =
+            ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
+        if (query->samples_per_step == NULL) return out_of_memory(query);
+        query->root_steps = evaluation.steps;
+    }
     struct answer answer = { .sink = { take_answer },
                              .points_sink = { take_points_answer },
                              .evaluation = &evaluation,
@@ -372,9 +387,10 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     int64_t start_ns = clock_monotonic_ns(options->clock);
     query->clock = options->clock;
     query->features = options->features;
-    query->default_step_ms = options->default_step_ms;
     query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
     query->work_max = request->work_max;
+    query->counts_steps =
+        request->counts_steps && (options->features & PROMQL_FEATURE_PER_STEP_STATS) != 0;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
     query->deadline_ns =
         start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
@@ -398,6 +414,10 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .evaluate_ns = end_ns - entered_ns,
         .samples = query->samples_seen,
         .samples_peak = query->samples_peak,
+        .samples_per_step = query->samples_per_step,
+        .step_count = query->root_steps.count,
+        .start_ms = query->root_steps.start_ms,
+        .step_ms = query->root_steps.step_ms,
         .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
     holder->cursors = query->cursors;

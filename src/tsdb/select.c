@@ -11,6 +11,7 @@
 #include "tsdb/db.h"
 #include "tsdb/match.h"
 #include "tsdb/merge.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 
 #define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
 #define DEADLINE_CHECK_EVERY 64
+
+#define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
+#define FETCH_DATA   8  /* series ahead whose samples are */
 
 struct cursor {
     struct series_cursor base; /* first */
@@ -145,7 +149,7 @@ static int take_data(struct cursor *cursor, struct merge_hit *hit, const struct 
                      bool *is_there)
 {
     const struct head_tail *tail = data->tail;
-    bool wants_samples = cursor->merge.want == SERIES_WANT_SAMPLES;
+    bool wants_samples = cursor->merge.want != SERIES_WANT_LABELS;
     if (tail != NULL && tail->count > 0) {
         int64_t last = tail->base_ms + head_tail_offsets(tail)[tail->count - 1];
         if (touches(cursor, tail->base_ms, last)) {
@@ -212,18 +216,106 @@ static int take_last(struct cursor *cursor, struct merge_hit *hit, const struct 
     return code;
 }
 
+/* Copies a group of extras, in front of those that are there: their order does not matter. */
+static int take_group(struct cursor *cursor, struct merge_hit *hit, const struct side_group *group)
+{
+    struct merge_extras *extras = ARENA_NEW(&cursor->scratch, struct merge_extras);
+    if (extras == NULL) return ERROR_LIMIT;
+    *extras = (struct merge_extras){
+        .next = hit->extras,
+        .min_time_ms = group->min_time_ms,
+        .max_time_ms = group->max_time_ms,
+        .count = group->count,
+        .bytes = arena_copy(&cursor->scratch, buf_str(&group->bytes)),
+    };
+    if (extras->bytes.data == NULL) return ERROR_LIMIT;
+    hit->extras = extras;
+    return 0;
+}
+
+static int copy_late(struct cursor *cursor, const struct side_sample *from, size_t count,
+                     struct merge_piece *piece, struct merge_extras *extras)
+{
+    int64_t *times = ARENA_ARRAY(&cursor->scratch, int64_t, count);
+    double *values = ARENA_ARRAY(&cursor->scratch, double, count);
+    extras->plain = ARENA_ARRAY(&cursor->scratch, struct extra, count);
+    if (times == NULL || values == NULL || extras->plain == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < count; i++) {
+        times[i] = from[i].extra.time_ms;
+        values[i] = from[i].value;
+        if (from[i].extra.histogram == NULL && from[i].extra.start_ms == 0) continue;
+        struct extra *extra = &extras->plain[extras->count++];
+        *extra = from[i].extra;
+        if (extra->histogram == NULL) continue;
+        const struct histogram *copy = histogram_copy(cursor->merge.arena, extra->histogram);
+        extra->histogram = ARENA_NEW(cursor->merge.arena, struct histogram);
+        if (copy == NULL || extra->histogram == NULL) return ERROR_LIMIT;
+        *extra->histogram = *copy;
+    }
+    piece->times = times;
+    piece->values = values;
+    return 0;
+}
+
+/* Late samples in the range, as a piece of their own. */
+static int take_late(struct cursor *cursor, struct merge_hit *hit, const struct side_samples *late,
+                     bool *is_there)
+{
+    size_t first = 0;
+    while (first < late->count && late->items[first].extra.time_ms < cursor->merge.start_ms) {
+        first++;
+    }
+    size_t end = first;
+    while (end < late->count && late->items[end].extra.time_ms <= cursor->merge.end_ms) end++;
+    if (end == first) return 0;
+    *is_there = true;
+    if (cursor->merge.want == SERIES_WANT_LABELS) return 0;
+    struct merge_piece *piece = ARENA_NEW(&cursor->scratch, struct merge_piece);
+    struct merge_extras *extras = ARENA_NEW(&cursor->scratch, struct merge_extras);
+    if (piece == NULL || extras == NULL) return ERROR_LIMIT;
+    *piece = (struct merge_piece){
+        .next = hit->late,
+        .min_time_ms = late->items[first].extra.time_ms,
+        .max_time_ms = late->items[end - 1].extra.time_ms,
+        .count = (uint32_t)(end - first),
+    };
+    extras->next = hit->late_extras;
+    if (copy_late(cursor, &late->items[first], end - first, piece, extras) != 0) return ERROR_LIMIT;
+    hit->late = piece;
+    hit->late_extras = extras;
+    return 0;
+}
+
+static int take_side(struct cursor *cursor, struct merge_hit *hit, const struct side_data *data,
+                     bool *is_there)
+{
+    int code = take_late(cursor, hit, &data->late, is_there);
+    if (cursor->merge.want == SERIES_WANT_LABELS) return code;
+    for (size_t i = 0; i < data->groups.count && code == 0; i++) {
+        const struct side_group *group = &data->groups.items[i];
+        if (!touches(cursor, group->min_time_ms, group->max_time_ms)) continue;
+        code = take_group(cursor, hit, group);
+    }
+    return code;
+}
+
 static int take_series(struct cursor *cursor, const struct head_series *series,
                        struct merge_source *source)
 {
     struct merge_hit *hit = &source->hits[source->hit_count];
     *hit = (struct merge_hit){ 0 };
     bool is_there = false;
+    const struct side *side = side_of(&cursor->db->head, series);
+    hit->is_whole = cursor->merge.want == SERIES_WANT_LAST && side != NULL;
     int code;
-    if (cursor->merge.want == SERIES_WANT_LAST) {
+    if (cursor->merge.want == SERIES_WANT_LAST && side == NULL) {
         code = take_last(cursor, hit, series, &is_there);
     } else {
         code = take_data(cursor, hit, &series->active, &is_there);
         if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+        /* Those of before a cut came first: they win over later ones of the same time. */
+        if (code == 0 && side != NULL) code = take_side(cursor, hit, &side->active, &is_there);
+        if (code == 0 && side != NULL) code = take_side(cursor, hit, &side->frozen, &is_there);
     }
     if (code != 0 || !is_there) return code;
     /* Label text stays as long as a cursor is open; the array and the numbers are copied. */
@@ -239,6 +331,20 @@ static int take_series(struct cursor *cursor, const struct head_series *series,
     return 0;
 }
 
+/* Memory is far away: what the series to come need is fetched while this one is taken. */
+static void fetch_ahead(const struct head *head, struct postings series, size_t at)
+{
+    if (at + FETCH_SERIES < series.count) {
+        __builtin_prefetch(head_series_at(head, series.items[at + FETCH_SERIES]));
+    }
+    if (at + FETCH_DATA < series.count) {
+        const struct head_series *ahead = head_series_at(head, series.items[at + FETCH_DATA]);
+        __builtin_prefetch(ahead->active.tail);
+        __builtin_prefetch(ahead->active.chunks);
+        __builtin_prefetch(ahead->frozen.chunks);
+    }
+}
+
 static int take_head_locked(struct cursor *cursor, const struct series_query *query,
                             struct merge_source *source)
 {
@@ -251,6 +357,7 @@ static int take_head_locked(struct cursor *cursor, const struct series_query *qu
     source->hits = ARENA_ARRAY(&cursor->scratch, struct merge_hit, series.count + 1);
     if (source->hits == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < series.count; i++) {
+        fetch_ahead(&db->head, series, i);
         code = take_series(cursor, head_series_at(&db->head, series.items[i]), source);
         if (code != 0) return code;
     }
@@ -551,6 +658,7 @@ static bool is_value_there(const struct head *head, struct postings value, struc
         }
         if (head == NULL) return true;
         const struct head_series *series = head_series_at(head, value.items[i]);
+        if (series->has_side) return true; /* late samples may be of any time */
         if (series->last_ms != INT64_MIN && series->last_ms >= start_ms) return true;
         i++;
     }

@@ -48,6 +48,9 @@ static int cursor_next(struct series_cursor *cursor, struct series_columns *colu
             .times_ms = series->times_ms.items + from,
             .values = series->values.items + from,
             .histograms = series->histograms.count == 0 ? NULL : series->histograms.items + from,
+            .starts_ms = series->starts_ms.count != series->values.count
+                             ? NULL
+                             : series->starts_ms.items + from,
         };
         return 1;
     }
@@ -92,6 +95,7 @@ void memory_store_clear(struct memory_store *store)
         VEC_RELEASE(&series->times_ms);
         VEC_RELEASE(&series->values);
         VEC_RELEASE(&series->histograms);
+        VEC_RELEASE(&series->starts_ms);
         free(series);
     }
     store->series.count = 0;
@@ -200,4 +204,17 @@ bool memory_series_add(struct memory_store *store, struct memory_series *series,
     series->values.items[at] = value;
     if (has_histograms) series->histograms.items[at] = copy;
     return true;
+}
+
+bool memory_series_start(struct memory_series *series, int64_t time_ms, int64_t start_ms)
+{
+    while (series->starts_ms.count < series->values.count) {
+        if (!VEC_PUSH(&series->starts_ms, 0)) return false;
+    }
+    for (size_t i = 0; i < series->times_ms.count; i++) {
+        if (series->times_ms.items[i] != time_ms) continue;
+        series->starts_ms.items[i] = start_ms;
+        return true;
+    }
+    return false;
 }
