@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define NODE_ID "barographnode00000001A"
-
 static int handle_root(struct call *call)
 {
     const struct log_flags *flags = &call->server->flags;

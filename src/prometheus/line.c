@@ -55,7 +55,7 @@ struct cursor {
 
 static int stop(const struct cursor *cursor, const char *what)
 {
-    return pm_fail(cursor->error, PM_ERROR_VALUE, "byte %zu: expected %s",
+    return pm_fail(cursor->error, PM_ERROR_PARSE, "byte %zu: expected %s",
                    (size_t)(cursor->at - cursor->begin), what);
 }
 
@@ -195,33 +195,31 @@ static int read_subject(struct cursor *cursor, struct pm_line *line)
     return PM_OK;
 }
 
-static int read_bounds(const struct cursor *cursor, struct pm_line *line, char *list)
+static int read_bounds(const struct cursor *cursor, struct pm_line *line, const char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
+    for (;; list++) {
         size_t size = strcspn(list, ",");
         if (command->bound_count == PM_BOUNDS_MAX ||
             !pm_line_number(list, size, &line->bounds[command->bound_count])) {
             return stop(cursor, "bounds such as 0.1,1,10");
         }
         command->bound_count++;
-        list += size + (list[size] == ',');
+        list += size;
+        if (*list == '\0') return PM_OK;
     }
-    return PM_OK;
 }
 
 static int read_states(const struct cursor *cursor, struct pm_line *line, char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
-        size_t size = strcspn(list, ",");
-        bool is_end = list[size] == '\0';
+    for (;; list++) {
         if (command->state_count == PM_STATES_MAX) return stop(cursor, "fewer states");
-        list[size] = '\0';
         line->states[command->state_count++] = list;
-        list += size + (is_end ? 0 : 1);
+        list += strcspn(list, ",");
+        if (*list == '\0') return PM_OK;
+        *list = '\0';
     }
-    return PM_OK;
 }
 
 static int take_option(const struct cursor *cursor, struct pm_line *line, const char *name,
@@ -294,7 +292,7 @@ int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm
                        PM_LINE_SIZE_MAX);
     }
     if (memchr(text, '\0', size) != NULL) {
-        return pm_fail(error, PM_ERROR_VALUE, "a line with a byte of zero in it");
+        return pm_fail(error, PM_ERROR_PARSE, "a line with a byte of zero in it");
     }
     memcpy(line->text, text, size);
     line->text[size] = '\0';
@@ -380,11 +378,11 @@ size_t pm_line_print(char *to, size_t size, const struct pm_command *command)
         put_text(&writer, " ");
     }
     /* The name and the labels' stand bare: what would end them is not for the wire. */
-    if (strpbrk(command->name, " \t\n{") != NULL) return 0;
+    if (strpbrk(command->name, " \t\r\n{") != NULL) return 0;
     put_text(&writer, command->name);
     for (size_t i = 0; i < command->label_count; i++) {
         const struct pm_label *label = &command->labels[i];
-        if (label->name == NULL || strpbrk(label->name, "=,} \t\n\"") != NULL) return 0;
+        if (label->name == NULL || strpbrk(label->name, "=,} \t\r\n\"") != NULL) return 0;
         put_text(&writer, i == 0 ? "{" : ",");
         put_text(&writer, label->name);
         if (!is_create) put_quoted(&writer, "=", label->value == NULL ? "" : label->value);

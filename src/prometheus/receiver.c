@@ -37,12 +37,9 @@ enum {
 
 enum input { INPUT_LINES, INPUT_UDP, INPUT_STATSD, INPUTS };
 
-/* A line that could not be read at all has a reason of its own, behind the codes. */
-enum { REASON_SYNTAX = PM_ERROR_CODES, REASONS };
-
 struct counts {
     _Atomic uint64_t lines;
-    _Atomic uint64_t errors[REASONS];
+    _Atomic uint64_t errors[PM_ERROR_CODES];
     _Atomic uint64_t lost; /* datagrams the kernel dropped, or that were cut; answers not taken */
 };
 
@@ -95,12 +92,10 @@ static int take_line(struct pm_receiver *receiver, bool is_statsd, const char *t
     struct counts *counts = &receiver->counts[is_statsd ? 1 : 0];
     int code = is_statsd ? statsd_parse(receiver->statsd_line, text, size, error)
                          : pm_line_parse(receiver->line, text, size, error);
-    if (code < 0) {
-        count(&counts->errors[REASON_SYNTAX], 1);
-        return code;
+    if (code == PM_OK) {
+        code = is_statsd ? statsd_apply(receiver->statsd, receiver->statsd_line, error)
+                         : pm_registry_command(receiver->registry, &receiver->line->command, error);
     }
-    code = is_statsd ? statsd_apply(receiver->statsd, receiver->statsd_line, error)
-                     : pm_registry_command(receiver->registry, &receiver->line->command, error);
     if (code < 0 && code > -PM_ERROR_CODES) count(&counts->errors[-code], 1);
     return code;
 }
@@ -242,11 +237,10 @@ static void collect(struct pm_emit *emit, void *arg)
     pm_emit_family(emit, PM_COUNTER, "pm_receiver_errors_total",
                    "Lines that were refused, by reason.");
     for (int i = 0; i < 2; i++) {
-        for (int reason = 1; reason < REASONS; reason++) {
+        for (int reason = 1; reason < PM_ERROR_CODES; reason++) {
             const _Atomic uint64_t *word = &receiver->counts[i].errors[reason];
             pm_emit_count(emit, atomic_load_explicit(word, memory_order_relaxed), "input",
-                          i == 0 ? "socket" : "statsd", "reason",
-                          reason == REASON_SYNTAX ? "syntax" : pm_code_name(-reason));
+                          i == 0 ? "socket" : "statsd", "reason", pm_code_name(-reason));
         }
     }
 }
@@ -285,12 +279,13 @@ static int open_all(struct pm_receiver *receiver, const struct pm_receiver_optio
     return statsd_new(&receiver->statsd, receiver->registry, error);
 }
 
-/* The program's signals are not for this thread. */
+/* The program's signals are not for this thread, but a fault of its own is: see guard.h. */
 static int start_thread(struct pm_receiver *receiver, struct pm_error *error)
 {
     sigset_t all;
     sigset_t old;
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     int code = pthread_create(&receiver->thread, NULL, run, receiver);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -22,7 +22,7 @@ static const struct type_row {
 
 static int refuse(struct pm_error *error, const char *what, const char *text)
 {
-    return pm_fail(error, PM_ERROR_VALUE, "StatsD: %s '%.60s'", what, text);
+    return pm_fail(error, PM_ERROR_PARSE, "StatsD: %s '%.60s'", what, text);
 }
 
 static bool is_name_byte(char byte, bool is_metric)
