@@ -155,6 +155,7 @@ struct promql_stats {
     uint64_t samples;      /* samples that windows and selectors looked at, over all steps */
     uint64_t samples_peak; /* most held at once */
     size_t memory;         /* bytes taken */
+    size_t steps_kept;     /* steps of a range that an earlier answer had */
     const uint64_t *samples_per_step; /* NULL unless asked for; step_count entries */
     size_t step_count;
     int64_t start_ms; /* of the first step */
@@ -188,6 +189,7 @@ struct promql_request {
      * Mostly known before much is done. 0 = no such limit. */
     size_t work_max;
     bool counts_steps; /* stats.samples_per_step is wanted */
+    bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
     void *argument;
 };

@@ -760,6 +760,7 @@ static void apply_retention(struct tsdb *db)
         mutex_unlock(&db->mutex);
         if (old == NULL) return;
         remove_blocks(db, &old, 1);
+        tsdb_note_change(db, INT64_MIN);
     }
 }
 
@@ -789,7 +790,10 @@ int tsdb_maintain_held(struct tsdb *db, struct error *error)
     apply_retention(db); /* first: it makes room without needing any */
     int code = rank_series(db, error);
     if (now_ns < db->retry_after_ns) return code;
-    if (code == 0 && db->has_wish) code = tsdb_finish_deletion(db, error);
+    if (code == 0 && db->has_wish) {
+        code = tsdb_finish_deletion(db, error);
+        tsdb_note_change(db, INT64_MIN);
+    }
     if (code == 0 && is_cut_due(db)) code = tsdb_cut(db, error);
     bool is_done = false;
     while (code == 0 && !is_done) code = merge_once(db, &is_done, error);

@@ -80,12 +80,24 @@ static int store_select(void *state, const struct series_query *query, struct ar
     return 0;
 }
 
+static int64_t store_changed_since(void *state, uint64_t *position)
+{
+    struct memory_store *store = state;
+    int64_t least_ms = INT64_MAX;
+    for (size_t i = (size_t)*position; i < store->changes_ms.count; i++) {
+        if (store->changes_ms.items[i] < least_ms) least_ms = store->changes_ms.items[i];
+    }
+    *position = store->changes_ms.count;
+    return least_ms;
+}
+
 void memory_store_init(struct memory_store *store)
 {
     *store = (struct memory_store){ 0 };
     arena_init(&store->arena, (size_t)1 << 30);
     store->source.state = store;
     store->source.select = store_select;
+    store->source.changed_since = store_changed_since;
 }
 
 void memory_store_clear(struct memory_store *store)
@@ -99,6 +111,7 @@ void memory_store_clear(struct memory_store *store)
         free(series);
     }
     store->series.count = 0;
+    (void)VEC_PUSH(&store->changes_ms, INT64_MIN);
     map_release(&store->by_labels);
     arena_reset(&store->arena);
 }
@@ -107,6 +120,7 @@ void memory_store_release(struct memory_store *store)
 {
     memory_store_clear(store);
     VEC_RELEASE(&store->series);
+    VEC_RELEASE(&store->changes_ms);
     arena_release(&store->arena);
 }
 
@@ -169,6 +183,7 @@ static enum histogram_hint stored_hint(const struct memory_series *series, size_
 bool memory_series_add(struct memory_store *store, struct memory_series *series, int64_t time_ms,
                        double value, const struct histogram *histogram)
 {
+    if (!VEC_PUSH(&store->changes_ms, time_ms)) return false;
     size_t at = series->times_ms.count;
     while (at > 0 && series->times_ms.items[at - 1] >= time_ms) at--;
     bool is_there = at < series->times_ms.count && series->times_ms.items[at] == time_ms;

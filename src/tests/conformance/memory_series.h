@@ -23,6 +23,7 @@ struct memory_store {
     VEC(struct memory_series *) series;
     struct map by_labels;
     bool is_sorted;
+    VEC(int64_t) changes_ms; /* time of each sample that came, in that order */
     struct series_source source;
 };
 
