@@ -814,6 +814,7 @@ static void replay_samples(struct tsdb *db, const struct replay *replay)
             db->stats.samples_dropped++;
             continue;
         }
+        if (extra != NULL && extra->histogram != NULL) extra->histogram->sum = sample.value;
         apply_sample(db, series, &sample, extra, replay->sections.takes_late);
         db->stats.samples_replayed++;
     }
