@@ -285,6 +285,7 @@ static void close_all(struct metrics_server *server)
     (void)pm_unregister_collector(role_registry(server->role), metrics_collect, server);
     if (server->engine != NULL) promql_engine_free(server->engine);
     tsdb_close(server->db);
+    write_cache_release(&server->write_cache);
     free(server->config_text);
     arena_release(&server->arena);
     mutex_release(&server->mutex);
@@ -311,6 +312,7 @@ int metrics_server_main(int argc, char **argv)
     if (server.role == NULL) return status;
 
     mutex_init(&server.mutex);
+    write_cache_init(&server.write_cache);
     arena_init(&server.arena, 16u << 20);
     if (open_all(&server, &error) != 0) {
         status = role_fail(server.role, &error);
