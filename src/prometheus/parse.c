@@ -174,9 +174,10 @@ static int read_sample(struct parser *parser)
     if (!is_its) code = open_family(parser, sample->name);
     if (code == PM_OK) code = seal(parser);
     if (code == PM_OK) code = pm_check_sample(&parser->check, parser->family, sample);
+    if (code != PM_OK) return code;
     document->sample_count++;
     parser->family->sample_count++;
-    return code;
+    return PM_OK;
 }
 
 static int read_line(struct parser *parser)
