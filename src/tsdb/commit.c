@@ -705,6 +705,7 @@ static void lead(struct tsdb *db) REQUIRES(db->mutex)
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;
+    db->committed_ns = clock_monotonic_ns(db->options.clock);
     tsdb_note_log_locked(db);
     for (size_t i = 0; i < count; i++) {
         apply_batch_locked(db, group[i], code);
