@@ -722,8 +722,9 @@ static int64_t duration_max(const struct tsdb *db)
 struct merge_rule {
     int64_t size_ms;
     int64_t newest_ms;
-    bool takes_open; /* also windows that may still get samples */
-    bool is_early;   /* open windows with many blocks from the head: those alone */
+    bool takes_open;    /* also windows that may still get samples */
+    bool is_early;      /* open windows with many blocks from the head: those alone */
+    bool rewrites_lone; /* a block from the head that has its window alone, too */
     enum column_effort effort;
 };
 
@@ -749,7 +750,8 @@ static size_t find_window(const struct tsdb *db, const struct merge_rule *rule,
         int64_t window_end = (window + 1) * rule->size_ms + db->options.past_max_ms;
         bool is_due = rule->takes_open || rule->newest_ms >= window_end;
         if (rule->is_early) is_due = count >= OPEN_WINDOW_COUNT;
-        if (count >= 2 && is_due) return count;
+        bool is_lone = count == 1 && found[0]->meta.level == 1 && rule->rewrites_lone;
+        if ((count >= 2 || is_lone) && is_due) return count;
         from = end;
     }
     return 0;
@@ -771,6 +773,7 @@ static size_t choose_merge(const struct tsdb *db, struct merge_rule *rule, struc
             .size_ms = size_ms,
             .newest_ms = db->head.max_ms,
             .takes_open = is_idle && size_ms <= least_ms * MERGE_FACTOR,
+            .rewrites_lone = !is_least,
             .effort = is_least && !is_idle ? COLUMN_FAST : COLUMN_SMALL,
         };
         size_t count = find_window(db, rule, found);
