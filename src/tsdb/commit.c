@@ -584,8 +584,8 @@ bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64
            time_ms < limit;
 }
 
-/* Puts a sample in its place; `extra` is NULL for most. */
-static void apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
+/* Puts a sample in its place; `extra` is NULL for most. True when it is new. */
+static bool apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
                          const struct extra *extra, bool takes_late)
 {
     struct head *head = &db->head;
@@ -606,9 +606,10 @@ static void apply_sample(struct tsdb *db, struct head_series *series, const stru
     }
     if (code != 0 || !is_added) {
         db->stats.samples_dropped++;
-        return;
+        return false;
     }
     db->stats.samples_appended++;
+    return true;
 }
 
 static void apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars)
@@ -643,6 +644,7 @@ static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
 {
     const struct payload_sections *sections = &batch->sections;
     size_t next = 0;
+    int64_t least_ms = INT64_MAX;
     for (size_t i = 0; i < batch->samples.count; i++) {
         const struct pending *sample = &batch->samples.items[i];
         fetch_ahead(batch, i);
@@ -650,8 +652,12 @@ static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
         if (code != 0) continue;
         sample->series->is_logged = true;
         const struct extra *extra = payload_extra_at(&sections->extras, &next, i);
-        apply_sample(db, sample->series, sample, extra, sections->takes_late);
+        if (apply_sample(db, sample->series, sample, extra, sections->takes_late) &&
+            sample->time_ms < least_ms) {
+            least_ms = sample->time_ms;
+        }
     }
+    if (least_ms != INT64_MAX) changes_note(&db->changes, least_ms);
     if (code == 0) {
         apply_exemplars(db, &sections->exemplars);
         db->stats.batches_committed++;
@@ -865,6 +871,7 @@ static void replay_samples(struct tsdb *db, const struct replay *replay)
             db->stats.samples_dropped++;
             continue;
         }
+        if (extra != NULL && extra->histogram != NULL) extra->histogram->sum = sample.value;
         apply_sample(db, series, &sample, extra, replay->sections.takes_late);
         db->stats.samples_replayed++;
     }
