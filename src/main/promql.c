@@ -31,12 +31,11 @@ static const struct verb {
     { "tree", promql_write_tree },
 };
 
-static const char usage[] =
-    "Usage: barograph promql fmt|check|tree [EXPRESSION]\n\n"
-    "  fmt    Print the expression the way it should be written.\n"
-    "  check  Say what is wrong with it, or nothing.\n"
-    "  tree   Print what was parsed, as JSON.\n\n"
-    "Without EXPRESSION it is read from standard input.\n";
+static const char usage[] = "Usage: barograph promql fmt|check|tree [EXPRESSION]\n\n"
+                            "  fmt    Print the expression the way it should be written.\n"
+                            "  check  Say what is wrong with it, or nothing.\n"
+                            "  tree   Print what was parsed, as JSON.\n\n"
+                            "Without EXPRESSION it is read from standard input.\n";
 
 static void read_input(struct buf *text)
 {

@@ -206,7 +206,7 @@ struct plot {
     double least;
     double most;
     size_t points;
-    unsigned char dots[PLOT_ROWS][PLOT_COLUMNS]; /* of a braille character */
+    unsigned char dots[PLOT_ROWS][PLOT_COLUMNS];  /* of a braille character */
     unsigned char owner[PLOT_ROWS][PLOT_COLUMNS]; /* series + 1 that drew last */
 };
 
@@ -232,8 +232,9 @@ static void measure(struct plot *plot, const struct json *values)
 
 static void draw_dot(struct plot *plot, double x, double y, size_t series)
 {
-    static const unsigned char bits[4][2] = { { 0x01, 0x08 }, { 0x02, 0x10 }, { 0x04, 0x20 },
-                                              { 0x40, 0x80 } };
+    static const unsigned char bits[4][2] = {
+        { 0x01, 0x08 }, { 0x02, 0x10 }, { 0x04, 0x20 }, { 0x40, 0x80 }
+    };
     size_t column = (size_t)(x * (PLOT_COLUMNS * 2 - 1) + 0.5);
     size_t row = (size_t)((1 - y) * (PLOT_ROWS * 4 - 1) + 0.5);
     plot->dots[row / 4][column / 2] |= bits[row % 4][column % 2];
@@ -401,8 +402,8 @@ int query_duration(struct str text, int64_t *duration_ms)
     while (text.size > 0) {
         size_t digits = 0;
         double count;
-        while (digits < text.size && (text.data[digits] == '.' || (text.data[digits] >= '0' &&
-                                                                    text.data[digits] <= '9'))) {
+        while (digits < text.size && (text.data[digits] == '.' ||
+                                      (text.data[digits] >= '0' && text.data[digits] <= '9'))) {
             digits++;
         }
         if (!number_parse(str_first(text, digits), &count)) return ERROR_INVALID;

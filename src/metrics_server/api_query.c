@@ -45,10 +45,8 @@ static int query_read(struct query *query, struct metrics_server *server,
 {
     *query = (struct query){ .server = server };
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
-    query->request.skips_cache =
-        str_equal(http_request_parameter(request, "nocache"), STR("1"));
-    query->request.counts_steps =
-        str_equal(http_request_parameter(request, "stats"), STR("all"));
+    query->request.skips_cache = str_equal(http_request_parameter(request, "nocache"), STR("1"));
+    query->request.counts_steps = str_equal(http_request_parameter(request, "stats"), STR("all"));
     int code = api_limit(request, &query->limit, error);
     if (code == 0) code = api_duration(request, "timeout", &query->request.timeout_ms, error);
     if (code == 0)

@@ -192,7 +192,7 @@ static int add_series(struct answer *answer, struct labels labels,
                                     .times_ms = columns->times_ms,
                                     .values = columns->values,
                                     .histograms = columns->histograms,
-                                .labels = labels };
+                                    .labels = labels };
     if (!VEC_PUSH(&answer->series, series)) return out_of_memory(query);
     return query_hold(query, count);
 }
@@ -355,8 +355,7 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
         }
     }
     if (query->counts_steps) {
-        query->samples_per_step =
-            ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
+        query->samples_per_step = ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
         if (query->samples_per_step == NULL) return out_of_memory(query);
         query->root_steps = evaluation.steps;
     }

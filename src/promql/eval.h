@@ -54,7 +54,7 @@ struct query {
     struct error *error;
     struct annotations annotations;
     struct cursor_list cursors; /* open until the end: rows borrow their labels */
-    struct promql_range range;           /* what start(), end(), step() and @ mean */
+    struct promql_range range;  /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
     int64_t lookback_ms;
     int64_t deadline_ns;
@@ -65,9 +65,9 @@ struct query {
     bool counts_steps;
     uint64_t *samples_per_step; /* by the root's steps; NULL: not wanted */
     struct steps root_steps;    /* set when they are counted */
-    unsigned work; /* since the clock was looked at */
-    size_t work_max; /* of the request */
-    size_t work_done; /* counted when there is a work_max */
+    unsigned work;              /* since the clock was looked at */
+    size_t work_max;            /* of the request */
+    size_t work_done;           /* counted when there is a work_max */
     uint32_t features;
     bool is_instant;
 };

@@ -76,7 +76,7 @@ struct tsdb {
     uint64_t cursors GUARDED_BY(mutex);
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
-    struct changes changes GUARDED_BY(mutex); /* noted when they can be seen, or later */
+    struct changes changes GUARDED_BY(mutex);       /* noted when they can be seen, or later */
     struct wal_totals log_totals GUARDED_BY(mutex); /* the log's, as they were when last noted */
 
     struct wal wal;           /* who has the turn */
