@@ -47,6 +47,11 @@ VEC_TYPE(cursor_list, struct series_cursor *);
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
+    struct arena *result_arena; /* of the answer */
+    struct promql_engine *engine;
+    int (*count_memory)(struct query *query); /* ERROR_LIMIT: queries together hold too much */
+    size_t memory_told;                       /* bytes, to the engine */
+    size_t points_max;                        /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
     const struct promql_request *request;
