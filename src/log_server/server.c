@@ -10,8 +10,9 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &cluster_routes, &bulk_routes, &document_routes, &search_routes,   &scroll_routes,
-    &async_routes,   &task_routes, &cat_routes,      &template_routes, &index_routes,
+    &admin_routes,    &cluster_routes, &bulk_routes,     &document_routes,
+    &search_routes,   &scroll_routes,  &async_routes,    &task_routes,
+    &by_query_routes, &cat_routes,     &template_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
@@ -92,8 +93,15 @@ static void begin_answer(const struct http_request *request, struct http_respons
 {
     struct str accept = http_request_header(request, "Accept");
     bool is_vendor = str_find(accept, STR("application/vnd.elasticsearch+json")) != STR_NONE;
-    response->content_type = is_vendor ? "application/vnd.elasticsearch+json;compatible-with=8"
-                                       : "application/json; charset=UTF-8";
+    const char *version = str_find(accept, STR("compatible-with=9")) != STR_NONE   ? "9"
+                          : str_find(accept, STR("compatible-with=7")) != STR_NONE ? "7"
+                                                                                   : "8";
+    response->content_type = "application/json; charset=UTF-8";
+    if (is_vendor) {
+        struct str type = arena_printf(
+            response->arena, "application/vnd.elasticsearch+json;compatible-with=%s", version);
+        if (type.data != NULL) response->content_type = type.data;
+    }
     http_response_header(response, "X-elastic-product", STR("Elasticsearch"));
 }
 
@@ -159,6 +167,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
             return code;
         }
     }
+    if (allowed == 0 && answer_refusal(&call)) return 0;
     return answer_no_handler(&call, allowed);
 }
 

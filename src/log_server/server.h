@@ -91,7 +91,8 @@ struct route_table {
     size_t count;
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
-    async_routes, task_routes, index_routes, template_routes, cluster_routes, cat_routes;
+    async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
+    cluster_routes, cat_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
@@ -102,6 +103,9 @@ int answer_store_error(struct call *call, int code, const char *type, const stru
 int answer_acknowledged(struct call *call);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
+
+/* refused.c: answers when the path names what Elasticsearch has and we have not. */
+bool answer_refusal(struct call *call);
 
 /* Applies ?filter_path and ?pretty to the JSON in the response's body. */
 void answer_finish(struct call *call);

@@ -89,6 +89,16 @@ int logquery_snapshot(const struct logquery_options *options,
                       struct logstore_snapshot **snapshot, struct logquery_failure *failure,
                       struct error *error) MUST_CHECK;
 
+/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it answers
+ * a negative code, which is returned. */
+struct logquery_visitor {
+    int (*visit)(void *context, struct str index, const struct logstore_hit *hit);
+    void *context;
+};
+int logquery_each(const struct logquery_options *options, const struct logquery_request *request,
+                  struct arena *arena, const struct logquery_visitor *visitor,
+                  struct logquery_failure *failure, struct error *error) MUST_CHECK;
+
 /* The same for _count: {"count":N,"_shards":{...}}. */
 int logquery_count(const struct logquery_options *options, const struct logquery_request *request,
                    struct arena *arena, struct buf *out, struct logquery_failure *failure,

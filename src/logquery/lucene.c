@@ -681,16 +681,35 @@ static int read_run(struct lucene *lucene, const struct scope *scope, struct log
     return *out == NULL ? no_memory(lucene) : 0;
 }
 
+/* Whether the clause's text holds no term: Lucene drops it, so that an AND behind it is for the
+ * clause before it. Only an analyzed field can tell; keywords are rarely asked for such texts. */
+static bool is_blank_clause(const struct logstore_filter *filter)
+{
+    bool is_text = filter->kind == LOGSTORE_FILTER_MATCH || filter->kind == LOGSTORE_FILTER_PHRASE;
+    if (!is_text || !filter->is_void_when_empty) return false;
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, filter->values[0]);
+    return !analyzer_next(&analyzer, &token);
+}
+
+static struct clause *last_clause(struct clause_vec *clauses)
+{
+    for (size_t i = clauses->count; i > 0; i--) {
+        if (!is_blank_clause(clauses->items[i - 1].filter)) return &clauses->items[i - 1];
+    }
+    return NULL;
+}
+
 static void place_clause(struct lucene *lucene, struct clause_vec *clauses,
                          enum conjunction conjunction, enum modifier modifier,
                          struct clause *clause)
 {
     bool needs_all = lucene->options->needs_all;
-    if (clauses->count > 0 && VEC_LAST(clauses).occurrence != OCCURS_NOT) {
-        if (conjunction == CONJUNCTION_AND) VEC_LAST(clauses).occurrence = OCCURS_MUST;
-        if (needs_all && conjunction == CONJUNCTION_OR) {
-            VEC_LAST(clauses).occurrence = OCCURS_SHOULD;
-        }
+    struct clause *last = conjunction == CONJUNCTION_NONE ? NULL : last_clause(clauses);
+    if (last != NULL && last->occurrence != OCCURS_NOT) {
+        if (conjunction == CONJUNCTION_AND) last->occurrence = OCCURS_MUST;
+        if (needs_all && conjunction == CONJUNCTION_OR) last->occurrence = OCCURS_SHOULD;
     }
     if (modifier == MODIFIER_NOT)
         clause->occurrence = OCCURS_NOT;

@@ -451,6 +451,62 @@ int logquery_snapshot(const struct logquery_options *options,
     return code;
 }
 
+static int visit_segment(struct search *search, size_t segment, const uint32_t *documents,
+                         size_t count, const struct logquery_visitor *visitor)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    struct logstore_reader *reader = NULL;
+    int code = logstore_reader_new(&reader);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        struct logstore_hit hit;
+        code = logstore_reader_get_meta(reader, view->segment, documents[i], &hit,
+                                        search->parse.error);
+        if (code == 0) code = visitor->visit(visitor->context, view->index->name, &hit);
+    }
+    logstore_reader_free(reader);
+    return code;
+}
+
+static int visit_all(struct search *search, const struct logquery_visitor *visitor)
+{
+    int code = check_values(search);
+    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        uint32_t total = search->snapshot->segments[i].document_count;
+        uint64_t *bits = calloc(LOGSTORE_BITS_WORDS(total) + 1, sizeof(*bits));
+        uint32_t *documents = calloc((size_t)total + 1, sizeof(*documents));
+        if (bits == NULL || documents == NULL) code = parse_out_of_memory(&search->parse);
+        if (code == 0) {
+            code = logstore_filter_run(search->snapshot, i, search->filter, &search->context, bits,
+                                       search->parse.error);
+        }
+        if (code == 0) {
+            size_t count = list_documents(bits, total, documents);
+            code = visit_segment(search, i, documents, count, visitor);
+        }
+        free(bits);
+        free(documents);
+    }
+    return code;
+}
+
+int logquery_each(const struct logquery_options *options, const struct logquery_request *request,
+                  struct arena *arena, const struct logquery_visitor *visitor,
+                  struct logquery_failure *failure, struct error *error)
+{
+    struct search search = { 0 };
+    struct error local = { 0 };
+    search_init(&search, options, request, arena);
+    search.parse.failure = failure;
+    search.parse.error = error != NULL ? error : &local;
+    *failure = (struct logquery_failure){ 0 };
+    int code = search_read(&search);
+    if (code == 0) code = begin(&search);
+    if (code == 0) code = visit_all(&search, visitor);
+    code = explain(&search, code);
+    search_release(&search);
+    return code;
+}
+
 int logquery_count(const struct logquery_options *options, const struct logquery_request *request,
                    struct arena *arena, struct buf *out, struct logquery_failure *failure,
                    struct error *error)

@@ -246,6 +246,7 @@ static size_t word_end(struct str text, size_t offset, struct character first,
             }
             if (!letters && !numbers && !hebrew) break;
             is_closed = hebrew;
+            is_hangul = false;
             next_end = skip_marks(text, next_end) + after.size;
             class = after.class;
         } else {

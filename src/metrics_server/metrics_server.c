@@ -301,6 +301,7 @@ static void close_all(struct metrics_server *server)
     if (server->engine != NULL) promql_engine_free(server->engine);
     active_queries_close(&server->active);
     tsdb_close(server->db);
+    write_cache_release(&server->write_cache);
     free(server->config_text);
     arena_release(&server->arena);
     mutex_release(&server->mutex);
@@ -327,6 +328,7 @@ int metrics_server_main(int argc, char **argv)
     if (server.role == NULL) return status;
 
     mutex_init(&server.mutex);
+    write_cache_init(&server.write_cache);
     arena_init(&server.arena, 16u << 20);
     if (open_all(&server, &error) != 0) {
         status = role_fail(server.role, &error);

@@ -6,6 +6,7 @@
 #include "codec/json_writer.h"
 #include "http/server.h"
 #include "metrics_server/active_queries.h"
+#include "metrics_server/write_cache.h"
 #include "promql/promql.h"
 #include "role/role.h"
 #include "scrape/scrape.h"
@@ -52,6 +53,7 @@ struct metrics_server {
     struct active_queries active;
     struct pm_summary *query_duration;
     struct pm_counter *remote_samples;
+    struct write_cache write_cache; /* series that others push */
 
     struct mutex mutex;  /* guards what follows */
     char *config_text;   /* as read, secrets masked */

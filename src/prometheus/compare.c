@@ -76,14 +76,14 @@ static int merge(const struct lines *want, const struct lines *got, struct pm_er
     return PM_OK;
 }
 
-struct text {
+struct shown {
     char *data;
     size_t size;
 };
 
-static int append(void *arg, const char *data, size_t size)
+static int append_shown(void *arg, const char *data, size_t size)
 {
-    struct text *text = arg;
+    struct shown *text = arg;
     char *bigger = realloc(text->data, text->size + size + 1);
     if (bigger == NULL) return -1;
     memcpy(bigger + text->size, data, size);
@@ -98,11 +98,11 @@ int pm_compare(struct pm_registry *registry, const char *want, const char *const
 {
     size_t name_count = 0;
     while (names != NULL && names[name_count] != NULL) name_count++;
-    struct text text = { 0 };
+    struct shown text = { 0 };
     struct lines wanted = { 0 };
     struct lines got = { 0 };
     struct pm_format format = { .kind = PM_TEXT_0_0_4 };
-    int code = pm_render_names(registry, format, names, name_count, append, &text);
+    int code = pm_render_names(registry, format, names, name_count, append_shown, &text);
     if (code == PM_OK) code = cut(&wanted, want);
     if (code == PM_OK) code = cut(&got, text.data == NULL ? "" : text.data);
     code =

@@ -308,14 +308,14 @@ int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm
 
 /* ---- Writing ---- */
 
-struct writer {
+struct line_writer {
     char *to;
     size_t used;
     size_t size; /* one byte is kept for the NUL */
     bool is_full;
 };
 
-static void put(struct writer *writer, const char *text, size_t size)
+static void put(struct line_writer *writer, const char *text, size_t size)
 {
     if (size >= writer->size - writer->used) writer->is_full = true;
     if (writer->is_full) return;
@@ -323,13 +323,13 @@ static void put(struct writer *writer, const char *text, size_t size)
     writer->used += size;
 }
 
-static void put_text(struct writer *writer, const char *text)
+static void put_text(struct line_writer *writer, const char *text)
 {
     put(writer, text, strlen(text));
 }
 
 /* 'before"text"', escaped. */
-static void put_quoted(struct writer *writer, const char *before, const char *text)
+static void put_quoted(struct line_writer *writer, const char *before, const char *text)
 {
     put_text(writer, before);
     put_text(writer, "\"");
@@ -340,14 +340,14 @@ static void put_quoted(struct writer *writer, const char *before, const char *te
     put_text(writer, "\"");
 }
 
-static void put_number(struct writer *writer, const char *before, double value)
+static void put_number(struct line_writer *writer, const char *before, double value)
 {
     char text[PM_DOUBLE_SIZE_MAX];
     put_text(writer, before);
     put(writer, text, pm_print_double(text, value));
 }
 
-static void put_options(struct writer *writer, const struct pm_command *command)
+static void put_options(struct line_writer *writer, const struct pm_command *command)
 {
     for (size_t i = 0; i < command->bound_count; i++) {
         put_number(writer, i == 0 ? " bounds=" : ",", command->bounds[i]);
@@ -365,7 +365,7 @@ static void put_options(struct writer *writer, const struct pm_command *command)
 
 size_t pm_line_print(char *to, size_t size, const struct pm_command *command)
 {
-    struct writer writer = { .to = to, .size = size };
+    struct line_writer writer = { .to = to, .size = size };
     size_t verb = 0;
     while (verb < VERBS && verbs[verb].action != command->action) verb++;
     if (verb == VERBS || command->name == NULL || size == 0) return 0;

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096 };
+enum { FILE_PATH_SIZE = 4096 };
 
 static int fail_errno(struct pm_error *error, const char *what, const char *path)
 {
@@ -36,7 +36,7 @@ static int write_all(void *arg, const char *data, size_t size)
  * of the caller's business. */
 static void sync_directory(const char *path)
 {
-    char directory[PATH_SIZE];
+    char directory[FILE_PATH_SIZE];
     const char *slash = strrchr(path, '/');
     size_t size = slash == NULL ? 0 : (size_t)(slash - path);
     if (size >= sizeof(directory)) return;
@@ -60,11 +60,11 @@ static int fill(struct pm_registry *registry, int fd, const char *path, struct p
 int pm_write_textfile(struct pm_registry *registry, const char *path, struct pm_error *error)
 {
     static uint32_t turn; /* threads of one process write files of their own */
-    char beside[PATH_SIZE];
+    char beside[FILE_PATH_SIZE];
     uint32_t own = __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED);
     int size = snprintf(beside, sizeof(beside), "%s.%ld.%u", path, (long)getpid(), (unsigned)own);
     if (size < 0 || (size_t)size >= sizeof(beside)) {
-        return pm_fail(error, PM_ERROR_SYSTEM, "the path is over %d bytes", PATH_SIZE - 32);
+        return pm_fail(error, PM_ERROR_SYSTEM, "the path is over %d bytes", FILE_PATH_SIZE - 32);
     }
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return fail_errno(error, "make", beside);

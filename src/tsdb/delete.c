@@ -254,6 +254,12 @@ static int delete_held(struct tsdb *db, const struct matcher *matchers, struct w
 {
     int code = db->has_wish ? tsdb_finish_deletion(db, error) : 0;
     if (code == 0) code = tsdb_cut_all(db, error);
+    if (db->unlisted.count > 0) tsdb_remove_unlisted(db);
+    if (code == 0 && db->unlisted.count > 0) {
+        /* One that came back would bring back what is deleted now. */
+        code = error_set(error, ERROR_REFUSED,
+                         "blocks in '%s' that are not served cannot be removed", db->block_folder);
+    }
     if (code != 0) return code;
     wish->block_end = db->next_block;
     db->has_wish = true; /* also when this fails: it may be there */

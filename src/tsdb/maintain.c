@@ -313,16 +313,36 @@ static int publish(struct tsdb *db, struct block_writer *writer, struct block_me
     return block_open(block, disk, path, error);
 }
 
-/* Takes away what a block that did not come about has left. */
+static void remove_file(const struct tsdb *db, uint64_t id, const char *ending, bool *is_left)
+{
+    char path[FILE_PATH_SIZE];
+    int code = tsdb_block_path(db, id, ending, path, NULL);
+    if (code == 0) code = disk_of(db)->remove(disk_of(db)->state, path);
+    if (code != 0 && code != -ENOENT) *is_left = true;
+}
+
+void tsdb_remove_unlisted(struct tsdb *db)
+{
+    const struct disk *disk = disk_of(db);
+    bool is_left = false;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], "", &is_left);
+    }
+    if (disk->sync_folder(disk->state, db->block_folder) != 0 || is_left) return;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], ".deleted", &is_left);
+    }
+    db->unlisted.count = 0;
+}
+
+/* Takes away what a block that did not come about has left. It may have got its name already, and
+ * would count if it came back: so it is kept in mind until it has surely gone. */
 static void discard(struct tsdb *db, uint64_t id)
 {
-    static const char *const endings[] = { ".tmp", "" };
-    for (size_t i = 0; i < ARRAY_LENGTH(endings); i++) {
-        char path[FILE_PATH_SIZE];
-        if (tsdb_block_path(db, id, endings[i], path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
-    }
-    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+    bool is_left;
+    remove_file(db, id, ".tmp", &is_left);
+    (void)!VEC_PUSH(&db->unlisted, id);
+    tsdb_remove_unlisted(db);
 }
 
 static int new_writer(struct tsdb *db, uint64_t id, enum column_effort effort,
@@ -347,6 +367,10 @@ static int write_block(struct tsdb *db, bool is_late, struct block **block, stru
     /* Only the last block says that the log is in blocks: a recovery in between reads the log
      * again, and finds late samples twice, of which one counts. */
     if (is_late && db->cut.has_ordered) meta.log_through = db->log_through;
+    if (db->unlisted.count <= BLOCK_REPLACES_MAX) {
+        meta.replaces = db->unlisted.items;
+        meta.replaces_count = (uint32_t)db->unlisted.count;
+    }
     if (code == 0 && !is_empty) code = publish(db, writer, &meta, block, error);
     block_writer_free(writer);
     if (code != 0 || is_empty) discard(db, id);
@@ -531,28 +555,6 @@ static int copy_series(struct merge *merge, struct block_writer *writer, struct 
         return error_set(error, ERROR_CORRUPT, "a block to merge is damaged");
     }
     return code;
-}
-
-static void remove_file(const struct tsdb *db, uint64_t id, const char *ending, bool *is_left)
-{
-    char path[FILE_PATH_SIZE];
-    int code = tsdb_block_path(db, id, ending, path, NULL);
-    if (code == 0) code = disk_of(db)->remove(disk_of(db)->state, path);
-    if (code != 0 && code != -ENOENT) *is_left = true;
-}
-
-void tsdb_remove_unlisted(struct tsdb *db)
-{
-    const struct disk *disk = disk_of(db);
-    bool is_left = false;
-    for (size_t i = 0; i < db->unlisted.count; i++) {
-        remove_file(db, db->unlisted.items[i], "", &is_left);
-    }
-    if (disk->sync_folder(disk->state, db->block_folder) != 0 || is_left) return;
-    for (size_t i = 0; i < db->unlisted.count; i++) {
-        remove_file(db, db->unlisted.items[i], ".deleted", &is_left);
-    }
-    db->unlisted.count = 0;
 }
 
 /* Takes blocks out of the list and off the disk. */

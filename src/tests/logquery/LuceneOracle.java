@@ -128,7 +128,22 @@ public class LuceneOracle {
 
         @Override protected Query getWildcardQuery(String field, String text) throws ParseException {
             if (text.equals("*") && !field.equals("*")) return exists(field);
+            refuseNumber(field);
             return super.getWildcardQuery(field, text);
+        }
+
+        static void refuseNumber(String field) throws ParseException {
+            if (isNumber(field)) throw new ParseException("numbers have no patterns");
+        }
+
+        @Override protected Query getPrefixQuery(String field, String text) throws ParseException {
+            refuseNumber(field);
+            return super.getPrefixQuery(field, text);
+        }
+
+        @Override protected Query getRegexpQuery(String field, String text) throws ParseException {
+            refuseNumber(field);
+            return super.getRegexpQuery(field, text);
         }
 
         static Query exists(String field) {
@@ -136,6 +151,7 @@ public class LuceneOracle {
         }
 
         @Override protected Query getFuzzyQuery(String field, String text, float similarity) throws ParseException {
+            refuseNumber(field);
             String term = getAnalyzer().normalize(field, text).utf8ToString();
             int size = term.codePointCount(0, term.length());
             int edits = similarity == BY_LENGTH ? (size < 3 ? 0 : size < 6 ? 1 : 2) : (int) similarity;

@@ -365,6 +365,118 @@ static void textfiles_are_whole_at_every_moment(void)
     stop();
 }
 
+/* ---- The real ones, where they are installed ---- */
+
+/* A port that was free a moment ago. */
+static unsigned free_port(void)
+{
+    struct pm_exposer *one = NULL;
+    struct pm_exposer_options options = { .registry = registry };
+    if (pm_exposer_start(&one, &options, NULL) < 0) return 0;
+    unsigned port = pm_exposer_port(one);
+    pm_exposer_stop(one);
+    return port;
+}
+
+/* Starts the program and waits until its page answers. */
+static pid_t start_program(char *const *argv, const char *url)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+        (void)dup2(null, 1);
+        (void)dup2(null, 2);
+        (void)execv(argv[0], argv);
+        _exit(127);
+    }
+    for (int i = 0; i < 200; i++) {
+        CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+        struct http_call call = { .url = str_from(url), .timeout_ms = 2000 };
+        if (http_client_send(client, &call, &answer, NULL) == 0 && answer.status == 200) break;
+        nap_ms(50);
+    }
+    return pid;
+}
+
+static void stop_program(pid_t pid)
+{
+    (void)kill(pid, SIGTERM);
+    (void)waitpid(pid, NULL, 0);
+}
+
+/* Whether the page has the line; or, with is_absent, has it not. */
+static void expect_line(const char *url, const char *line, bool is_absent)
+{
+    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+    struct http_call call = { .url = str_from(url) };
+    test_context(line);
+    EXPECT_INT(0, http_client_send(client, &call, &answer, NULL));
+    bool is_there = str_find(buf_str(&answer.body), str_from(line)) != STR_NONE;
+    EXPECT(is_there == !is_absent);
+}
+
+static void debians_pushgateway_takes_it(void)
+{
+    static const struct pm_label grouping[] = { { "path", "/var/tmp" }, { "instance", "a b" } };
+    static char program[] = "/usr/bin/prometheus-pushgateway";
+    if (access(program, X_OK) != 0) SKIP("no prometheus-pushgateway on this machine");
+    REQUIRE(start(&(struct pm_exposer_options){ 0 }));
+    char url[64];
+    char page[80];
+    char listen[80];
+    unsigned port = free_port();
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+    (void)snprintf(page, sizeof(page), "%s/metrics", url);
+    (void)snprintf(listen, sizeof(listen), "--web.listen-address=127.0.0.1:%u", port);
+    char *const argv[] = { program, listen, NULL };
+    pid_t pid = start_program(argv, page);
+    struct pm_error error = { 0 };
+    struct pm_push push = {
+        .registry = registry, .url = url, .job = "backup", .grouping = grouping, .grouping_count = 2
+    };
+    static const char line[] =
+        "\njobs_total{instance=\"a b\",job=\"backup\",path=\"/var/tmp\"} 25\n";
+    EXPECT_INT(0, pm_push_send(&push, PM_PUSH_PUT, &error));
+    test_context(error.text);
+    expect_line(page, line, false);
+    pm_inc(pm_counter_new(registry, "jobs_total", "Jobs done."));
+    EXPECT_INT(0, pm_push_send(&push, PM_PUSH_POST, &error));
+    expect_line(page, line, true);
+    EXPECT_INT(0, pm_push_send(&push, PM_PUSH_DELETE, &error));
+    expect_line(page, "\njobs_total{", true);
+    stop_program(pid);
+    stop();
+}
+
+static void debians_node_exporter_reads_the_file(void)
+{
+    static char program[] = "/usr/bin/prometheus-node-exporter";
+    if (access(program, X_OK) != 0) SKIP("no prometheus-node-exporter on this machine");
+    (void)snprintf(folder, sizeof(folder), "/tmp/barograph-textfile-%ld", (long)getpid());
+    REQUIRE(mkdir(folder, 0755) == 0);
+    REQUIRE(start(&(struct pm_exposer_options){ 0 }));
+    char path[128];
+    char page[80];
+    char listen[80];
+    char directory[128];
+    unsigned port = free_port();
+    (void)snprintf(path, sizeof(path), "%s/app.prom", folder);
+    (void)snprintf(page, sizeof(page), "http://127.0.0.1:%u/metrics", port);
+    (void)snprintf(listen, sizeof(listen), "--web.listen-address=127.0.0.1:%u", port);
+    (void)snprintf(directory, sizeof(directory), "--collector.textfile.directory=%s", folder);
+    char defaults[] = "--collector.disable-defaults";
+    char textfile[] = "--collector.textfile";
+    EXPECT_INT(0, pm_write_textfile(registry, path, NULL));
+    char *const argv[] = { program, listen, defaults, textfile, directory, NULL };
+    pid_t pid = start_program(argv, page);
+    expect_line(page, "\njobs_total 25\n", false);
+    expect_line(page, "\nnode_textfile_scrape_error 0\n", false);
+    stop_program(pid);
+    (void)unlink(path);
+    EXPECT_INT(0, rmdir(folder));
+    stop();
+}
+
 /* ---- Comparing ---- */
 
 static void comparison_names_the_first_difference(void)
@@ -399,6 +511,8 @@ int main(void)
         TEST(groups_become_urls),
         TEST(pushes_arrive_whole),
         TEST(textfiles_are_whole_at_every_moment),
+        TEST(debians_pushgateway_takes_it),
+        TEST(debians_node_exporter_reads_the_file),
         TEST(comparison_names_the_first_difference),
     };
     return test_main(tests, sizeof(tests) / sizeof(tests[0]));

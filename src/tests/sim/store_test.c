@@ -117,12 +117,15 @@ static int append(struct run *run, struct sample_batch *batch, int number, int64
 static void append_one(struct run *run, struct sample_batch *batch, int number, int64_t time_ms,
                        struct attempt *attempt)
 {
+    bool is_newest = time_ms == run->twin.last_ms[number];
+    /* Deleted, it may be there again, or not when the series is still in memory. */
+    if (is_newest && !twin_has(&run->twin, number, time_ms)) return;
     int code = append(run, batch, number, time_ms);
     if (code == ERROR_DUPLICATE) fail(run, "the same sample again is called another");
     if (code != 0 && code != ERROR_OUT_OF_ORDER && code != ERROR_INVALID) {
         if (code != ERROR_DUPLICATE) fail(run, "append failed");
     }
-    if (code == 0 && time_ms != run->twin.last_ms[number]) {
+    if (code == 0 && !is_newest) {
         EXPECT(VEC_PUSH(&attempt->series[number], time_ms));
     }
 }
