@@ -38,7 +38,9 @@ static int order_values(const struct family *family, const struct pm_command *co
             values[i] = command->labels[j].value;
             found++;
         }
-        if (values[i] == NULL) {
+        if (values[i] == NULL && command->fills_labels) {
+            values[i] = "";
+        } else if (values[i] == NULL) {
             return pm_fail(error, PM_ERROR_LABELS, "metric '%s' needs the label '%s'",
                            family->exposed, family->label_names[i]);
         }
@@ -48,22 +50,31 @@ static int order_values(const struct family *family, const struct pm_command *co
                    family->exposed, family->label_count);
 }
 
-static int make(struct pm_registry *registry, const struct pm_command *command,
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int make(struct pm_registry *registry, const struct pm_command *command, enum pm_type type,
                 struct family **family, struct pm_error *error)
 {
     if (command->label_count > PM_LABELS_MAX) {
+        (void)pm_store_count_error(registry, PM_ERROR_FULL);
         return pm_fail(error, PM_ERROR_FULL, "%zu labels are over the limit of %d",
                        command->label_count, PM_LABELS_MAX);
     }
     const char *names[PM_LABELS_MAX];
-    enum pm_type type = actions[command->action].made;
-    if (command->action == PM_DO_OBSERVE && command->bound_count > 0) type = PM_HISTOGRAM;
-    struct pm_options options = { .name = command->name, .help = command->help };
+    struct pm_options options = { .name = command->name,
+                                  .help = command->help,
+                                  .unit = command->unit };
     if (options.help == NULL) options.help = "Made by a script.";
     for (size_t i = 0; type != PM_INFO && i < command->label_count; i++) {
         names[i] = command->labels[i].name;
         options.label_count = i + 1;
     }
+    /* Two scripts that give the same labels in another order mean the same metric. */
+    if (command->action != PM_DO_CREATE)
+        qsort((void *)names, options.label_count, sizeof(names[0]), compare_names);
     options.label_names = names;
     options.states = command->states;
     options.state_count = command->state_count;
@@ -131,8 +142,11 @@ static int change(struct pm_registry *registry, const struct pm_command *command
     }
     struct family *family = NULL;
     int code = pm_store_find_family(registry, command->name, &family, error);
-    if (code == PM_ERROR_UNKNOWN && !command->must_exist)
-        code = make(registry, command, &family, error);
+    if (code == PM_ERROR_UNKNOWN && !command->must_exist) {
+        bool has_bounds = command->action == PM_DO_OBSERVE && command->bound_count > 0;
+        code = make(registry, command, has_bounds ? PM_HISTOGRAM : action->made, &family, error);
+        if (code < 0) return code;
+    }
     if (code < 0) return pm_store_count_error(registry, code);
     if ((action->takes >> family->type & 1) == 0) {
         (void)pm_store_count_error(registry, PM_ERROR_TYPE);
@@ -161,15 +175,29 @@ static int remove_one(struct pm_registry *registry, const struct pm_command *com
     return pm_remove(metric, values, family->label_count, error);
 }
 
+static int create(struct pm_registry *registry, const struct pm_command *command,
+                  struct pm_error *error)
+{
+    struct family *family = NULL;
+    if ((unsigned)command->type > PM_ENUM) return pm_fail(error, PM_ERROR_TYPE, "no such type");
+    return make(registry, command, command->type, &family, error);
+}
+
+int pm_registry_command(struct pm_registry *registry, const struct pm_command *command,
+                        struct pm_error *error)
+{
+    registry = pm_store_registry(registry);
+    if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    if (command->action == PM_DO_CREATE) return create(registry, command, error);
+    if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
+    if ((unsigned)command->action < PM_DO_REMOVE) return change(registry, command, error);
+    return pm_fail(error, PM_ERROR_TYPE, "that is no update");
+}
+
 int pm_client_command(struct pm_client *client, const struct pm_command *command,
                       struct pm_error *error)
 {
-    if ((unsigned)command->action > PM_DO_REMOVE) {
-        return pm_fail(error, PM_ERROR_TYPE, "that is no update");
-    }
-    struct pm_registry *registry = pm_client_registry(client);
-    if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
-    return change(registry, command, error);
+    return pm_registry_command(pm_client_registry(client), command, error);
 }
 
 int pm_command_run(const struct pm_command *command, pm_write_function *write, void *arg,

@@ -570,7 +570,7 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
         return pm_store_count_error(registry, check_options(registry, type, options, error));
     }
     int code = pm_store_base_name(type, options, name, error);
-    if (code < 0) return code;
+    if (code < 0) return pm_store_count_error(registry, code);
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);
     struct family *found = pm_store_family_locked(registry, name);

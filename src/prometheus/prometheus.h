@@ -48,7 +48,7 @@ enum pm_code {
     PM_ERROR_SYSTEM = -8,  /* the operating system said no; text says what */
     PM_ERROR_REGION = -9,  /* the shared region is not one, or of another version */
     PM_ERROR_WRITE = -10,  /* the writer refused; text names its code */
-    PM_ERROR_PARSE = -11,  /* an exposition is not as its format says */
+    PM_ERROR_PARSE = -11,  /* a text is not as its format says */
     PM_ERROR_CODES = 12
 };
 
@@ -264,7 +264,12 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 
 #include "prometheus/client.h"
 #include "prometheus/collect.h"
+#include "prometheus/expose.h"
+#include "prometheus/exposer.h"
+#include "prometheus/lint.h"
 #include "prometheus/parse.h"
+#include "prometheus/push.h"
+#include "prometheus/socket.h"
 #include "prometheus/site.h"
 
 #endif
