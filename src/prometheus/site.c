@@ -25,9 +25,9 @@
 /* ---- Call sites ---- */
 
 #if READS_BEYOND
-/* The size, NUL included, of the text at own when value is the same; 0: it is not, or it is long, or
- * a page ends near value. 16 bytes can be read from own on. One load of each: what is behind the NUL
- * is read, not used. */
+/* The size, NUL included, of the text at own when value is the same; 0: it is not, or it is long,
+ * or a page ends near value. 16 bytes can be read from own on. One load of each: what is behind the
+ * NUL is read, not used. */
 static inline size_t quick_same(const char *own, const char *value)
 {
     __m128i a = _mm_loadu_si128((const __m128i *)(const void *)own);
