@@ -336,6 +336,19 @@ static void untyped_metrics_are_gauges_of_no_type(void)
     EXPECT_INT(PM_ERROR_TYPE, pm_create(registry, PM_GAUGE_HISTOGRAM, &options, &metric, NULL));
 }
 
+static void the_default_registry_shows_the_process(void)
+{
+    double value = 0;
+    EXPECT_INT(0, pm_sample(NULL, &value, "process_resident_memory_bytes"));
+    EXPECT(value > 0);
+    EXPECT_INT(0, pm_register_process(NULL, NULL)); /* once more changes nothing */
+    uint64_t before = pm_error_count(PM_ERROR_NAME);
+    EXPECT_INT(0, pm_sample(NULL, &value, "process_open_fds"));
+    EXPECT_INT((int64_t)before, (int64_t)pm_error_count(PM_ERROR_NAME));
+    EXPECT_INT(0, pm_unregister_process(NULL));
+    EXPECT_INT(PM_ERROR_UNKNOWN, pm_sample(NULL, &value, "process_cpu_seconds_total"));
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -349,6 +362,7 @@ int main(void)
         TEST(blocks_are_timed_and_counted_however_they_end),
         TEST(points_are_passed_on_with_all_they_have),
         TEST(untyped_metrics_are_gauges_of_no_type),
+        TEST(the_default_registry_shows_the_process),
     };
     int code = test_main(tests, ARRAY_LENGTH(tests));
     pm_registry_free(registry);

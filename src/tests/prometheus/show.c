@@ -1,5 +1,5 @@
-/* show.c - writes an exposition with one of everything, in the format an Accept header asks for; for
- * the tests that hand it to other programs. */
+/* show.c - writes an exposition with one of everything, in the format an Accept header asks for;
+ * for the tests that hand it to other programs. */
 #include "prometheus/prometheus.h"
 
 #include <math.h>
