@@ -116,18 +116,11 @@ static void parse_all(struct logstore *store, struct commit *commit, struct aren
 
 static struct str make_id(struct logstore *store, struct arena *arena)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned char bytes[SEGMENT_ID_PACKED_SIZE];
-    uint64_t counter = store->id_counter++;
-    memcpy(bytes, store->id_prefix, sizeof(store->id_prefix));
-    for (size_t i = 0; i < 6; i++) bytes[9 + i] = (unsigned char)(counter >> (40 - 8 * i));
-    char id[SEGMENT_ID_BUFFER];
-    for (size_t group = 0; group < 5; group++) {
-        uint32_t bits = (uint32_t)bytes[group * 3] << 16 | (uint32_t)bytes[group * 3 + 1] << 8 |
-                        bytes[group * 3 + 2];
-        for (size_t i = 0; i < 4; i++) id[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
-    }
+    char packed[ID_PACKED_SIZE];
+    char id[ID_MADE_SIZE];
+    memcpy(packed, store->id_prefix, sizeof(store->id_prefix));
+    id_set_counter(packed, store->id_counter++);
+    id_unpack(packed, id);
     return arena_copy(arena, (struct str){ id, sizeof(id) });
 }
 
@@ -325,6 +318,7 @@ static struct builder *builder_of(struct logstore *store, struct store_index *in
 {
     if (index->builder != NULL) return index->builder;
     if (builder_new(&index->builder, store->segment_id_next++, error) < 0) return NULL;
+    index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
 

@@ -14,10 +14,9 @@
 #include <math.h>
 #include <string.h>
 
-#define PATH_SIZE_MAX    1024
-#define KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
-#define DEPTH_MAX        64
-#define PREVIEW_SIZE     60
+#define PATH_SIZE_MAX 1024
+#define DEPTH_MAX     64
+#define PREVIEW_SIZE  60
 
 struct walk {
     struct str id;
@@ -82,7 +81,7 @@ static int misfit(struct walk *walk, struct str path, const struct json *value, 
     struct str copy = arena_copy(walk->arena, path);
     if (copy.data == NULL) return -ENOMEM;
     int code = push_ignored(walk, copy);
-    if (code < 0 || text.size > KEYWORD_SIZE_MAX) return code;
+    if (code < 0 || text.size > DOCUMENT_KEYWORD_SIZE_MAX) return code;
     return push(walk, (struct document_leaf){ .field = UINT32_MAX,
                                               .is_malformed = true,
                                               .is_text = true,
@@ -203,7 +202,7 @@ static int map_keyword(struct walk *walk, uint32_t index, const struct json *val
     bool is_long = field->ignore_above != 0 && text.size > field->ignore_above &&
                    character_count(text) > field->ignore_above;
     if (is_long) return push_ignored(walk, field->path);
-    if (text.size > KEYWORD_SIZE_MAX) {
+    if (text.size > DOCUMENT_KEYWORD_SIZE_MAX) {
         if (!walk->options->is_strict) return push_ignored(walk, field->path);
         struct str reason = arena_printf(
             walk->arena, "Document contains at least one immense term in field=\"" STR_FMT "\"",
@@ -476,7 +475,7 @@ void document_index(const struct document_leaf *leaves, size_t count,
             continue;
         }
         const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
-        field = builder_mapped_field(builder, leaf->field, mapped->path, mapped->type);
+        field = builder_mapped_field(builder, mapping, leaf->field);
         if (field == NULL) return;
         switch (logstore_type_column(mapped->type)) {
         case LOGSTORE_COLUMN_NONE: break;

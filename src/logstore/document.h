@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DOCUMENT_KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
+
 struct document_leaf {
     uint32_t field; /* index in the mapping; UINT32_MAX: only `path` is known */
     bool is_malformed;

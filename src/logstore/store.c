@@ -38,6 +38,9 @@ static void set_defaults(struct logstore_options *options)
     if (options->field_count_max == 0) options->field_count_max = FIELD_COUNT_DEFAULT;
     if (options->merge_size_max == 0) options->merge_size_max = MERGE_SIZE_DEFAULT;
     if (options->disk_reserve == 0) options->disk_reserve = DISK_RESERVE_DEFAULT;
+    if (options->rare_documents_min == 0) {
+        options->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
+    }
     if (options->kept_snapshots_max == 0) options->kept_snapshots_max = KEPT_SNAPSHOTS_DEFAULT;
 }
 

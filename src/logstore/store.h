@@ -205,6 +205,11 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
 int store_auto_create(struct logstore *store, struct str name, struct store_index **index_out,
                       struct error *error) MUST_CHECK;
 
+/* snapshot.c ---------------------------------------------------------------------------------- */
+
+/* Several threads may read it from now on. */
+void snapshot_is_shared(struct logstore_snapshot *snapshot);
+
 /* kept.c -------------------------------------------------------------------------------------- */
 
 void store_kept_expire(struct logstore *store); /* no lock held */
