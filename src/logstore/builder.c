@@ -31,6 +31,8 @@ void builder_field_release(struct builder_field *field)
     VEC_RELEASE(&field->pairs);
     VEC_RELEASE(&field->numbers);
     VEC_RELEASE(&field->documents);
+    VEC_RELEASE(&field->value_terms);
+    free(field->values);
     free((char *)(uintptr_t)field->path.data);
     free((char *)(uintptr_t)field->source_path.data);
 }
@@ -220,15 +222,19 @@ static uint32_t term_number(struct builder_field *field, struct str term)
     return (uint32_t)field->terms.count - 1;
 }
 
-bool builder_field_add(struct builder_field *field, uint32_t document, struct str term)
+static bool add_pair(struct builder_field *field, uint32_t document, uint32_t number)
 {
-    uint32_t number = term_number(field, term.data == NULL ? STR("") : term);
-    if (number == UINT32_MAX) return false;
     struct builder_term *known = &field->terms.items[number];
     if (known->last_document == document + 1) return true;
     known->last_document = document + 1;
     known->count++;
     return VEC_PUSH(&field->pairs, (struct builder_pair){ document, number });
+}
+
+bool builder_field_add(struct builder_field *field, uint32_t document, struct str term)
+{
+    uint32_t number = term_number(field, term.data == NULL ? STR("") : term);
+    return number != UINT32_MAX && add_pair(field, document, number);
 }
 
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
@@ -239,6 +245,47 @@ void builder_add_term(struct builder *builder, struct builder_field *field, stru
     }
 }
 
+/* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
+static struct builder_value *value_place(struct builder_field *field, struct str text)
+{
+    if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
+    if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
+    return field->values == NULL ? NULL : &field->values[rare_hash(text) % BUILDER_VALUES_COUNT];
+}
+
+static bool add_known_value(struct builder_field *field, uint32_t document,
+                            const struct builder_value *value)
+{
+    const uint32_t *terms = field->value_terms.items + value->first_term;
+    bool is_added = true;
+    for (uint32_t i = 0; is_added && i < value->term_count; i++) {
+        is_added = add_pair(field, document, terms[i]);
+    }
+    return is_added;
+}
+
+/* Cuts the text into terms, and notes them in `place`, unless that is NULL or taken. */
+static bool add_new_value(struct builder_field *field, uint32_t document, struct str text,
+                          struct builder_value *place)
+{
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    size_t first = field->value_terms.count;
+    bool is_noted = place != NULL && place->size == 0;
+    analyzer_init(&analyzer, text);
+    while (analyzer_next(&analyzer, &token)) {
+        uint32_t number = term_number(field, token.term);
+        if (number == UINT32_MAX || !add_pair(field, document, number)) return false;
+        if (is_noted && !VEC_PUSH(&field->value_terms, number)) return false;
+    }
+    if (!is_noted) return true;
+    place->size = (uint8_t)(text.size + 1);
+    place->first_term = (uint32_t)first;
+    place->term_count = (uint16_t)(field->value_terms.count - first);
+    memcpy(place->bytes, text.data, text.size);
+    return true;
+}
+
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
 {
     CHECK(builder->documents.count > 0);
@@ -246,10 +293,12 @@ void builder_add_text(struct builder *builder, struct builder_field *field, stru
     if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
         if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
     }
-    struct analyzer analyzer;
-    struct analyzer_token token;
-    analyzer_init(&analyzer, text);
-    while (analyzer_next(&analyzer, &token)) builder_add_term(builder, field, token.term);
+    struct builder_value *place = value_place(field, text);
+    bool is_known = place != NULL && place->size == text.size + 1 &&
+                    memcmp(place->bytes, text.data, text.size) == 0;
+    bool is_added = is_known ? add_known_value(field, document, place)
+                             : add_new_value(field, document, text, place);
+    if (!is_added) builder->has_failed = true;
 }
 
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)

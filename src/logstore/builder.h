@@ -38,6 +38,8 @@ struct builder_number {
     int64_t value; /* or the bits of a double */
 };
 
+struct builder_value;
+
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
@@ -54,6 +56,20 @@ struct builder_field {
     VEC(struct builder_number) numbers;
 
     VEC(uint32_t) documents; /* of text fields: which have it */
+
+    /* Of text fields: short values that were cut into terms before, for most come again. */
+    struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
+    VEC(uint32_t) value_terms;
+};
+
+#define BUILDER_VALUES_COUNT   256 /* places, by hash */
+#define BUILDER_VALUE_SIZE_MAX 40  /* bytes */
+
+struct builder_value {
+    uint8_t size; /* plus one; 0: free */
+    uint16_t term_count;
+    uint32_t first_term; /* in value_terms: numbers of terms */
+    char bytes[BUILDER_VALUE_SIZE_MAX];
 };
 
 struct builder_document {

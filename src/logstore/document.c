@@ -325,6 +325,20 @@ static const struct logstore_field *find_here(const struct walk *walk)
     return logstore_mapping_find(mapping, here(walk));
 }
 
+/* A value into its field and the sub-fields, which stand right behind it. */
+static int map_to_fields(struct walk *walk, uint32_t index, const struct json *value)
+{
+    const struct logstore_mapping *mapping = walk->mapping;
+    int code = map_to_field(walk, index, value);
+    uint32_t i = index + 1;
+    for (; code == 0 && i < mapping->fields.count; i++) {
+        if (!mapping->fields.items[i].is_sub_field) break;
+        code = map_to_field(walk, i, value);
+    }
+    walk->next_field = i;
+    return code;
+}
+
 static int map_leaf(struct walk *walk, const struct json *value)
 {
     struct logstore_mapping *mapping = walk->mapping;
@@ -356,20 +370,10 @@ static int map_leaf(struct walk *walk, const struct json *value)
     } else if (field->is_sub_field) {
         return 0;
     }
-    uint32_t index = (uint32_t)(field - mapping->fields.items);
     if (field->type == LOGSTORE_OBJECT) {
         return misfit(walk, here(walk), value, "object", STR("found a concrete value"));
     }
-    int code = map_to_field(walk, index, value);
-    /* Sub-fields stand right behind their field. */
-    uint32_t i = index + 1;
-    for (; code == 0 && i < mapping->fields.count; i++) {
-        const struct logstore_field *below = &mapping->fields.items[i];
-        if (!below->is_sub_field) break;
-        code = map_to_field(walk, i, value);
-    }
-    walk->next_field = i;
-    return code;
+    return map_to_fields(walk, (uint32_t)(field - mapping->fields.items), value);
 }
 
 static int bad_key(struct walk *walk, struct str key)
@@ -458,6 +462,32 @@ int document_map(const struct json *root, struct str id, struct logstore_mapping
     };
     size_t count_before = leaves->count;
     int code = walk_object(&walk, root);
+    if (code < 0) leaves->count = count_before;
+    return code;
+}
+
+int document_map_known(const struct known_document *known, struct str id,
+                       struct logstore_mapping *mapping, const struct document_options *options,
+                       struct arena *arena, struct document_leaf_vec *leaves, uint64_t *ignored,
+                       struct document_refusal *refusal)
+{
+    if (!known_plan(known->shape, mapping)) return 1;
+    struct walk walk;
+    walk.id = id;
+    walk.mapping = mapping;
+    walk.options = options;
+    walk.arena = arena;
+    walk.leaves = leaves;
+    walk.ignored = ignored;
+    walk.refusal = refusal;
+    walk.path_size = 0; /* the path itself is not looked at, and large */
+    walk.depth = 0;
+    size_t count_before = leaves->count;
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < known->shape->shape->hole_count; i++) {
+        if (known->values[i].kind == JSON_NULL) continue;
+        code = map_to_fields(&walk, known->shape->fields[i], &known->values[i]);
+    }
     if (code < 0) leaves->count = count_before;
     return code;
 }

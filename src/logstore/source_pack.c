@@ -4,6 +4,7 @@
 #include "codec/compress.h"
 #include "logstore/bytes.h"
 #include "logstore/ints.h"
+#include "logstore/shape.h"
 #include "logstore/source_block.h"
 #include "logstore/source_text.h"
 
@@ -11,21 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLE           '\001' /* stands for a value; JSON allows it nowhere outside texts */
-#define HOLES_MAX      4096   /* of one document */
-#define PATH_SIZE_MAX  1024
-#define DEPTH_MAX      128
-#define SHAPES_ALWAYS  8 /* so many shapes are fine however few the documents are */
-#define SHAPE_SIZE_MAX (64 << 10)
+#define SHAPES_ALWAYS 8 /* so many shapes are fine however few the documents are */
 
-VEC_TYPE(str_vec, struct str);
-
-struct shape {
-    struct str text; /* with HOLE for each value; owned */
-    uint32_t hash;
-    uint32_t hole_count;
-    uint32_t *columns;
-    struct str *pieces; /* in front of each hole, and behind the last; of text */
+struct block_shape {
+    struct shape *shape; /* owned */
+    uint32_t *columns;   /* of each hole; owned */
 };
 
 struct column {
@@ -35,12 +26,11 @@ struct column {
 
 struct source_packer {
     struct zstd_packer *zstd;
-    VEC(struct shape) shapes;
+    VEC(struct block_shape) shapes;
     VEC(struct column *) columns; /* kept between blocks; column_count are in use */
     size_t column_count;
     struct str_vec holes;  /* of the document at hand */
     struct buf shape_text; /* of it */
-    struct str_vec pieces; /* scratch for a new shape */
     VEC(int64_t) numbers;  /* scratch */
     VEC(int64_t) shape_numbers;
     struct buf head;
@@ -68,9 +58,8 @@ int source_packer_new(struct source_packer **packer_out, int level)
 static void forget_shapes(struct source_packer *packer)
 {
     VEC_FOR_EACH (&packer->shapes, shape) {
-        free((char *)(uintptr_t)shape->text.data);
+        shape_free(shape->shape);
         free(shape->columns);
-        free(shape->pieces);
     }
     packer->shapes.count = 0;
     for (size_t i = 0; i < packer->column_count; i++) {
@@ -94,7 +83,6 @@ void source_packer_free(struct source_packer *packer)
     }
     VEC_RELEASE(&packer->columns);
     VEC_RELEASE(&packer->holes);
-    VEC_RELEASE(&packer->pieces);
     VEC_RELEASE(&packer->numbers);
     VEC_RELEASE(&packer->shape_numbers);
     buf_release(&packer->shape_text);
@@ -106,124 +94,6 @@ void source_packer_free(struct source_packer *packer)
 }
 
 /* Splitting ------------------------------------------------------------------------------- */
-
-/* The closing quote of a text whose first byte is at `at`, or the end when there is none. */
-static size_t text_end(struct str document, size_t at)
-{
-    for (;;) {
-        const char *quote = memchr(document.data + at, '"', document.size - at);
-        if (quote == NULL) return document.size;
-        size_t end = (size_t)(quote - document.data);
-        size_t start = end;
-        while (start > 0 && document.data[start - 1] == '\\') start--;
-        if ((end - start) % 2 == 0) return end;
-        at = end + 1;
-    }
-}
-
-static bool ends_token(char c)
-{
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static size_t token_end(struct str document, size_t at)
-{
-    while (at < document.size && !ends_token(document.data[at])) at++;
-    return at;
-}
-
-static bool is_key(struct str document, size_t after_quote)
-{
-    size_t at = after_quote;
-    while (at < document.size && ends_token(document.data[at]) && document.data[at] != ',' &&
-           document.data[at] != '}' && document.data[at] != ']') {
-        at++;
-    }
-    return at < document.size && document.data[at] == ':';
-}
-
-static bool is_mark(char c)
-{
-    return c == '{' || c == '}' || c == '[' || c == ']' || c == ':' || ends_token(c);
-}
-
-/* Any document: its shape's text and its holes. False when it has too many of them. */
-static bool split_slowly(struct source_packer *packer, struct str document)
-{
-    struct buf *text = &packer->shape_text;
-    buf_reset(text);
-    packer->holes.count = 0;
-    for (size_t at = 0; at < document.size;) {
-        char c = document.data[at];
-        if (is_mark(c)) {
-            buf_append_char(text, c);
-            at++;
-            continue;
-        }
-        bool is_text = c == '"';
-        size_t start = is_text ? at + 1 : at;
-        size_t end = is_text ? text_end(document, start) : token_end(document, start);
-        size_t after = is_text && end < document.size ? end + 1 : end;
-        if (is_text && is_key(document, after)) {
-            buf_append(text, document.data + at, after - at);
-        } else {
-            struct str hole = { document.data + start, end - start };
-            if (packer->holes.count >= HOLES_MAX || !VEC_PUSH(&packer->holes, hole)) return false;
-            buf_append(text, document.data + at, start - at);
-            buf_append_char(text, HOLE);
-            buf_append(text, document.data + end, after - end);
-        }
-        at = after;
-        if (text->size > SHAPE_SIZE_MAX) return false;
-    }
-    return !text->has_failed;
-}
-
-/* Whether the document is of that shape; its holes then. */
-static bool split_by(struct source_packer *packer, const struct shape *shape, struct str document)
-{
-    size_t at = 0;
-    struct str *holes = packer->holes.items;
-    for (uint32_t i = 0; i < shape->hole_count; i++) {
-        struct str piece = shape->pieces[i];
-        if (document.size - at < piece.size ||
-            memcmp(document.data + at, piece.data, piece.size) != 0)
-            return false;
-        at += piece.size;
-        bool is_text = piece.size > 0 && piece.data[piece.size - 1] == '"';
-        size_t end = is_text ? text_end(document, at) : token_end(document, at);
-        bool is_other =
-            !is_text && (end == at || is_mark(document.data[at]) || document.data[at] == '"');
-        if (end == document.size || is_other) return false;
-        holes[i] = (struct str){ document.data + at, end - at };
-        at = end;
-    }
-    struct str last = shape->pieces[shape->hole_count];
-    if (document.size - at != last.size || memcmp(document.data + at, last.data, last.size) != 0)
-        return false;
-    packer->holes.count = shape->hole_count;
-    return true;
-}
-
-/* A walk over a shape's text that knows the path at each hole. */
-struct walk {
-    char path[PATH_SIZE_MAX];
-    size_t size;
-    size_t sizes[DEPTH_MAX]; /* of the path outside each open bracket */
-    size_t depth;
-};
-
-static bool set_key(struct walk *walk, struct str key)
-{
-    size_t outside = walk->depth > 0 ? walk->sizes[walk->depth - 1] : 0;
-    walk->size = outside;
-    if (outside > 0 && walk->size < PATH_SIZE_MAX) walk->path[walk->size++] = '.';
-    size_t room = PATH_SIZE_MAX - walk->size;
-    size_t size = key.size < room ? key.size : room;
-    memcpy(walk->path + walk->size, key.data, size);
-    walk->size += size;
-    return size == key.size;
-}
 
 static struct column *column_at(struct source_packer *packer, size_t number)
 {
@@ -251,89 +121,34 @@ static uint32_t column_number(struct source_packer *packer, struct str path)
     return (uint32_t)packer->column_count++;
 }
 
-/* Follows one byte, or one key, of a shape's text; the offset behind it. */
-static size_t walk_on(struct source_packer *packer, struct walk *walk, struct str text, size_t at)
-{
-    char c = text.data[at];
-    if (c == '{' || c == '[') {
-        if (walk->depth < DEPTH_MAX) walk->sizes[walk->depth] = walk->size;
-        walk->depth++;
-        return at + 1;
-    }
-    if (c == '}' || c == ']') {
-        if (walk->depth > 0) walk->depth--;
-        walk->size = walk->depth < DEPTH_MAX ? walk->sizes[walk->depth] : 0;
-        return at + 1;
-    }
-    if (c != '"' || (at + 1 < text.size && text.data[at + 1] == HOLE)) return at + 1;
-    /* A text that is no hole is a key. */
-    size_t end = text_end(text, at + 1);
-    if (end < text.size) {
-        struct str key = { text.data + at + 1, end - at - 1 };
-        /* Paths with escapes, and those that cannot be told from others, are not to be trusted. */
-        packer->has_odd_keys |= key.size == 0 || str_find_char(key, '\\') != STR_NONE;
-        packer->has_odd_keys |= !set_key(walk, key);
-        return end + 1;
-    }
-    return text.size;
-}
-
-static bool fill_shape(struct source_packer *packer, struct shape *shape)
-{
-    struct walk walk = { .size = 0 };
-    struct str text = shape->text;
-    size_t piece = 0;
-    uint32_t hole = 0;
-    for (size_t at = 0; at < text.size;) {
-        if (walk.depth >= DEPTH_MAX) return false;
-        if (text.data[at] != HOLE) {
-            at = walk_on(packer, &walk, text, at);
-            continue;
-        }
-        uint32_t column = column_number(packer, (struct str){ walk.path, walk.size });
-        if (column == UINT32_MAX) return false;
-        shape->columns[hole] = column;
-        bool is_text = at > 0 && text.data[at - 1] == '"';
-        shape->pieces[hole++] = (struct str){ text.data + piece, at - piece };
-        piece = ++at;
-        at += is_text; /* the quote behind it opens nothing */
-    }
-    shape->pieces[hole] = str_skip(text, piece);
-    return hole == shape->hole_count;
-}
-
-static uint32_t text_hash(struct str text)
-{
-    return (uint32_t)str_hash(text, 1);
-}
-
-/* The shape of what was split slowly, made when it is new; SIZE_MAX: too many. */
+/* The shape of what was split, made when it is new; SIZE_MAX: too many. */
 static size_t find_shape(struct source_packer *packer, size_t document_count)
 {
     struct str text = buf_str(&packer->shape_text);
-    uint32_t hash = text_hash(text);
+    uint32_t hash = shape_hash(text);
     for (size_t i = packer->shapes.count; i > 0; i--) {
-        const struct shape *shape = &packer->shapes.items[i - 1];
+        const struct shape *shape = packer->shapes.items[i - 1].shape;
         if (shape->hash == hash && str_equal(shape->text, text)) return i - 1;
     }
     size_t count = packer->shapes.count;
     if (count == SOURCE_SHAPES_MAX || (count >= SHAPES_ALWAYS && count * 4 > document_count)) {
         return SIZE_MAX;
     }
-    char *copy = str_copy(text);
-    struct shape shape = {
-        .text = { copy, text.size },
-        .hash = hash,
-        .hole_count = (uint32_t)packer->holes.count,
+    struct block_shape fresh = {
+        .shape = shape_new(text, packer->holes.count),
         .columns = calloc(packer->holes.count + 1, sizeof(uint32_t)),
-        .pieces = calloc(packer->holes.count + 1, sizeof(struct str)),
     };
-    bool is_filled = copy != NULL && shape.columns != NULL && shape.pieces != NULL &&
-                     fill_shape(packer, &shape) && VEC_PUSH(&packer->shapes, shape);
-    if (is_filled) return count;
-    free(copy);
-    free(shape.columns);
-    free(shape.pieces);
+    bool is_made = fresh.shape != NULL && fresh.columns != NULL;
+    for (uint32_t i = 0; is_made && i < fresh.shape->hole_count; i++) {
+        fresh.columns[i] = column_number(packer, fresh.shape->paths[i]);
+        is_made = fresh.columns[i] != UINT32_MAX;
+    }
+    if (is_made && VEC_PUSH(&packer->shapes, fresh)) {
+        packer->has_odd_keys |= fresh.shape->has_odd_keys;
+        return count;
+    }
+    shape_free(fresh.shape);
+    free(fresh.columns);
     return SIZE_MAX;
 }
 
@@ -342,21 +157,22 @@ static bool split_all(struct source_packer *packer, const struct str *documents,
 {
     size_t last = SIZE_MAX;
     packer->shape_numbers.count = 0;
-    if (!VEC_RESERVE(&packer->shape_numbers, count)) return false;
     packer->holes.count = 0;
-    if (!VEC_RESERVE(&packer->holes, HOLES_MAX)) return false;
+    if (!VEC_RESERVE(&packer->shape_numbers, count) ||
+        !VEC_RESERVE(&packer->holes, SHAPE_HOLES_MAX)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        bool is_like =
-            last != SIZE_MAX && split_by(packer, &packer->shapes.items[last], documents[i]);
+        bool is_like = last != SIZE_MAX && shape_fits(packer->shapes.items[last].shape,
+                                                      documents[i], packer->holes.items);
         if (!is_like) {
-            if (!split_slowly(packer, documents[i])) return false;
+            if (!shape_split(documents[i], &packer->shape_text, &packer->holes)) return false;
             last = find_shape(packer, i);
             if (last == SIZE_MAX) return false;
         }
-        const struct shape *shape = &packer->shapes.items[last];
-        CHECK(shape->hole_count == packer->holes.count);
+        const struct block_shape *shape = &packer->shapes.items[last];
         packer->shape_numbers.items[packer->shape_numbers.count++] = (int64_t)last;
-        for (uint32_t k = 0; k < shape->hole_count; k++) {
+        for (uint32_t k = 0; k < shape->shape->hole_count; k++) {
             struct column *column = packer->columns.items[shape->columns[k]];
             if (!VEC_PUSH(&column->values, packer->holes.items[k])) return false;
         }
@@ -380,6 +196,22 @@ static bool write_constant(const struct column *column, struct buf *head)
 
 #define FEW_SLOTS 1024
 
+/* The ends and the size: enough for a small table, and quick. */
+static size_t few_hash(struct str text)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (text.size >= 8) {
+        first = bytes_get64(text.data);
+        last = bytes_get64(text.data + text.size - 8);
+    } else if (text.size > 0) {
+        memcpy(&first, text.data, text.size);
+    }
+    uint64_t hash = (first ^ text.size) * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ (hash >> 29) ^ last) * UINT64_C(0xff51afd7ed558ccd);
+    return (size_t)(hash >> 40);
+}
+
 static bool write_few(const struct column *column, struct buf *head)
 {
     uint16_t slots[FEW_SLOTS] = { 0 }; /* number of the text, plus one */
@@ -392,7 +224,11 @@ static bool write_few(const struct column *column, struct buf *head)
     bool fits = which != NULL;
     for (size_t i = 0; fits && i < count; i++) {
         struct str value = column->values.items[i];
-        size_t at = text_hash(value) % FEW_SLOTS;
+        if (i > 0 && str_equal(value, column->values.items[i - 1])) {
+            which[i] = which[i - 1];
+            continue;
+        }
+        size_t at = few_hash(value) % FEW_SLOTS;
         while (slots[at] != 0 && !str_equal(texts[slots[at] - 1], value)) at = (at + 1) % FEW_SLOTS;
         if (slots[at] == 0) {
             fits = text_count < text_max;
@@ -510,10 +346,11 @@ static int write_columns(struct source_packer *packer, size_t count, struct buf 
     bytes_put_varint(head, count);
     buf_append_char(head, packer->has_odd_keys ? 1 : 0);
     bytes_put_varint(head, packer->shapes.count);
-    VEC_FOR_EACH (&packer->shapes, shape) {
+    VEC_FOR_EACH (&packer->shapes, item) {
+        const struct shape *shape = item->shape;
         bytes_put_varint(head, shape->hole_count);
         for (uint32_t i = 0; i < shape->hole_count; i++) {
-            bytes_put_varint(head, shape->columns[i]);
+            bytes_put_varint(head, item->columns[i]);
             bytes_put_text(head, shape->pieces[i]);
         }
         bytes_put_text(head, shape->pieces[shape->hole_count]);

@@ -173,6 +173,7 @@ static void *run_thread(void *argument)
 static void store_free(struct logstore *store)
 {
     log_close(&store->log);
+    buf_release(&store->records);
     store_kept_release(store);
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);
@@ -193,7 +194,7 @@ static void store_free(struct logstore *store)
     VEC_RELEASE(&store->aliases);
     VEC_RELEASE(&store->streams);
     VEC_RELEASE(&store->objects);
-    for (size_t i = 0; i < store->parser_count; i++) json_parser_free(store->parsers[i]);
+    for (size_t i = 0; i < store->parser_count; i++) store_parser_free(store->parsers[i]);
     mutex_release(&store->maintenance);
     mutex_release(&store->writer);
     mutex_release(&store->state);
@@ -230,6 +231,7 @@ int logstore_open(struct logstore **store_out, const struct logstore_options *op
     store->lock = -1;
     store->log = (struct log){ .disk = store->disk, .handle = -1 };
     store->log_first = 1;
+    buf_init(&store->records, LOG_RECORD_SIZE_MAX);
     store->segment_id_next = 1;
     store->commits_end = &store->commits;
     mutex_init(&store->maintenance);
