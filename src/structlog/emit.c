@@ -5,6 +5,7 @@
  * buffer on the stack, and what does not fit goes out without its pairs.
  */
 #include "structlog/pipeline.h"
+#include "structlog/push.h"
 #include "structlog/sink.h"
 
 #include <stdio.h>
@@ -12,19 +13,14 @@
 
 #define PRINTF_SIZE_MAX 4096
 
-static inline enum sl_counter counter_of(int level)
-{
-    if (level >= SL_ERROR) return level >= SL_CRITICAL ? SL_COUNTER_CRITICAL : SL_COUNTER_ERROR;
-    if (level >= SL_INFO) return level >= SL_WARN ? SL_COUNTER_WARN : SL_COUNTER_INFO;
-    return SL_COUNTER_DEBUG;
-}
-
 static size_t render(struct sl_call *call, enum sl_view view)
 {
     size_t size = sl_render(call, view);
     if (size == 0 && call->is_nested) {
         struct sl_call bare = *call;
         bare.site = NULL;
+        bare.prepared = NULL;
+        bare.values = NULL;
         bare.count = 0;
         bare.context = NULL;
         bare.log = NULL;
@@ -60,21 +56,43 @@ static void give_back(struct sl_thread *thread)
     thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
 }
 
+static inline void put_out_call(struct sl_call *call)
+{
+    struct sl_async *async = call->pipeline->async;
+    if (async != NULL && !call->is_nested) {
+        if (SL_LIKELY(sl_async_push(async, call))) return;
+        sl_drain_call(async, call);
+        return;
+    }
+    sl_count_in(call->thread, sl_counter_of(call->level), 1);
+    (void)clock_gettime(call->pipeline->clock, &call->time);
+    write_to_sinks(call);
+}
+
+static __attribute__((noinline)) void put_out_processed(struct sl_call *call)
+{
+    struct sl_list list;
+    if (sl_process(call, &list)) put_out_call(call);
+}
+
 static void run(struct sl_call *call)
 {
     struct sl_thread *thread = call->thread;
     struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
     struct sl_pipeline **hazard = &thread->hazards[call->is_nested ? 1 : 0];
     struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
-    sl_count_in(thread, counter_of(call->level), 1);
     if (pipeline == NULL) {
         sl_count(SL_COUNTER_LOST, 1);
         return;
     }
     call->pipeline = pipeline;
+    call->identity = &thread->identity;
     if (thread->depth > 0) call->context = thread->frames[thread->depth - 1];
-    (void)clock_gettime(pipeline->clock, &call->time);
-    write_to_sinks(call);
+    if (SL_UNLIKELY(pipeline->processor_count > 0)) {
+        put_out_processed(call);
+    } else {
+        put_out_call(call);
+    }
     sl_pipeline_leave(hazard);
 }
 
@@ -135,8 +153,9 @@ static bool is_due(struct sl_site *site, int64_t every_ms, uint64_t *suppressed_
     return true;
 }
 
-void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-              const struct sl_value *values)
+static __attribute__((noinline)) void emit_slowly(struct sl_logger *log, struct sl_site *site,
+                                                  int level, int64_t every_ms,
+                                                  const struct sl_value *values)
 {
     int saved = errno;
     uint64_t suppressed_count = 0;
@@ -150,6 +169,7 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
     call.site = site;
     call.values = values;
     call.pairs = NULL;
+    call.prepared = NULL;
     call.count = site->count;
     call.event = site->keys[0].json + 2;
     call.event_size = site->keys[0].size;
@@ -158,6 +178,36 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
     call.is_nested = false;
     start_call(&call);
     errno = saved;
+}
+
+/* The asynchronous call without fields around it; false: nothing has happened. It leaves errno
+ * alone, for it calls nothing. */
+static inline bool emit_quickly(struct sl_thread *thread, struct sl_core *core,
+                                struct sl_site *site, int level, const struct sl_value *values)
+{
+    thread->busy = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the mark is there before the ring is touched */
+    struct sl_pipeline *pipeline = sl_pipeline_enter(core, &thread->hazards[0]);
+    struct sl_async *async = SL_LIKELY(pipeline != NULL) ? pipeline->quick : NULL;
+    bool is_done = async != NULL && sl_push_quickly(async, thread, site, level, values);
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+    return is_done;
+}
+
+void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+              const struct sl_value *values)
+{
+    struct sl_thread *thread = sl_self;
+    struct sl_core *core = log == NULL ? &sl_default_core : log->core;
+    bool is_bare = log == NULL || log->is_bare;
+    bool may_be_quick = thread != NULL && is_bare && every_ms == 0 &&
+                        thread->busy == 0 && thread->depth == 0 &&
+                        __atomic_load_n(&core->is_quick, __ATOMIC_RELAXED) &&
+                        __atomic_load_n(&site->mode, __ATOMIC_RELAXED) >= 0;
+    if (may_be_quick && emit_quickly(thread, core, site, level, values)) return;
+    emit_slowly(log, site, level, every_ms, values);
 }
 
 void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,

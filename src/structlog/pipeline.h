@@ -4,7 +4,6 @@
 
 #include "structlog/internal.h"
 
-extern SL_HIDDEN bool sl_needs_fence;
 SL_HIDDEN struct sl_pipeline *sl_pipeline_fallback(void); /* NULL when none can be made */
 
 /* The core's pipeline, which stays until *hazard, a slot of this thread's record, is cleared; NULL
