@@ -261,10 +261,10 @@ int sl_async_new(struct sl_async **out, const struct sl_async_options *options,
     async->fd = -1;
     async->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
     async->pipeline = pipeline;
-    async->needs_fence = sl_needs_fence; /* else membarrier, in `rest` */
-    async->ticks = pipeline->clock == CLOCK_REALTIME_COARSE ? SL_TICKS_COARSE
-                   : counter_is_good()                      ? SL_TICKS_COUNTER
-                                                            : SL_TICKS_NS;
+    /* The counter is precise and as cheap as the coarse clock. */
+    async->ticks = counter_is_good()                          ? SL_TICKS_COUNTER
+                   : pipeline->clock == CLOCK_REALTIME_COARSE ? SL_TICKS_COARSE
+                                                              : SL_TICKS_NS;
     int code = resolve(async, options);
     if (code == 0) {
         async->owners = calloc(async->options.ring_count, sizeof(async->owners[0]));

@@ -87,12 +87,18 @@ struct sl_site {
             (sl_enabled(sl_log_, sl_level_) ||                                                     \
              __atomic_load_n(&sl_site_.mode, __ATOMIC_RELAXED) > 0)) {                             \
             const struct sl_value sl_values_[] = { SL_VALUES_(__VA_ARGS__) };                      \
-            sl_emit_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                               \
+            if ((ms) == 0) {                                                                       \
+                sl_emit_(sl_log_, &sl_site_, sl_level_, sl_values_);                               \
+            } else {                                                                               \
+                sl_emit_every_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                     \
+            }                                                                                      \
         }                                                                                          \
     } while (0)
 
-SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level,
                      const struct sl_value *values);
+SL_API void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level,
+                           int64_t every_ms, const struct sl_value *values);
 SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
                                   size_t count);
 SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);

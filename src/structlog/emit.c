@@ -153,9 +153,8 @@ static bool is_due(struct sl_site *site, int64_t every_ms, uint64_t *suppressed_
     return true;
 }
 
-static __attribute__((noinline)) void emit_slowly(struct sl_logger *log, struct sl_site *site,
-                                                  int level, int64_t every_ms,
-                                                  const struct sl_value *values)
+void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                    const struct sl_value *values)
 {
     int saved = errno;
     uint64_t suppressed_count = 0;
@@ -180,34 +179,70 @@ static __attribute__((noinline)) void emit_slowly(struct sl_logger *log, struct 
     errno = saved;
 }
 
-/* The asynchronous call without fields around it; false: nothing has happened. It leaves errno
- * alone, for it calls nothing. */
-static inline bool emit_quickly(struct sl_thread *thread, struct sl_core *core,
-                                struct sl_site *site, int level, const struct sl_value *values)
+enum quick {
+    QUICK_NO = 0, /* nothing has happened */
+    QUICK_DONE,
+    QUICK_WAKE /* done, and the back end sleeps */
+};
+
+static __attribute__((noinline)) void wake_backend(struct sl_core *core, struct sl_thread *thread)
 {
     thread->busy = 1;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the mark is there before the ring is touched */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     struct sl_pipeline *pipeline = sl_pipeline_enter(core, &thread->hazards[0]);
-    struct sl_async *async = SL_LIKELY(pipeline != NULL) ? pipeline->quick : NULL;
-    bool is_done = async != NULL && sl_push_quickly(async, thread, site, level, values);
+    if (pipeline != NULL && pipeline->async != NULL) sl_async_wake(pipeline->async);
     sl_pipeline_leave(&thread->hazards[0]);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     thread->busy = 0;
-    return is_done;
 }
 
-void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-              const struct sl_value *values)
+/* The asynchronous call without fields around it. It leaves errno alone, for it calls nothing. */
+static inline enum quick emit_quickly(struct sl_thread *thread, struct sl_core *core,
+                                      struct sl_site *site, int level,
+                                      const struct sl_value *values)
+{
+    struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
+    thread->busy = 1;
+    __atomic_store_n(&thread->hazards[0], pipeline, __ATOMIC_RELAXED);
+    /* The marks are there before anything is touched; membarrier makes more of it. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    enum quick done = QUICK_NO;
+    if (SL_LIKELY(pipeline != NULL &&
+                  pipeline == __atomic_load_n(&core->pipeline, __ATOMIC_SEQ_CST)) &&
+        SL_LIKELY(pipeline->quick != NULL) &&
+        sl_push_quickly(pipeline->quick, thread, site, (uint32_t)level, values)) {
+        /* Found again by the mark, for a register is worth more. */
+        const struct sl_pipeline *again = __atomic_load_n(&thread->hazards[0], __ATOMIC_RELAXED);
+        bool is_idle = __atomic_load_n(&again->quick->is_idle, __ATOMIC_RELAXED) != 0;
+        done = SL_UNLIKELY(is_idle) ? QUICK_WAKE : QUICK_DONE;
+    }
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+    return done;
+}
+
+void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, const struct sl_value *values)
 {
     struct sl_thread *thread = sl_self;
-    struct sl_core *core = log == NULL ? &sl_default_core : log->core;
-    bool is_bare = log == NULL || log->is_bare;
-    bool may_be_quick = thread != NULL && is_bare && every_ms == 0 &&
-                        thread->busy == 0 && thread->depth == 0 &&
-                        __atomic_load_n(&core->is_quick, __ATOMIC_RELAXED) &&
-                        __atomic_load_n(&site->mode, __ATOMIC_RELAXED) >= 0;
-    if (may_be_quick && emit_quickly(thread, core, site, level, values)) return;
-    emit_slowly(log, site, level, every_ms, values);
+    struct sl_core *core = &sl_default_core;
+    bool is_bare = true;
+    if (log != NULL) {
+        core = log->core;
+        is_bare = log->is_bare;
+    }
+    /* A core that is quick needs no fence. */
+    if (SL_LIKELY(__atomic_load_n(&core->is_quick, __ATOMIC_RELAXED)) && is_bare &&
+        thread != NULL && (thread->busy | thread->depth) == 0 && (unsigned)level <= UINT8_MAX &&
+        __atomic_load_n(&site->mode, __ATOMIC_RELAXED) >= 0) {
+        enum quick done = emit_quickly(thread, core, site, level, values);
+        if (SL_LIKELY(done == QUICK_DONE)) return;
+        if (done == QUICK_WAKE) {
+            wake_backend(core, thread);
+            return;
+        }
+    }
+    sl_emit_every_(log, site, level, 0, values);
 }
 
 void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,

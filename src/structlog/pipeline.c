@@ -165,8 +165,11 @@ static int fill_pipeline(struct sl_pipeline *pipeline, const struct sl_config *c
     }
     if (config->async == NULL) return 0;
     int code = sl_async_new(&pipeline->async, config->async, pipeline);
-    if (code == 0 && pipeline->processor_count == 0) pipeline->quick = pipeline->async;
-    return code;
+    if (code < 0) return code;
+    bool is_quick = pipeline->processor_count == 0 && !sl_needs_fence &&
+                    pipeline->async->ticks == SL_TICKS_COUNTER;
+    if (is_quick) pipeline->quick = pipeline->async;
+    return 0;
 }
 
 static int pipeline_new(struct sl_pipeline **out, const struct sl_config *config)

@@ -52,6 +52,13 @@ static void help(struct sl_async *async)
     sl_mutex_unlock(&async->lock);
 }
 
+/* How far the thread may write without looking; not beyond the end of the ring, see push.h. */
+static void set_limit(const struct sl_async *async, struct sl_ring *ring, uint64_t limit)
+{
+    uint64_t end = (ring->head | async->mask) + 1;
+    ring->limit = limit < end ? limit : end;
+}
+
 /* Until `wanted` lies within the ring, or the time is over. */
 static bool wait_for_room(struct sl_async *async, struct sl_ring *ring, uint64_t wanted)
 {
@@ -61,7 +68,7 @@ static bool wait_for_room(struct sl_async *async, struct sl_ring *ring, uint64_t
         uint32_t seen = __atomic_load_n(&async->progress, __ATOMIC_ACQUIRE);
         uint64_t released = __atomic_load_n(&ring->released, __ATOMIC_ACQUIRE);
         if (wanted <= released + async->mask + 1) {
-            ring->limit = released + async->mask + 1;
+            set_limit(async, ring, released + async->mask + 1);
             return true;
         }
         int64_t left = until - sl_monotonic_ms();
@@ -86,13 +93,13 @@ static __attribute__((noinline)) bool make_room(struct sl_async *async, struct s
     uint64_t size = async->mask + 1;
     uint64_t released = __atomic_load_n(&ring->released, __ATOMIC_ACQUIRE);
     uint64_t low = released + size / 4 * 3;
-    ring->limit = low;
+    set_limit(async, ring, low);
     if (wanted <= low) return true;
     sl_async_wake(async);
     enum sl_full full = async->options.full;
     if (full == SL_FULL_DROP_BELOW && level < async->options.full_level) return drop(ring);
     if (wanted <= released + size) {
-        if (full != SL_FULL_DROP_BELOW) ring->limit = released + size;
+        if (full != SL_FULL_DROP_BELOW) set_limit(async, ring, released + size);
         return true;
     }
     if (full == SL_FULL_DROP) return drop(ring);
@@ -122,6 +129,15 @@ static inline char *reserve_record(struct sl_async *async, struct sl_ring *ring,
     }
     *place = head;
     return sl_ring_data(ring) + at;
+}
+
+static inline void publish(struct sl_async *async, struct sl_ring *ring, uint64_t head)
+{
+    /* Release: who sees the head sees the record. */
+    __atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* membarrier makes more of it, see async.c */
+    if (SL_UNLIKELY(sl_needs_fence)) __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (SL_UNLIKELY(__atomic_load_n(&async->is_idle, __ATOMIC_RELAXED) != 0)) sl_async_wake(async);
 }
 
 /* ---- parts ---- */
@@ -192,6 +208,11 @@ static inline char *put_parts(char *to, const struct sl_call *call, const struct
     return to;
 }
 
+static inline uint32_t level_byte(int level)
+{
+    return level < 0 ? 0 : level > 255 ? 255 : (uint32_t)level;
+}
+
 static inline char *put_head_of(char *to, uint64_t front, uint64_t ticks, uint64_t last)
 {
     memcpy(to, &front, sizeof(front));
@@ -226,14 +247,14 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
     if (to == NULL) return true;
     uint32_t number = call->site == NULL ? 0 : call->site->number;
     if (async->sites[number] == 0) number = 0;
-    to = put_head_of(to, sl_record_front(size, SL_RECORD_TEXT, call->level, parts.set, 0), ticks,
+    to = put_head_of(to, sl_record_front(size, SL_RECORD_TEXT, level_byte(call->level), parts.set, 0), ticks,
                      (uint64_t)(uint32_t)place << 32 | number);
     to = put_parts(to, call, &parts);
     to = put_sized(to, call->event, call->event_size);
     memcpy(to, &wire, sizeof(wire));
     to += sizeof(wire);
     for (size_t i = 0; i < list->count; i++) to = sl_wire_put(to, &list->items[i]);
-    sl_publish(async, ring, place + size);
+    publish(async, ring, place + size);
     return true;
 }
 
@@ -288,11 +309,10 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
     char *to = reserve_record(async, ring, size, call, &ticks, &place);
     if (SL_UNLIKELY(to == NULL)) return true;
     uint32_t count = (uint32_t)call->count;
-    to = put_head_of(to, sl_record_front(size, SL_RECORD_SITE, call->level, parts.set, count),
+    to = put_head_of(to, sl_record_front(size, SL_RECORD_SITE, level_byte(call->level), parts.set, count),
                      ticks, (uint64_t)(uint32_t)place << 32 | number);
     to = put_parts(to, call, &parts);
     (void)put_values(to, values, call->count);
-    sl_publish(async, ring, place + size);
-    sl_fetch_ahead(async, sl_ring_data(ring), place + size);
+    publish(async, ring, place + size);
     return true;
 }

@@ -13,24 +13,41 @@
 #endif
 
 #define SL_FETCH_AHEAD 1024u /* bytes: some five records */
-/* What a record of the quick way takes at most, so that one test does for all its parts. */
-#define SL_QUICK_SIZE 2048u
-_Static_assert(sizeof(struct sl_record) + SL_PAIRS_MAX * sizeof(struct sl_record_value) <
-                   SL_QUICK_SIZE / 2,
-               "half of it is for texts");
+/* What a record of the quick way takes at most, so that one comparison does for all its parts. */
+#define SL_QUICK_TEXT 64u /* bytes of one text */
+#define SL_QUICK_SIZE                                                                              \
+    (sizeof(struct sl_record) + SL_PAIRS_MAX * (sizeof(struct sl_record_value) + SL_QUICK_TEXT))
+
+/* A text of at most SL_QUICK_TEXT bytes, without a call. */
+static inline char *sl_put_text(char *to, const char *from, uint32_t size)
+{
+    if (size >= 16) {
+        char *end = to + size;
+        const char *last = from + size - 16;
+        for (; to < end - 16; to += 16, from += 16) memcpy(to, from, 16);
+        memcpy(end - 16, last, 16);
+        return end;
+    }
+    return sl_put_bytes(to, from, size);
+}
+
+static inline uint64_t sl_ticks_read_counter(void)
+{
+#if defined(__x86_64__)
+    return __rdtsc();
+#elif defined(__aarch64__)
+    uint64_t counter = 0;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(counter));
+    return counter;
+#else
+    return 0;
+#endif
+}
 
 static inline uint64_t sl_ticks_read(enum sl_ticks ticks)
 {
-#if defined(__x86_64__)
-    if (SL_LIKELY(ticks == SL_TICKS_COUNTER)) return __rdtsc();
-#elif defined(__aarch64__)
-    if (SL_LIKELY(ticks == SL_TICKS_COUNTER)) {
-        uint64_t counter = 0;
-        __asm__ volatile("mrs %0, cntvct_el0" : "=r"(counter));
-        return counter;
-    }
-#endif
-    return sl_ticks_of_clock(ticks);
+    return SL_LIKELY(ticks == SL_TICKS_COUNTER) ? sl_ticks_read_counter()
+                                                : sl_ticks_of_clock(ticks);
 }
 
 /* Asks for the line to write it. */
@@ -45,74 +62,72 @@ static inline void sl_fetch(const char *at)
 
 /* The lines that the records after the next will stand in are with the back end's processor, or
  * nowhere near: asked for now, they are there when they are wanted. */
-static inline void sl_fetch_ahead(const struct sl_async *async, const char *data, uint64_t head)
+static inline void sl_fetch_ahead(const char *at)
 {
-    const char *ahead = data + ((head + SL_FETCH_AHEAD) & async->mask);
-    sl_fetch(ahead);
-    sl_fetch(ahead + 64); /* beyond the end: a prefetch hurts nobody */
-    sl_fetch(ahead + 128);
-}
-
-static inline void sl_publish(struct sl_async *async, struct sl_ring *ring, uint64_t head)
-{
-    /* Release: who sees the head sees the record. */
-    __atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (SL_UNLIKELY(async->needs_fence)) __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (SL_UNLIKELY(__atomic_load_n(&async->is_idle, __ATOMIC_RELAXED) != 0)) sl_async_wake(async);
+    sl_fetch(at + SL_FETCH_AHEAD); /* beyond the end, too: that hurts nobody */
+    sl_fetch(at + SL_FETCH_AHEAD + 64);
+    sl_fetch(at + SL_FETCH_AHEAD + 128);
 }
 
 /* The record's first eight bytes. */
-static inline uint64_t sl_record_front(size_t size, uint32_t kind, int level, uint32_t parts,
+static inline uint64_t sl_record_front(size_t size, uint32_t kind, uint32_t level, uint32_t parts,
                                        uint32_t count)
 {
-    uint64_t byte = level < 0 ? 0 : level > 255 ? 255 : (uint64_t)level;
-    return (uint64_t)count << 56 | (uint64_t)parts << 48 | byte << 40 | (uint64_t)kind << 32 | size;
+    return (uint64_t)count << 56 | (uint64_t)parts << 48 | (uint64_t)level << 40 |
+           (uint64_t)kind << 32 | size;
 }
 
-/* False: nothing has happened, and sl_async_push is to do it. */
-static inline bool sl_push_quickly(struct sl_async *async, const struct sl_thread *thread,
-                                   const struct sl_site *site, int level,
+/* Copies the values behind the record's head; the end of the record, or NULL. Of what the loop needs
+ * little is kept, so that all of it stays in registers. */
+static inline char *sl_put_quick_values(char *start, size_t count, const struct sl_value *value)
+{
+    char *to = start + sizeof(struct sl_record);
+    char *text = to + count * sizeof(struct sl_record_value);
+    for (const char *values_end = text; to != values_end; to += sizeof(struct sl_record_value)) {
+        value++;
+        /* By halves, which the atomics keep apart: one load of both would wait until the stores
+         * have reached the cache, and one store of both costs more than two. */
+        uint64_t payload = __atomic_load_n(&value->as.natural, __ATOMIC_RELAXED);
+        uint64_t rest = 0;
+        memcpy(&rest, &value->size, sizeof(rest)); /* size and kind */
+        uint64_t *cells = (uint64_t *)(void *)to;
+        __atomic_store_n(&cells[0], payload, __ATOMIC_RELAXED);
+        __atomic_store_n(&cells[1], rest, __ATOMIC_RELAXED);
+        uint32_t size = (uint32_t)rest;
+        if (size == 0) continue;
+        /* What must be taken apart first says that it is larger than anything. */
+        if (SL_UNLIKELY(size > SL_QUICK_TEXT)) return NULL;
+        text = sl_put_text(text, (const char *)(uintptr_t)payload, size);
+    }
+    return text;
+}
+
+/* Calls nothing, so that the compiler need not save anything for a call. The ring's limit never
+ * lies beyond its end, so one comparison finds room and a piece without a break. */
+static inline bool sl_push_quickly(const struct sl_async *async, const struct sl_thread *thread,
+                                   const struct sl_site *site, uint32_t level,
                                    const struct sl_value *values)
 {
-    uint64_t ticks = sl_ticks_read(async->ticks);
     struct sl_ring *ring = thread->lanes[0].ring;
     uint32_t number = site->number;
     if (SL_UNLIKELY(thread->lanes[0].async_id != async->id)) return false;
     if (SL_UNLIKELY(__atomic_load_n(&async->sites[number], __ATOMIC_RELAXED) == 0)) return false;
     uint64_t head = ring->head;
-    uint64_t at = head & async->mask;
     if (SL_UNLIKELY(head + SL_QUICK_SIZE > ring->limit)) return false;
-    if (SL_UNLIKELY(at + SL_QUICK_SIZE > async->mask + 1)) return false;
-    char *data = sl_ring_data(ring);
-    char *start = data + at;
-    char *to = start + sizeof(struct sl_record);
+    char *start = sl_ring_data(ring) + (head & async->mask);
+    uint64_t *cells = (uint64_t *)(void *)start;
+    cells[1] = sl_ticks_read_counter();
+    cells[2] = head << 32 | number;
     uint32_t count = site->count;
-    char *text = to + count * sizeof(struct sl_record_value);
-    const char *text_end = start + SL_QUICK_SIZE;
-    const struct sl_value *value = values + 1;
-    for (const struct sl_value *end = value + count; value != end; value++) {
-        /* By the parts they were stored in, which the atomic loads keep apart: a wider load would
-         * wait until the stores have reached the cache. */
-        uint64_t payload = __atomic_load_n(&value->as.natural, __ATOMIC_RELAXED);
-        uint64_t size = __atomic_load_n(&value->size, __ATOMIC_RELAXED);
-        uint64_t rest = (uint64_t)__atomic_load_n(&value->kind, __ATOMIC_RELAXED) << 32 | size;
-        memcpy(to, &payload, sizeof(payload));
-        memcpy(to + sizeof(payload), &rest, sizeof(rest));
-        to += sizeof(struct sl_record_value);
-        if (size == 0) continue;
-        /* What must be taken apart first says that it is larger than anything. */
-        if (SL_UNLIKELY(size > (size_t)(text_end - text))) return false;
-        text = sl_put_bytes(text, (const char *)(uintptr_t)payload, size);
-    }
-    size_t size = sl_pad8((size_t)(text - start));
-    uint64_t front = sl_record_front(size, SL_RECORD_SITE, level, 0, count);
-    uint64_t last = (uint64_t)(uint32_t)head << 32 | number;
-    memcpy(start, &front, sizeof(front));
-    memcpy(start + 8, &ticks, sizeof(ticks));
-    memcpy(start + 16, &last, sizeof(last));
-    sl_publish(async, ring, head + size);
-    sl_fetch_ahead(async, data, head + size);
+    uint64_t front = sl_record_front(0, SL_RECORD_SITE, level, 0, count);
+    const char *end = sl_put_quick_values(start, count, values);
+    if (SL_UNLIKELY(end == NULL)) return false;
+    size_t size = sl_pad8((size_t)(end - start));
+    cells[0] = front | size;
+    /* Release: who sees the head sees the record. */
+    __atomic_store_n(&ring->head, ring->head + size, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* membarrier makes more of it, see async.c */
+    sl_fetch_ahead(start + size);
     return true;
 }
 

@@ -285,7 +285,7 @@ static struct sl_ring *take_ring(struct sl_async *async, struct sl_thread *threa
     if (thread->identity.tid == 0) sl_thread_identify(&thread->identity);
     ring->tid = thread->identity.tid;
     memcpy(ring->name, thread->identity.name, sizeof(ring->name));
-    ring->limit = ring->released + region->ring_size / 4 * 3;
+    ring->limit = ring->head; /* the first record asks how far it may go */
     async->owners[index] = thread;
     __atomic_store_n(&ring->state, SL_RING_USED, __ATOMIC_RELEASE);
     return ring;
