@@ -7,5 +7,6 @@ int up_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int down_main(int argc, char **argv);
 int metric_main(int argc, char **argv);
+int logs_main(int argc, char **argv); /* the role, or `logs recover` */
 
 #endif

@@ -223,6 +223,13 @@ static void link_pipeline(struct sl_pipeline *pipeline)
     pipelines = pipeline;
 }
 
+void sl_pipeline_for_each(void (*visit)(struct sl_pipeline *pipeline))
+{
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        visit(pipeline);
+    }
+}
+
 /* Waits until nobody is inside; the caller frees it when it has given sl_lock back, for an
  * asynchronous one has a thread that may need the lock to end. NULL: nothing to free. */
 static struct sl_pipeline *retire(struct sl_pipeline *pipeline)
@@ -265,6 +272,7 @@ int sl_configure(const struct sl_config *config)
     if (code == 0) {
         (void)pthread_mutex_lock(&sl_lock);
         struct sl_pipeline *old = replace(&sl_default_core, pipeline);
+        if (config->flush_on_crash) sl_crash_catch();
         sl_set_level(NULL, config->level == 0 ? SL_INFO : config->level);
         __atomic_store_n(&is_configured, true, __ATOMIC_RELAXED);
         (void)pthread_mutex_unlock(&sl_lock);
@@ -306,6 +314,7 @@ int sl_open(struct sl_logger **log, const struct sl_config *config)
         core->level = config->level == 0 ? SL_INFO : config->level;
         (void)pthread_mutex_lock(&sl_lock);
         (void)replace(core, pipeline);
+        if (config->flush_on_crash) sl_crash_catch();
         (void)pthread_mutex_unlock(&sl_lock);
         *log = root;
     }

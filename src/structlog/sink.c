@@ -312,6 +312,13 @@ int sl_sink_flush(struct sl_sink *sink)
     return failure;
 }
 
+void sl_sink_flush_in_crash(struct sl_sink *sink)
+{
+    if (sink->buffer == NULL || !sl_mutex_try(&sink->lock)) return;
+    flush_locked(sink, sink->buffer_second);
+    sl_mutex_unlock(&sink->lock);
+}
+
 void sl_sink_after_fork(struct sl_sink *sink)
 {
     sink->buffer_used = 0; /* the parent writes these */

@@ -67,6 +67,8 @@ SL_HIDDEN void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, s
  * worth trying again; with `is_last` what is left is lost and counted instead. */
 SL_HIDDEN bool sl_sink_deliver(struct sl_sink *sink, struct sl_ring_sink *slot, const char *batch,
                                time_t second, bool is_last);
+/* Unless its lock is held, perhaps by the very thread that crashes. */
+SL_HIDDEN void sl_sink_flush_in_crash(struct sl_sink *sink);
 /* 0 or the negative errno of the last write. */
 SL_HIDDEN int sl_sink_flush(struct sl_sink *sink);
 SL_HIDDEN void sl_sink_after_fork(struct sl_sink *sink); /* in the child, lock held */

@@ -172,6 +172,7 @@ struct sl_config {
     const struct sl_processor *processors; /* see processor.h; called in this order */
     size_t processor_count;                /* at most SL_PROCESSOR_MAX */
     const struct sl_async_options *async;  /* see async.h; NULL: each call writes its line */
+    bool flush_on_crash; /* catch SIGSEGV, SIGABRT and their like, flush, let them go on */
 };
 #define SL_SINK_MAX 8
 
