@@ -124,6 +124,11 @@ int logquery_parse_lucene(struct str text, const struct lucene_options *options,
                           struct arena *arena, struct logstore_filter **filter,
                           struct error *error) MUST_CHECK;
 
+/* Parses Kibana's language and appends {"ast":{...},"dsl":{...}}: the tree of Kibana's own parser,
+ * and the query in Elasticsearch's DSL. ERROR_PARSE with the offset where reading stopped. */
+int logquery_translate_kql(struct str text, struct arena *arena, struct buf *out,
+                           struct error *error) MUST_CHECK;
+
 /* Parses the simple syntax (+ | - "..." * ( ) ~N), in which nothing is an error but a limit. */
 int logquery_parse_simple(struct str text, const struct lucene_options *options,
                           struct arena *arena, struct logstore_filter **filter,
