@@ -188,7 +188,9 @@ static void measure_select(struct tsdb *db, const char *name, int64_t start_ms, 
         die("matcher", &error);
     }
     struct series_source source = tsdb_source(db);
-    struct series_query query = { start_ms, end_ms, matchers, 1, 0, 0, 0 };
+    struct series_query query = {
+        .start_ms = start_ms, .end_ms = end_ms, .matchers = matchers, .matcher_count = 1
+    };
     struct arena arena;
     arena_init(&arena, (size_t)4 << 30);
     double best = 1e9;

@@ -536,6 +536,7 @@ static bool retain_once(struct logstore *store)
 
 void logstore_maintain(struct logstore *store)
 {
+    store_kept_expire(store);
     mutex_lock(&store->maintenance);
     mutex_lock(&store->writer);
     store_check_space(store);

@@ -73,6 +73,7 @@ struct logstore_options {
     uint64_t disk_reserve;     /* free bytes below which writes are refused; 0: 64 MiB */
     int64_t retention_ms;      /* documents older than this go, whole segments; 0: never */
     uint64_t retention_size;   /* bytes on disk above which the oldest segments go; 0: never */
+    size_t kept_snapshots_max; /* scrolls and points in time at once; 0: 500 */
     bool strict_mapping;       /* a value that does not fit its field refuses the document, as
                                   Elasticsearch does; false: it is kept and named in _ignored */
     bool is_folder_locked;     /* the caller holds the lock of the folder */

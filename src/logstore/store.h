@@ -5,6 +5,7 @@
  *   writer       one change at a time: commits, catalog, swapping segments; held over the fsync
  *   state        what readers look at: indices, segments, buffers, mappings; held briefly
  *   queue        commits that wait
+ *   keeping      the list of kept snapshots; none of the others is taken under it
  */
 #ifndef LOGSTORE_STORE_H
 #define LOGSTORE_STORE_H
@@ -75,6 +76,18 @@ struct store_object {
 
 VEC_TYPE(store_index_vec, struct store_index *);
 
+/* A snapshot kept between requests; see kept.c. Guarded by keeping. */
+struct store_kept {
+    char id[LOGSTORE_KEPT_ID_SIZE];
+    int kind;
+    int64_t end_ms; /* monotonic */
+    size_t user_count;
+    bool is_dropped; /* out of the list; goes with its last user */
+    void *state;
+    void (*state_free)(void *state);
+    struct logstore_snapshot *snapshot;
+};
+
 struct commit;
 
 #define STORE_PARSERS_MAX 8
@@ -120,6 +133,9 @@ struct logstore {
     struct condition maintenance_wanted;
     bool has_thread;
     pthread_t thread;
+
+    struct mutex keeping;
+    VEC(struct store_kept *) kept;
 
     /* Guarded by maintenance. */
     int64_t policies_ms;        /* monotonic, when policies were looked at last; 0: never */
@@ -188,6 +204,11 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
 /* A stream with its first index when a template says so, else an index. Writer held. */
 int store_auto_create(struct logstore *store, struct str name, struct store_index **index_out,
                       struct error *error) MUST_CHECK;
+
+/* kept.c -------------------------------------------------------------------------------------- */
+
+void store_kept_expire(struct logstore *store); /* no lock held */
+void store_kept_release(struct logstore *store);
 
 /* flush.c ------------------------------------------------------------------------------------- */
 

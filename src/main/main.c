@@ -36,6 +36,8 @@ static const struct command {
     { "metrics", metrics_server_main, "Role: scrapes, keeps, answers PromQL (:9090)." },
     { "ship", shipper_main, "Role: follows log files, delivers by _bulk." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
+    { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
+    { "check", check_main, "Check what others wrote: check ecs FILE." },
     { "version", version_main, "Show the version." },
 };
 

@@ -7,5 +7,7 @@ int up_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int down_main(int argc, char **argv);
 int metric_main(int argc, char **argv);
+int log_main(int argc, char **argv);
+int check_main(int argc, char **argv);
 
 #endif

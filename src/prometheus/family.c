@@ -235,6 +235,7 @@ static const char *const *endings_of(enum pm_type type)
     case PM_INFO: return of_info;
     case PM_UNTYPED:
     case PM_GAUGE:
+    case PM_GAUGE_HISTOGRAM:
     case PM_ENUM: return plain;
     }
     return plain;
@@ -460,7 +461,7 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
         return pm_store_count_error(registry, check_options(type, options, error));
     }
     int code = pm_store_base_name(type, options, name, error);
-    if (code < 0) return code;
+    if (code < 0) return pm_store_count_error(registry, code);
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);
     struct family *found = pm_store_family_locked(registry, name);

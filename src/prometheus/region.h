@@ -17,7 +17,8 @@
  *         dies, a child of fork never has it. Such a lock ends when its process closes any
  *         descriptor of the file, so opening, closing and locking are done under the store's lock.
  * TRUST   Readers believe nothing: sizes, offsets and texts are checked on a copy, and the
- *         geometry is read once. What a reader cannot survive is a file cut short under it.
+ *         geometry is read once. A file cut short under its readers is their end, but where
+ *         pm_region_guard() was called.
  */
 #ifndef PROMETHEUS_REGION_H
 #define PROMETHEUS_REGION_H
@@ -56,14 +57,19 @@ struct region_use {
     uint64_t words_used;
     uint64_t words_size;
     uint64_t clients;
+    bool is_cut;
     uint64_t errors[PM_ERROR_CODES];
 };
+
+/* wanted, else BAROGRAPH_METRICS, else /dev/shm/barograph-<uid>-metrics. */
+void pm_region_default_path(char *path, size_t size, const char *wanted);
 
 /* All under the store's lock. */
 int pm_region_create(struct region **region, const struct pm_daemon_options *options,
                      struct pm_error *error);
 int pm_region_open(struct region **region, const char *path, struct pm_error *error);
-void pm_region_close(struct region *region); /* NULL is fine */
+int pm_region_guard(struct region *region, struct pm_error *error); /* see guard.h */
+void pm_region_close(struct region *region);                        /* NULL is fine */
 int pm_region_lock(struct region *region, struct pm_error *error);
 void pm_region_unlock(struct region *region);
 

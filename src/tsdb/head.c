@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "tsdb/column.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ void head_release(struct head *head)
     VEC_RELEASE(&head->names);
     head_free_limbo(head);
     VEC_RELEASE(&head->free_pairs);
+    side_release_all(head);
     buf_release(&head->scratch);
     *head = (struct head){ 0 };
 }
@@ -427,6 +429,7 @@ int head_renumber(struct head *head, struct head_series *series, uint32_t number
 {
     CHECK(head_series_at(head, number) == NULL);
     if (!reserve_series(head, number)) return -ENOMEM;
+    if (side_renumber(head, series, number) != 0) return -ENOMEM;
     uint32_t old = series->number;
     table_remove(&head->series_table, series->hash, old);
     table_put(&head->series_table, series->hash, number);
@@ -550,9 +553,50 @@ int head_append(struct head *head, struct head_series *series, int64_t time_ms, 
     return 0;
 }
 
+static bool find_in_chunk(const struct head_chunk *chunk, int64_t time_ms, double *value)
+{
+    int64_t times[HEAD_CHUNK_MAX];
+    double values[HEAD_CHUNK_MAX];
+    struct str bytes = { (const char *)chunk->bytes, chunk->size };
+    CHECK(column_decode_numbers(&bytes, times, chunk->count));
+    CHECK(column_decode_values(&bytes, values, chunk->count));
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (times[i] != time_ms) continue;
+        *value = values[i];
+        return true;
+    }
+    return false;
+}
+
+static bool find_in_data(const struct head_data *data, int64_t time_ms, double *value)
+{
+    const struct head_tail *tail = data->tail;
+    for (size_t i = 0; tail != NULL && i < tail->count; i++) {
+        if (tail->base_ms + head_tail_offsets(tail)[i] != time_ms) continue;
+        *value = tail->values[i];
+        return true;
+    }
+    for (const struct head_chunk *chunk = data->chunks; chunk != NULL; chunk = chunk->older) {
+        if (chunk->max_time_ms < time_ms) return false;
+        if (chunk->min_time_ms <= time_ms) return find_in_chunk(chunk, time_ms, value);
+    }
+    return false;
+}
+
+bool head_find_sample(const struct head_series *series, int64_t time_ms, double *value)
+{
+    return find_in_data(&series->active, time_ms, value) ||
+           find_in_data(&series->frozen, time_ms, value);
+}
+
 static bool has_samples(const struct head_data *data)
 {
     return data->chunks != NULL || (data->tail != NULL && data->tail->count > 0);
+}
+
+bool head_has_frozen(const struct head_series *series)
+{
+    return has_samples(&series->frozen);
 }
 
 int head_freeze(struct head *head, struct head_series ***items_out, size_t *count_out)
@@ -563,7 +607,11 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
         if (head->series[i] == NULL) continue;
         for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) {
             struct head_series *series = head->series[i][k];
-            if (series == NULL || !has_samples(&series->active)) continue;
+            if (series == NULL) continue;
+            struct side *side = side_of(head, series);
+            bool has_late = side != NULL && side->active.late.count > 0;
+            if (!has_samples(&series->active) && !has_late) continue;
+            if (side != NULL) side_freeze(side);
             CHECK(series->frozen.chunks == NULL);
             CHECK(series->frozen.tail == NULL);
             series->frozen = series->active;
@@ -579,7 +627,22 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
 
 void head_thaw(struct head *head, struct head_series **items, size_t count)
 {
-    for (size_t i = 0; i < count; i++) free_data(head, &items[i]->frozen);
+    for (size_t i = 0; i < count; i++) {
+        struct side *side = side_of(head, items[i]);
+        free_data(head, &items[i]->frozen);
+        if (side != NULL) side_thaw(head, side);
+    }
+}
+
+/* Whether the head still holds something of a series, or somebody is about to add to it. */
+static bool is_in_use(const struct head *head, const struct head_series *series)
+{
+    if (series->pins > 0 || has_samples(&series->active) || has_samples(&series->frozen)) {
+        return true;
+    }
+    const struct side *side = side_of(head, series);
+    return side != NULL &&
+           !(side_data_is_empty(&side->active) && side_data_is_empty(&side->frozen));
 }
 
 static void remove_pair(struct head *head, uint32_t number)
@@ -608,6 +671,7 @@ static void remove_series(struct head *head, struct head_series **place)
     struct head_series *series = *place;
     table_remove(&head->series_table, series->hash, series->number);
     free_data(head, &series->active);
+    side_remove(head, series);
     head->totals.series_count--;
     head->totals.series_removed++;
     head->totals.series_size -= sizeof(*series) + series->pair_count * sizeof(uint32_t);
@@ -645,8 +709,7 @@ size_t head_collect_garbage(struct head *head, int64_t before_ms)
         for (size_t k = 0; head->series[i] != NULL && k < HEAD_PAGE_SIZE; k++) {
             struct head_series *series = head->series[i][k];
             if (series == NULL) continue;
-            if (series->pins > 0 || series->last_ms >= before_ms || has_samples(&series->active) ||
-                has_samples(&series->frozen)) {
+            if (series->last_ms >= before_ms || is_in_use(head, series)) {
                 left++;
                 continue;
             }
