@@ -37,6 +37,8 @@ static const struct command {
     { "ship", shipper_main, "Role: follows log files, delivers by _bulk." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
+    { "query", query_main, "Ask a metrics server: query 'sum(up)' --start -1h --format plot." },
+    { "promql", promql_main, "Expressions: promql fmt|check|tree 'sum(up)'." },
     { "check", check_main, "Check what others wrote: check ecs FILE." },
     { "version", version_main, "Show the version." },
 };
