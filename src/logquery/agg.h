@@ -109,7 +109,7 @@ int bucket_write_subs(struct search *search, const struct agg *agg, const struct
 
 int agg_too_many_buckets(struct search *search);
 
-/* The start of the bucket that a time falls into; of an aggregation that date_histogram has read. */
+/* The start of the bucket that a time falls into, of what date_histogram has read. */
 int64_t agg_date_start(const struct agg *agg, int64_t time_ms);
 
 /* Key and key_as_string of a number by the field's type. */

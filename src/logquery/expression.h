@@ -4,7 +4,7 @@
  *   ternary := or ['?' ternary ':' ternary]      compare := sum [(< <= > >= == !=) sum]
  *   or      := and ('||' and)*                   sum     := product (+ - product)*
  *   and     := compare ('&&' compare)*           product := unary (* / % unary)*
- *   unary   := (- + !) unary | number | true | false | params.NAME | NAME | Math.F(...) | '(' ternary ')'
+ *   unary   := (- + !) unary | number | true | false | [params.]NAME | Math.F(...) | ( ternary )
  *
  * A leading "return" and a last ';' are passed over. Anything else is refused with its place.
  */

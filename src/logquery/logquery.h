@@ -89,8 +89,8 @@ int logquery_snapshot(const struct logquery_options *options,
                       struct logstore_snapshot **snapshot, struct logquery_failure *failure,
                       struct error *error) MUST_CHECK;
 
-/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it answers
- * a negative code, which is returned. */
+/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it
+ * answers a negative code, which is returned. */
 struct logquery_visitor {
     int (*visit)(void *context, struct str index, const struct logstore_hit *hit);
     void *context;

@@ -455,8 +455,8 @@ static int read_simple_query_string(struct parse *parse, const struct json *body
     return logquery_parse_simple(query->text, &options, parse->arena, out, parse->error);
 }
 
-/* {"kql":{"query":"level:error and not service:web"}}, as Elasticsearch 8.16 has it: written as query
- * DSL and read again. */
+/* {"kql":{"query":"level:error and not service:web"}}, as Elasticsearch 8.16 has it: written as
+ * query DSL and read again. */
 static int read_kql(struct parse *parse, const struct json *body, struct logstore_filter **out)
 {
     struct str text = json_text(json_get(body, STR("query")), STR(""));

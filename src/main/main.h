@@ -11,5 +11,7 @@ int log_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int query_main(int argc, char **argv);
 int promql_main(int argc, char **argv);
+int search_main(int argc, char **argv);
+int tail_main(int argc, char **argv);
 
 #endif

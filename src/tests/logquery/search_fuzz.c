@@ -1,5 +1,5 @@
-/* search_fuzz.c - any bytes as the body of a search over a small store: query DSL, aggregations, sort,
- * highlighting and all else that a body may hold. */
+/* search_fuzz.c - any bytes as the body of a search over a small store: query DSL, aggregations,
+ * sort, highlighting and all else that a body may hold. */
 #include "logquery/logquery.h"
 
 #include <stdio.h>
