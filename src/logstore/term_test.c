@@ -1,4 +1,4 @@
-/* term_test.c - whether a term passes a prefix, a wildcard, a regular expression or a fuzzy value. */
+/* term_test.c - whether a term passes a prefix, a wildcard, a pattern or a fuzzy value. */
 #include "base/check.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
