@@ -276,23 +276,37 @@ static int run_phrase(struct text_run *text, const struct logstore_filter *filte
     return code;
 }
 
+/* A bound of the range as terms are: in lower case, when it comes from a query string. */
+static struct str bound_term(const struct logstore_filter *filter,
+                             const struct logstore_bound *bound, struct buf *lower)
+{
+    buf_init(lower, SIZE_MAX);
+    if (!bound->is_set || !filter->is_normalized) return bound->is_set ? bound->text : STR("");
+    analyzer_lowercase(bound->text, lower);
+    return buf_str(lower);
+}
+
 static int run_range(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
                      struct error *error)
 {
-    struct str from = filter->lower.is_set ? filter->lower.text : STR("");
-    int code = terms_cursor_seek(&text->cursor, from, error);
+    CLEANUP(buf_release) struct buf lower_bytes = { 0 };
+    CLEANUP(buf_release) struct buf upper_bytes = { 0 };
+    struct logstore_filter bounds = *filter; /* with the bounds as terms are */
+    bounds.lower.text = bound_term(filter, &filter->lower, &lower_bytes);
+    bounds.upper.text = bound_term(filter, &filter->upper, &upper_bytes);
+    int code = terms_cursor_seek(&text->cursor, bounds.lower.text, error);
     while (code == 1) {
         struct str term = buf_str(&text->cursor.term);
-        int above = filter->upper.is_set ? str_compare(term, filter->upper.text) : -1;
+        int above = filter->upper.is_set ? str_compare(term, bounds.upper.text) : -1;
         if (above > 0) break;
-        if (scan_in_range(filter, term)) {
+        if (scan_in_range(&bounds, term)) {
             code = segment_postings(text->column, &text->cursor, bits, error);
             if (code < 0) return code;
         }
         code = terms_cursor_next(&text->cursor, error);
     }
     if (code < 0 || !text->column->has_rare) return code < 0 ? code : 0;
-    struct scan_test test = { .range = filter };
+    struct scan_test test = { .range = &bounds };
     return scan_terms(text->run, text->column, NULL, &test, bits, error);
 }
 

@@ -133,6 +133,12 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error) MUST_CHECK;
 
+/* Whether all values of the filter can be of their fields' types, in the index of that segment:
+ * carrying it out may pass over clauses that cannot matter. 0 or ERROR_INVALID. */
+int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
+                          const struct logstore_filter *filter,
+                          struct logstore_filter_context *context, struct error *error) MUST_CHECK;
+
 /* Columns ---------------------------------------------------------------------------------- */
 
 /* One field in one segment. Good until a filter is run over another segment of the same snapshot;
