@@ -257,34 +257,51 @@ struct shared {
     int kind; /* 0 inc, 1 gauge add, 2 observe, 3 native, 4 call site */
 };
 
-static void run_shared_one(const struct shared *shared, long count)
+/* What one of the processes measures, while the others do the same. */
+static double measure_in_process(const struct shared *shared)
 {
     struct pm_client *client = NULL;
     if (pm_client_open(&client, shared->path, NULL) < 0) _exit(1);
     struct pm_options native = { .name = "native_seconds", .help = "Bench.", .native_factor = 1.1 };
     struct pm_registry *registry = pm_client_registry(client);
+    double ns = 0;
     switch (shared->kind) {
-    case 0: run_inc(pm_client_counter(client, "bench_total", "Bench."), count); break;
-    case 1: run_gauge_add(pm_client_gauge(client, "bench_level", "Bench."), count); break;
-    case 2: run_observe(pm_client_histogram(client, "bench_seconds", "Bench."), count); break;
-    case 3: run_observe(pm_histogram_of(registry, &native), count); break;
-    default: run_site(pm_client_counter(client, "bench_http_total", "B.", "m", "c"), count); break;
+    case 0:
+        ns = measure(run_inc, pm_client_counter(client, "bench_total", "B."), operations);
+        break;
+    case 1: ns = measure(run_gauge_add, pm_client_gauge(client, "level", "B."), operations); break;
+    case 2:
+        ns = measure(run_observe, pm_client_histogram(client, "bench_seconds", "B."), operations);
+        break;
+    case 3: ns = measure(run_observe, pm_histogram_of(registry, &native), operations); break;
+    default:
+        ns = measure(run_site, pm_client_counter(client, "http_total", "B.", "m", "c"), operations);
+        break;
     }
     pm_client_close(client);
+    return ns;
 }
 
-static void run_shared(void *arg, long count)
+/* The mean of what all processes measure at the same time. */
+static double measure_processes(const struct shared *shared)
 {
-    const struct shared *shared = arg;
+    int ends[2];
+    double sum = 0;
+    if (pipe(ends) < 0) exit(1);
     for (int i = 0; i < shared->processes; i++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            run_shared_one(shared, count / shared->processes);
-            _exit(0);
-        }
+        if (fork() != 0) continue;
+        double ns = measure_in_process(shared);
+        _exit(write(ends[1], &ns, sizeof(ns)) == (ssize_t)sizeof(ns) ? 0 : 1);
+    }
+    for (int i = 0; i < shared->processes; i++) {
+        double ns = 0;
+        if (read(ends[0], &ns, sizeof(ns)) == (ssize_t)sizeof(ns)) sum += ns;
     }
     while (wait(NULL) > 0) {
     }
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return sum / shared->processes;
 }
 
 static void measure_shared(void)
@@ -305,8 +322,7 @@ static void measure_shared(void)
             struct shared shared = { path, processes, kind };
             char name[64];
             (void)snprintf(name, sizeof(name), "%s/shared/%d-processes", names[kind], processes);
-            print_figure(name, measure_rounds(run_shared, &shared, operations, round_count * 2), 0,
-                         "ns");
+            print_figure(name, measure_processes(&shared), 0, "ns");
         }
     }
     pm_daemon_close(server);

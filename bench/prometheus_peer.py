@@ -16,7 +16,7 @@ def measure(name, run):
 
 registry = CollectorRegistry()
 counter = Counter("bench_total", "B.", registry=registry)
-gauge = Gauge("bench", "B.", registry=registry)
+gauge = Gauge("bench_level", "B.", registry=registry)
 histogram = Histogram("bench_seconds", "B.", registry=registry)
 labels = Counter("http_total", "B.", ["m", "c"], registry=registry)
 

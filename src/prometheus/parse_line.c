@@ -316,6 +316,9 @@ static int read_number(struct parse_cursor *cursor, const char *what, struct pm_
                          text->data, what);
 }
 
+/* 30,000 years: up to there seconds hold each millisecond. */
+#define TIMESTAMP_MS_MAX 1e15
+
 /* Seconds with a fraction in OpenMetrics, whole milliseconds in text. */
 static int read_timestamp(struct parse_cursor *cursor, double *seconds)
 {
@@ -323,7 +326,10 @@ static int read_timestamp(struct parse_cursor *cursor, double *seconds)
     int code = read_number(cursor, "timestamp", &text, seconds);
     if (code < 0) return code;
     if (!isfinite(*seconds)) return pm_parse_fail(cursor, "a timestamp is a finite number");
+    *seconds += 0.0; /* -0 is the same time */
     if (cursor->is_openmetrics) return PM_OK;
+    if (fabs(*seconds) > TIMESTAMP_MS_MAX)
+        return pm_parse_fail(cursor, "a timestamp is too far off");
     for (size_t i = 0; i < text.size; i++) {
         if ((text.data[i] >= '0' && text.data[i] <= '9') || (i == 0 && text.data[0] == '-'))
             continue;

@@ -130,6 +130,8 @@ static void bad_texts_are_refused_with_their_line(void)
         { PM_TEXT_0_0_4, "a{x=\"1\",y=\"2\"} 1\na{y=\"2\",x=\"1\"} 1\n", 2, "before" },
         { PM_TEXT_0_0_4, "a 0x1p3\n", 1, "no value" },
         { PM_TEXT_0_0_4, "a 1 1.5\n", 1, "milliseconds" },
+        { PM_TEXT_0_0_4, "a 5 0\na 9 -0\n", 2, "before at this time" },
+        { PM_TEXT_0_0_4, "a 5 9999999999999999\n", 1, "too far off" },
         { PM_TEXT_0_0_4, "a{b=\"\\t\"} 1\n", 1, "backslash" },
         { PM_TEXT_0_0_4, "a{b=\"c} 1\n", 1, "does not end" },
         { PM_TEXT_0_0_4, "a{b=\"\xff\"} 1\n", 1, "UTF-8" },
