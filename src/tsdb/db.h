@@ -77,7 +77,7 @@ struct tsdb {
     int64_t committed_ns GUARDED_BY(mutex); /* when a group was committed last, or the opening */
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
-    struct changes changes GUARDED_BY(mutex); /* noted when they can be seen, or later */
+    struct changes changes GUARDED_BY(mutex);       /* noted when they can be seen, or later */
     struct wal_totals log_totals GUARDED_BY(mutex); /* the log's, as they were when last noted */
 
     struct wal wal;           /* who has the turn */
