@@ -29,9 +29,9 @@ static void tell(struct str text, active_query_visit *visit, void *argument)
 static void tell_all(struct str file, active_query_visit *visit, void *argument)
 {
     for (size_t at = 1; at < file.size; at += ACTIVE_QUERY_SIZE) {
-        struct str slot = str_first(str_skip(file, at), file.size - at < ACTIVE_QUERY_SIZE
-                                                            ? file.size - at
-                                                            : ACTIVE_QUERY_SIZE);
+        struct str slot =
+            str_first(str_skip(file, at),
+                      file.size - at < ACTIVE_QUERY_SIZE ? file.size - at : ACTIVE_QUERY_SIZE);
         size_t size = 0;
         while (size < slot.size && slot.data[size] != '\0') size++;
         if (size > 0) tell(str_first(slot, size), visit, argument);
