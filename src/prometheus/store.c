@@ -279,6 +279,7 @@ void pm_store_make_ready(struct series *series)
     if (family->type == PM_INFO || family->type == PM_ENUM) return;
     uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
     if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
+    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
     __atomic_store_n(&series->metric.fast, pm_words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }
