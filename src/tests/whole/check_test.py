@@ -4,7 +4,7 @@ import random
 import re
 import subprocess
 
-from harness import EXECUTABLE, Role, check, folder, has, need, need_program, note, run, same, write
+from harness import EXECUTABLE, Role, ask, check, folder, has, need, need_program, note, run, same, write
 
 # What promtool says, as our rules: each message is one rule and one metric.
 PROMTOOL = [
