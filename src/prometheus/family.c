@@ -83,7 +83,10 @@ static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
 static void make_default(void)
 {
-    (void)pm_registry_new(&default_registry, NULL);
+    struct pm_registry *made = NULL;
+    if (pm_registry_new(&made, NULL) < 0) return;
+    (void)pm_register_process(made, NULL); /* as client libraries do; can be taken out */
+    default_registry = made;
 }
 
 struct pm_registry *pm_registry_default(void)

@@ -1,44 +1,15 @@
 /* site.c - conveniences at the place of an update: remembered series, examples, timers. */
 #include "prometheus/exemplar.h"
 #include "prometheus/fail.h"
+#include "prometheus/quick.h"
 #include "prometheus/sketch_index.h"
 #include "prometheus/store.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define READS_BEYOND 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) ||                         \
-    __has_feature(thread_sanitizer)
-#define READS_BEYOND 0
-#endif
-#endif
-#if !defined(READS_BEYOND) && defined(__SSE2__)
-#define READS_BEYOND 1
-#endif
 
 /* ---- Call sites ---- */
-
-#if READS_BEYOND
-/* The size, NUL included, of the text at own when value is the same; 0: it is not, or it is long, or
- * a page ends near value. 16 bytes can be read from own on. One load of each: what is behind the NUL
- * is read, not used. */
-static inline size_t quick_same(const char *own, const char *value)
-{
-    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)own);
-    unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128()));
-    if (__builtin_expect(ends == 0 || ((uintptr_t)value & 4095) > 4080, 0)) return 0;
-    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)value);
-    unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b));
-    unsigned wanted = ends ^ (ends - 1); /* up to the NUL */
-    return (same & wanted) == wanted ? (size_t)__builtin_ctz(ends) + 1 : 0;
-}
-#endif
 
 static bool is_remembered(const struct series *series, const char *const *values)
 {
@@ -69,7 +40,6 @@ static __attribute__((noinline)) struct pm_metric *find_slowly(struct pm_site *s
 struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
                                 const char *const *values, size_t count)
 {
-#if READS_BEYOND
     const struct series *parent =
         __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
     struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
@@ -85,7 +55,6 @@ struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
         own += size;
     }
     if (__builtin_expect(series_is_shown(last), 1)) return &last->metric;
-#endif
     return find_slowly(site, metric, values, count);
 }
 

@@ -300,9 +300,9 @@ static double wider_zero(const struct sketch_options *options, const uint64_t *k
     return left * 8 <= (size_t)options->bucket_max * 7 ? wider.threshold : change.threshold;
 }
 
-/* The order of the other clients: forget when the last time is long ago, then widen the zero bucket,
- * then halve the resolution, until a quarter is free. The last free set is for the coarsest schema,
- * where all doubles fit. */
+/* The order of the other clients: forget when the last time is long ago, then widen the zero
+ * bucket, then halve the resolution, until a quarter is free. The last free set is for the coarsest
+ * schema, where all doubles fit. */
 static void make_room_locked(struct series *series, uint64_t seen)
 {
     struct sketch *sketch = series->sketch;
@@ -420,8 +420,8 @@ changed:
 #endif
 
 /* Adds 1 to the word while the control is the same; false when it is not. With rseq the two are one
- * step: a thread that was off the CPU in between starts anew. Without, it may count in a set that was
- * closed meanwhile, which is still read, or forgotten, which is right for a value that old. */
+ * step: a thread that was off the CPU in between starts anew. Without, it may count in a set that
+ * was closed meanwhile, which is still read, or forgotten, which is right for a value that old. */
 static bool count_in(const struct series *series, uint64_t control, char *cell, size_t word)
 {
     const struct sketch *sketch = series->sketch;
@@ -442,7 +442,7 @@ static bool is_due(const struct sketch *sketch)
            pm_sketch_now_ms() >= load(&sketch->header[HEADER_DUE]);
 }
 
-/* Whether it is counted: the open set is known, its bucket is there, and nothing changes meanwhile. */
+/* Whether it is counted: the open set is known, its bucket there, and nothing changes meanwhile. */
 static inline bool count_fast(const struct series *series, const struct sketch *sketch,
                               double value)
 {
