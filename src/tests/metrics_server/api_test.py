@@ -86,7 +86,8 @@ def begin():
                  "  static_configs: [{targets: ['127.0.0.1:1']}]\n"
                  "  basic_auth: {username: u, password: geheim}\n")
     role = Role("metrics", "--config.file=" + path, "--web.enable-remote-write-receiver",
-                "--web.enable-admin-api", "--web.enable-lifecycle").ready()
+                "--web.enable-admin-api", "--web.enable-lifecycle",
+                "--enable-feature=promql-per-step-stats").ready()
 
 
 
@@ -141,7 +142,10 @@ def instant():
     got = api("query", ("query", "m"), ("time", NOW), ("limit", 1)).json
     same(1, len(got["data"]["result"]))
     same(["results truncated due to limit"], got["warnings"])
-    check("stats" in good("query", ("query", "m"), ("stats", "all")), "stats")
+    got = good("query_range", ("query", "m"), ("start", NOW - 60), ("end", NOW), ("step", 60), ("stats", "all"))["stats"]
+    same(3, got["samples"]["totalQueryableSamples"])
+    same([[NOW - 60, 1], [NOW, 2]], got["samples"]["totalQueryableSamplesPerStep"])
+    check("totalQueryableSamplesPerStep" not in good("query", ("query", "m"), ("stats", "true"))["stats"]["samples"], "all")
 
 
 def range_query():
@@ -203,6 +207,13 @@ def status():
     check(good("status/tsdb")["headStats"]["numSeries"] >= 3, "tsdb")
     same([], good("query_exemplars", ("query", "test")))
     has(good("format_query", ("query", "sum(m)by(a)")), r"sum by \(a\) \(")
+    tree = good("parse_query", ("query", "sum by (a) (rate(m{b=~'c'}[5m] offset 1m)) > bool 2"))
+    same(("binaryExpr", ">", True, None), (tree["type"], tree["op"], tree["bool"], tree["matching"]))
+    same(("aggregation", "sum", ["a"]), (tree["lhs"]["type"], tree["lhs"]["op"], tree["lhs"]["grouping"]))
+    selector = tree["lhs"]["expr"]["args"][0]
+    same(("matrixSelector", "m", 300000, 60000), tuple(selector[key] for key in ("type", "name", "range", "offset")))
+    check({"name": "b", "value": "c", "type": "=~"} in selector["matchers"], "matchers")
+    bad(400, "bad_data", "parse_query", ("query", "sum("), text="parse error")
 
 
 def federate():
