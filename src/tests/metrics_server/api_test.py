@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -224,6 +225,30 @@ def federate():
     same("", ask(f"{role.url}/federate").text)
 
 
+def command_line():
+    """barograph query and promql: formats, mistakes, exit statuses"""
+    def say(*words, status=0, text=""):
+        got = subprocess.run([sys.argv[1], *words], input=text, capture_output=True, text=True, timeout=30)
+        same(status, got.returncode, " ".join(words))
+        return got.stdout if status == 0 else got.stderr
+    ask_here = ("--url", role.url)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW))
+    same(f'series,time,value\n"m{{a=""x""}}",{stamp},2\n',
+         say("query", 'm{a="x"}', "--time", str(NOW), "--format", "csv", *ask_here))
+    same('m{a="x"}  2\nm{a="y"}  7\n', say("query", "m", "--time", str(NOW), *ask_here))
+    same("3\n", say("query", "1+2", *ask_here))
+    same("matrix", json.loads(say("query", "m", "--start", str(NOW - 60), "--end", str(NOW), "--step", "1m",
+                                  "--format", "json", *ask_here))["resultType"])
+    has(say("query", "m", "--start", str(NOW - 60), "--end", str(NOW), "--step", "1m", "--format", "plot", *ask_here),
+        "[\u2801-\u28ff]")
+    has(say("query", "1 +", *ask_here, status=1), "1:4: parse error")
+    has(say("query", "m", "--format", "xml", *ask_here, status=2), "table, json, csv or plot")
+    same("sum by (a) (m)\n", say("promql", "fmt", "sum(m)by(a)"))
+    same("sum by (a) (m)\n", say("promql", "fmt", text="sum(m)by(a)\n"))
+    has(say("promql", "check", "sum(", status=1), "parse error")
+    same("vectorSelector", json.loads(say("promql", "tree", "m"))["type"])
+
+
 def manners():
     """methods, encodings, unknown paths, life cycle"""
     same(405, api("query", ("query", "1"), method="PUT").status)
@@ -261,7 +286,7 @@ def whole():
     """the API, step by step"""
     begin()
     failures = []
-    for step in (write_and_read, instant, range_query, names, status, federate, manners, admin):
+    for step in (write_and_read, instant, range_query, names, status, command_line, federate, manners, admin):
         try:
             step()
         except AssertionError as problem:
