@@ -38,6 +38,7 @@ static const struct command {
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
     { "check", check_main, "Check what others wrote: check ecs FILE." },
+    { "tsdb", metrics_server_tsdb_main, "Look at a time-series store, check, import, export." },
     { "version", version_main, "Show the version." },
 };
 

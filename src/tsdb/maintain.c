@@ -513,8 +513,8 @@ int tsdb_cut(struct tsdb *db, struct error *error)
 
 /* ---- merging ---- */
 
-static int copy_extras(const struct series_columns *series, struct block_writer *writer,
-                       struct error *error)
+int tsdb_add_extras(const struct series_columns *series, struct block_writer *writer,
+                    struct error *error)
 {
     if (series->histograms == NULL && series->starts_ms == NULL) return 0;
     struct extra *extras = malloc(series->count * sizeof(extras[0]));
@@ -547,7 +547,7 @@ static int copy_series(struct merge *merge, struct block_writer *writer, struct 
     while ((code = merge_next(merge, &series, error)) == 1) {
         code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
                                 error);
-        if (code == 0) code = copy_extras(&series, writer, error);
+        if (code == 0) code = tsdb_add_extras(&series, writer, error);
         arena_reset(merge->arena);
         if (code != 0) return code;
     }
@@ -727,6 +727,34 @@ static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
     }
     free(found);
     return code;
+}
+
+/* ---- from outside ---- */
+
+int tsdb_start_block(struct tsdb *db, uint64_t *id, struct block_writer **writer,
+                     struct error *error)
+{
+    *id = db->next_block++;
+    return new_writer(db, *id, writer, error);
+}
+
+int tsdb_publish_block(struct tsdb *db, struct block_writer *writer, uint64_t id,
+                       struct error *error)
+{
+    struct block_meta meta = { .id = id, .log_through = db->log_through, .level = 1 };
+    struct block *block = NULL;
+    int code = publish(db, writer, &meta, &block, error);
+    if (code == 0) code = list_block(db, block, error);
+    if (code != 0) return code;
+    mutex_lock(&db->mutex);
+    if (block->meta.max_time_ms > db->head.max_ms) db->head.max_ms = block->meta.max_time_ms;
+    mutex_unlock(&db->mutex);
+    return 0;
+}
+
+void tsdb_discard_block(struct tsdb *db, uint64_t id)
+{
+    discard(db, id);
 }
 
 /* ---- retention ---- */
