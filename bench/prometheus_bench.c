@@ -176,7 +176,7 @@ static void run_render(void *arg, long count)
 {
     size_t size = 0;
     for (long i = 0; i < count; i += series_count) {
-        if (pm_render(arg, (struct pm_format){ PM_TEXT_0_0_4 }, drop, &size) < 0) exit(1);
+        if (pm_render(arg, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, drop, &size) < 0) exit(1);
     }
 }
 

@@ -8,6 +8,7 @@ extern "C" {
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace
 {
@@ -116,27 +117,50 @@ size_t print(double value, char *text, int exponent_below, int exponent_from, bo
     return static_cast<size_t>(out - text);
 }
 
+const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                           "34353637383940414243444546474849505152535455565758596061626364656667"
+                           "6869707172737475767778798081828384858687888990919293949596979899";
+
+/* The last `count` digits of a number, zeros in front, ending before `end`. */
+void put_last(char *end, uint64_t number, int count)
+{
+    for (; count >= 2; count -= 2, number /= 100) {
+        end -= 2;
+        std::memcpy(end, digit_pairs + number % 100 * 2, 2);
+    }
+    if (count == 1) end[-1] = static_cast<char>('0' + number % 10);
+}
+
+int digit_count(uint64_t number)
+{
+    int count = 1;
+    for (; number >= 10; number /= 10) count++;
+    return count;
+}
+
 /* Whole numbers and short fractions, as most samples are: value = whole / 10^k for a small k. A
  * decimal of at most 15 digits that reads back as the value is the shortest and the only one of its
  * length, so it is what the general way finds. 0: not such a number. */
 size_t print_short(double value, char *text)
 {
     static const double powers[] = { 1, 10, 100, 1000, 10000 };
+    static const uint64_t whole_powers[] = { 1, 10, 100, 1000, 10000 };
     double size = std::fabs(value);
     if (!(size < 1e10) || size < 1e-3) return 0;
     for (int k = 0; k < 5; k++) {
-        double scaled = size * powers[k];
-        auto whole = static_cast<uint64_t>(scaled + 0.5);
-        if (static_cast<double>(whole) / powers[k] != size) continue;
+        auto digits = static_cast<uint64_t>(size * powers[k] + 0.5);
+        if (static_cast<double>(digits) / powers[k] != size) continue;
         char *out = text;
         if (value < 0) *out++ = '-';
-        char reversed[24];
-        int count = 0;
-        for (int digit = 0; whole > 0 || digit <= k; digit++, whole /= 10) {
-            if (digit == k && k > 0) reversed[count++] = '.';
-            reversed[count++] = static_cast<char>('0' + whole % 10);
+        uint64_t whole = digits / whole_powers[k];
+        int count = digit_count(whole);
+        out += count;
+        put_last(out, whole, count);
+        if (k > 0) {
+            *out++ = '.';
+            out += k;
+            put_last(out, digits % whole_powers[k], k);
         }
-        while (count > 0) *out++ = reversed[--count];
         return static_cast<size_t>(out - text);
     }
     return 0;

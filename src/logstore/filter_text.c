@@ -190,14 +190,27 @@ static int run_phrase(struct filter_run *run, const struct logstore_filter *filt
     return code;
 }
 
+/* A bound of the range as terms are: in lower case, when it comes from a query string. */
+static struct str bound_term(const struct logstore_filter *filter,
+                             const struct logstore_bound *bound, struct buf *lower)
+{
+    buf_init(lower, SIZE_MAX);
+    if (!bound->is_set || !filter->is_normalized) return bound->is_set ? bound->text : STR("");
+    analyzer_lowercase(bound->text, lower);
+    return buf_str(lower);
+}
+
 static int run_range(const struct logstore_filter *filter, const struct logstore_column *column,
                      struct terms_cursor *cursor, uint64_t *bits, struct error *error)
 {
-    struct str from = filter->lower.is_set ? filter->lower.text : STR("");
+    CLEANUP(buf_release) struct buf lower_bytes = { 0 };
+    CLEANUP(buf_release) struct buf upper_bytes = { 0 };
+    struct str from = bound_term(filter, &filter->lower, &lower_bytes);
+    struct str to = bound_term(filter, &filter->upper, &upper_bytes);
     int code = terms_cursor_seek(cursor, from, error);
     while (code == 1) {
         struct str term = buf_str(&cursor->term);
-        int above = filter->upper.is_set ? str_compare(term, filter->upper.text) : -1;
+        int above = filter->upper.is_set ? str_compare(term, to) : -1;
         if (above > 0 || (above == 0 && !filter->upper.is_inclusive)) break;
         bool is_bound = filter->lower.is_set && str_equal(term, from);
         if (!is_bound || filter->lower.is_inclusive) {

@@ -85,6 +85,37 @@ static int by_shift(const void *a, const void *b)
     return left->shift < right->shift ? -1 : left->shift > right->shift;
 }
 
+/* The least position of a term in the window that lies behind `last`; INT64_MAX: none. */
+static int64_t position_behind(const struct occurrence *window, size_t count, uint32_t term,
+                               int64_t last)
+{
+    int64_t best = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        int64_t position = window[i].shift + (int64_t)term;
+        if (window[i].term == term && position > last && position < best) best = position;
+    }
+    return best;
+}
+
+/* Whether a term that the phrase has twice stands twice in the window, and not once for both. The
+ * places that may serve it move on with it, so the first free one is always the right choice. */
+static bool is_distinct(const struct phrase *phrase, const struct occurrence *window, size_t count)
+{
+    for (uint32_t first = 0; first < phrase->count; first++) {
+        int64_t last = INT64_MIN;
+        bool is_first = true;
+        for (uint32_t i = 0; i < first; i++) {
+            is_first &= !str_equal(phrase->terms[i], phrase->terms[first]);
+        }
+        for (uint32_t i = first; is_first && i < phrase->count; i++) {
+            if (!str_equal(phrase->terms[i], phrase->terms[first])) continue;
+            last = position_behind(window, count, i, last);
+            if (last == INT64_MAX) return false;
+        }
+    }
+    return true;
+}
+
 /* In a sound phrase all shifts are equal; slop lets them lie that far apart. A window over the
  * sorted shifts holds the phrase when every term is in it. */
 static bool holds_phrase(struct verify *verify, uint32_t *counts)
@@ -102,7 +133,9 @@ static bool holds_phrase(struct verify *verify, uint32_t *counts)
         while (items[end].shift - items[start].shift > phrase->slop) {
             if (--counts[items[start++].term] == 0) missing++;
         }
-        if (missing == 0) return true;
+        if (missing > 0) continue;
+        bool needs_look = phrase->slop > 0 && !phrase->is_prefix;
+        if (!needs_look || is_distinct(phrase, items + start, end + 1 - start)) return true;
     }
     return false;
 }

@@ -132,6 +132,12 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error) MUST_CHECK;
 
+/* Whether all values of the filter can be of their fields' types, in the index of that segment:
+ * carrying it out may pass over clauses that cannot matter. 0 or ERROR_INVALID. */
+int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
+                          const struct logstore_filter *filter,
+                          struct logstore_filter_context *context, struct error *error) MUST_CHECK;
+
 /* Columns ---------------------------------------------------------------------------------- */
 
 struct logstore_column; /* one field in one segment */

@@ -2,6 +2,7 @@
  *
  *     barograph check ecs logs/shop.json           each line against the Elastic Common Schema
  *     barograph check ecs < lines                  the same from standard input
+ *     barograph check metrics http://host/metrics  names, units, help texts, and the format
  *
  * A finding is FILE:LINE:BYTE: RULE: TEXT, so that editors jump there. The exit status is 0 when
  * all is well, 1 with findings or a file that cannot be read, 2 for a wrong command line.
@@ -21,6 +22,7 @@ static const struct check {
     const char *help;
 } checks[] = {
     { "ecs", check_ecs_main, "Lines of a log file against the Elastic Common Schema." },
+    { "metrics", check_metrics_main, "An exposition: its format, names, units, help texts." },
 };
 
 static void help(FILE *out)

@@ -4,5 +4,6 @@
 
 /* Each takes its words, argv[0] being the kind, and gives the exit status. */
 int check_ecs_main(int argc, char **argv);
+int check_metrics_main(int argc, char **argv);
 
 #endif

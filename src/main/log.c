@@ -44,7 +44,7 @@ static const struct option options[] = {
     { "file", "FILE", OPTION_TEXT, FLAG(file), NULL,
       "Append to this file; default $SL_FILE, else standard error." },
     { "format", "NAME", OPTION_TEXT, FLAG(format), NULL,
-      "ecs, json, logfmt or console; default ecs in a file, console on a terminal." },
+      "ecs, json, logfmt, keyvalue or console; default ecs in a file, console on a terminal." },
     { "service", "NAME", OPTION_TEXT, FLAG(service), NULL, "service.name; default $SL_SERVICE." },
     { "logger", "NAME", OPTION_TEXT, FLAG(name), NULL, "log.logger." },
     { "text", "KEY=VALUE", OPTION_LIST, FLAG(texts), NULL,
@@ -65,6 +65,7 @@ static const struct {
     { "json", SL_FORMAT_JSON },
     { "logfmt", SL_FORMAT_LOGFMT },
     { "console", SL_FORMAT_CONSOLE },
+    { "keyvalue", SL_FORMAT_KEY_VALUE },
 };
 
 struct log_run {
@@ -97,7 +98,7 @@ static struct sl_value value_of(struct log_run *run, struct str text)
     case JSON_NULL: return sl_strn(NULL, 0);
     case JSON_BOOL: return SL_VALUE((bool)json->boolean);
     case JSON_INT: return SL_VALUE(json->integer);
-    case JSON_DOUBLE: return sl_json(text.data, text.size); /* all its digits */
+    case JSON_DOUBLE: return SL_VALUE(json->number);
     case JSON_TEXT:
     case JSON_ARRAY:
     case JSON_OBJECT: return text_of(text);
@@ -185,7 +186,8 @@ static int format_of(const char *name, enum sl_format *format)
         *format = formats[i].format;
         return 0;
     }
-    return name == NULL ? 0 : fail("--format wants ecs, json, logfmt or console, got", name);
+    return name == NULL ? 0
+                        : fail("--format wants ecs, json, logfmt, keyvalue or console, got", name);
 }
 
 static int configure(struct log_run *run)

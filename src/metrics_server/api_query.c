@@ -1,4 +1,4 @@
-/* api_query.c - /api/v1/query, query_range, format_query and query_exemplars. */
+/* api_query.c - /api/v1/query, query_range and format_query. */
 #include "metrics_server/server.h"
 
 #include "prometheus/prometheus.h"
@@ -12,12 +12,15 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
+#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
+
 /* What both kinds of queries read from their request. */
 struct query {
     struct metrics_server *server;
     struct promql_expr *expr;
     struct promql_request request;
     size_t limit;
+    size_t slot; /* among the active ones */
 };
 
 static void query_release(struct query *query)
@@ -25,11 +28,25 @@ static void query_release(struct query *query)
     promql_expr_free(query->expr);
 }
 
+static void query_begin(struct query *query)
+{
+    struct metrics_server *server = query->server;
+    int64_t now_s = clock_realtime_ms(role_clock(server->role)) / 1000;
+    query->slot = active_queries_add(&server->active, promql_expr_text(query->expr), now_s);
+}
+
+static void query_end(struct query *query)
+{
+    active_queries_remove(&query->server->active, query->slot);
+}
+
 static int query_read(struct query *query, struct metrics_server *server,
                       const struct http_request *request, struct error *error)
 {
     *query = (struct query){ .server = server };
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
+    query->request.skips_cache = str_equal(http_request_parameter(request, "nocache"), STR("1"));
+    query->request.counts_steps = str_equal(http_request_parameter(request, "stats"), STR("all"));
     int code = api_limit(request, &query->limit, error);
     if (code == 0) code = api_duration(request, "timeout", &query->request.timeout_ms, error);
     if (code == 0)
@@ -79,6 +96,17 @@ static void write_stats(struct json_writer *json, const struct promql_stats *sta
     json_object_begin(json);
     json_member_int(json, "totalQueryableSamples", (int64_t)stats->samples);
     json_member_int(json, "peakSamples", (int64_t)stats->samples_peak);
+    if (stats->samples_per_step != NULL) {
+        json_key(json, STR("totalQueryableSamplesPerStep"));
+        json_array_begin(json);
+        for (size_t i = 0; i < stats->step_count; i++) {
+            json_array_begin(json);
+            json_put_double(json, (double)(stats->start_ms + (int64_t)i * stats->step_ms) / 1000);
+            json_put_uint(json, stats->samples_per_step[i]);
+            json_array_end(json);
+        }
+        json_array_end(json);
+    }
     json_object_end(json);
     json_object_end(json);
 }
@@ -113,8 +141,10 @@ API_HANDLER(api_query)
     if (code == 0) code = query_read(&query, server, request, error);
     if (code != 0) return code;
     struct promql_result *result = NULL;
+    query_begin(&query);
     code = promql_query_instant(server->engine, &server->source, query.expr, time_ms,
                                 &query.request, &result, error);
+    query_end(&query);
     if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
     write_result(&query, result, request, response);
     promql_result_free(result);
@@ -174,8 +204,10 @@ API_HANDLER(api_query_range)
                          promql_type_name(type));
     }
     struct promql_result *result = NULL;
+    query_begin(&query);
     code = promql_query_range(server->engine, &server->source, query.expr, &range, &query.request,
                               &result, error);
+    query_end(&query);
     if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
     write_result(&query, result, request, response);
     promql_result_free(result);
@@ -197,16 +229,22 @@ API_HANDLER(api_format_query)
     return 0;
 }
 
-/* No exemplars are kept: the answer is the empty list, which switches them off in clients. */
-API_HANDLER(api_query_exemplars)
+API_HANDLER(api_parse_query)
 {
     CLEANUP(query_release) struct query query = { 0 };
     int code = query_read(&query, context, request, error);
     if (code != 0) return code;
+    CLEANUP(buf_release) struct buf tree;
+    buf_init(&tree, TREE_SIZE_MAX);
+    promql_write_tree(&tree, query.expr);
+    if (tree.has_failed) {
+        return error_set(error, ERROR_LIMIT, "the tree is longer than %zu bytes", TREE_SIZE_MAX);
+    }
     struct json_writer json;
     api_begin(response, &json);
-    json_array_begin(&json);
-    json_array_end(&json);
+    json_put_raw(&json, buf_str(&tree));
     api_end(response, &json);
     return 0;
 }
+
+/* No exemplars are kept: the answer is the empty list, which switches them off in clients. */

@@ -29,6 +29,12 @@ static const struct option options[] = {
       "Acknowledge before the disk has the samples; it is asked every 200 ms." },
     { "storage.tsdb.series-max", "COUNT", OPTION_COUNT, FLAG(series_max), "0",
       "Series in memory, new ones are refused above; 0: no limit." },
+    { "storage.tsdb.metric-series-max", "COUNT", OPTION_COUNT, FLAG(metric_series_max), "0",
+      "Series of one metric name in memory, new ones are refused above; 0: no limit." },
+    { "storage.tsdb.out-of-order-time-window", "DURATION", OPTION_DURATION, FLAG(late_max_ms), "0",
+      "How much older than the newest a sample may be that comes out of order; 0: none may." },
+    { "storage.exemplars.exemplars-limit", "COUNT", OPTION_COUNT, FLAG(exemplars_max), "100000",
+      "Exemplars in memory, with --enable-feature=exemplar-storage; the oldest goes first." },
     { "web.enable-remote-write-receiver", NULL, OPTION_FLAG, FLAG(takes_remote_write), NULL,
       "Accept remote write requests." },
     { "web.enable-lifecycle", NULL, OPTION_FLAG, FLAG(has_lifecycle), NULL,
@@ -136,6 +142,7 @@ static const struct http_route api_routes[] = {
     { GET_POST, "/api/v1/query_range", api_query_range, NULL, QUICK, 0 },
     { GET_POST, "/api/v1/query_exemplars", api_query_exemplars, NULL, READS, 0 },
     { GET_POST, "/api/v1/format_query", api_format_query, NULL, READS, 0 },
+    { GET_POST, "/api/v1/parse_query", api_parse_query, NULL, READS, 0 },
     { GET_POST, "/api/v1/labels", api_labels, NULL, QUICK, 0 },
     { GET_POST, "/api/v1/series", api_series, NULL, QUICK, 0 },
     { HTTP_GET, "/api/v1/label/:name/values", api_label_values, NULL, QUICK, 0 },
@@ -156,6 +163,7 @@ static const struct http_route api_routes[] = {
     { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/delete_series", admin_delete_series, NULL, 0, 0 },
     { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/clean_tombstones", admin_clean_tombstones, NULL, 0,
       0 },
+    { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/snapshot", admin_snapshot, NULL, 0, 0 },
 };
 
 /* ---- opening ---- */
@@ -166,6 +174,18 @@ static void report(void *state, const struct tsdb_event *event)
     sl_warn(role_log(server->role), "store", "event.reason", event->message, "file.path",
             event->file == NULL ? "" : event->file, "error.message",
             event->error == NULL ? "" : event->error->text);
+}
+
+/* Of the features that are not the query engine's. */
+static bool has_feature(const struct metrics_flags *flags, struct str wanted)
+{
+    for (size_t i = 0; i < flags->features.count; i++) {
+        struct str rest = str_from(flags->features.items[i]);
+        while (rest.size > 0) {
+            if (str_equal(str_trim(str_cut(&rest, ',')), wanted)) return true;
+        }
+    }
+    return false;
 }
 
 static int open_store(struct metrics_server *server, struct error *error)
@@ -183,6 +203,10 @@ static int open_store(struct metrics_server *server, struct error *error)
     store.retention_size = (uint64_t)flags->retention_size;
     store.reserve_size = (uint64_t)flags->reserve_size;
     store.series_max = (size_t)flags->series_max;
+    store.metric_series_max = (size_t)flags->metric_series_max;
+    store.late_max_ms = flags->late_max_ms;
+    store.exemplars_max =
+        has_feature(flags, STR("exemplar-storage")) ? (size_t)flags->exemplars_max : 0;
     store.report = report;
     store.report_state = server;
     int code = tsdb_open(&server->db, &store, error);
@@ -206,13 +230,28 @@ static uint32_t read_features(struct metrics_server *server)
             struct str name = str_trim(str_cut(&rest, ','));
             uint32_t feature = promql_feature_find(name);
             features |= feature;
-            if (feature == 0) {
+            bool is_known = feature != 0 || str_equal(name, STR("exemplar-storage")) ||
+                            str_equal(name, STR("native-histograms"));
+            if (!is_known) {
                 sl_warn(role_log(server->role), "feature has no effect here", "feature",
                         sl_strn(name.data, name.size));
             }
         }
     }
     return features;
+}
+
+static void tell_left(void *argument, struct str query, int64_t time_s)
+{
+    struct metrics_server *server = argument;
+    sl_warn(role_log(server->role), "query was running when the server ended", "query",
+            sl_strn(query.data, query.size), "event.start", time_s);
+}
+
+static int open_active_queries(struct metrics_server *server, struct error *error)
+{
+    return active_queries_open(&server->active, role_data(server->role),
+                               (size_t)server->flags.concurrency_max, tell_left, server, error);
 }
 
 static int open_engine(struct metrics_server *server, struct error *error)
@@ -271,6 +310,7 @@ static int open_all(struct metrics_server *server, struct error *error)
     server->remote_samples = pm_counter_new(registry, "prometheus_api_remote_write_samples_total",
                                             "Samples accepted by remote write.");
     int code = open_store(server, error);
+    if (code == 0) code = open_active_queries(server, error);
     if (code == 0) code = open_engine(server, error);
     if (code == 0) code = open_scrapes(server, error);
     if (code == 0 && pm_register_collector(registry, metrics_collect, server, &cause) != 0) {
@@ -284,7 +324,9 @@ static void close_all(struct metrics_server *server)
     scrape_manager_stop(server->scrapes);
     (void)pm_unregister_collector(role_registry(server->role), metrics_collect, server);
     if (server->engine != NULL) promql_engine_free(server->engine);
+    active_queries_close(&server->active);
     tsdb_close(server->db);
+    write_cache_release(&server->write_cache);
     free(server->config_text);
     arena_release(&server->arena);
     mutex_release(&server->mutex);
@@ -311,6 +353,7 @@ int metrics_server_main(int argc, char **argv)
     if (server.role == NULL) return status;
 
     mutex_init(&server.mutex);
+    write_cache_init(&server.write_cache);
     arena_init(&server.arena, 16u << 20);
     if (open_all(&server, &error) != 0) {
         status = role_fail(server.role, &error);

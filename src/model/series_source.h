@@ -88,6 +88,12 @@ struct series_source {
     /* Values of one label among the series that the query selects. */
     int (*label_values)(void *state, struct str name, const struct series_query *query,
                         struct arena *arena, struct str_list *out, struct error *error);
+    /*
+     * For caches: the least time of a sample that came or went after *position was given out, and
+     * in *position what to ask with the next time (begin with 0). What is before that time is as
+     * it was. INT64_MAX: nothing came or went. NULL: this source cannot tell.
+     */
+    int64_t (*changed_since)(void *state, uint64_t *position);
 };
 
 #endif

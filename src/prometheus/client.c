@@ -131,7 +131,7 @@ static void emit_use(struct pm_emit *emit, const struct pm_registry *registry)
     }
 }
 
-static void collect(struct pm_emit *emit, void *arg)
+static void collect_region(struct pm_emit *emit, void *arg)
 {
     struct pm_daemon *daemon = arg;
     struct pm_registry *registry = daemon->client.registry;
@@ -149,7 +149,7 @@ int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
     if (daemon->shown_in != NULL) {
         return pm_fail(error, PM_ERROR_TYPE, "the daemon is registered already");
     }
-    int code = pm_register_collector(registry, collect, daemon, error);
+    int code = pm_register_collector(registry, collect_region, daemon, error);
     if (code == PM_OK) daemon->shown_in = registry;
     return code;
 }
@@ -158,7 +158,7 @@ void pm_daemon_close(struct pm_daemon *daemon)
 {
     if (daemon == NULL) return;
     if (daemon->shown_in != NULL) {
-        (void)pm_unregister_collector(daemon->shown_in, collect, daemon);
+        (void)pm_unregister_collector(daemon->shown_in, collect_region, daemon);
     }
     detach(&daemon->client);
     free(daemon);

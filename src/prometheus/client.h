@@ -43,7 +43,8 @@ struct pm_daemon_options {
     size_t word_count;     /* words of 8 bytes a CPU, rounded up to 8192; 0 = 131072 */
     bool guards_cuts;      /* takes SIGBUS, so that a file cut short under this process is zeros
                               and pm_region_cut 1 instead of its end; other faults go to whoever
-                              had the signal before */
+                              had the signal before. Threads that use the region must not block
+                              it */
 };
 
 /* Makes the region, or takes over the one that is there (its counters go on). A file of another

@@ -124,7 +124,8 @@ static int update(struct series *series, const struct pm_command *command, struc
     case PM_SUMMARY: pm_summary_observe((struct pm_summary *)metric, value); return PM_OK;
     case PM_INFO: return set_info(series, command, error);
     case PM_ENUM: return pm_store_set_state(series, command->state, error);
-    case PM_UNTYPED: break;
+    case PM_UNTYPED:
+    case PM_GAUGE_HISTOGRAM: break;
     }
     return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be updated", series->family->exposed);
 }
@@ -210,7 +211,7 @@ int pm_command_run(const struct pm_command *command, pm_write_function *write, v
         pm_store_lock();
         pm_shared_read_locked(registry);
         pm_store_unlock();
-        code = pm_render(registry, (struct pm_format){ PM_TEXT_0_0_4 }, write, arg);
+        code = pm_render(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, write, arg);
         if (code < 0) (void)pm_fail(error, code, "the list could not be written");
     } else {
         code = pm_client_command(client, command, error);

@@ -90,7 +90,7 @@ size_t pm_emit_print_value(char *to, double value)
 
 static bool is_openmetrics(const struct pm_emit *emit)
 {
-    return emit->format.kind != PM_TEXT_0_0_4;
+    return pm_emit_is_openmetrics(emit->format);
 }
 
 /* 64 bits of the name decide: two names of one scrape meet once in 10^13 scrapes of 1000. */
@@ -158,6 +158,7 @@ static const char *type_text(enum pm_type type, bool openmetrics)
     case PM_SUMMARY: return "summary";
     case PM_INFO: return openmetrics ? "info" : "gauge";
     case PM_ENUM: return openmetrics ? "stateset" : "gauge";
+    case PM_GAUGE_HISTOGRAM: return openmetrics ? "gaugehistogram" : "histogram";
     case PM_UNTYPED: break;
     }
     return openmetrics ? "unknown" : "untyped";

@@ -26,6 +26,11 @@ struct pm_emit {
     size_t sample_name_size;
 };
 
+static inline bool pm_emit_is_openmetrics(struct pm_format format)
+{
+    return format.kind == PM_OPENMETRICS_1_0_0 || format.kind == PM_OPENMETRICS_0_0_1;
+}
+
 int pm_emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write,
                  void *arg);
 int pm_emit_flush(struct pm_emit *emit);

@@ -235,6 +235,7 @@ static const char *const *endings_of(enum pm_type type)
     case PM_INFO: return of_info;
     case PM_UNTYPED:
     case PM_GAUGE:
+    case PM_GAUGE_HISTOGRAM:
     case PM_ENUM: return plain;
     }
     return plain;

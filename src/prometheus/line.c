@@ -55,7 +55,7 @@ struct cursor {
 
 static int stop(const struct cursor *cursor, const char *what)
 {
-    return pm_fail(cursor->error, PM_ERROR_VALUE, "byte %zu: expected %s",
+    return pm_fail(cursor->error, PM_ERROR_PARSE, "byte %zu: expected %s",
                    (size_t)(cursor->at - cursor->begin), what);
 }
 
@@ -195,33 +195,31 @@ static int read_subject(struct cursor *cursor, struct pm_line *line)
     return PM_OK;
 }
 
-static int read_bounds(const struct cursor *cursor, struct pm_line *line, char *list)
+static int read_bounds(const struct cursor *cursor, struct pm_line *line, const char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
+    for (;; list++) {
         size_t size = strcspn(list, ",");
         if (command->bound_count == PM_BOUNDS_MAX ||
             !pm_line_number(list, size, &line->bounds[command->bound_count])) {
             return stop(cursor, "bounds such as 0.1,1,10");
         }
         command->bound_count++;
-        list += size + (list[size] == ',');
+        list += size;
+        if (*list == '\0') return PM_OK;
     }
-    return PM_OK;
 }
 
 static int read_states(const struct cursor *cursor, struct pm_line *line, char *list)
 {
     struct pm_command *command = &line->command;
-    while (*list != '\0') {
-        size_t size = strcspn(list, ",");
-        bool is_end = list[size] == '\0';
+    for (;; list++) {
         if (command->state_count == PM_STATES_MAX) return stop(cursor, "fewer states");
-        list[size] = '\0';
         line->states[command->state_count++] = list;
-        list += size + (is_end ? 0 : 1);
+        list += strcspn(list, ",");
+        if (*list == '\0') return PM_OK;
+        *list = '\0';
     }
-    return PM_OK;
 }
 
 static int take_option(const struct cursor *cursor, struct pm_line *line, const char *name,
@@ -294,7 +292,7 @@ int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm
                        PM_LINE_SIZE_MAX);
     }
     if (memchr(text, '\0', size) != NULL) {
-        return pm_fail(error, PM_ERROR_VALUE, "a line with a byte of zero in it");
+        return pm_fail(error, PM_ERROR_PARSE, "a line with a byte of zero in it");
     }
     memcpy(line->text, text, size);
     line->text[size] = '\0';
@@ -310,14 +308,14 @@ int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm
 
 /* ---- Writing ---- */
 
-struct writer {
+struct line_writer {
     char *to;
     size_t used;
     size_t size; /* one byte is kept for the NUL */
     bool is_full;
 };
 
-static void put(struct writer *writer, const char *text, size_t size)
+static void put(struct line_writer *writer, const char *text, size_t size)
 {
     if (size >= writer->size - writer->used) writer->is_full = true;
     if (writer->is_full) return;
@@ -325,13 +323,13 @@ static void put(struct writer *writer, const char *text, size_t size)
     writer->used += size;
 }
 
-static void put_text(struct writer *writer, const char *text)
+static void put_text(struct line_writer *writer, const char *text)
 {
     put(writer, text, strlen(text));
 }
 
 /* 'before"text"', escaped. */
-static void put_quoted(struct writer *writer, const char *before, const char *text)
+static void put_quoted(struct line_writer *writer, const char *before, const char *text)
 {
     put_text(writer, before);
     put_text(writer, "\"");
@@ -342,14 +340,14 @@ static void put_quoted(struct writer *writer, const char *before, const char *te
     put_text(writer, "\"");
 }
 
-static void put_number(struct writer *writer, const char *before, double value)
+static void put_number(struct line_writer *writer, const char *before, double value)
 {
     char text[PM_DOUBLE_SIZE_MAX];
     put_text(writer, before);
     put(writer, text, pm_print_double(text, value));
 }
 
-static void put_options(struct writer *writer, const struct pm_command *command)
+static void put_options(struct line_writer *writer, const struct pm_command *command)
 {
     for (size_t i = 0; i < command->bound_count; i++) {
         put_number(writer, i == 0 ? " bounds=" : ",", command->bounds[i]);
@@ -367,7 +365,7 @@ static void put_options(struct writer *writer, const struct pm_command *command)
 
 size_t pm_line_print(char *to, size_t size, const struct pm_command *command)
 {
-    struct writer writer = { .to = to, .size = size };
+    struct line_writer writer = { .to = to, .size = size };
     size_t verb = 0;
     while (verb < VERBS && verbs[verb].action != command->action) verb++;
     if (verb == VERBS || command->name == NULL || size == 0) return 0;
@@ -380,11 +378,11 @@ size_t pm_line_print(char *to, size_t size, const struct pm_command *command)
         put_text(&writer, " ");
     }
     /* The name and the labels' stand bare: what would end them is not for the wire. */
-    if (strpbrk(command->name, " \t\n{") != NULL) return 0;
+    if (strpbrk(command->name, " \t\r\n{") != NULL) return 0;
     put_text(&writer, command->name);
     for (size_t i = 0; i < command->label_count; i++) {
         const struct pm_label *label = &command->labels[i];
-        if (label->name == NULL || strpbrk(label->name, "=,} \t\n\"") != NULL) return 0;
+        if (label->name == NULL || strpbrk(label->name, "=,} \t\r\n\"") != NULL) return 0;
         put_text(&writer, i == 0 ? "{" : ",");
         put_text(&writer, label->name);
         if (!is_create) put_quoted(&writer, "=", label->value == NULL ? "" : label->value);

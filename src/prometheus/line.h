@@ -28,7 +28,7 @@ struct pm_line { /* what the command points to is within */
     char text[PM_LINE_SIZE_MAX + 1];
 };
 
-/* text without its line feed. PM_ERROR_VALUE with the byte where reading stopped; line is then
+/* text without its line feed. PM_ERROR_PARSE with the byte where reading stopped; line is then
  * undefined. Names, labels and states are checked by whoever runs the command. */
 int pm_line_parse(struct pm_line *line, const char *text, size_t size, struct pm_error *error);
 

@@ -39,10 +39,9 @@ bool pm_name_ends_in(const char *name, const char *suffix)
     return size > suffix_size && memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
 }
 
-/* Bytes of the character at text: > 0 valid, < 0 minus the bytes of a bad prefix. Text ends in
- * NUL, which is no continuation, so it is never read past. Source: Unicode 15, table 3-7. */
-static int character_size(const unsigned char *text)
+int pm_name_character_size(const char *at)
 {
+    const unsigned char *text = (const unsigned char *)at;
     unsigned char lead = text[0];
     if (lead < 0x80) return 1;
     if (lead < 0xc2 || lead > 0xf4) return -1;
@@ -60,9 +59,9 @@ size_t pm_name_escape(char *to, const char *text, bool quotes)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     size_t used = 0;
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
-        int size = character_size(at);
-        const char *piece = (const char *)at;
+    for (const char *at = text; *at != '\0';) {
+        int size = pm_name_character_size(at);
+        const char *piece = at;
         size_t piece_size = (size_t)size;
         if (size < 0) {
             piece = replacement;

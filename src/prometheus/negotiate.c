@@ -70,7 +70,7 @@ static int read_element(struct piece element, enum pm_exposition *kind)
 
 struct pm_format pm_negotiate(const char *accept)
 {
-    struct pm_format best = { PM_TEXT_0_0_4 };
+    struct pm_format best = { .kind = PM_TEXT_0_0_4 };
     int best_quality = 0;
     const char *at = accept == NULL ? "" : accept;
     const char *end = at + strlen(at);
@@ -89,6 +89,10 @@ const char *pm_content_type(struct pm_format format)
     switch (format.kind) {
     case PM_OPENMETRICS_1_0_0: return "application/openmetrics-text; version=1.0.0; charset=utf-8";
     case PM_OPENMETRICS_0_0_1: return "application/openmetrics-text; version=0.0.1; charset=utf-8";
+    case PM_TEXT_1_0_0: return "text/plain; version=1.0.0; charset=utf-8";
+    case PM_PROTOBUF:
+        return "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+               "encoding=delimited";
     case PM_TEXT_0_0_4: break;
     }
     return "text/plain; version=0.0.4; charset=utf-8";

@@ -48,7 +48,8 @@ enum pm_code {
     PM_ERROR_SYSTEM = -8,  /* the operating system said no; text says what */
     PM_ERROR_REGION = -9,  /* the shared region is not one, or of another version */
     PM_ERROR_WRITE = -10,  /* the writer refused; text names its code */
-    PM_ERROR_CODES = 11
+    PM_ERROR_PARSE = -11,  /* a text is not as its format says */
+    PM_ERROR_CODES = 12
 };
 
 struct pm_error {
@@ -84,7 +85,16 @@ struct pm_registry *pm_registry_default(void);       /* never freed; NULL when o
 int pm_linear_bounds(double *bounds, size_t count, double start, double width);
 int pm_exponential_bounds(double *bounds, size_t count, double start, double factor);
 
-enum pm_type { PM_UNTYPED, PM_COUNTER, PM_GAUGE, PM_HISTOGRAM, PM_SUMMARY, PM_INFO, PM_ENUM };
+enum pm_type {
+    PM_UNTYPED,
+    PM_COUNTER,
+    PM_GAUGE,
+    PM_HISTOGRAM,
+    PM_SUMMARY,
+    PM_INFO,
+    PM_ENUM,
+    PM_GAUGE_HISTOGRAM /* of others, passed on: not to be made */
+};
 
 /* Everything a family can be told; zero means default. The texts are copied. */
 struct pm_options {
@@ -226,13 +236,30 @@ void pm_emit_summary(struct pm_emit *emit, const struct pm_label *labels, size_t
 
 /* ---- Exposition ---- */
 
-enum pm_exposition { PM_TEXT_0_0_4, PM_OPENMETRICS_1_0_0, PM_OPENMETRICS_0_0_1 };
+enum pm_exposition {
+    PM_TEXT_0_0_4,
+    PM_OPENMETRICS_1_0_0,
+    PM_OPENMETRICS_0_0_1,
+    PM_TEXT_1_0_0, /* as 0.0.4, with quoted UTF-8 names */
+    PM_PROTOBUF    /* io.prometheus.client.MetricFamily, each behind its size */
+};
+
+/* What becomes of names that are not [a-zA-Z_:][a-zA-Z0-9_:]*; all others stay as they are. */
+enum pm_escaping {
+    PM_ESCAPE_UNDERSCORES, /* a_b for a.b */
+    PM_ESCAPE_DOTS,        /* a_dot_b */
+    PM_ESCAPE_VALUES,      /* U__a_2e_b */
+    PM_ESCAPE_NONE         /* "a.b" in quotes; needs text 1.0.0, OpenMetrics 1.0 or protobuf */
+};
 
 struct pm_format { /* zero = text 0.0.4 */
     enum pm_exposition kind;
+    enum pm_escaping escaping;
+    int has_created; /* OpenMetrics: a _created sample a series; protobuf has them always */
 };
 
-/* The best we have for an Accept header (NULL: text 0.0.4), q-values honoured. */
+/* The best we have for an Accept header (NULL: text 0.0.4): q-values, versions and escaping
+ * honoured. The caller may set has_created. */
 struct pm_format pm_negotiate(const char *accept);
 const char *pm_content_type(struct pm_format format); /* the value of Content-Type, exact */
 
@@ -263,6 +290,11 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 #endif
 
 #include "prometheus/client.h"
+#include "prometheus/expose.h"
+#include "prometheus/exposer.h"
+#include "prometheus/lint.h"
+#include "prometheus/parse.h"
+#include "prometheus/push.h"
 #include "prometheus/socket.h"
 
 #endif

@@ -30,19 +30,16 @@ enum {
     DATAGRAM_SIZE_MAX = 64 * 1024,
     DATAGRAMS_A_TURN = 64,
     DATAGRAMS_AT_STOP = 10000, /* read at most after the stop */
-    ANSWER_SIZE_MAX = 4096,
+    REPLY_SIZE_MAX = 4096,
     INTERVAL_MS = 10000,
-    PATH_SIZE = 120
+    SOCKET_PATH_SIZE = 120
 };
 
 enum input { INPUT_LINES, INPUT_UDP, INPUT_STATSD, INPUTS };
 
-/* A line that could not be read at all has a reason of its own, behind the codes. */
-enum { REASON_SYNTAX = PM_ERROR_CODES, REASONS };
-
 struct counts {
     _Atomic uint64_t lines;
-    _Atomic uint64_t errors[REASONS];
+    _Atomic uint64_t errors[PM_ERROR_CODES];
     _Atomic uint64_t lost; /* datagrams the kernel dropped, or that were cut; answers not taken */
 };
 
@@ -51,7 +48,7 @@ struct pm_receiver {
     struct pm_registry *shown_in;
     bool is_shown;
     int fds[INPUTS]; /* -1: not asked for */
-    char paths[INPUTS][PATH_SIZE];
+    char paths[INPUTS][SOCKET_PATH_SIZE];
     unsigned port;
     int64_t interval_ms;
     int stop_fd;
@@ -63,10 +60,10 @@ struct pm_receiver {
     struct pm_line *line;
     struct statsd_line *statsd_line;
     char *datagram;
-    char answer[ANSWER_SIZE_MAX];
+    char answer[REPLY_SIZE_MAX];
 };
 
-static void count(_Atomic uint64_t *word, uint64_t amount)
+static void add_count(_Atomic uint64_t *word, uint64_t amount)
 {
     atomic_fetch_add_explicit(word, amount, memory_order_relaxed);
 }
@@ -83,7 +80,7 @@ static void note_error(struct pm_receiver *receiver, struct tally *tally,
                        const struct pm_error *error)
 {
     tally->failed++;
-    size_t room = ANSWER_SIZE_MAX - tally->used;
+    size_t room = REPLY_SIZE_MAX - tally->used;
     int size = snprintf(receiver->answer + tally->used, room, "error %u %s %s\n", tally->lines,
                         pm_code_name(error->code), error->text);
     if (size > 0 && (size_t)size < room) tally->used += (size_t)size;
@@ -95,13 +92,11 @@ static int take_line(struct pm_receiver *receiver, bool is_statsd, const char *t
     struct counts *counts = &receiver->counts[is_statsd ? 1 : 0];
     int code = is_statsd ? statsd_parse(receiver->statsd_line, text, size, error)
                          : pm_line_parse(receiver->line, text, size, error);
-    if (code < 0) {
-        count(&counts->errors[REASON_SYNTAX], 1);
-        return code;
+    if (code == PM_OK) {
+        code = is_statsd ? statsd_apply(receiver->statsd, receiver->statsd_line, error)
+                         : pm_registry_command(receiver->registry, &receiver->line->command, error);
     }
-    code = is_statsd ? statsd_apply(receiver->statsd, receiver->statsd_line, error)
-                     : pm_registry_command(receiver->registry, &receiver->line->command, error);
-    if (code < 0 && code > -PM_ERROR_CODES) count(&counts->errors[-code], 1);
+    if (code < 0 && code > -PM_ERROR_CODES) add_count(&counts->errors[-code], 1);
     return code;
 }
 
@@ -117,7 +112,7 @@ static void take_datagram(struct pm_receiver *receiver, bool is_statsd, size_t s
         struct pm_error error = { 0 };
         if (line_size > 0) {
             tally->lines++;
-            count(&counts->lines, 1);
+            add_count(&counts->lines, 1);
             if (take_line(receiver, is_statsd, at, line_size, &error) < 0) {
                 note_error(receiver, tally, &error);
             }
@@ -129,13 +124,13 @@ static void take_datagram(struct pm_receiver *receiver, bool is_statsd, size_t s
 static void send_answer(struct pm_receiver *receiver, const struct sockaddr_un *to, socklen_t size,
                         const struct tally *tally)
 {
-    char answer[ANSWER_SIZE_MAX + 64];
+    char answer[REPLY_SIZE_MAX + 64];
     int used = tally->failed == 0 ? snprintf(answer, 64, "ok %u\n", tally->lines)
                                   : snprintf(answer, 64, "failed %u\n", tally->failed);
     memcpy(answer + used, receiver->answer, tally->used);
     if (sendto(receiver->fds[INPUT_LINES], answer, (size_t)used + tally->used,
                MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to, size) < 0) {
-        count(&receiver->counts[0].lost, 1);
+        add_count(&receiver->counts[0].lost, 1);
     }
 }
 
@@ -147,7 +142,7 @@ static void count_drops(struct pm_receiver *receiver, struct msghdr *message)
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SO_RXQ_OVFL) continue;
         uint32_t drops;
         memcpy(&drops, CMSG_DATA(part), sizeof(drops));
-        count(&receiver->counts[1].lost, drops - receiver->drops_seen);
+        add_count(&receiver->counts[1].lost, drops - receiver->drops_seen);
         receiver->drops_seen = drops;
     }
 }
@@ -172,7 +167,7 @@ static bool receive_one(struct pm_receiver *receiver, enum input input)
     if (size < 0) return errno == EINTR;
     struct tally tally = { 0 };
     if (input == INPUT_UDP) count_drops(receiver, &message);
-    if ((message.msg_flags & MSG_TRUNC) != 0) count(&receiver->counts[input != 0].lost, 1);
+    if ((message.msg_flags & MSG_TRUNC) != 0) add_count(&receiver->counts[input != 0].lost, 1);
     take_datagram(receiver, input != INPUT_LINES, (size_t)size, &tally);
     if (input == INPUT_LINES && message.msg_namelen > sizeof(from.sun_family)) {
         send_answer(receiver, &from, message.msg_namelen, &tally);
@@ -230,7 +225,7 @@ static void emit_both(struct pm_emit *emit, const struct pm_receiver *receiver, 
     }
 }
 
-static void collect(struct pm_emit *emit, void *arg)
+static void collect_receiver(struct pm_emit *emit, void *arg)
 {
     const struct pm_receiver *receiver = arg;
     pm_emit_family(emit, PM_COUNTER, "pm_receiver_lines_total",
@@ -242,11 +237,10 @@ static void collect(struct pm_emit *emit, void *arg)
     pm_emit_family(emit, PM_COUNTER, "pm_receiver_errors_total",
                    "Lines that were refused, by reason.");
     for (int i = 0; i < 2; i++) {
-        for (int reason = 1; reason < REASONS; reason++) {
+        for (int reason = 1; reason < PM_ERROR_CODES; reason++) {
             const _Atomic uint64_t *word = &receiver->counts[i].errors[reason];
             pm_emit_count(emit, atomic_load_explicit(word, memory_order_relaxed), "input",
-                          i == 0 ? "socket" : "statsd", "reason",
-                          reason == REASON_SYNTAX ? "syntax" : pm_code_name(-reason));
+                          i == 0 ? "socket" : "statsd", "reason", pm_code_name(-reason));
         }
     }
 }
@@ -258,7 +252,7 @@ static int bind_path(struct pm_receiver *receiver, enum input input, const char 
 {
     if (path == NULL) return PM_OK;
     int code = pm_address_bind_path(&receiver->fds[input], path, mode == 0 ? 0600 : mode, error);
-    if (code == PM_OK) (void)snprintf(receiver->paths[input], PATH_SIZE, "%s", path);
+    if (code == PM_OK) (void)snprintf(receiver->paths[input], SOCKET_PATH_SIZE, "%s", path);
     return code;
 }
 
@@ -285,12 +279,13 @@ static int open_all(struct pm_receiver *receiver, const struct pm_receiver_optio
     return statsd_new(&receiver->statsd, receiver->registry, error);
 }
 
-/* The program's signals are not for this thread. */
+/* The program's signals are not for this thread, but a fault of its own is: see guard.h. */
 static int start_thread(struct pm_receiver *receiver, struct pm_error *error)
 {
     sigset_t all;
     sigset_t old;
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     int code = pthread_create(&receiver->thread, NULL, run, receiver);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -313,7 +308,7 @@ int pm_receiver_start(struct pm_receiver **receiver_out, const struct pm_receive
                    : open_all(receiver, options, error);
     if (code == PM_OK) code = start_thread(receiver, error);
     if (code == PM_OK) {
-        code = pm_register_collector(receiver->shown_in, collect, receiver, error);
+        code = pm_register_collector(receiver->shown_in, collect_receiver, receiver, error);
         receiver->is_shown = code == PM_OK;
     }
     if (code < 0) {
@@ -328,7 +323,7 @@ void pm_receiver_stop(struct pm_receiver *receiver)
 {
     if (receiver == NULL) return;
     if (receiver->is_shown) {
-        (void)pm_unregister_collector(receiver->shown_in, collect, receiver);
+        (void)pm_unregister_collector(receiver->shown_in, collect_receiver, receiver);
     }
     if (receiver->has_thread) {
         uint64_t one = 1;

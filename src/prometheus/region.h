@@ -69,7 +69,7 @@ int pm_region_create(struct region **region, const struct pm_daemon_options *opt
                      struct pm_error *error);
 int pm_region_open(struct region **region, const char *path, struct pm_error *error);
 int pm_region_guard(struct region *region, struct pm_error *error); /* see guard.h */
-void pm_region_close(struct region *region); /* NULL is fine */
+void pm_region_close(struct region *region);                        /* NULL is fine */
 int pm_region_lock(struct region *region, struct pm_error *error);
 void pm_region_unlock(struct region *region);
 

@@ -77,7 +77,7 @@ static void render_bucket(struct pm_emit *emit, const struct series *series, con
     char text[NUMBER_SIZE_MAX + 4];
     size_t size = strlen(bound);
     memcpy(text, bound, size + 1);
-    if (emit->format.kind != PM_TEXT_0_0_4 && strpbrk(bound, ".eI") == NULL) {
+    if (pm_emit_is_openmetrics(emit->format) && strpbrk(bound, ".eI") == NULL) {
         memcpy(text + size, ".0", 3);
     }
     char *at = write_start(to, series, "_bucket");
@@ -183,6 +183,7 @@ static void render_series(struct pm_emit *emit, const struct series *series, str
     case PM_SUMMARY: render_summary(emit, series, span); return;
     case PM_INFO: render_info(emit, series); return;
     case PM_ENUM: render_enum(emit, series); return;
+    case PM_GAUGE_HISTOGRAM: return;
     }
 }
 
@@ -256,7 +257,7 @@ int pm_render_names(struct pm_registry *registry, struct pm_format format, const
     emit.name_count = name_count;
     pm_emit_store(&emit, registry);
     run_collectors(&emit, registry);
-    if (format.kind != PM_TEXT_0_0_4) pm_emit_bytes(&emit, "# EOF\n", 6);
+    if (pm_emit_is_openmetrics(format)) pm_emit_bytes(&emit, "# EOF\n", 6);
     code = pm_emit_flush(&emit);
     pm_emit_release(&emit);
     return code;

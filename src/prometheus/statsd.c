@@ -15,14 +15,14 @@
 static const struct type_row {
     const char *text;
     enum statsd_type type;
-} types[] = {
+} statsd_types[] = {
     { "c", STATSD_COUNTER },   { "g", STATSD_GAUGE },     { "ms", STATSD_TIMER },
     { "h", STATSD_HISTOGRAM }, { "d", STATSD_HISTOGRAM }, { "s", STATSD_SET },
 };
 
 static int refuse(struct pm_error *error, const char *what, const char *text)
 {
-    return pm_fail(error, PM_ERROR_VALUE, "StatsD: %s '%.60s'", what, text);
+    return pm_fail(error, PM_ERROR_PARSE, "StatsD: %s '%.60s'", what, text);
 }
 
 static bool is_name_byte(char byte, bool is_metric)
@@ -138,9 +138,12 @@ int statsd_parse(struct statsd_line *line, const char *text, size_t size, struct
     }
     char *fields = cut(type, '|');
     size_t row = 0;
-    while (row < sizeof(types) / sizeof(types[0]) && strcmp(types[row].text, type) != 0) row++;
-    if (row == sizeof(types) / sizeof(types[0])) return refuse(error, "unknown type", type);
-    line->type = types[row].type;
+    while (row < sizeof(statsd_types) / sizeof(statsd_types[0]) &&
+           strcmp(statsd_types[row].text, type) != 0)
+        row++;
+    if (row == sizeof(statsd_types) / sizeof(statsd_types[0]))
+        return refuse(error, "unknown type", type);
+    line->type = statsd_types[row].type;
     line->name = make_name(name, true);
     int code = read_values(line, values, error);
     return code < 0 ? code : read_fields(line, fields, error);
@@ -343,8 +346,8 @@ static int observe(const struct statsd *statsd, const struct statsd_line *line,
     return code;
 }
 
-static int count(const struct statsd *statsd, const struct statsd_line *line,
-                 struct pm_command *command, struct pm_error *error)
+static int count_up(const struct statsd *statsd, const struct statsd_line *line,
+                    struct pm_command *command, struct pm_error *error)
 {
     command->action = PM_DO_INC;
     command->help = "Counted by a StatsD client.";
@@ -356,8 +359,8 @@ static int count(const struct statsd *statsd, const struct statsd_line *line,
     return code;
 }
 
-static int gauge(const struct statsd *statsd, const struct statsd_line *line,
-                 struct pm_command *command, struct pm_error *error)
+static int move_gauge(const struct statsd *statsd, const struct statsd_line *line,
+                      struct pm_command *command, struct pm_error *error)
 {
     command->help = "Set by a StatsD client.";
     int code = PM_OK;
@@ -392,8 +395,8 @@ int statsd_apply(struct statsd *statsd, const struct statsd_line *line, struct p
     int code = check_type(statsd, line, error);
     if (code < 0) return code;
     switch (line->type) {
-    case STATSD_COUNTER: return count(statsd, line, &command, error);
-    case STATSD_GAUGE: return gauge(statsd, line, &command, error);
+    case STATSD_COUNTER: return count_up(statsd, line, &command, error);
+    case STATSD_GAUGE: return move_gauge(statsd, line, &command, error);
     case STATSD_TIMER:
     case STATSD_HISTOGRAM: return observe(statsd, line, &command, error);
     case STATSD_SET: return apply_set(statsd, line, error);

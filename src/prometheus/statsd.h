@@ -48,7 +48,7 @@ struct statsd_line { /* what it points to is within */
     char text[STATSD_LINE_SIZE_MAX + 8];
 };
 
-/* text without its line feed. PM_ERROR_VALUE (no such line) or PM_ERROR_FULL. */
+/* text without its line feed. PM_ERROR_PARSE (no such line) or PM_ERROR_FULL. */
 int statsd_parse(struct statsd_line *line, const char *text, size_t size, struct pm_error *error);
 
 /* Where lines go, and the sets of the interval. Owned by: the receiver's thread. */

@@ -4,6 +4,7 @@
 #include "promql/eval.h"
 #include "promql/expr_cache.h"
 #include "promql/parser.h"
+#include "promql/range_cache.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,9 +17,13 @@
 #define DEFAULT_STEP_MS 60000
 #define RESULT_SIZE_MAX ((size_t)4 << 30)
 
+/* Samples that a query must have looked at for its answer to be worth keeping. */
+#define CACHED_SAMPLES_MIN 10000
+
 struct promql_engine {
     struct promql_options options;
     struct expr_cache parsed;
+    struct range_cache answers;
     struct mutex mutex;
     struct condition is_free;
     size_t running GUARDED_BY(mutex);
@@ -48,6 +53,7 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
     if (o->default_step_ms == 0) o->default_step_ms = DEFAULT_STEP_MS;
     if (o->clock == NULL) o->clock = &clock_system;
     expr_cache_init(&engine->parsed);
+    range_cache_init(&engine->answers);
     mutex_init(&engine->mutex);
     condition_init(&engine->is_free);
     *engine_out = engine;
@@ -58,10 +64,19 @@ void promql_engine_free(struct promql_engine *engine)
 {
     if (engine == NULL) return;
     CHECK(engine->running == 0);
+    range_cache_release(&engine->answers);
     expr_cache_release(&engine->parsed);
     condition_release(&engine->is_free);
     mutex_release(&engine->mutex);
     free(engine);
+}
+
+void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms)
+{
+    CHECK(step_ms > 0);
+    mutex_lock(&engine->mutex);
+    engine->options.default_step_ms = step_ms;
+    mutex_unlock(&engine->mutex);
 }
 
 uint32_t promql_feature_find(struct str name)
@@ -94,7 +109,7 @@ int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, st
 }
 
 /* Waits for a place until the deadline. */
-static int enter(struct promql_engine *engine, const struct query *query)
+static int enter(struct promql_engine *engine, struct query *query)
 {
     int code = 0;
     mutex_lock(&engine->mutex);
@@ -111,6 +126,7 @@ static int enter(struct promql_engine *engine, const struct query *query)
         }
     }
     if (code == 0) engine->running++;
+    query->default_step_ms = engine->options.default_step_ms;
     mutex_unlock(&engine->mutex);
     return code;
 }
@@ -338,6 +354,12 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
             return query_hold(query, evaluation.steps.count);
         }
     }
+    if (query->counts_steps) {
+        query->samples_per_step =
+            ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
+        if (query->samples_per_step == NULL) return out_of_memory(query);
+        query->root_steps = evaluation.steps;
+    }
     struct answer answer = { .sink = { take_answer },
                              .points_sink = { take_points_answer },
                              .evaluation = &evaluation,
@@ -372,9 +394,10 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     int64_t start_ns = clock_monotonic_ns(options->clock);
     query->clock = options->clock;
     query->features = options->features;
-    query->default_step_ms = options->default_step_ms;
     query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
     query->work_max = request->work_max;
+    query->counts_steps =
+        request->counts_steps && (options->features & PROMQL_FEATURE_PER_STEP_STATS) != 0;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
     query->deadline_ns =
         start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
@@ -398,6 +421,10 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .evaluate_ns = end_ns - entered_ns,
         .samples = query->samples_seen,
         .samples_peak = query->samples_peak,
+        .samples_per_step = query->samples_per_step,
+        .step_count = query->root_steps.count,
+        .start_ms = query->root_steps.start_ms,
+        .step_ms = query->root_steps.step_ms,
         .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
     holder->cursors = query->cursors;
@@ -407,6 +434,141 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         return code;
     }
     *result_out = &holder->result;
+    return 0;
+}
+
+/* --- answers kept --- */
+
+/* A range query whose answer may be kept or was. */
+struct cached {
+    struct promql_engine *engine;
+    struct range_key key;
+    struct range_answer *answer; /* what is there, NULL: nothing */
+    uint64_t position;           /* of the source, before evaluation */
+    struct steps steps;
+    size_t from; /* the first step's place among the answer's */
+    size_t kept; /* steps that the answer has */
+};
+
+static struct steps steps_of(const struct promql_range *range)
+{
+    uint64_t span = (uint64_t)range->end_ms - (uint64_t)range->start_ms;
+    return (struct steps){ range->start_ms, range->step_ms,
+                           (size_t)(span / (uint64_t)range->step_ms) + 1 };
+}
+
+/* How many of the first steps the answer has, and unchanged. */
+static size_t steps_kept(const struct cached *cached, int64_t changed_ms)
+{
+    const struct steps *have = &cached->answer->steps;
+    size_t kept = 0;
+    while (kept < cached->steps.count && cached->from + kept < have->count &&
+           steps_time(&cached->steps, kept) < changed_ms) {
+        kept++;
+    }
+    return kept;
+}
+
+/* Looks whether there is an answer to go on from. False: this query is none for the cache. */
+static bool cache_begin(struct cached *cached, struct promql_engine *engine, struct query *query)
+{
+    const struct promql_request *request = query->request;
+    const struct series_source *source = query->source;
+    if (source->changed_since == NULL || (request != NULL && request->skips_cache) ||
+        (request != NULL && request->counts_steps) || !range_cache_takes(query->expr->root)) {
+        return false;
+    }
+    int64_t lookback_ms = request == NULL ? 0 : request->lookback_ms;
+    *cached = (struct cached){ .engine = engine, .steps = steps_of(&query->range) };
+    mutex_lock(&engine->mutex);
+    int64_t default_step_ms = engine->options.default_step_ms;
+    mutex_unlock(&engine->mutex);
+    cached->key = (struct range_key){ .text = query->expr->text,
+                                      .source = source->state,
+                                      .step_ms = query->range.step_ms,
+                                      .phase_ms = query->range.start_ms % query->range.step_ms,
+                                      .lookback_ms = lookback_ms,
+                                      .default_step_ms = default_step_ms };
+    cached->answer = range_cache_take(&engine->answers, &cached->key);
+    uint64_t asked = cached->answer == NULL ? 0 : cached->answer->position;
+    cached->position = asked;
+    int64_t changed_ms = source->changed_since(source->state, &cached->position);
+    if (cached->answer == NULL) return true;
+    int64_t behind_ms = cached->steps.start_ms - cached->answer->steps.start_ms;
+    bool is_inside = behind_ms >= 0 && (uint64_t)behind_ms / (uint64_t)cached->key.step_ms <
+                                           cached->answer->steps.count;
+    cached->from = is_inside ? (size_t)(behind_ms / cached->key.step_ms) : 0;
+    cached->kept = is_inside ? steps_kept(cached, changed_ms) : 0;
+    return true;
+}
+
+/* Puts what is kept in front of what was evaluated. */
+static int cache_join(const struct cached *cached, struct promql_result *result,
+                      struct error *error)
+{
+    struct result_holder *holder = (struct result_holder *)result;
+    const struct promql_series *series;
+    size_t count;
+    int code = range_answer_join(cached->answer, cached->from, cached->kept, &cached->steps,
+                                 &holder->arena, result, &series, &count);
+    if (code < 0) return error_set(error, code, "query: out of memory");
+    result->series = series;
+    result->series_count = count;
+    result->stats.steps_kept = cached->kept;
+    return 0;
+}
+
+/* All steps are kept: nothing is evaluated. */
+static int cache_answer(const struct cached *cached, struct promql_result **result_out,
+                        struct error *error)
+{
+    struct result_holder *holder = calloc(1, sizeof(*holder));
+    if (holder == NULL) return error_set(error, -ENOMEM, "query: out of memory");
+    arena_init(&holder->arena, RESULT_SIZE_MAX);
+    holder->result.type = PROMQL_MATRIX;
+    int code = cache_join(cached, &holder->result, error);
+    if (code < 0) {
+        promql_result_free(&holder->result);
+        return code;
+    }
+    *result_out = &holder->result;
+    return 0;
+}
+
+/* Keeps the answer for the next time: what was joined is as new as the part that was evaluated. */
+static void cache_end(struct cached *cached, const struct promql_result *result)
+{
+    bool is_worth_it = cached->kept > 0 || result->stats.samples >= CACHED_SAMPLES_MIN;
+    struct range_answer *answer =
+        is_worth_it ? range_answer_new(&cached->key, cached->position, &cached->steps, result)
+                    : NULL;
+    range_answer_free(cached->answer);
+    if (answer != NULL) range_cache_put(&cached->engine->answers, answer);
+}
+
+static int run_cached(struct cached *cached, struct query *query, struct promql_result **result_out)
+{
+    struct promql_result *result = NULL;
+    int code;
+    if (cached->kept == cached->steps.count) {
+        code = cache_answer(cached, &result, query->error);
+        /* It is as new as it was: steps behind this query's may have changed. */
+        if (cached->answer != NULL) {
+            range_cache_put(&cached->engine->answers, cached->answer);
+            cached->answer = NULL;
+        }
+    } else {
+        query->range.start_ms = steps_time(&cached->steps, cached->kept);
+        code = run(cached->engine, query, &result);
+        if (code == 0 && cached->kept > 0) code = cache_join(cached, result, query->error);
+        if (code == 0) cache_end(cached, result);
+    }
+    if (code < 0) {
+        promql_result_free(result);
+        if (cached->answer != NULL) range_cache_put(&cached->engine->answers, cached->answer);
+        return code;
+    }
+    *result_out = result;
     return 0;
 }
 
@@ -453,5 +615,7 @@ int promql_query_range(struct promql_engine *engine, const struct series_source 
     struct query query = {
         .source = source, .expr = expr, .request = request, .error = error, .range = *range
     };
+    struct cached cached;
+    if (cache_begin(&cached, engine, &query)) return run_cached(&cached, &query, result_out);
     return run(engine, &query, result_out);
 }

@@ -48,6 +48,22 @@ int query_tick(struct query *query, size_t work)
     return 0;
 }
 
+void query_see(const struct evaluation *evaluation, size_t step, size_t samples)
+{
+    struct query *query = evaluation->query;
+    query->samples_seen += samples;
+    if (query->samples_per_step == NULL) return;
+    /* What a subquery or a repeated part sees goes to the step that comes at or after it. */
+    const struct steps *root = &query->root_steps;
+    int64_t time_ms = steps_time(&evaluation->steps, step);
+    size_t at = 0;
+    if (time_ms > root->start_ms) {
+        uint64_t behind = (uint64_t)time_ms - (uint64_t)root->start_ms;
+        at = (size_t)((behind + (uint64_t)root->step_ms - 1) / (uint64_t)root->step_ms);
+    }
+    query->samples_per_step[at < root->count ? at : root->count - 1] += samples;
+}
+
 int query_hold(struct query *query, size_t samples)
 {
     query->samples_held += samples;

@@ -62,6 +62,9 @@ struct query {
     size_t samples_held;
     size_t samples_peak;
     uint64_t samples_seen;
+    bool counts_steps;
+    uint64_t *samples_per_step; /* by the root's steps; NULL: not wanted */
+    struct steps root_steps;    /* set when they are counted */
     unsigned work; /* since the clock was looked at */
     size_t work_max; /* of the request */
     size_t work_done; /* counted when there is a work_max */
@@ -143,6 +146,9 @@ int evaluation_fail(struct query *query, const char *format, ...) PRINTF_LIKE(2,
 /* Counts work and, now and then, looks whether to go on: ERROR_TIMEOUT, ERROR_CLOSED. */
 int query_tick(struct query *query, size_t work);
 
+/* Counts samples that were looked at for a step. */
+void query_see(const struct evaluation *evaluation, size_t step, size_t samples);
+
 /* Counts samples that stay; ERROR_LIMIT past the most. */
 int query_hold(struct query *query, size_t samples);
 
@@ -153,8 +159,10 @@ void *query_alloc(struct query *query, size_t count, size_t size);
 
 int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
-/* As the selector, but the values are the samples' own times in seconds. */
+/* As the selector, but the values are the samples' own times in seconds, or since when they count
+ * (0: not known). */
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int evaluate_starts(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
 /* A series' samples, without stale markers; numbers and histograms apart. */
 struct points {
@@ -166,7 +174,20 @@ struct points {
     const int64_t *histogram_times_ms;
     const struct histogram *const *histograms;
     size_t histogram_count;
+    const int64_t *starts_ms; /* of the numbers, as series_source.h has them; NULL: not known */
+    const int64_t *histogram_starts_ms;
 };
+
+/* Whether a counter began anew between a sample and the one before it, by its start times: it
+ * starts behind that one, or at it when that one itself started before. */
+static inline bool starts_anew(const int64_t *starts_ms, const int64_t *times_ms, size_t i)
+{
+    if (starts_ms == NULL) return false;
+    int64_t start_ms = starts_ms[i];
+    if (start_ms == 0 || start_ms >= times_ms[i]) return false;
+    if (start_ms > times_ms[i - 1]) return true;
+    return start_ms == times_ms[i - 1] && starts_ms[i - 1] != 0 && starts_ms[i - 1] < start_ms;
+}
 
 /* What a range function sees at one step: [from, to) of each. */
 struct window {

@@ -33,6 +33,8 @@ double math_days_in_month(double seconds);
 double math_month(double seconds);
 double math_year(double seconds);
 int special_timestamp(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int special_start_timestamp(struct evaluation *evaluation, const struct node *node,
+                            struct sink *sink);
 
 /* functions_rate.c */
 bool window_rate(struct call *call, const struct window *window, struct value *value);

@@ -134,6 +134,8 @@ static const struct promql_function functions[] = {
     SPECIAL("sort_desc", special_sort, .arguments = { VECTOR }, .keeps_name = true),
     MATH("sqrt", sqrt),
     CONSTANT("start", scalar_start, EXPERIMENTAL),
+    SPECIAL("start_timestamp", special_start_timestamp, .arguments = { VECTOR },
+            .feature = PROMQL_FEATURE_START_TIMESTAMPS),
     WINDOW("stddev_over_time", window_stddev, .arguments = { MATRIX }),
     WINDOW("stdvar_over_time", window_stdvar, .arguments = { MATRIX }),
     CONSTANT("step", scalar_step, EXPERIMENTAL),
@@ -292,8 +294,9 @@ static bool sweep_windows(struct window_sink *sink, const struct points *points,
                           const struct windows *windows, bool *is_any)
 {
     const struct promql_function *function = sink->call.node->call.function;
-    if (function->sweep == NULL || points->histogram_count > 0 || windows->is_anchored ||
-        windows->is_smoothed || sink->row.histograms != NULL) {
+    if (function->sweep == NULL || points->histogram_count > 0 ||
+        points->starts_ms != NULL || windows->is_anchored || windows->is_smoothed ||
+        sink->row.histograms != NULL || sink->call.evaluation->query->samples_per_step != NULL) {
         return false;
     }
     struct sweep sweep = { .call = &sink->call,
@@ -323,7 +326,7 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
         size_t seen = window.to - window.from + window.histogram_to - window.histogram_from;
         if (seen == 0 && !is_extended) continue;
         work += seen + 8;
-        evaluation->query->samples_seen += seen;
+        query_see(evaluation, i, seen);
         struct value value = { ROW_ABSENT, NULL };
         if (!function->window(&sink->call, &window, &value)) continue;
         *is_any = true;

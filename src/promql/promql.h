@@ -48,7 +48,9 @@ struct histogram; /* model/histogram.h */
     X(EXTENDED_SELECTORS,     0x02, "promql-extended-range-selectors")                            \
     X(DELAYED_NAME_REMOVAL,   0x04, "promql-delayed-name-removal")                                \
     X(FILL,                   0x08, "promql-binop-fill-modifiers")                                \
-    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")
+    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")                                       \
+    X(START_TIMESTAMPS,       0x20, "use-start-timestamps")                                       \
+    X(PER_STEP_STATS,         0x40, "promql-per-step-stats")
 /* clang-format on */
 
 enum promql_feature {
@@ -87,6 +89,9 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
                       struct error *error) MUST_CHECK;
 void promql_engine_free(struct promql_engine *engine); /* no query may be running */
 
+/* The step of subqueries that name none, from now on. */
+void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms);
+
 enum promql_type {
     PROMQL_NONE, /* takes no value; never the type of an expression */
     PROMQL_SCALAR,
@@ -120,6 +125,9 @@ void promql_print(struct buf *buf, const struct promql_expr *expr); /* one line,
 /* Over several lines where one is longer than 100 bytes, as /api/v1/format_query answers. */
 void promql_format(struct buf *buf, const struct promql_expr *expr);
 
+/* The tree as JSON, as /api/v1/parse_query answers. */
+void promql_write_tree(struct buf *buf, const struct promql_expr *expr);
+
 /* The matchers of an expression that is a single instant selector (match[], federation); they live
  * as long as the expression. False when it is anything else. */
 bool promql_expr_selector(const struct promql_expr *expr, const struct matcher **matchers,
@@ -147,6 +155,11 @@ struct promql_stats {
     uint64_t samples;      /* samples that windows and selectors looked at, over all steps */
     uint64_t samples_peak; /* most held at once */
     size_t memory;         /* bytes taken */
+    size_t steps_kept;     /* steps of a range that an earlier answer had */
+    const uint64_t *samples_per_step; /* NULL unless asked for; step_count entries */
+    size_t step_count;
+    int64_t start_ms; /* of the first step */
+    int64_t step_ms;
 };
 
 /* Owned by one thread. All of it lives until promql_result_free. */
@@ -175,6 +188,8 @@ struct promql_request {
      * about so many, each series a few hundred of them; also when it would have to wait its turn.
      * Mostly known before much is done. 0 = no such limit. */
     size_t work_max;
+    bool counts_steps; /* stats.samples_per_step is wanted */
+    bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
     void *argument;
 };

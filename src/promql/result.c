@@ -9,17 +9,27 @@
 #define TIME_SIZE_MAX  32                                   /* of a time's text */
 #define POINT_SIZE_MAX (TIME_SIZE_MAX + NUMBER_SIZE_MAX + 8) /* of "[time,value]" and a comma */
 
-/* The digits of a number that is not negative; returns where they end. */
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                                  "34353637383940414243444546474849505152535455565758596061626364656667"
+                                  "6869707172737475767778798081828384858687888990919293949596979899";
+
+/* The digits of a number that is not negative, two at a time; returns where they end. */
 static char *put_digits(char *out, uint64_t number)
 {
     char reversed[20];
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0) *out++ = reversed[--count];
-    return out;
+    char *at = reversed + sizeof(reversed);
+    while (number >= 100) {
+        memcpy(at -= 2, digit_pairs + number % 100 * 2, 2);
+        number /= 100;
+    }
+    if (number >= 10) {
+        memcpy(at -= 2, digit_pairs + number * 2, 2);
+    } else {
+        *--at = (char)('0' + number);
+    }
+    size_t size = (size_t)(reversed + sizeof(reversed) - at);
+    memcpy(out, at, size);
+    return out + size;
 }
 
 /* Whole seconds as an integer, else exactly three decimals. */

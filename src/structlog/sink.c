@@ -286,6 +286,7 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
     }
     if (format == SL_FORMAT_JSON) return SL_VIEW_JSON;
     if (format == SL_FORMAT_LOGFMT) return SL_VIEW_LOGFMT;
+    if (format == SL_FORMAT_KEY_VALUE) return SL_VIEW_KEY_VALUE;
     if (format != SL_FORMAT_CONSOLE) return SL_VIEW_ECS;
     bool in_color = has_terminal_colors(is_stream ? fd : -1, options->color);
     return in_color ? SL_VIEW_COLOR : SL_VIEW_CONSOLE;
@@ -294,7 +295,7 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
 static int check_options(const struct sl_sink_options *options)
 {
     if ((unsigned)options->kind > SL_SINK_SYSLOG) return -EINVAL;
-    if ((unsigned)options->format > SL_FORMAT_CONSOLE) return -EINVAL;
+    if ((unsigned)options->format > SL_FORMAT_KEY_VALUE) return -EINVAL;
     bool is_file = options->kind == SL_SINK_FILE;
     if (is_file && (options->path == NULL || options->path[0] == '\0')) return -EINVAL;
     if (!is_file && (options->rotate_size_max != 0 || options->rotate_count_max != 0)) {

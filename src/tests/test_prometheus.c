@@ -201,7 +201,7 @@ static void the_text_is_what_prometheus_reads(void)
     int status = -1;
     REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
     EXPECT_INT(0, status);
-    char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+    char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
     REQUIRE(text != NULL);
     size_t size = strlen(text) < sizeof(want) - 1 ? strlen(text) : sizeof(want) - 1;
     EXPECT_STR(want, ((struct str){ text, size }));

@@ -135,6 +135,7 @@ static int read_index(struct block *block, struct error *error)
     }
     block->name_count = (uint32_t)(block->sections[BLOCK_NAMES].size / TABLE_ENTRY_SIZE);
     block->pair_count = (uint32_t)(block->sections[BLOCK_PAIRS].size / TABLE_ENTRY_SIZE);
+    block->times_count = (uint32_t)(block->sections[BLOCK_TIMES].size / BLOCK_TIMES_SIZE);
     for (uint32_t i = 0; i < block->name_count; i++) {
         const char *entry = block->sections[BLOCK_NAMES].data + (size_t)i * TABLE_ENTRY_SIZE;
         uint64_t end = (uint64_t)fixed32_read(entry + 4) + fixed32_read(entry + 8);
@@ -229,30 +230,33 @@ int block_series_labels(const struct block *block, uint32_t series, struct arena
     return 0;
 }
 
-static bool take_span(const struct block *block, struct str *rest, struct str *span)
+static bool span_at(const struct block *block, uint64_t offset, uint64_t size, struct str *span)
 {
-    uint64_t offset;
-    uint64_t size;
-    if (!varint_take(rest, &offset) || !varint_take(rest, &size)) return false;
     if (offset > block->size || size > block->size - offset) return false;
     *span = (struct str){ (const char *)block->bytes + offset, (size_t)size };
     return true;
 }
 
-static bool take_chunk(const struct block *block, struct str *rest, struct block_chunk *chunk)
+/* `offset` is where the chunk's values stand, and then those of the next. */
+static bool take_chunk(const struct block *block, struct str *rest, uint64_t *offset,
+                       struct block_chunk *chunk)
 {
-    int64_t start;
-    uint64_t span;
-    uint64_t count;
-    if (!varint_take_signed(rest, &start) || !varint_take(rest, &span)) return false;
-    if (!varint_take(rest, &count) || count == 0 || count > BLOCK_CHUNK_LIMIT) return false;
-    if (!take_span(block, rest, &chunk->times)) return false;
-    if (!take_span(block, rest, &chunk->values)) return false;
-    if (!fixed32_take(rest, &chunk->sum)) return false;
-    chunk->min_time_ms = start;
-    chunk->max_time_ms = (int64_t)((uint64_t)start + span);
-    chunk->count = (uint32_t)count;
-    return chunk->max_time_ms >= start;
+    uint64_t times;
+    uint64_t size;
+    if (!varint_take(rest, &times) || times >= block->times_count) return false;
+    if (!varint_take(rest, &size) || !fixed32_take(rest, &chunk->sum)) return false;
+    const char *entry = block->sections[BLOCK_TIMES].data + (size_t)times * BLOCK_TIMES_SIZE;
+    chunk->min_time_ms = (int64_t)fixed64_read(entry);
+    chunk->max_time_ms = (int64_t)fixed64_read(entry + 8);
+    chunk->count = fixed32_read(entry + 28);
+    if (chunk->count == 0 || chunk->count > BLOCK_CHUNK_LIMIT) return false;
+    if (chunk->max_time_ms < chunk->min_time_ms) return false;
+    if (!span_at(block, fixed64_read(entry + 16), fixed32_read(entry + 24), &chunk->times)) {
+        return false;
+    }
+    if (!span_at(block, *offset, size, &chunk->values)) return false;
+    *offset += size;
+    return true;
 }
 
 int block_series_chunks(const struct block *block, uint32_t series, int64_t start_ms,
@@ -266,13 +270,15 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
     for (uint64_t i = 0; i < count; i++) {
         if (!varint_take(&rest, &number) || !varint_take(&rest, &number)) return ERROR_CORRUPT;
     }
+    uint64_t offset;
     if (!varint_take(&rest, &count) || count > rest.size) return ERROR_CORRUPT;
+    if (!varint_take(&rest, &offset)) return ERROR_CORRUPT;
     struct block_chunk *chunks = ARENA_ARRAY(arena, struct block_chunk, count + 1);
     if (chunks == NULL) return ERROR_LIMIT;
     size_t found = 0;
     for (uint64_t i = 0; i < count; i++) {
         struct block_chunk *chunk = &chunks[found];
-        if (!take_chunk(block, &rest, chunk)) return ERROR_CORRUPT;
+        if (!take_chunk(block, &rest, &offset, chunk)) return ERROR_CORRUPT;
         if (chunk->min_time_ms <= end_ms && chunk->max_time_ms >= start_ms) found++;
     }
     *chunks_out = chunks;

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "model/labels.h"
+#include "tsdb/column.h"
 #include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
@@ -27,8 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written */
-#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is read */
+#define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written fast */
+#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is written small, or read */
 #define BLOCK_REPLACES_MAX 1024
 #define BLOCK_HEADER_SIZE  64
 
@@ -42,6 +43,7 @@ enum block_section {
     BLOCK_POSTINGS, /* columns */
     BLOCK_META,
     BLOCK_EXTRAS, /* one entry a group of extras, by series, then time */
+    BLOCK_TIMES,  /* one entry a column of times, which many chunks may share */
     BLOCK_SECTION_COUNT
 };
 
@@ -78,6 +80,7 @@ struct block {
     uint32_t symbol_count;
     uint32_t name_count;
     uint32_t pair_count;
+    uint32_t times_count;
     struct tombstones tombstones; /* by series */
     uint64_t references;
     bool is_damaged;  /* a chunk has failed its checksum */
@@ -161,10 +164,11 @@ struct block_writer;
 
 /* `path` is created; nothing else of that name may be there. */
 int block_writer_new(struct block_writer **writer, const struct disk *disk, const char *path,
-                     struct error *error) MUST_CHECK;
+                     enum column_effort effort, struct error *error) MUST_CHECK;
 void block_writer_free(struct block_writer *writer); /* closes; NULL is fine */
 
-/* Series come in the order of labels_compare, times ascend. */
+/* Series come in the order of labels_compare, times ascend. The labels' text must stay as and where
+ * it is until the writer ends: what is the same text in the same place is not looked at again. */
 int block_writer_add(struct block_writer *writer, struct labels labels, const int64_t *times,
                      const double *values, size_t count, struct error *error) MUST_CHECK;
 /* What samples of the series that was added last have besides their values; in order of time. */
@@ -177,6 +181,7 @@ uint64_t block_writer_series(const struct block_writer *writer);
 int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
                         struct error *error) MUST_CHECK;
 
+#define BLOCK_TIMES_SIZE  32 /* an entry: first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
 #define BLOCK_VERSION     2
 extern const char block_magic[8];

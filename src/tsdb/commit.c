@@ -351,6 +351,59 @@ static int batch_append(struct sample_batch *base, uint64_t *ref, struct labels 
     return append_point((struct batch *)base, ref, labels, &sample, error);
 }
 
+/* A row that is newer than all that is there of its series: nothing needs to be asked. */
+static bool append_newest(struct batch *batch, struct head_series *series,
+                          const struct sample_row *row)
+{
+    if (row->time_ms <= series->last_ms || series->mark_batch == batch->number) return false;
+    struct pending pending = { series, row->time_ms, row->value };
+    if (!VEC_PUSH(&batch->samples, pending)) return false;
+    series->mark_batch = batch->number;
+    series->mark_index = (uint32_t)batch->samples.count - 1;
+    series->pins++;
+    return true;
+}
+
+static int append_row_locked(struct batch *batch, const struct sample_row *row, struct error *error)
+{
+    struct tsdb *db = batch->db;
+    struct head_series *series = row->ref > 0 && row->ref <= UINT32_MAX
+                                     ? head_series_at(&db->head, (uint32_t)row->ref)
+                                     : NULL;
+    if (series == NULL || !series->is_logged) {
+        return error_set(error, -ENOENT, "no series has number %" PRIu64, row->ref);
+    }
+    int code = check_time(db, row->time_ms, batch->now_ms, error);
+    if (code != 0) return code;
+    if (batch->start_ms == 0 && append_newest(batch, series, row)) return 0;
+    uint64_t ref = row->ref;
+    struct point sample = { row->time_ms, row->value, NULL };
+    return append_locked(batch, &ref, (struct labels){ 0 }, &sample, error);
+}
+
+static int batch_append_rows(struct sample_batch *base, const struct sample_row *rows, size_t count,
+                             size_t *taken, struct error *error)
+{
+    struct batch *batch = (struct batch *)base;
+    struct tsdb *db = batch->db;
+    *taken = 0;
+    if (count > db->options.batch_samples_max - batch->samples.count) {
+        return error_set(error, ERROR_LIMIT, "batch has more than %zu samples, the most it may",
+                         db->options.batch_samples_max);
+    }
+    int code = 0;
+    mutex_lock(&db->mutex);
+    for (; *taken < count && code == 0; *taken += code == 0) {
+        size_t ahead = *taken + FETCH_SERIES;
+        if (ahead < count && rows[ahead].ref <= UINT32_MAX) {
+            __builtin_prefetch(head_series_at(&db->head, (uint32_t)rows[ahead].ref), 1);
+        }
+        code = append_row_locked(batch, &rows[*taken], error);
+    }
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
 static int batch_append_histogram(struct sample_batch *base, uint64_t *ref, struct labels labels,
                                   int64_t time_ms, const struct histogram *histogram,
                                   struct error *error)
@@ -529,8 +582,8 @@ bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64
            time_ms < limit;
 }
 
-/* Puts a sample in its place; `extra` is NULL for most. */
-static void apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
+/* Puts a sample in its place; `extra` is NULL for most. True when it is new. */
+static bool apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
                          const struct extra *extra, bool takes_late)
 {
     struct head *head = &db->head;
@@ -551,9 +604,10 @@ static void apply_sample(struct tsdb *db, struct head_series *series, const stru
     }
     if (code != 0 || !is_added) {
         db->stats.samples_dropped++;
-        return;
+        return false;
     }
     db->stats.samples_appended++;
+    return true;
 }
 
 static void apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars)
@@ -588,6 +642,7 @@ static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
 {
     const struct payload_sections *sections = &batch->sections;
     size_t next = 0;
+    int64_t least_ms = INT64_MAX;
     for (size_t i = 0; i < batch->samples.count; i++) {
         const struct pending *sample = &batch->samples.items[i];
         fetch_ahead(batch, i);
@@ -595,8 +650,12 @@ static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
         if (code != 0) continue;
         sample->series->is_logged = true;
         const struct extra *extra = payload_extra_at(&sections->extras, &next, i);
-        apply_sample(db, sample->series, sample, extra, sections->takes_late);
+        if (apply_sample(db, sample->series, sample, extra, sections->takes_late) &&
+            sample->time_ms < least_ms) {
+            least_ms = sample->time_ms;
+        }
     }
+    if (least_ms != INT64_MAX) changes_note(&db->changes, least_ms);
     if (code == 0) {
         apply_exemplars(db, &sections->exemplars);
         db->stats.batches_committed++;
@@ -705,6 +764,7 @@ int tsdb_begin(void *state, struct sample_batch **batch_out, struct error *error
     if (batch == NULL) return error_set(error, -ENOMEM, "no memory for a batch");
     batch->base = (struct sample_batch){
         .append = batch_append,
+        .append_rows = batch_append_rows,
         .append_histogram = batch_append_histogram,
         .set_start = batch_set_start,
         .append_exemplar = db->options.exemplars_max > 0 ? batch_append_exemplar : NULL,

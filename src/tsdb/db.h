@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "base/vec.h"
 #include "tsdb/block.h"
+#include "tsdb/changes.h"
 #include "tsdb/exemplars.h"
 #include "tsdb/head.h"
 #include "tsdb/tsdb.h"
@@ -75,6 +76,7 @@ struct tsdb {
     uint64_t cursors GUARDED_BY(mutex);
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
+    struct changes changes GUARDED_BY(mutex); /* noted when they can be seen, or later */
     struct wal_totals log_totals GUARDED_BY(mutex); /* the log's, as they were when last noted */
 
     struct wal wal;           /* who has the turn */
@@ -117,9 +119,13 @@ int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
 /* Whether a sample does not go behind the series' last, but among the late ones. */
 bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms);
 
+/* Notes that samples from min_time_ms on have come or gone; takes the mutex. */
+void tsdb_note_change(struct tsdb *db, int64_t min_time_ms);
+
 /* select.c */
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
                 struct series_cursor **cursor, struct error *error);
+int64_t tsdb_changed_since(void *state, uint64_t *position);
 int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
                      struct str_list *out, struct error *error);
 int tsdb_label_values(void *state, struct str name, const struct series_query *query,

@@ -279,6 +279,7 @@ int tsdb_delete(struct tsdb *db, const struct matcher *matchers, size_t count, i
     struct wish wish = { (struct matcher *)(uintptr_t)matchers, count, start_ms, end_ms, 0 };
     mutex_lock(&db->work);
     int code = delete_held(db, matchers, &wish, error);
+    tsdb_note_change(db, INT64_MIN); /* it may have ended an earlier one, too */
     mutex_unlock(&db->work);
     return code;
 }

@@ -345,14 +345,14 @@ static void discard(struct tsdb *db, uint64_t id)
     tsdb_remove_unlisted(db);
 }
 
-static int new_writer(struct tsdb *db, uint64_t id, struct block_writer **writer,
-                      struct error *error)
+static int new_writer(struct tsdb *db, uint64_t id, enum column_effort effort,
+                      struct block_writer **writer, struct error *error)
 {
     char path[FILE_PATH_SIZE];
     int code = tsdb_block_path(db, id, ".tmp", path, error);
     if (code != 0) return code;
     (void)disk_of(db)->remove(disk_of(db)->state, path);
-    return block_writer_new(writer, disk_of(db), path, error);
+    return block_writer_new(writer, disk_of(db), path, effort, error);
 }
 
 /* Writes one of the blocks of a cut; *block NULL when there was nothing for it. */
@@ -360,7 +360,7 @@ static int write_block(struct tsdb *db, bool is_late, struct block **block, stru
 {
     uint64_t id = db->next_block++;
     struct block_writer *writer = NULL;
-    int code = new_writer(db, id, &writer, error);
+    int code = new_writer(db, id, COLUMN_FAST, &writer, error);
     if (code == 0) code = write_frozen(db, writer, is_late, error);
     bool is_empty = code == 0 && block_writer_series(writer) == 0;
     struct block_meta meta = { .id = id, .log_through = db->cut.through, .level = 1 };
@@ -643,7 +643,7 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
     describe(db, blocks, count, &meta, replaces);
     struct block_writer *writer = NULL;
     struct block *block = NULL;
-    int code = new_writer(db, meta.id, &writer, error);
+    int code = new_writer(db, meta.id, COLUMN_SMALL, &writer, error);
     if (code == 0) code = fill_merged(db, blocks, count, writer, error);
     bool is_empty = code == 0 && block_writer_series(writer) == 0;
     if (code == 0 && !is_empty) code = publish(db, writer, &meta, &block, error);
@@ -735,7 +735,7 @@ int tsdb_start_block(struct tsdb *db, uint64_t *id, struct block_writer **writer
                      struct error *error)
 {
     *id = db->next_block++;
-    return new_writer(db, *id, writer, error);
+    return new_writer(db, *id, COLUMN_FAST, writer, error);
 }
 
 int tsdb_publish_block(struct tsdb *db, struct block_writer *writer, uint64_t id,
@@ -790,6 +790,7 @@ static void apply_retention(struct tsdb *db)
         mutex_unlock(&db->mutex);
         if (old == NULL) return;
         remove_blocks(db, &old, 1);
+        tsdb_note_change(db, INT64_MIN);
     }
 }
 
@@ -819,7 +820,10 @@ int tsdb_maintain_held(struct tsdb *db, struct error *error)
     apply_retention(db); /* first: it makes room without needing any */
     int code = rank_series(db, error);
     if (now_ns < db->retry_after_ns) return code;
-    if (code == 0 && db->has_wish) code = tsdb_finish_deletion(db, error);
+    if (code == 0 && db->has_wish) {
+        code = tsdb_finish_deletion(db, error);
+        tsdb_note_change(db, INT64_MIN);
+    }
     if (code == 0 && is_cut_due(db)) code = tsdb_cut(db, error);
     bool is_done = false;
     while (code == 0 && !is_done) code = merge_once(db, &is_done, error);

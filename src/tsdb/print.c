@@ -76,6 +76,7 @@ static void print_block_index(const struct block *block, struct buf *buf)
         [BLOCK_DATA] = "data",         [BLOCK_SYMBOLS] = "symbols",  [BLOCK_SERIES] = "series",
         [BLOCK_OFFSETS] = "offsets",   [BLOCK_NAMES] = "names",      [BLOCK_PAIRS] = "pairs",
         [BLOCK_POSTINGS] = "postings", [BLOCK_META] = "description", [BLOCK_EXTRAS] = "extras",
+        [BLOCK_TIMES] = "times",
     };
     const struct block_meta *meta = &block->meta;
     buf_printf(buf,

@@ -20,6 +20,9 @@
 #define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
 #define DEADLINE_CHECK_EVERY 64
 
+#define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
+#define FETCH_DATA   8  /* series ahead whose samples are */
+
 struct cursor {
     struct series_cursor base; /* first */
     struct tsdb *db;
@@ -328,6 +331,20 @@ static int take_series(struct cursor *cursor, const struct head_series *series,
     return 0;
 }
 
+/* Memory is far away: what the series to come need is fetched while this one is taken. */
+static void fetch_ahead(const struct head *head, struct postings series, size_t at)
+{
+    if (at + FETCH_SERIES < series.count) {
+        __builtin_prefetch(head_series_at(head, series.items[at + FETCH_SERIES]));
+    }
+    if (at + FETCH_DATA < series.count) {
+        const struct head_series *ahead = head_series_at(head, series.items[at + FETCH_DATA]);
+        __builtin_prefetch(ahead->active.tail);
+        __builtin_prefetch(ahead->active.chunks);
+        __builtin_prefetch(ahead->frozen.chunks);
+    }
+}
+
 static int take_head_locked(struct cursor *cursor, const struct series_query *query,
                             struct merge_source *source)
 {
@@ -340,6 +357,7 @@ static int take_head_locked(struct cursor *cursor, const struct series_query *qu
     source->hits = ARENA_ARRAY(&cursor->scratch, struct merge_hit, series.count + 1);
     if (source->hits == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < series.count; i++) {
+        fetch_ahead(&db->head, series, i);
         code = take_series(cursor, head_series_at(&db->head, series.items[i]), source);
         if (code != 0) return code;
     }

@@ -442,6 +442,23 @@ struct sample_sink tsdb_sink(struct tsdb *db)
     return (struct sample_sink){ .state = db, .begin = tsdb_begin };
 }
 
+void tsdb_note_change(struct tsdb *db, int64_t min_time_ms)
+{
+    mutex_lock(&db->mutex);
+    changes_note(&db->changes, min_time_ms);
+    mutex_unlock(&db->mutex);
+}
+
+int64_t tsdb_changed_since(void *state, uint64_t *position)
+{
+    struct tsdb *db = state;
+    mutex_lock(&db->mutex);
+    int64_t since_ms = changes_since(&db->changes, *position);
+    *position = db->changes.position;
+    mutex_unlock(&db->mutex);
+    return since_ms;
+}
+
 struct series_source tsdb_source(struct tsdb *db)
 {
     return (struct series_source){
@@ -449,5 +466,6 @@ struct series_source tsdb_source(struct tsdb *db)
         .select = tsdb_select,
         .label_names = tsdb_label_names,
         .label_values = tsdb_label_values,
+        .changed_since = tsdb_changed_since,
     };
 }

@@ -106,7 +106,7 @@ static int run_daemon(struct board *board, pid_t *pids)
         nap_ms(20 + (int)random_below(&dice, RUN_MS / 3));
         (void)kill(pids[i * 2], SIGKILL);
         killed += WORKER_THREADS;
-        free(pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL));
+        free(pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL));
     }
     board->stop = 1;
     for (int i = 0; i < WORKERS; i++) {
@@ -451,7 +451,7 @@ static void no_garbage_crashes_the_daemon(void)
             EXPECT_INT(1, pwrite(fd, &byte, 1, at));
         }
         (void)close(fd);
-        char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+        char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
         EXPECT(text != NULL);
         free(text);
         pm_inc(pm_counter_with(pm_client_counter(client, "new_total", "New.", "n"), "x"));
@@ -477,7 +477,7 @@ static int show_while_cut(void)
         pm_inc(pm_counter_new(shared, "jobs_total", "Jobs."));
         pm_inc(pm_counter_new(shared, "more_total", "More."));
         pm_observe(pm_histogram_new(shared, "lat_seconds", "Latency."), 1);
-        free(pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL));
+        free(pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL));
         if (shown("pm_region_cut") != 1) return 6;
     }
     pm_daemon_close(daemon_side);

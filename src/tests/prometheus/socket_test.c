@@ -49,7 +49,7 @@ static void stop(void)
 
 static void expect_shown(const char *want)
 {
-    char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+    char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
     REQUIRE(text != NULL);
     char *kept = calloc(1, strlen(text) + 1); /* without the lines of HELP */
     REQUIRE(kept != NULL);
@@ -97,7 +97,7 @@ static void lines_are_read_and_written_back(void)
         size_t size = strcspn(rows[i].line, "\n");
         test_context(rows[i].line);
         bool is_bad = rows[i].want != NULL && rows[i].want[0] == '\0';
-        EXPECT_INT(is_bad ? PM_ERROR_VALUE : 0, pm_line_parse(&line, rows[i].line, size, &error));
+        EXPECT_INT(is_bad ? PM_ERROR_PARSE : 0, pm_line_parse(&line, rows[i].line, size, &error));
         if (is_bad) continue;
         EXPECT(pm_line_print(text, sizeof(text), &line.command) > 0);
         EXPECT_STR(rows[i].want == NULL ? rows[i].line : rows[i].want, str_from(text));
@@ -131,7 +131,7 @@ static void bad_lines_say_where(void)
         struct pm_line line;
         struct pm_error error = { 0 };
         test_context(rows[i].line);
-        EXPECT_INT(PM_ERROR_VALUE,
+        EXPECT_INT(PM_ERROR_PARSE,
                    pm_line_parse(&line, rows[i].line, strlen(rows[i].line), &error));
         EXPECT(strstr(error.text, rows[i].text) != NULL);
         if (strstr(error.text, rows[i].text) == NULL) test_context(error.text);
@@ -143,7 +143,7 @@ static void bad_lines_say_where(void)
     memset(long_line, 'a', PM_LINE_SIZE_MAX + 1);
     EXPECT_INT(PM_ERROR_FULL, pm_line_parse(&line, long_line, PM_LINE_SIZE_MAX + 1, &error));
     free(long_line);
-    EXPECT_INT(PM_ERROR_VALUE, pm_line_parse(&line, "inc a\0b", 7, &error));
+    EXPECT_INT(PM_ERROR_PARSE, pm_line_parse(&line, "inc a\0b", 7, &error));
 }
 
 /* ---- The socket ---- */

@@ -109,6 +109,18 @@ DIFFERENT = [
 ]
 
 
+# format, Python's renderer, fields: the text of both is compared from the event on.
+# In logfmt Python leaves controls, empty texts and backslashes bare, so that they cannot be read back.
+PLAIN = [text for text in HOSTILE if text not in ("", "\"") and "\\" not in text and not any(
+    c < " " or c == "\x7f" or "\u2028" <= c <= "\u2029" for c in text)]
+TEXTS = [("SL_FORMAT_KEY_VALUE", structlog.processors.KeyValueRenderer(key_order=["event"]), fields) for fields in
+         [{"t": text} for text in HOSTILE + ["it's", "it's \"both\"", "\x85\xa0\xad"]] +
+         [{"n": number} for number in NUMBERS if "e" not in repr(number)] + [{"a": True, "b": False, "c": None, "d": "x"}]]
+TEXTS += [("SL_FORMAT_LOGFMT", structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False), fields) for fields in
+          [{"t": text} for text in PLAIN] + [{"n": number} for number in NUMBERS if "e" not in repr(number)] +
+          [{"a": True, "b": False, "c": None, "d": "x", "e": "two words"}]]
+
+
 # ---- Python's side ----
 
 class Lazy:
@@ -268,7 +280,7 @@ def c_step(step, log, depth):
     raise AssertionError(word)
 
 
-def c_program(cases):
+def c_program(cases, formats):
     out = ['#include "structlog/structlog.h"', "#include <math.h>", "#include <stdio.h>", "#include <stdlib.h>",
            "static struct sl_value lazily(void *argument) { return SL_VALUE(*(int64_t *)argument); }",
            "static struct sl_logger *swap(struct sl_logger *old, struct sl_logger *made)",
@@ -279,18 +291,18 @@ def c_program(cases):
         out.append("    (void)marks; (void)mark; (void)swap; (void)lazily;")
         out += ["    " + c_step(step, "log", 0) for step in case[1]]
         out.append("    sl_context_clear();\n    sl_unref(log);\n}")
-    out.append("static void (*const cases[])(struct sl_logger *) = {")
-    out += [f"    case_{number}," for number in range(len(cases))]
+    out.append("static const struct { void (*run)(struct sl_logger *); enum sl_format format; } cases[] = {")
+    out += [f"    {{ case_{number}, {form} }}," for number, form in enumerate(formats)]
     out.append("""};
 int main(void)
 {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sl_capture *capture = sl_capture_new(1 << 20);
-        struct sl_sink_options sink = { .kind = SL_SINK_CAPTURE, .format = SL_FORMAT_JSON, .capture = capture };
+        struct sl_sink_options sink = { .kind = SL_SINK_CAPTURE, .format = cases[i].format, .capture = capture };
         struct sl_config config = { .level = SL_DEBUG, .without_pid = true, .sinks = &sink, .sink_count = 1 };
         struct sl_logger *root = NULL;
         if (capture == NULL || sl_open(&root, &config) < 0) return 1;
-        cases[i](root);
+        cases[i].run(root);
         sl_unref(root);
         printf("case %zu\\n%s", i, sl_capture_text(capture));
         sl_capture_free(capture);
@@ -300,12 +312,12 @@ int main(void)
     return "\n".join(out) + "\n"
 
 
-def our_lines(cases):
+def our_lines(cases, formats):
     """For each case its lines; one compiler run for all."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "cases.c")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(c_program(cases))
+            file.write(c_program(cases, formats))
         words = os.environ.get("CC", "cc").split() + ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-I", source, path,
                                                       library, "-lm", "-lpthread", "-o", path + ".out"]
         subprocess.run(words, check=True)
@@ -383,11 +395,17 @@ def random_steps(dice):
     return steps + [("info", "last", {})]
 
 
+def text_event(fields):
+    return "e v" if fields else "e"
+
+
 def main():
     cases = CASES + [(f"random {seed}", random_steps(random.Random(seed))) for seed in range(60)]
-    ours = our_lines(cases + DIFFERENT)
+    both = cases + DIFFERENT
+    texts = [(form, [("info", text_event(fields), fields)]) for form, _, fields in TEXTS]
+    ours = our_lines(both + texts, ["SL_FORMAT_JSON"] * len(both) + [form for form, _ in texts])
     failed = 0
-    for number, case in enumerate(cases + DIFFERENT):
+    for number, case in enumerate(both):
         theirs = [read(line) for line in python_lines(case[1])]
         mine = [read(line) for line in ours[number]]
         if number < len(cases):
@@ -399,8 +417,16 @@ def main():
         print(f"{'ok' if good else 'not ok'} {number + 1} - {case[0]!a}")
         if not good:
             print(f"# steps: {case[1]!a}\n# Python: {theirs!a}\n# ours:   {mine!a}")
-    print(f"1..{len(cases + DIFFERENT)}")
-    print(f"# {len(CASES)} written cases, {len(cases) - len(CASES)} random, {len(DIFFERENT)} different")
+    for number, (form, renderer, fields) in enumerate(TEXTS, len(both)):
+        theirs = renderer(None, "info", {**fields, "event": text_event(fields)})
+        mine = " event=" + ours[number][0].split(" event=", 1)[1]
+        good = " " + theirs == mine and len(ours[number]) == 1
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {number + 1} - {form} {fields!a}"[:150])
+        if not good:
+            print(f"# Python: {theirs!a}\n# ours:   {mine!a}")
+    print(f"1..{len(both) + len(TEXTS)}")
+    print(f"# {len(CASES)} written cases, {len(cases) - len(CASES)} random, {len(DIFFERENT)} different, {len(TEXTS)} texts")
     sys.exit(1 if failed else 0)
 
 

@@ -48,7 +48,7 @@ def build_installed(work):
 def build_amalgamated(work):
     """cc app.c structlog.c"""
     include = os.path.join(work, "structlog")
-    command(os.path.join(ROOT, "tools/amalgamate-structlog"), include)
+    command(os.path.join(ROOT, "tools/amalgamate"), "structlog", include)
     out = os.path.join(work, "by_amalgamation")
     command("cc", "-Wall", "-Werror", "-I", work, os.path.join(work, "app.c"), os.path.join(include, "structlog.c"),
             "-o", out, "-lpthread", "-lm")
