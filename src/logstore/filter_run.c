@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "logstore/analyzer.h"
 #include "logstore/catalog.h"
+#include "logstore/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -429,7 +430,9 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
         .word_count = LOGSTORE_BITS_WORDS(view->document_count),
     };
     memset(bits, 0, run.word_count * sizeof(*bits));
+    snapshot_moves_on(snapshot, segment_index);
     int code = run_filter(&run, filter, 0, bits, error);
+    value_reader_free(run.values);
     context->scanned_documents += view->document_count;
     if (code == 0 && view->live != NULL) and_bits(&run, bits, view->live);
     return code;

@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct value_reader;
+
 struct filter_run {
     const struct logstore_snapshot *snapshot;
     const struct logstore_segment_view *view;
     const struct logstore_segment *segment;
     struct logstore_filter_context *context;
     size_t word_count;
+    struct value_reader *values; /* made when something is read from the sources */
 };
 
 /* Each adds (never takes away) the documents of one column that pass one leaf. */
@@ -49,6 +52,11 @@ int term_test_new(struct term_test **test_out, const struct logstore_filter *fil
 void term_test_free(struct term_test *test);
 bool term_test_matches(struct term_test *test, struct str term);
 struct str term_test_prefix(const struct term_test *test); /* every match begins with it */
+/* Bytes of ASCII that every match holds, whatever its letters' case; empty: none are known. */
+struct str term_test_literal(const struct term_test *test);
+
+/* Says that a filter is run over that segment: what was read for another one can be given back. */
+void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
 
 int32_t filter_minimum(const struct logstore_filter *filter, size_t count);
 

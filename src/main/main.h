@@ -9,5 +9,8 @@ int down_main(int argc, char **argv);
 int metric_main(int argc, char **argv);
 int log_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int query_main(int argc, char **argv);
+int promql_main(int argc, char **argv);
+int logs_main(int argc, char **argv); /* the role, or `logs recover` */
 
 #endif

@@ -12,6 +12,7 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
+#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
 #define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
@@ -41,10 +42,12 @@ static void query_end(struct query *query)
 }
 
 static int query_read(struct query *query, struct metrics_server *server,
-                      const struct http_request *request, struct error *error)
+                      const struct http_request *request, const struct http_response *response,
+                      struct error *error)
 {
     *query = (struct query){ .server = server };
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
+    query->request.points_max = response->body.size_max / POINT_SIZE_LEAST;
     query->request.skips_cache = str_equal(http_request_parameter(request, "nocache"), STR("1"));
     query->request.counts_steps = str_equal(http_request_parameter(request, "stats"), STR("all"));
     int code = api_limit(request, &query->limit, error);
@@ -111,8 +114,9 @@ static void write_stats(struct json_writer *json, const struct promql_stats *sta
     json_object_end(json);
 }
 
-static void write_result(struct query *query, struct promql_result *result,
-                         const struct http_request *request, struct http_response *response)
+static int write_result(struct query *query, struct promql_result *result,
+                        const struct http_request *request, struct http_response *response,
+                        struct error *error)
 {
     bool is_list = result->type == PROMQL_VECTOR || result->type == PROMQL_MATRIX;
     bool is_cut = is_list && query->limit > 0 && result->series_count > query->limit;
@@ -130,6 +134,11 @@ static void write_result(struct query *query, struct promql_result *result,
                 is_cut ? "results truncated due to limit" : NULL);
     write_notes(&json, "infos", result->infos, result->info_count, NULL);
     api_end(response, &json);
+    if (!response->body.has_failed) return 0;
+    return error_set(error, ERROR_LIMIT,
+                     "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
+                     "or fewer series",
+                     response->body.size_max);
 }
 
 API_HANDLER(api_query)
@@ -138,7 +147,7 @@ API_HANDLER(api_query)
     CLEANUP(query_release) struct query query = { 0 };
     int64_t time_ms = clock_realtime_ms(role_clock(server->role));
     int code = api_time(request, "time", &time_ms, error);
-    if (code == 0) code = query_read(&query, server, request, error);
+    if (code == 0) code = query_read(&query, server, request, response, error);
     if (code != 0) return code;
     struct promql_result *result = NULL;
     query_begin(&query);
@@ -146,9 +155,9 @@ API_HANDLER(api_query)
                                 &query.request, &result, error);
     query_end(&query);
     if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
-    write_result(&query, result, request, response);
+    code = write_result(&query, result, request, response, error);
     promql_result_free(result);
-    return 0;
+    return code;
 }
 
 static int check_range(const struct promql_range *range, struct error *error)
@@ -194,7 +203,7 @@ API_HANDLER(api_query_range)
     CLEANUP(query_release) struct query query = { 0 };
     struct promql_range range = { 0 };
     int code = read_range(request, &range, error);
-    if (code == 0) code = query_read(&query, server, request, error);
+    if (code == 0) code = query_read(&query, server, request, response, error);
     if (code != 0) return code;
     enum promql_type type = promql_expr_type(query.expr);
     if (type != PROMQL_SCALAR && type != PROMQL_VECTOR) {
@@ -209,15 +218,15 @@ API_HANDLER(api_query_range)
                               &result, error);
     query_end(&query);
     if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
-    write_result(&query, result, request, response);
+    code = write_result(&query, result, request, response, error);
     promql_result_free(result);
-    return 0;
+    return code;
 }
 
 API_HANDLER(api_format_query)
 {
     CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, error);
+    int code = query_read(&query, context, request, response, error);
     if (code != 0) return code;
     CLEANUP(buf_release) struct buf text;
     buf_init(&text, PROMQL_TEXT_SIZE_MAX * 4);
@@ -232,7 +241,7 @@ API_HANDLER(api_format_query)
 API_HANDLER(api_parse_query)
 {
     CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, error);
+    int code = query_read(&query, context, request, response, error);
     if (code != 0) return code;
     CLEANUP(buf_release) struct buf tree;
     buf_init(&tree, TREE_SIZE_MAX);

@@ -52,7 +52,7 @@ static const struct option options[] = {
     { "query.lookback-delta", "DURATION", OPTION_DURATION, FLAG(lookback_ms), "5m",
       "How far back a sample is looked for." },
     { "query.max-memory", "SIZE", OPTION_SIZE, FLAG(query_memory_max), "1GB",
-      "Memory a single query may take." },
+      "Memory that queries may take, all together." },
     { "enable-feature", "NAMES", OPTION_LIST, FLAG(features), NULL,
       "Comma separated feature names to enable." },
     { "web.console.templates", "DIR", OPTION_IGNORED, 0, NULL, NULL },

@@ -79,10 +79,21 @@ static struct pm_metric *create_from_list(struct pm_registry *registry, enum pm_
     return create(registry, type, &options);
 }
 
-static struct pm_metric *child_from_list(struct pm_metric *metric, va_list arguments)
+struct pm_metric *pm_store_child_or_dead(struct pm_metric *metric, const char *const *values,
+                                         size_t count)
 {
     struct series *parent = pm_store_series(metric);
     if (parent->family == NULL) return &pm_store_dead()->metric;
+    struct pm_error error;
+    struct series *child = NULL;
+    int code = pm_store_child(parent->family, values, count, &child, &error);
+    if (code == PM_OK) return &child->metric;
+    pm_fail_note(code, &error);
+    return &pm_store_dead()->metric;
+}
+
+static struct pm_metric *child_from_list(struct pm_metric *metric, va_list arguments)
+{
     const char *values[PM_LABELS_MAX + 1];
     size_t count = 0;
     while (count <= PM_LABELS_MAX) {
@@ -90,12 +101,7 @@ static struct pm_metric *child_from_list(struct pm_metric *metric, va_list argum
         if (values[count] == NULL) break;
         count++;
     }
-    struct pm_error error;
-    struct series *child = NULL;
-    int code = pm_store_child(parent->family, values, count, &child, &error);
-    if (code == PM_OK) return &child->metric;
-    pm_fail_note(code, &error);
-    return &pm_store_dead()->metric;
+    return pm_store_child_or_dead(metric, values, count);
 }
 
 /* The six kinds differ in nothing but their types; the handle is a series' first member. */
@@ -147,7 +153,7 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
 int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
                          struct pm_error *error)
 {
-    if (!pm_name_is_metric(name))
+    if (!pm_name_is_metric_in(name, registry->has_utf8))
         return pm_fail(error, PM_ERROR_NAME, "that is no name for a metric");
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);

@@ -32,13 +32,6 @@ bool pm_name_is_label(const char *name)
     return is_name(name, 1, 2) && !(name[0] == '_' && name[1] == '_');
 }
 
-bool pm_name_ends_in(const char *name, const char *suffix)
-{
-    size_t size = strlen(name);
-    size_t suffix_size = strlen(suffix);
-    return size > suffix_size && memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
-}
-
 int pm_name_character_size(const char *at)
 {
     const unsigned char *text = (const unsigned char *)at;
@@ -55,9 +48,53 @@ int pm_name_character_size(const char *at)
     return size;
 }
 
+static bool is_utf8_name(const char *name)
+{
+    size_t size = 0;
+    while (name != NULL && name[size] != '\0') {
+        int character = pm_name_character_size(name + size);
+        if (character < 0) return false;
+        size += (size_t)character;
+        if (size > PM_NAME_SIZE_MAX) return false;
+    }
+    return size > 0;
+}
+
+bool pm_name_is_metric_in(const char *name, bool has_utf8)
+{
+    return has_utf8 ? is_utf8_name(name) : pm_name_is_metric(name);
+}
+
+bool pm_name_is_label_in(const char *name, bool has_utf8)
+{
+    if (!has_utf8) return pm_name_is_label(name);
+    return is_utf8_name(name) && !(name[0] == '_' && name[1] == '_');
+}
+
+bool pm_name_ends_in(const char *name, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t suffix_size = strlen(suffix);
+    return size > suffix_size && memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
+}
+
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+
+size_t pm_name_mend(char *to, const char *text)
+{
+    size_t used = 0;
+    for (const char *at = text; *at != '\0';) {
+        int size = pm_name_character_size(at);
+        size_t piece_size = size < 0 ? 3 : (size_t)size;
+        if (to != NULL) memcpy(to + used, size < 0 ? replacement : at, piece_size);
+        used += piece_size;
+        at += size < 0 ? -size : size;
+    }
+    return used;
+}
+
 size_t pm_name_escape(char *to, const char *text, bool quotes)
 {
-    static const char replacement[] = "\xef\xbf\xbd";
     size_t used = 0;
     for (const char *at = text; *at != '\0';) {
         int size = pm_name_character_size(at);

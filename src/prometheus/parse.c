@@ -19,11 +19,17 @@ struct parser {
 
 /* ---- Families ---- */
 
+/* Names can only be judged when type and unit are known; what is wrong with them stands on the
+ * family's first line. */
 static int seal(struct parser *parser)
 {
     if (parser->is_sealed) return PM_OK;
     parser->is_sealed = true;
-    return pm_check_names(&parser->check, parser->family);
+    size_t line = parser->cursor.line;
+    parser->cursor.line = parser->family->line;
+    int code = pm_check_names(&parser->check, parser->family);
+    parser->cursor.line = line;
+    return code;
 }
 
 static int close_family(struct parser *parser)
@@ -96,9 +102,9 @@ static int find_family(struct parser *parser, struct pm_text name)
                          (int)(name.size > 80 ? 80 : name.size), name.data);
 }
 
-enum metadata { METADATA_HELP, METADATA_TYPE, METADATA_UNIT };
+enum metadata_kind { METADATA_HELP, METADATA_TYPE, METADATA_UNIT };
 
-static int read_metadata(struct parser *parser, enum metadata kind)
+static int read_metadata(struct parser *parser, enum metadata_kind kind)
 {
     static const char *const names[] = { "HELP", "TYPE", "UNIT" };
     static const char *const befores[] = { "a help text", "a type", "a unit" };
@@ -174,9 +180,10 @@ static int read_sample(struct parser *parser)
     if (!is_its) code = open_family(parser, sample->name);
     if (code == PM_OK) code = seal(parser);
     if (code == PM_OK) code = pm_check_sample(&parser->check, parser->family, sample);
+    if (code != PM_OK) return code;
     document->sample_count++;
     parser->family->sample_count++;
-    return code;
+    return PM_OK;
 }
 
 static int read_line(struct parser *parser)

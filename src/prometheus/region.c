@@ -16,7 +16,7 @@
 
 enum {
     HEADER_SIZE = 4096,
-    VERSION = 1,
+    VERSION = 2,
     DIRECTORY_SIZE = 8 << 20,
     WORD_COUNT_DEFAULT = 131072,
     CHUNKS_MAX = 65536,
@@ -509,6 +509,17 @@ uint32_t *pm_region_flags(const struct region *region, uint32_t offset)
 {
     struct record *record = (struct record *)(void *)(region->map + HEADER_SIZE + offset);
     return &record->flags;
+}
+
+char *pm_region_payload(const struct region *region, uint32_t offset)
+{
+    return region->map + HEADER_SIZE + offset + sizeof(struct record);
+}
+
+uint64_t *pm_region_created(const struct region *region, uint32_t offset)
+{
+    struct record *record = (struct record *)(void *)(region->map + HEADER_SIZE + offset);
+    return &record->created_ms;
 }
 
 void pm_region_words(struct region *region, struct words *words)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- The lock ---- */
 
@@ -236,6 +237,13 @@ static size_t write_line(char *to, const struct family *family, const char *cons
     return used + 1;
 }
 
+uint64_t pm_store_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static struct series *new_series(struct family *family, const char *const *values)
 {
     struct series scratch;
@@ -243,7 +251,7 @@ static struct series *new_series(struct family *family, const char *const *value
     size_t line_size = write_line(NULL, family, values, &scratch);
     size_t values_size = 0;
     for (size_t i = 0; i < count; i++) values_size += strlen(values[i]) + 1;
-    struct series *series = calloc(1, sizeof(*series) + line_size + values_size);
+    struct series *series = calloc(1, sizeof(*series) + line_size + values_size + SERIES_SLACK);
     if (series == NULL) return NULL;
     series->family = family;
     series->flags = &series->own_flags;
@@ -251,6 +259,8 @@ static struct series *new_series(struct family *family, const char *const *value
     series->metric.type = (uint32_t)family->type;
     series->line_size = (uint32_t)line_size;
     series->values_size = (uint32_t)values_size;
+    series->created_ms = &series->own_created;
+    series->own_created = pm_store_now_ms();
     (void)write_line(series->text, family, values, series);
     char *at = series->text + line_size;
     for (size_t i = 0; i < count; i++) {
@@ -273,6 +283,26 @@ void pm_store_make_ready(struct series *series)
                      __ATOMIC_RELEASE);
 }
 
+/* Its place, its sketch; then it can be found. */
+static int join_locked(struct family *family, struct series *series, const struct place *place)
+{
+    if (place != NULL) {
+        series->cell = place->cell;
+        series->flags = place->flags;
+        series->created_ms = place->created_ms;
+        series->record = place->record;
+    } else {
+        series->cell = pm_words_alloc(&family->registry->words, family->word_count);
+    }
+    if (series->cell == NULL) return PM_ERROR_MEMORY;
+    if (family->sketch.is_used) {
+        series->sketch = pm_sketch_new(&family->sketch, series->cell + family->summed_count * 8);
+        if (series->sketch == NULL) return PM_ERROR_MEMORY;
+    }
+    int code = make_room_in_list(family);
+    return code < 0 ? code : put_in_table(family, series);
+}
+
 int pm_store_add_series_locked(struct family *family, const char *const *values,
                                const struct place *place, struct series **series_out,
                                struct pm_error *error)
@@ -291,14 +321,8 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
     struct series *series = new_series(family, values);
     if (series == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     series->hash = hash;
-    if (place != NULL) {
-        series->cell = place->cell;
-        series->flags = place->flags;
-        series->record = place->record;
-    } else {
-        series->cell = pm_words_alloc(&family->registry->words, family->word_count);
-    }
-    if (series->cell == NULL || make_room_in_list(family) < 0 || put_in_table(family, series) < 0) {
+    if (join_locked(family, series, place) < 0) {
+        free(series->sketch);
         free(series);
         return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
@@ -310,14 +334,21 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
     return PM_OK;
 }
 
-void pm_store_reset(struct series *series)
+void pm_store_reset_words(struct series *series)
 {
     const struct words *words = &series->family->registry->words;
-    if (series->family->type == PM_GAUGE)
+    __atomic_store_n(series->created_ms, pm_store_now_ms(), __ATOMIC_RELAXED);
+    if (series->family->type == PM_GAUGE || series->family->type == PM_UNTYPED)
         pm_words_set_gauge(words, series->cell, 0);
     else
-        pm_words_reset(words, series->cell, series->family->word_count,
+        pm_words_reset(words, series->cell, series->family->summed_count,
                        series->family->double_words);
+}
+
+void pm_store_reset(struct series *series)
+{
+    pm_store_reset_words(series);
+    if (series->sketch != NULL) pm_sketch_reset_locked(series);
 }
 
 static int child_locked(struct family *family, const char *const *values, struct series **series,

@@ -166,34 +166,57 @@ static struct series *observable(struct pm_metric *metric, double value)
     return NULL;
 }
 
+size_t pm_store_find_bucket(const struct family *family, double value)
+{
+    return find_bucket(family, value);
+}
+
+/* Any mode, any kind of buckets. */
+static void observe_slow(struct pm_histogram *histogram, double value)
+{
+    struct series *series = observable(&histogram->metric, value);
+    if (series == NULL) return;
+    const struct words *words = words_of(series);
+    if (series->family->has_classic) {
+        pm_words_add(words, series->cell, WORD_BUCKETS + find_bucket(series->family, value), 1);
+    }
+    pm_words_add_double(words, series->cell, WORD_SUM, value);
+    if (series->sketch != NULL) pm_sketch_observe(series, value);
+}
+
 void pm_histogram_observe(struct pm_histogram *histogram, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL && value == value, 1)) {
-        const struct series *series = histogram->metric.series;
+        struct series *series = histogram->metric.series;
+        if (__builtin_expect(series->sketch != NULL, 0)) {
+            observe_slow(histogram, value);
+            return;
+        }
         pm_rseq_add_(fast + (WORD_BUCKETS + find_bucket(series->family, value)) * 8, 1);
         pm_rseq_add_double_(fast + WORD_SUM * 8, value);
         return;
     }
 #endif
-    struct series *series = observable(&histogram->metric, value);
-    if (series == NULL) return;
-    add_pair(series, WORD_BUCKETS + find_bucket(series->family, value), value);
+    observe_slow(histogram, value);
 }
 
 void pm_summary_observe(struct pm_summary *summary, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&summary->metric);
-    if (__builtin_expect(fast != NULL && value == value, 1)) {
+    struct series *known = (struct series *)summary->metric.series;
+    if (__builtin_expect(fast != NULL && value == value && known->sketch == NULL, 1)) {
         pm_rseq_add_(fast + WORD_COUNT * 8, 1);
         pm_rseq_add_double_(fast + WORD_SUM * 8, value);
         return;
     }
 #endif
     struct series *series = observable(&summary->metric, value);
-    if (series != NULL) add_pair(series, WORD_COUNT, value);
+    if (series == NULL) return;
+    add_pair(series, WORD_COUNT, value);
+    if (series->sketch != NULL) pm_sketch_observe(series, value);
 }
 
 /* ---- Info and enum ---- */
@@ -208,7 +231,7 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
             is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
         }
         for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
-        if (is_taken || !pm_name_is_label(pairs[i])) return 0;
+        if (is_taken || !pm_name_is_label_in(pairs[i], family->registry->has_utf8)) return 0;
         size_t size = strlen(pairs[i]);
         if (to != NULL) {
             if (used > 0) to[used - 1] = ',';
@@ -224,15 +247,36 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
 }
 
 static int set_private_info(struct series *series, const char *const *pairs, size_t count,
-                            size_t size, struct pm_error *error)
+                            struct pm_error *error)
 {
-    char *text = calloc(1, size + 1);
-    if (text == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for an info");
-    (void)pm_store_write_pairs(text, series->family, pairs, count);
-    char *old = series->info; /* renderers copy it under the lock */
-    series->info = text;
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) size += strlen(pairs[i]) + 1;
+    struct info *info = calloc(1, sizeof(*info) + size + 1);
+    if (info == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for an info");
+    info->count = count;
+    info->size = size;
+    char *at = info->text;
+    for (size_t i = 0; i < count; i++) {
+        size = strlen(pairs[i]) + 1;
+        memcpy(at, pairs[i], size);
+        at += size;
+    }
+    struct info *old = series->info; /* renderers copy it under the lock */
+    series->info = info;
     free(old);
     return PM_OK;
+}
+
+char *pm_store_info_pairs(const struct series *series, size_t *count)
+{
+    if (series->family->registry->region != NULL) return pm_shared_info_pairs(series, count);
+    pm_store_lock();
+    const struct info *info = series->info;
+    char *copy = info == NULL ? NULL : malloc(info->size + 1);
+    if (copy != NULL) memcpy(copy, info->text, info->size);
+    *count = copy == NULL ? 0 : info->count;
+    pm_store_unlock();
+    return copy;
 }
 
 int pm_store_set_info(struct series *series, const char *const *pairs, size_t count,
@@ -246,9 +290,8 @@ int pm_store_set_info(struct series *series, const char *const *pairs, size_t co
                        "the pairs of info '%s' are not label names and values", family->exposed);
     }
     pm_store_lock();
-    int code = family->registry->region != NULL
-                   ? pm_shared_info_locked(series, pairs, count, error)
-                   : set_private_info(series, pairs, count, size, error);
+    int code = family->registry->region != NULL ? pm_shared_info_locked(series, pairs, count, error)
+                                                : set_private_info(series, pairs, count, error);
     pm_store_unlock();
     return pm_store_count_error(family->registry, code);
 }

@@ -17,6 +17,9 @@
 #define DEFAULT_STEP_MS 60000
 #define RESULT_SIZE_MAX ((size_t)4 << 30)
 
+/* Bytes of memory that a query takes before it tells the engine. */
+#define MEMORY_TOLD_EVERY ((size_t)1 << 20)
+
 /* Samples that a query must have looked at for its answer to be worth keeping. */
 #define CACHED_SAMPLES_MIN 10000
 
@@ -27,6 +30,7 @@ struct promql_engine {
     struct mutex mutex;
     struct condition is_free;
     size_t running GUARDED_BY(mutex);
+    size_t memory GUARDED_BY(mutex); /* bytes that running queries have told of */
 };
 
 /* A result with the memory behind it: labels and histograms stay where the query found them, so
@@ -131,10 +135,29 @@ static int enter(struct promql_engine *engine, struct query *query)
     return code;
 }
 
-static void leave(struct promql_engine *engine)
+/* Tells the engine what a query holds by now. The arenas of one query cannot pass the maximum by
+ * themselves; this is for all of them together, looked at each time a query looks at the clock. */
+static int count_memory(struct query *query)
+{
+    struct promql_engine *engine = query->engine;
+    size_t now = query->arena->size_used + query->result_arena->size_used;
+    if (now < query->memory_told + MEMORY_TOLD_EVERY) return 0;
+    mutex_lock(&engine->mutex);
+    engine->memory += now - query->memory_told;
+    size_t all = engine->memory;
+    mutex_unlock(&engine->mutex);
+    query->memory_told = now;
+    if (all <= engine->options.memory_max) return 0;
+    return error_set(query->error, ERROR_LIMIT,
+                     "queries together need more memory than the %zu bytes they may take",
+                     engine->options.memory_max);
+}
+
+static void leave(struct promql_engine *engine, const struct query *query)
 {
     mutex_lock(&engine->mutex);
     engine->running--;
+    engine->memory -= query->memory_told;
     condition_signal(&engine->is_free);
     mutex_unlock(&engine->mutex);
 }
@@ -160,6 +183,7 @@ struct answer {
     struct evaluation *evaluation;
     struct arena *arena;
     VEC(struct promql_series) series;
+    size_t points;
 };
 
 struct answer_columns {
@@ -192,8 +216,15 @@ static int add_series(struct answer *answer, struct labels labels,
                                     .times_ms = columns->times_ms,
                                     .values = columns->values,
                                     .histograms = columns->histograms,
-                                .labels = labels };
+                                    .labels = labels };
     if (!VEC_PUSH(&answer->series, series)) return out_of_memory(query);
+    answer->points += count;
+    if (query->points_max > 0 && answer->points > query->points_max) {
+        return error_set(query->error, ERROR_LIMIT,
+                         "the answer has more than %zu points, more than can be sent: ask for a "
+                         "shorter range, a longer step or fewer series",
+                         query->points_max);
+    }
     return query_hold(query, count);
 }
 
@@ -355,8 +386,7 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
         }
     }
     if (query->counts_steps) {
-        query->samples_per_step =
-            ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
+        query->samples_per_step = ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
         if (query->samples_per_step == NULL) return out_of_memory(query);
         query->root_steps = evaluation.steps;
     }
@@ -396,6 +426,7 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     query->features = options->features;
     query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
     query->work_max = request->work_max;
+    query->points_max = request->points_max;
     query->counts_steps =
         request->counts_steps && (options->features & PROMQL_FEATURE_PER_STEP_STATS) != 0;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
@@ -403,7 +434,7 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
     struct result_holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL) return error_set(query->error, -ENOMEM, "query: out of memory");
-    arena_init(&holder->arena, RESULT_SIZE_MAX);
+    arena_init(&holder->arena, options->memory_max);
     int code = enter(engine, query);
     if (code < 0) {
         promql_result_free(&holder->result);
@@ -412,8 +443,11 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     int64_t entered_ns = clock_monotonic_ns(options->clock);
     arena_init(&holder->query_arena, options->memory_max);
     query->arena = &holder->query_arena;
+    query->result_arena = &holder->arena;
+    query->engine = engine;
+    query->count_memory = count_memory;
     code = evaluate_answer(query, holder);
-    leave(engine);
+    leave(engine, query);
     int64_t end_ns = clock_monotonic_ns(options->clock);
     holder->result.stats = (struct promql_stats){
         .total_ns = end_ns - start_ns,

@@ -37,6 +37,8 @@ int query_tick(struct query *query, size_t work)
     query->work += (unsigned)(work < WORK_BETWEEN_LOOKS ? work : WORK_BETWEEN_LOOKS);
     if (query->work < WORK_BETWEEN_LOOKS) return 0;
     query->work = 0;
+    int code = query->count_memory(query);
+    if (code < 0) return code;
     if (clock_monotonic_ns(query->clock) > query->deadline_ns) {
         return error_set(query->error, ERROR_TIMEOUT, "query timed out in expression evaluation");
     }

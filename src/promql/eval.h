@@ -47,6 +47,11 @@ VEC_TYPE(cursor_list, struct series_cursor *);
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
+    struct arena *result_arena; /* of the answer */
+    struct promql_engine *engine;
+    int (*count_memory)(struct query *query); /* ERROR_LIMIT: queries together hold too much */
+    size_t memory_told;                       /* bytes, to the engine */
+    size_t points_max;                        /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
     const struct promql_request *request;
@@ -54,7 +59,7 @@ struct query {
     struct error *error;
     struct annotations annotations;
     struct cursor_list cursors; /* open until the end: rows borrow their labels */
-    struct promql_range range;           /* what start(), end(), step() and @ mean */
+    struct promql_range range;  /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
     int64_t lookback_ms;
     int64_t deadline_ns;
@@ -65,9 +70,9 @@ struct query {
     bool counts_steps;
     uint64_t *samples_per_step; /* by the root's steps; NULL: not wanted */
     struct steps root_steps;    /* set when they are counted */
-    unsigned work; /* since the clock was looked at */
-    size_t work_max; /* of the request */
-    size_t work_done; /* counted when there is a work_max */
+    unsigned work;              /* since the clock was looked at */
+    size_t work_max;            /* of the request */
+    size_t work_done;           /* counted when there is a work_max */
     uint32_t features;
     bool is_instant;
 };

@@ -294,15 +294,14 @@ static bool sweep_windows(struct window_sink *sink, const struct points *points,
                           const struct windows *windows, bool *is_any)
 {
     const struct promql_function *function = sink->call.node->call.function;
-    if (function->sweep == NULL || points->histogram_count > 0 ||
-        points->starts_ms != NULL || windows->is_anchored || windows->is_smoothed ||
-        sink->row.histograms != NULL || sink->call.evaluation->query->samples_per_step != NULL) {
+    if (function->sweep == NULL || points->histogram_count > 0 || points->starts_ms != NULL ||
+        windows->is_anchored || windows->is_smoothed || sink->row.histograms != NULL ||
+        sink->call.evaluation->query->samples_per_step != NULL) {
         return false;
     }
-    struct sweep sweep = { .call = &sink->call,
-                           .points = points,
-                           .windows = windows,
-                           .values = sink->row.values };
+    struct sweep sweep = {
+        .call = &sink->call, .points = points, .windows = windows, .values = sink->row.values
+    };
     if (!function->sweep(&sweep)) return false;
     *is_any = sweep.is_any;
     sink->call.evaluation->query->samples_seen += sweep.seen;

@@ -196,8 +196,7 @@ static bool extrapolate_histogram(struct call *call, const struct window *window
         .is_counter = is_counter,
     };
     int64_t start_ms = 0;
-    run.has_start =
-        is_counter && find_start(window, run.starts_ms, run.times_ms, 0, &start_ms);
+    run.has_start = is_counter && find_start(window, run.starts_ms, run.times_ms, 0, &start_ms);
     if (run.count < 2 && !run.has_start) return false;
     if (is_counter) check_overlap(call, run.starts_ms, run.times_ms, 0, run.count);
     struct histogram_sum sum = { 0 };
@@ -254,8 +253,9 @@ static bool extrapolate(struct call *call, const struct window *window, bool is_
     }
     const struct points *points = window->points;
     int64_t start_ms = 0;
-    bool has_start = is_counter && count > 0 && find_start(window, points->starts_ms,
-                                                           points->times_ms, window->from, &start_ms);
+    bool has_start =
+        is_counter && count > 0 &&
+        find_start(window, points->starts_ms, points->times_ms, window->from, &start_ms);
     if (count < 2 && !has_start) return false;
     if (is_counter) {
         check_overlap(call, points->starts_ms, points->times_ms, window->from, window->to);
@@ -537,9 +537,8 @@ static struct step_point number_point(const struct points *points, size_t i)
 static struct step_point histogram_point(const struct points *points, size_t i)
 {
     int64_t start_ms = points->histogram_starts_ms == NULL ? 0 : points->histogram_starts_ms[i];
-    return (struct step_point){ { 0, points->histograms[i] },
-                                points->histogram_times_ms[i],
-                                start_ms };
+    return (
+        struct step_point){ { 0, points->histograms[i] }, points->histogram_times_ms[i], start_ms };
 }
 
 static bool is_started_between(const struct step_point *before, const struct step_point *after)
@@ -566,8 +565,8 @@ static bool count_pairs(struct call *call, const struct window *window,
         if (is_number && histogram < window->histogram_to) {
             is_number = points->times_ms[number] <= points->histogram_times_ms[histogram];
         }
-        struct step_point after = is_number ? number_point(points, number++)
-                                            : histogram_point(points, histogram++);
+        struct step_point after =
+            is_number ? number_point(points, number++) : histogram_point(points, histogram++);
         if (!is_first && (differs(&before.value, &after.value) ||
                           (differs == is_reset && is_started_between(&before, &after)))) {
             count++;

@@ -192,10 +192,9 @@ int special_start_timestamp(struct evaluation *evaluation, const struct node *no
     bool is_selector = input->kind == NODE_SELECTOR && !input->selector.modifiers.is_smoothed;
     struct merge_sink merge;
     merge_sink_init(&merge, evaluation);
-    struct timestamp_sink stamp = { { is_selector ? take_timestamp : take_no_start },
-                                    evaluation,
-                                    &merge.sink,
-                                    is_selector };
+    struct timestamp_sink stamp = {
+        { is_selector ? take_timestamp : take_no_start }, evaluation, &merge.sink, is_selector
+    };
     int code = is_selector ? evaluate_starts(evaluation, input, &stamp.sink)
                            : evaluate_vector(evaluation, input, &stamp.sink);
     if (code == 0) code = merge_sink_flush(&merge, sink);

@@ -150,8 +150,9 @@ int grouping_find(struct grouping *grouping, const struct row *row, size_t *numb
         return 0;
     }
     struct label kept[GROUP_SEEN_LABELS];
-    bool is_short = row->labels.count <= GROUP_SEEN_LABELS ||
-                    (!node->aggregate.is_without && node->aggregate.label_count <= GROUP_SEEN_LABELS);
+    bool is_short =
+        row->labels.count <= GROUP_SEEN_LABELS ||
+        (!node->aggregate.is_without && node->aggregate.label_count <= GROUP_SEEN_LABELS);
     size_t count = is_short ? kept_labels(grouping, row, kept) : 0;
     struct group_seen *slot = is_short ? seen_slot(grouping, kept, count) : NULL;
     if (slot != NULL && is_seen(slot, kept, count)) {

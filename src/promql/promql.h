@@ -66,7 +66,7 @@ uint32_t promql_feature_find(struct str name);
 struct promql_options {
     uint32_t features;         /* enum promql_feature, or-ed */
     size_t samples_max;        /* most samples a query holds at once; 50,000,000 */
-    size_t memory_max;         /* bytes a query may take from memory; 1 GiB */
+    size_t memory_max;         /* bytes that queries may take from memory, all together; 1 GiB */
     size_t concurrency_max;    /* queries at once, more wait their turn; 20 */
     int64_t timeout_ms;        /* of a query, waiting included; 2 minutes */
     int64_t lookback_ms;       /* how old an instant selector's sample may be; 5 minutes */
@@ -188,6 +188,7 @@ struct promql_request {
      * about so many, each series a few hundred of them; also when it would have to wait its turn.
      * Mostly known before much is done. 0 = no such limit. */
     size_t work_max;
+    size_t points_max; /* points of the answer that the caller can use; more: ERROR_LIMIT */
     bool counts_steps; /* stats.samples_per_step is wanted */
     bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */

@@ -111,9 +111,13 @@ static bool needs_order(enum aggregation op)
 static bool takes_function(const struct promql_function *function)
 {
     /* These tell of the query itself, or look at all steps at once. */
-    static const struct str others[] = { STR_INIT("start"), STR_INIT("end"), STR_INIT("range"),
-                                         STR_INIT("info"), STR_INIT("histogram_quantiles"),
-                                         STR_INIT("sort"), STR_INIT("sort_desc"),
+    static const struct str others[] = { STR_INIT("start"),
+                                         STR_INIT("end"),
+                                         STR_INIT("range"),
+                                         STR_INIT("info"),
+                                         STR_INIT("histogram_quantiles"),
+                                         STR_INIT("sort"),
+                                         STR_INIT("sort_desc"),
                                          STR_INIT("sort_by_label"),
                                          STR_INIT("sort_by_label_desc") };
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
@@ -184,8 +188,7 @@ static bool fill_answer(struct range_answer *answer, const struct promql_result 
 }
 
 struct range_answer *range_answer_new(const struct range_key *key, uint64_t position,
-                                      const struct steps *steps,
-                                      const struct promql_result *result)
+                                      const struct steps *steps, const struct promql_result *result)
 {
     if (result->warning_count > 0 || result->info_count > 0) return NULL;
     if (result->series_count > RANGE_ANSWER_SIZE_MAX / (steps->count * sizeof(double))) return NULL;
@@ -246,9 +249,9 @@ int range_answer_join(const struct range_answer *answer, size_t from, size_t kep
     size_t f = 0;
     while (a < answer->count || f < fresh_count) {
         int order = a == answer->count ? 1
-                    : f == fresh_count ? -1
-                                       : labels_compare(answer->rows[a].labels,
-                                                        fresh->series[f].labels);
+                    : f == fresh_count
+                        ? -1
+                        : labels_compare(answer->rows[a].labels, fresh->series[f].labels);
         struct labels labels;
         if (order <= 0) {
             if (labels_copy(arena, answer->rows[a].labels, &labels) < 0) return -ENOMEM;

@@ -1,5 +1,5 @@
-/* range_cache.h - the answers of the last range queries, to be taken up again when the same is asked
- * a little later, as dashboards do.
+/* range_cache.h - the answers of the last range queries, to be taken up again when the same is
+ * asked a little later, as dashboards do.
  *
  * WHAT     an answer is kept by the expression's text, the step and where the steps lie. The next
  *          query with the same takes those of its steps that the answer has and evaluates the rest.

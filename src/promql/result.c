@@ -6,12 +6,13 @@
 
 #include <stdlib.h>
 
-#define TIME_SIZE_MAX  32                                   /* of a time's text */
+#define TIME_SIZE_MAX  32                                    /* of a time's text */
 #define POINT_SIZE_MAX (TIME_SIZE_MAX + NUMBER_SIZE_MAX + 8) /* of "[time,value]" and a comma */
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
-                                  "34353637383940414243444546474849505152535455565758596061626364656667"
-                                  "6869707172737475767778798081828384858687888990919293949596979899";
+static const char digit_pairs[] = "000102030405060708091011121314151617181920212223242526272829"
+                                  "303132333435363738394041424344454647484950515253545556575859"
+                                  "606162636465666768697071727374757677787980818283848586878889"
+                                  "90919293949596979899";
 
 /* The digits of a number that is not negative, two at a time; returns where they end. */
 static char *put_digits(char *out, uint64_t number)

@@ -173,11 +173,11 @@ static void write_number(struct json_writer *json, const struct node *node)
 }
 
 static const char *const type_names[] = {
-    [NODE_NUMBER] = "numberLiteral",     [NODE_STRING] = "stringLiteral",
-    [NODE_SELECTOR] = "vectorSelector",  [NODE_MATRIX] = "matrixSelector",
-    [NODE_SUBQUERY] = "subquery",        [NODE_CALL] = "call",
-    [NODE_AGGREGATE] = "aggregation",    [NODE_BINARY] = "binaryExpr",
-    [NODE_UNARY] = "unaryExpr",          [NODE_PAREN] = "parenExpr",
+    [NODE_NUMBER] = "numberLiteral",    [NODE_STRING] = "stringLiteral",
+    [NODE_SELECTOR] = "vectorSelector", [NODE_MATRIX] = "matrixSelector",
+    [NODE_SUBQUERY] = "subquery",       [NODE_CALL] = "call",
+    [NODE_AGGREGATE] = "aggregation",   [NODE_BINARY] = "binaryExpr",
+    [NODE_UNARY] = "unaryExpr",         [NODE_PAREN] = "parenExpr",
 };
 
 static void write_node(struct json_writer *json, const struct node *node)

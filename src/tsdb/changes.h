@@ -1,10 +1,10 @@
-/* changes.h - from which time on a store's samples have changed since some moment, for caches above.
+/* changes.h - from which time on a store's samples have changed since some moment, for caches.
  *
- * Every change (a batch put in, a deletion, a block dropped) raises the position and notes the least
- * time that it touched. Samples mostly come with rising times, so what is kept is a short list of
- * rising positions with rising times: a change takes off the end all that touched later times than
- * it. When the list is full, neighbours are joined; a joined pair claims more than was touched, never
- * less.
+ * Every change (a batch put in, a deletion, a block dropped) raises the position and notes the
+ * least time that it touched. Samples mostly come with rising times, so what is kept is a short
+ * list of rising positions with rising times: a change takes off the end all that touched later
+ * times than it. When the list is full, neighbours are joined; a joined pair claims more than was
+ * touched, never less.
  *
  * Lock: the store's mutex.
  */

@@ -1,7 +1,7 @@
-/* range_cache_test.c - goal: an answer that goes on from an earlier one is bit by bit what evaluating
- * all of it gives. Method: a store that grows, now and then behind its newest sample; one engine is
- * asked ranges that move on, another time without its cache, and the answers are compared as JSON.
- * A failure names the seed's round. */
+/* range_cache_test.c - goal: an answer that goes on from an earlier one is bit by bit what
+ * evaluating all of it gives. Method: a store that grows, now and then behind its newest sample;
+ * one engine is asked ranges that move on, another time without its cache, and the answers are
+ * compared as JSON. A failure names its round. */
 #include "promql/promql.h"
 #include "tests/conformance/memory_series.h"
 #include "tests/test.h"
@@ -13,13 +13,28 @@
 enum { ROUNDS = 600, SERIES = 40, STEP_MS = 15000 };
 
 static const char *const expressions[] = {
-    "c", "sum by (a) (rate(c[2m]))", "rate(c[1m]) > 0.1", "max_over_time(c[5m])",
-    "quantile_over_time(0.9, c[3m])", "topk(3, rate(c[2m]))", "avg without (b) (c) / 7",
-    "sum(sum by (a) (c))", "c offset 1m", "sum by (b) (c) / on (b) count by (b) (c)",
-    "max_over_time(sum by (a) (rate(c[1m]))[3m:30s])", "c @ end()", "stddev(c)", "count(c) or vector(time())",
-    "histogram_quantile(0.9, sum by (le) (rate(h_bucket[2m])))", "absent(c{a=\"9\"})",
-    "limitk(2, c)", "label_replace(c, \"x\", \"$1\", \"a\", \"(.*)\")", "timestamp(c)", "-c",
-    "rate(c[step()])", "delta(c[4m] offset -30s)",
+    "c",
+    "sum by (a) (rate(c[2m]))",
+    "rate(c[1m]) > 0.1",
+    "max_over_time(c[5m])",
+    "quantile_over_time(0.9, c[3m])",
+    "topk(3, rate(c[2m]))",
+    "avg without (b) (c) / 7",
+    "sum(sum by (a) (c))",
+    "c offset 1m",
+    "sum by (b) (c) / on (b) count by (b) (c)",
+    "max_over_time(sum by (a) (rate(c[1m]))[3m:30s])",
+    "c @ end()",
+    "stddev(c)",
+    "count(c) or vector(time())",
+    "histogram_quantile(0.9, sum by (le) (rate(h_bucket[2m])))",
+    "absent(c{a=\"9\"})",
+    "limitk(2, c)",
+    "label_replace(c, \"x\", \"$1\", \"a\", \"(.*)\")",
+    "timestamp(c)",
+    "-c",
+    "rate(c[step()])",
+    "delta(c[4m] offset -30s)",
 };
 
 static bool add(struct memory_store *store, struct random *random, int64_t time_ms)
@@ -52,8 +67,7 @@ static struct str ask(struct promql_engine *engine, struct memory_store *store, 
     struct error error = { 0 };
     buf_reset(json);
     EXPECT_INT(0, promql_parse(&expr, engine, str_from(text), &error));
-    int code =
-        promql_query_range(engine, &store->source, expr, range, &request, &result, &error);
+    int code = promql_query_range(engine, &store->source, expr, range, &request, &result, &error);
     if (code == 0) {
         promql_result_write_json(json, result);
         for (size_t i = 0; i < result->warning_count; i++) {
@@ -98,10 +112,10 @@ static void test_same(void)
         now_ms += STEP_MS;
         int64_t start_ms = now_ms / 60000 * 60000 - 1800000;
         if (random_below(&random, 10) == 0) start_ms -= 600000;
-        struct promql_range range = { start_ms, now_ms, random_below(&random, 4) == 0 ? 60000 : 30000 };
+        struct promql_range range = { start_ms, now_ms,
+                                      random_below(&random, 4) == 0 ? 60000 : 30000 };
         struct str answer = ask(engine, &store, expressions[pick], &range, false, &with, &kept);
-        struct str whole =
-            ask(engine, &store, expressions[pick], &range, true, &without, &none);
+        struct str whole = ask(engine, &store, expressions[pick], &range, true, &without, &none);
         EXPECT(str_equal(whole, answer));
     }
     test_context("");
