@@ -24,7 +24,9 @@ struct tsdb_import {
     struct labels last;
 };
 
-int tsdb_import_begin(struct tsdb_import **import_out, struct tsdb *db, struct error *error)
+/* Holds work until the import ends. */
+NO_LOCK_CHECK int tsdb_import_begin(struct tsdb_import **import_out, struct tsdb *db,
+                                    struct error *error)
 {
     struct tsdb_import *import = calloc(1, sizeof(*import));
     if (import == NULL) return error_set(error, -ENOMEM, "no memory to import");
@@ -73,7 +75,7 @@ int tsdb_import_add(struct tsdb_import *import, const struct series_columns *ser
     return code == 0 ? tsdb_add_extras(series, import->writer, error) : code;
 }
 
-static void end(struct tsdb_import *import, bool is_kept)
+NO_LOCK_CHECK static void end(struct tsdb_import *import, bool is_kept)
 {
     block_writer_free(import->writer);
     if (!is_kept) tsdb_discard_block(import->db, import->id);
