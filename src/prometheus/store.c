@@ -88,8 +88,8 @@ static uint64_t hash_long(uint64_t hash, const char *at, size_t size)
     return mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu);
 }
 
-/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included, make
- * ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
+/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included,
+ * make ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
 static uint32_t hash_values(const char *const *values, size_t count, size_t *sizes)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u;

@@ -252,7 +252,8 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
             is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
         }
         for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
-        if (is_taken || !pm_name_is_label_in(pairs[i], family->registry->has_utf8)) return 0;
+        if (is_taken || !pm_name_is_label_in(pairs[i], registry_has_utf8(family->registry)))
+            return 0;
         size_t size = strlen(pairs[i]);
         if (to != NULL) {
             if (used > 0) to[used - 1] = ',';
