@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/pipeline.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -323,6 +324,31 @@ static void put_page(const struct search *search, struct json_writer *json)
     if (page->pit_id.size > 0) json_member_text(json, "pit_id", page->pit_id);
 }
 
+/* With pipelines the aggregations are written aside and worked on before they are the answer's. */
+static int write_aggs(struct search *search, void **states, struct json_writer *json)
+{
+    if (!search->has_pipelines) {
+        json_object_begin(json);
+        int code = aggs_write(search, search->aggs, search->agg_count, states, json);
+        json_object_end(json);
+        return code;
+    }
+    CLEANUP(buf_release) struct buf aside = { 0 };
+    CLEANUP(buf_release) struct buf done = { 0 };
+    struct json_writer raw;
+    buf_init(&aside, json->out->size_max);
+    buf_init(&done, json->out->size_max);
+    json_writer_init(&raw, &aside);
+    json_object_begin(&raw);
+    int code = aggs_write(search, search->aggs, search->agg_count, states, &raw);
+    json_object_end(&raw);
+    if (code == 0 && aside.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) code = pipelines_apply(search, buf_str(&aside), &done);
+    if (code == 0 && done.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) json_put_raw(json, buf_str(&done));
+    return code;
+}
+
 static int write_response(struct search *search, void **states, int64_t start_ns, struct buf *out)
 {
     struct json_writer json;
@@ -341,9 +367,7 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     int code = hits_write(search, &json);
     if (code == 0 && search->agg_count > 0) {
         json_key(&json, STR("aggregations"));
-        json_object_begin(&json);
-        code = aggs_write(search, search->aggs, search->agg_count, states, &json);
-        json_object_end(&json);
+        code = write_aggs(search, states, &json);
     }
     if (code == 0 && search->has_profile) code = profile_write(search, &json);
     json_object_end(&json);

@@ -102,6 +102,7 @@ struct search {
     int64_t terminate_after; /* documents of one index; 0: all */
     bool finds_nothing;      /* min_score lies above the one score there is */
     bool has_profile;
+    bool has_pipelines;           /* among the aggregations */
     struct collapse *collapse;    /* NULL: every hit stands for itself */
     bool hides_last_key;          /* a scroll's tie-breaker */
     uint32_t slice_id, slice_max; /* slice_max 0: all documents */

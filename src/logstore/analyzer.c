@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "logstore/word_break.h"
 
+#define WINDOW_SIZE (ANALYZER_TERM_CHARS_MAX * 4 + 64) /* bytes */
+
 #define O  WORD_BREAK_OTHER
 #define L  WORD_BREAK_LETTER
 #define N  WORD_BREAK_NUMERIC
@@ -268,7 +270,7 @@ static size_t word_end(struct str text, size_t offset, struct character first,
     return has_letter || has_number || has_katakana ? end : offset;
 }
 
-/* Emoji, as UTS #51 puts them together ---------------------------------------------------------- */
+/* Emoji, as UTS #51 puts them together --------------------------------------------------------- */
 
 #define JOINER       0x200d
 #define TEXT_LOOK    0xfe0e
@@ -450,6 +452,62 @@ static size_t write_term(struct str text, size_t start, size_t end, char *term)
     return size;
 }
 
+/* Letters and digits of ASCII as they are in a term, letters with PLAIN_LETTER; 0: no such byte. */
+#define PLAIN_LETTER 0x80
+#define PLAIN_BYTE   0x7f
+
+static const uint8_t plain_bytes[256] = {
+    ['0'] = 0x30, ['1'] = 0x31, ['2'] = 0x32, ['3'] = 0x33, ['4'] = 0x34, ['5'] = 0x35,
+    ['6'] = 0x36, ['7'] = 0x37, ['8'] = 0x38, ['9'] = 0x39, ['A'] = 0xe1, ['B'] = 0xe2,
+    ['C'] = 0xe3, ['D'] = 0xe4, ['E'] = 0xe5, ['F'] = 0xe6, ['G'] = 0xe7, ['H'] = 0xe8,
+    ['I'] = 0xe9, ['J'] = 0xea, ['K'] = 0xeb, ['L'] = 0xec, ['M'] = 0xed, ['N'] = 0xee,
+    ['O'] = 0xef, ['P'] = 0xf0, ['Q'] = 0xf1, ['R'] = 0xf2, ['S'] = 0xf3, ['T'] = 0xf4,
+    ['U'] = 0xf5, ['V'] = 0xf6, ['W'] = 0xf7, ['X'] = 0xf8, ['Y'] = 0xf9, ['Z'] = 0xfa,
+    ['a'] = 0xe1, ['b'] = 0xe2, ['c'] = 0xe3, ['d'] = 0xe4, ['e'] = 0xe5, ['f'] = 0xe6,
+    ['g'] = 0xe7, ['h'] = 0xe8, ['i'] = 0xe9, ['j'] = 0xea, ['k'] = 0xeb, ['l'] = 0xec,
+    ['m'] = 0xed, ['n'] = 0xee, ['o'] = 0xef, ['p'] = 0xf0, ['q'] = 0xf1, ['r'] = 0xf2,
+    ['s'] = 0xf3, ['t'] = 0xf4, ['u'] = 0xf5, ['v'] = 0xf6, ['w'] = 0xf7, ['x'] = 0xf8,
+    ['y'] = 0xf9, ['z'] = 0xfa,
+};
+
+/* As much of the text as can matter to the token at `offset`: what is longer is cut before, and a
+ * word of a megabyte must not be walked over once for each of its pieces. */
+static struct str window_at(struct str text, size_t offset)
+{
+    return text.size - offset > WINDOW_SIZE ? str_first(text, offset + WINDOW_SIZE) : text;
+}
+
+/* A word of ASCII letters and digits that nothing can go on: most words of logs. False leaves it to
+ * the rules. */
+static bool take_plain_word(struct analyzer *analyzer, size_t offset, struct analyzer_token *token)
+{
+    struct str text = analyzer->text;
+    size_t most =
+        text.size - offset < ANALYZER_TERM_CHARS_MAX ? text.size - offset : ANALYZER_TERM_CHARS_MAX;
+    const unsigned char *bytes = (const unsigned char *)text.data + offset;
+    uint8_t seen = 0;
+    size_t size = 0;
+    for (; size < most; size++) {
+        uint8_t byte = plain_bytes[bytes[size]];
+        if (byte == 0) break;
+        seen |= byte & PLAIN_LETTER;
+        analyzer->term[size] = (char)(byte & PLAIN_BYTE);
+    }
+    bool is_open =
+        size == 0 || size == ANALYZER_TERM_CHARS_MAX ||
+        (size < text.size - offset && !(bytes[size] < 0x80 && ascii_classes[bytes[size]] == O));
+    if (is_open) return false;
+    *token = (struct analyzer_token){
+        .term = { analyzer->term, size },
+        .start = offset,
+        .end = offset + size,
+        .position = analyzer->position++,
+        .kind = seen != 0 ? ANALYZER_ALPHANUM : ANALYZER_NUMBER,
+    };
+    analyzer->offset = offset + size;
+    return true;
+}
+
 bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
 {
     struct str text = analyzer->text;
@@ -462,9 +520,10 @@ bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
             offset++;
             continue;
         }
+        if (plain_bytes[byte] != 0 && take_plain_word(analyzer, offset, token)) return true;
         struct character first = character_at(text, offset);
         enum analyzer_token_kind kind = ANALYZER_ALPHANUM;
-        size_t end = token_end(text, offset, first, &kind);
+        size_t end = token_end(window_at(text, offset), offset, first, &kind);
         if (end == offset) {
             offset += first.size;
             continue;

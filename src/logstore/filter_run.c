@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "logstore/analyzer.h"
 #include "logstore/catalog.h"
+#include "logstore/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,18 @@ static void bits_fill(const struct filter_run *run, uint64_t *bits)
     uint32_t count = run->segment->document_count;
     memset(bits, 0xff, count / 64 * sizeof(uint64_t));
     if (count % 64 != 0) bits[count / 64] = (UINT64_C(1) << (count % 64)) - 1;
+}
+
+bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end)
+{
+    for (uint32_t i = start; i < end;) {
+        uint64_t word = bits[i / 64] >> (i % 64);
+        uint32_t left = 64 - i % 64;
+        if (end - i < left) word &= (UINT64_C(1) << (end - i)) - 1;
+        if (word != 0) return true;
+        i += left;
+    }
+    return false;
 }
 
 /* How many of `count` clauses or terms must match. */
@@ -429,7 +442,9 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
         .word_count = LOGSTORE_BITS_WORDS(view->document_count),
     };
     memset(bits, 0, run.word_count * sizeof(*bits));
+    snapshot_moves_on(snapshot, segment_index);
     int code = run_filter(&run, filter, 0, bits, error);
+    value_reader_free(run.values);
     context->scanned_documents += view->document_count;
     if (code == 0 && view->live != NULL) and_bits(&run, bits, view->live);
     return code;

@@ -89,6 +89,7 @@ int logstore_snapshot_keep(struct logstore *store, struct logstore_snapshot *sna
     } else if (!VEC_PUSH(&store->kept, kept)) {
         code = error_set(error, -ENOMEM, "keep a snapshot: out of memory");
     }
+    if (code == 0) snapshot_is_shared(snapshot);
     mutex_unlock(&store->keeping);
     if (code < 0) free(kept);
     return code;

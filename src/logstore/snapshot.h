@@ -121,6 +121,7 @@ struct logstore_filter_context {
     int64_t deadline_ns; /* monotonic; 0: none */
     const struct clock *clock;
     uint64_t scanned_documents; /* out: adds up */
+    uint64_t scanned_blocks;    /* out: blocks of sources that were unpacked and looked through */
 };
 
 #define LOGSTORE_BITS_WORDS(count) (((size_t)(count) + 63) / 64)
@@ -140,7 +141,9 @@ int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segme
 
 /* Columns ---------------------------------------------------------------------------------- */
 
-struct logstore_column; /* one field in one segment */
+/* One field in one segment. Good until a filter is run over another segment of the same snapshot;
+ * of a kept one, until the snapshot goes. */
+struct logstore_column;
 
 /* NULL when no document of the segment has the field. */
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,

@@ -38,6 +38,9 @@ static void set_defaults(struct logstore_options *options)
     if (options->field_count_max == 0) options->field_count_max = FIELD_COUNT_DEFAULT;
     if (options->merge_size_max == 0) options->merge_size_max = MERGE_SIZE_DEFAULT;
     if (options->disk_reserve == 0) options->disk_reserve = DISK_RESERVE_DEFAULT;
+    if (options->rare_documents_min == 0) {
+        options->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
+    }
     if (options->kept_snapshots_max == 0) options->kept_snapshots_max = KEPT_SNAPSHOTS_DEFAULT;
 }
 
@@ -170,6 +173,7 @@ static void *run_thread(void *argument)
 static void store_free(struct logstore *store)
 {
     log_close(&store->log);
+    buf_release(&store->records);
     store_kept_release(store);
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);
@@ -190,7 +194,7 @@ static void store_free(struct logstore *store)
     VEC_RELEASE(&store->aliases);
     VEC_RELEASE(&store->streams);
     VEC_RELEASE(&store->objects);
-    for (size_t i = 0; i < store->parser_count; i++) json_parser_free(store->parsers[i]);
+    for (size_t i = 0; i < store->parser_count; i++) store_parser_free(store->parsers[i]);
     mutex_release(&store->maintenance);
     mutex_release(&store->writer);
     mutex_release(&store->state);
@@ -227,6 +231,7 @@ int logstore_open(struct logstore **store_out, const struct logstore_options *op
     store->lock = -1;
     store->log = (struct log){ .disk = store->disk, .handle = -1 };
     store->log_first = 1;
+    buf_init(&store->records, LOG_RECORD_SIZE_MAX);
     store->segment_id_next = 1;
     store->commits_end = &store->commits;
     mutex_init(&store->maintenance);

@@ -92,6 +92,12 @@ struct commit;
 
 #define STORE_PARSERS_MAX 8
 
+/* What a call that writes reads documents with; kept from call to call. */
+struct store_parser {
+    struct json_parser *json;
+    struct known_shapes known;
+};
+
 struct logstore {
     struct logstore_options options;
     const struct disk *disk;
@@ -115,6 +121,7 @@ struct logstore {
 
     /* Guarded by writer. */
     struct log log;
+    struct buf records; /* of the group that is committed */
     uint64_t log_first; /* oldest file that is still needed */
     struct random dice;
     uint64_t id_counter;
@@ -126,7 +133,7 @@ struct logstore {
     struct commit *commits;
     struct commit **commits_end;
     bool has_leader;
-    struct json_parser *parsers[STORE_PARSERS_MAX];
+    struct store_parser *parsers[STORE_PARSERS_MAX];
     size_t parser_count;
     bool is_closing;
     bool wants_maintenance;
@@ -205,6 +212,11 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
 int store_auto_create(struct logstore *store, struct str name, struct store_index **index_out,
                       struct error *error) MUST_CHECK;
 
+/* snapshot.c ---------------------------------------------------------------------------------- */
+
+/* Several threads may read it from now on. */
+void snapshot_is_shared(struct logstore_snapshot *snapshot);
+
 /* kept.c -------------------------------------------------------------------------------------- */
 
 void store_kept_expire(struct logstore *store); /* no lock held */
@@ -235,7 +247,8 @@ void store_tell(const struct logstore *store, const struct logstore_event *event
 
 /* Applies one record of the log at open. */
 int store_replay_record(void *argument, struct str payload, struct error *error) MUST_CHECK;
-struct json_parser *store_parser_take(struct logstore *store);
-void store_parser_give(struct logstore *store, struct json_parser *parser);
+struct store_parser *store_parser_take(struct logstore *store); /* NULL: out of memory */
+void store_parser_give(struct logstore *store, struct store_parser *parser);
+void store_parser_free(struct store_parser *parser); /* NULL is fine */
 
 #endif

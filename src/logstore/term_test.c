@@ -1,4 +1,4 @@
-/* term_test.c - whether a term passes a prefix, a wildcard, a regular expression or a fuzzy value. */
+/* term_test.c - whether a term passes a prefix, a wildcard, a pattern or a fuzzy value. */
 #include "base/check.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
@@ -16,6 +16,7 @@ struct term_test {
     struct buf value;  /* as compared: lower case where case does not matter */
     struct buf folded; /* the term at hand in lower case */
     struct buf prefix;
+    struct buf literal; /* every match holds it */
     struct term_regex *regex;
     uint32_t *wanted; /* characters of the value, for fuzzy */
     size_t wanted_count;
@@ -77,6 +78,26 @@ static void wildcard_prefix(struct str pattern, struct buf *prefix)
     }
 }
 
+/* The longest run of plain bytes of a wildcard. */
+static void wildcard_literal(struct str pattern, struct buf *literal)
+{
+    size_t start = 0;
+    size_t best = 0;
+    size_t best_size = 0;
+    for (size_t i = 0; i <= pattern.size; i++) {
+        bool ends = i == pattern.size || pattern.data[i] == '*' || pattern.data[i] == '?' ||
+                    pattern.data[i] == '\\' || (unsigned char)pattern.data[i] >= 0x80;
+        if (!ends) continue;
+        if (i - start > best_size) {
+            best = start;
+            best_size = i - start;
+        }
+        start = i + 1;
+        if (i < pattern.size && pattern.data[i] == '\\') i++, start = i + 1;
+    }
+    buf_append(literal, pattern.data + best, best_size);
+}
+
 static int prepare_regex(struct term_test *test, struct str value, struct error *error)
 {
     int code = term_regex_new(&test->regex, value, test->is_nocase, error);
@@ -126,6 +147,23 @@ static int prepare(struct term_test *test, const struct logstore_filter *filter,
     return code;
 }
 
+static void find_literal(struct term_test *test)
+{
+    if (test->wanted != NULL) return; /* a fuzzy value need not be there at all */
+    if (test->kind == LOGSTORE_FILTER_WILDCARD)
+        wildcard_literal(buf_str(&test->value), &test->literal);
+    else
+        buf_append_str(&test->literal, buf_str(test->regex != NULL ? &test->prefix : &test->value));
+    for (size_t i = 0; i < test->literal.size; i++) {
+        if ((unsigned char)test->literal.data[i] >= 0x80) buf_truncate(&test->literal, i);
+    }
+}
+
+struct str term_test_literal(const struct term_test *test)
+{
+    return buf_str(&test->literal);
+}
+
 int term_test_new(struct term_test **test_out, const struct logstore_filter *filter,
                   struct str value, bool is_text, struct error *error)
 {
@@ -136,7 +174,9 @@ int term_test_new(struct term_test **test_out, const struct logstore_filter *fil
     buf_init(&test->value, SIZE_MAX);
     buf_init(&test->folded, SIZE_MAX);
     buf_init(&test->prefix, SIZE_MAX);
+    buf_init(&test->literal, SIZE_MAX);
     int code = prepare(test, filter, value, is_text, error);
+    if (code == 0) find_literal(test);
     if (code < 0) {
         term_test_free(test);
         return code;
@@ -151,6 +191,7 @@ void term_test_free(struct term_test *test)
     buf_release(&test->value);
     buf_release(&test->folded);
     buf_release(&test->prefix);
+    buf_release(&test->literal);
     term_regex_free(test->regex);
     free(test->wanted);
     free(test);

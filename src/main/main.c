@@ -5,7 +5,6 @@
 #include "dashboards/dashboards.h"
 #include "driver/driver.h"
 #include "explore/explore.h"
-#include "log_server/log_server.h"
 #include "metrics_server/metrics_server.h"
 #include "role/role.h"
 #include "shipper/shipper.h"
@@ -32,13 +31,15 @@ static const struct command {
     { "dashboards", dashboards_main, "Role: dashboards as Grafana shows them (:3000)." },
     { "driver", driver_main, "Role: host metrics, probes, metrics of other programs (:8081)." },
     { "explore", explore_main, "Role: the page of log lines (:5601)." },
-    { "logs", log_server_main, "Role: takes _bulk, answers _search (:9200)." },
+    { "logs", logs_main, "Role: takes _bulk, answers _search (:9200); logs recover RING." },
     { "metrics", metrics_server_main, "Role: scrapes, keeps, answers PromQL (:9090)." },
     { "ship", shipper_main, "Role: follows log files, delivers by _bulk." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
     { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
     { "query", query_main, "Ask a metrics server: query 'sum(up)' --start -1h --format plot." },
     { "promql", promql_main, "Expressions: promql fmt|check|tree 'sum(up)'." },
+    { "search", search_main, "Find log lines: search 'level:error AND timeout' --since 1h." },
+    { "tail", tail_main, "Log lines as they come: tail 'level:error'." },
     { "check", check_main, "Check what others wrote: check ecs FILE." },
     { "version", version_main, "Show the version." },
 };

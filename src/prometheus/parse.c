@@ -19,11 +19,17 @@ struct parser {
 
 /* ---- Families ---- */
 
+/* Names can only be judged when type and unit are known; what is wrong with them stands on the
+ * family's first line. */
 static int seal(struct parser *parser)
 {
     if (parser->is_sealed) return PM_OK;
     parser->is_sealed = true;
-    return pm_check_names(&parser->check, parser->family);
+    size_t line = parser->cursor.line;
+    parser->cursor.line = parser->family->line;
+    int code = pm_check_names(&parser->check, parser->family);
+    parser->cursor.line = line;
+    return code;
 }
 
 static int close_family(struct parser *parser)

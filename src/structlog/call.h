@@ -55,6 +55,7 @@ struct sl_site {
     uint64_t shape;
     int64_t next_ms;
     uint64_t suppressed_count;
+    uint32_t number; /* in rings; 0: none */
     struct sl_site *next;
 };
 
@@ -76,7 +77,8 @@ struct sl_site {
     do {                                                                                           \
         static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
         static struct sl_site sl_site_ = {                                                         \
-            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, 0, NULL \
+            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0,            \
+            0,        0,        0,        NULL                                                     \
         };                                                                                         \
         SL_PLACE_(sl_site_);                                                                       \
         struct sl_logger *const sl_log_ = log;                                                     \
@@ -85,12 +87,18 @@ struct sl_site {
             (sl_enabled(sl_log_, sl_level_) ||                                                     \
              __atomic_load_n(&sl_site_.mode, __ATOMIC_RELAXED) > 0)) {                             \
             const struct sl_value sl_values_[] = { SL_VALUES_(__VA_ARGS__) };                      \
-            sl_emit_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                               \
+            if ((ms) == 0) {                                                                       \
+                sl_emit_(sl_log_, &sl_site_, sl_level_, sl_values_);                               \
+            } else {                                                                               \
+                sl_emit_every_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                     \
+            }                                                                                      \
         }                                                                                          \
     } while (0)
 
-SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level,
                      const struct sl_value *values);
+SL_API void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                           const struct sl_value *values);
 SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
                                   size_t count);
 SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);
@@ -152,6 +160,14 @@ static inline struct sl_value sl_value_pointer_kind_(const void *x, uint32_t kin
     value.as.pointer = x;
     value.size = 0;
     value.kind = kind;
+    return value;
+}
+
+/* To be taken apart before it can be written; a size beyond all others says so at a glance. */
+static inline struct sl_value sl_value_parted_(const void *x, uint32_t kind)
+{
+    struct sl_value value = sl_value_pointer_kind_(x, kind);
+    value.size = UINT32_MAX;
     return value;
 }
 
@@ -232,13 +248,13 @@ static inline struct sl_value sl_errno(int code)
 /* "error", sl_failed(&(struct sl_failure){ "ERROR_PARSE", error.text }) */
 static inline struct sl_value sl_failed(const struct sl_failure *failure)
 {
-    return sl_value_pointer_kind_(failure, SL_KIND_FAILURE);
+    return sl_value_parted_(failure, SL_KIND_FAILURE);
 }
 
 /* "dump", sl_lazily(&(struct sl_lazy){ dump, tree }) */
 static inline struct sl_value sl_lazily(const struct sl_lazy *lazy)
 {
-    return sl_value_pointer_kind_(lazy, SL_KIND_LAZY);
+    return sl_value_parted_(lazy, SL_KIND_LAZY);
 }
 
 #ifndef __cplusplus

@@ -5,6 +5,7 @@
  * buffer on the stack, and what does not fit goes out without its pairs.
  */
 #include "structlog/pipeline.h"
+#include "structlog/push.h"
 #include "structlog/sink.h"
 
 #include <stdio.h>
@@ -12,19 +13,14 @@
 
 #define PRINTF_SIZE_MAX 4096
 
-static inline enum sl_counter counter_of(int level)
-{
-    if (level >= SL_ERROR) return level >= SL_CRITICAL ? SL_COUNTER_CRITICAL : SL_COUNTER_ERROR;
-    if (level >= SL_INFO) return level >= SL_WARN ? SL_COUNTER_WARN : SL_COUNTER_INFO;
-    return SL_COUNTER_DEBUG;
-}
-
 static size_t render(struct sl_call *call, enum sl_view view)
 {
     size_t size = sl_render(call, view);
     if (size == 0 && call->is_nested) {
         struct sl_call bare = *call;
         bare.site = NULL;
+        bare.prepared = NULL;
+        bare.values = NULL;
         bare.count = 0;
         bare.context = NULL;
         bare.log = NULL;
@@ -60,21 +56,43 @@ static void give_back(struct sl_thread *thread)
     thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
 }
 
+static inline void put_out_call(struct sl_call *call)
+{
+    struct sl_async *async = call->pipeline->async;
+    if (async != NULL && !call->is_nested) {
+        if (SL_LIKELY(sl_async_push(async, call))) return;
+        sl_drain_call(async, call);
+        return;
+    }
+    sl_count_in(call->thread, sl_counter_of(call->level), 1);
+    (void)clock_gettime(call->pipeline->clock, &call->time);
+    write_to_sinks(call);
+}
+
+static __attribute__((noinline)) void put_out_processed(struct sl_call *call)
+{
+    struct sl_list list;
+    if (sl_process(call, &list)) put_out_call(call);
+}
+
 static void run(struct sl_call *call)
 {
     struct sl_thread *thread = call->thread;
     struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
     struct sl_pipeline **hazard = &thread->hazards[call->is_nested ? 1 : 0];
     struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
-    sl_count_in(thread, counter_of(call->level), 1);
     if (pipeline == NULL) {
         sl_count(SL_COUNTER_LOST, 1);
         return;
     }
     call->pipeline = pipeline;
+    call->identity = &thread->identity;
     if (thread->depth > 0) call->context = thread->frames[thread->depth - 1];
-    (void)clock_gettime(pipeline->clock, &call->time);
-    write_to_sinks(call);
+    if (SL_UNLIKELY(pipeline->processor_count > 0)) {
+        put_out_processed(call);
+    } else {
+        put_out_call(call);
+    }
     sl_pipeline_leave(hazard);
 }
 
@@ -135,8 +153,8 @@ static bool is_due(struct sl_site *site, int64_t every_ms, uint64_t *suppressed_
     return true;
 }
 
-void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-              const struct sl_value *values)
+void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                    const struct sl_value *values)
 {
     int saved = errno;
     uint64_t suppressed_count = 0;
@@ -150,6 +168,7 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
     call.site = site;
     call.values = values;
     call.pairs = NULL;
+    call.prepared = NULL;
     call.count = site->count;
     call.event = site->keys[0].json + 2;
     call.event_size = site->keys[0].size;
@@ -158,6 +177,72 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
     call.is_nested = false;
     start_call(&call);
     errno = saved;
+}
+
+enum quick {
+    QUICK_NO = 0, /* nothing has happened */
+    QUICK_DONE,
+    QUICK_WAKE /* done, and the back end sleeps */
+};
+
+static __attribute__((noinline)) void wake_backend(struct sl_core *core, struct sl_thread *thread)
+{
+    thread->busy = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    struct sl_pipeline *pipeline = sl_pipeline_enter(core, &thread->hazards[0]);
+    if (pipeline != NULL && pipeline->async != NULL) sl_async_wake(pipeline->async);
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+}
+
+/* The asynchronous call without fields around it. It leaves errno alone, for it calls nothing. */
+static inline enum quick emit_quickly(struct sl_thread *thread, struct sl_core *core,
+                                      struct sl_site *site, int level,
+                                      const struct sl_value *values)
+{
+    struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
+    thread->busy = 1;
+    __atomic_store_n(&thread->hazards[0], pipeline, __ATOMIC_RELAXED);
+    /* The marks are there before anything is touched; membarrier makes more of it. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    enum quick done = QUICK_NO;
+    if (SL_LIKELY(pipeline != NULL &&
+                  pipeline == __atomic_load_n(&core->pipeline, __ATOMIC_SEQ_CST)) &&
+        SL_LIKELY(pipeline->quick != NULL) &&
+        sl_push_quickly(pipeline->quick, thread, site, (uint32_t)level, values)) {
+        /* Found again by the mark, for a register is worth more. */
+        const struct sl_pipeline *again = __atomic_load_n(&thread->hazards[0], __ATOMIC_RELAXED);
+        bool is_idle = __atomic_load_n(&again->quick->is_idle, __ATOMIC_RELAXED) != 0;
+        done = SL_UNLIKELY(is_idle) ? QUICK_WAKE : QUICK_DONE;
+    }
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+    return done;
+}
+
+void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, const struct sl_value *values)
+{
+    struct sl_thread *thread = sl_self;
+    struct sl_core *core = &sl_default_core;
+    bool is_bare = true;
+    if (log != NULL) {
+        core = log->core;
+        is_bare = log->is_bare;
+    }
+    /* A core that is quick needs no fence. */
+    if (SL_LIKELY(__atomic_load_n(&core->is_quick, __ATOMIC_RELAXED)) && is_bare &&
+        thread != NULL && (thread->busy | thread->depth) == 0 && (unsigned)level <= UINT8_MAX &&
+        __atomic_load_n(&site->mode, __ATOMIC_RELAXED) >= 0) {
+        enum quick done = emit_quickly(thread, core, site, level, values);
+        if (SL_LIKELY(done == QUICK_DONE)) return;
+        if (done == QUICK_WAKE) {
+            wake_backend(core, thread);
+            return;
+        }
+    }
+    sl_emit_every_(log, site, level, 0, values);
 }
 
 void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,

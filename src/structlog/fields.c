@@ -14,6 +14,7 @@
 #include "structlog/internal.h"
 
 #include "structlog/number.h"
+#include "structlog/ring.h"
 
 #include <stdlib.h>
 
@@ -416,11 +417,6 @@ void sl_list_settle(struct sl_list *list, enum sl_naming naming)
 
 /* ---- fields that live on ---- */
 
-static bool has_text(const struct sl_value *value)
-{
-    return value->kind == SL_KIND_STRING || value->kind == SL_KIND_JSON;
-}
-
 static bool list_is_odd(const struct sl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -434,39 +430,48 @@ static bool list_is_odd(const struct sl_list *list)
     return false;
 }
 
+static uint64_t next_id = 1; /* names a set of fields within the process */
+
+/* The wire holds the texts; the items point into it. */
+static char *put_wire(struct sl_fields *fields, struct sl_wire *wire, const struct sl_list *list)
+{
+    char *to = (char *)(wire + 1);
+    for (size_t i = 0; i < list->count; i++) {
+        struct sl_item *item = &fields->items[i];
+        *item = list->items[i];
+        char *end = sl_wire_put(to, item);
+        item->key = to + sizeof(struct sl_wire_entry);
+        if (sl_has_text(item->value.kind)) item->value.as.pointer = item->key + item->key_size;
+        to = end;
+    }
+    wire->size = (uint32_t)(to - (char *)wire);
+    wire->count = (uint32_t)list->count;
+    wire->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
+    fields->wire = wire;
+    return to;
+}
+
 struct sl_fields *sl_fields_new(const struct sl_list *list)
 {
     if (list->count > SL_BOUND_MAX || list->is_full) return NULL;
-    size_t text_size = 0;
+    size_t wire_size = sizeof(struct sl_wire);
     size_t json_size = SL_PUT_SLACK;
     for (size_t i = 0; i < list->count; i++) {
-        const struct sl_item *item = &list->items[i];
-        text_size += item->key_size + (has_text(&item->value) ? item->value.size : 0);
-        json_size += sl_item_bound(item);
+        wire_size += sl_wire_entry_size(&list->items[i]);
+        json_size += sl_item_bound(&list->items[i]);
     }
     bool is_odd = list_is_odd(list);
     if (is_odd) json_size = SL_PUT_SLACK;
     size_t head_size = sizeof(struct sl_fields) + list->count * sizeof(struct sl_item);
-    struct sl_fields *fields = malloc(head_size + text_size + json_size);
+    struct sl_fields *fields = malloc(head_size + wire_size + json_size);
     if (fields == NULL) return NULL;
-    char *text = (char *)fields + head_size;
-    char *json = text + text_size;
-    char *json_end = json;
     *fields =
         (struct sl_fields){ .references = 1, .count = (uint32_t)list->count, .is_odd = is_odd };
+    char *json = put_wire(fields, (struct sl_wire *)(void *)((char *)fields + head_size), list);
+    char *json_end = json;
     for (size_t i = 0; i < list->count; i++) {
-        struct sl_item *item = &fields->items[i];
-        *item = list->items[i];
-        memcpy(text, item->key, item->key_size);
-        item->key = text;
-        text += item->key_size;
-        if (has_text(&item->value)) {
-            memcpy(text, item->value.as.pointer, item->value.size);
-            item->value.as.pointer = text;
-            text += item->value.size;
-        }
-        fields->shape += item->hash;
-        if (!is_odd) json_end = sl_put_json_item(json_end, item);
+        fields->shape += fields->items[i].hash;
+        if (!is_odd) json_end = sl_put_json_item(json_end, &fields->items[i]);
     }
     fields->json = json;
     fields->json_size = (size_t)(json_end - json);

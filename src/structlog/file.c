@@ -134,7 +134,7 @@ void sl_file_close(struct sl_sink *sink)
 
 /* ---- rotating ---- */
 
-static void numbered(char *to, const char *path, size_t path_size, unsigned number)
+static void put_numbered(char *to, const char *path, size_t path_size, unsigned number)
 {
     memcpy(to, path, path_size);
     to[path_size] = '.';
@@ -148,11 +148,11 @@ static int shift_files(const struct sl_sink *sink)
     size_t size = strlen(sink->path);
     if (size + 16 > sizeof(older)) return -ENAMETOOLONG;
     for (unsigned number = sink->rotate_count_max; number > 1; number--) {
-        numbered(older, sink->path, size, number);
-        numbered(younger, sink->path, size, number - 1);
+        put_numbered(older, sink->path, size, number);
+        put_numbered(younger, sink->path, size, number - 1);
         if (rename(younger, older) != 0 && errno != ENOENT) return -errno;
     }
-    numbered(older, sink->path, size, 1);
+    put_numbered(older, sink->path, size, 1);
     return rename(sink->path, older) == 0 || errno == ENOENT ? 0 : -errno;
 }
 

@@ -60,6 +60,11 @@ static inline void sl_mutex_unlock(struct sl_mutex *mutex)
 
 /* ---- fields ---- */
 
+static inline bool sl_has_text(uint32_t kind)
+{
+    return kind == SL_KIND_STRING || kind == SL_KIND_JSON;
+}
+
 struct sl_item {
     const char *key;
     uint64_t hash; /* of key */
@@ -75,7 +80,8 @@ struct sl_fields {
     bool is_odd;    /* some key or pair of keys must not be written as it stands */
     uint64_t shape; /* sum of the keys' hashes: names the set */
     size_t json_size;
-    const char *json; /* ,"key":value... ready for a line; nothing when odd */
+    const char *json;           /* ,"key":value... ready for a line; nothing when odd */
+    const struct sl_wire *wire; /* the same for a ring, see ring.h; has the texts of `items` */
     struct sl_item items[];
 };
 
@@ -123,6 +129,7 @@ SL_HIDDEN void sl_fields_unref(struct sl_fields *fields);
 
 struct sl_core {
     struct sl_pipeline *pipeline; /* NULL: not configured; the default core's lines to stderr */
+    bool is_quick;                /* a hint: pipeline->quick is there */
     uint32_t references;
     int level;
 };
@@ -132,7 +139,8 @@ extern SL_HIDDEN struct sl_core sl_default_core; /* its level is sl_default_leve
 struct sl_logger {
     struct sl_logger_head_ head; /* first: sl_enabled reads it */
     uint32_t references;
-    int level; /* what head.level points at, when is_owner */
+    bool is_bare; /* neither fields nor a name */
+    int level;    /* what head.level points at, when is_owner */
     struct sl_core *core;
     struct sl_logger *level_owner; /* keeps head.level alive; NULL: the core does, or this one */
     struct sl_fields *fields;      /* NULL: none */
@@ -161,8 +169,23 @@ enum sl_counter {
     SL_COUNTER_ROTATION,
     SL_COUNTER_RENAMED,
     SL_COUNTER_UNBOUND,
+    SL_COUNTER_DROPPED,
+    SL_COUNTER_WAITED,
+    SL_COUNTER_FILTERED,
     SL_COUNTER_COUNT
 };
+
+struct sl_identity {
+    int64_t tid; /* 0: not asked yet */
+    char name[16];
+};
+
+/* The ring that a thread has with one asynchronous configuration. */
+struct sl_lane {
+    uint64_t async_id; /* 0: none */
+    struct sl_ring *ring;
+};
+#define SL_LANE_COUNT 2
 
 /* Owned by: its thread, but for `hazard` and `counters`, which others read. */
 struct sl_thread {
@@ -175,10 +198,17 @@ struct sl_thread {
     struct sl_stamp stamp;
     struct sl_fields *frames[SL_FRAMES_MAX]; /* the last one is the context */
     uint64_t counters[SL_COUNTER_COUNT];
-    int64_t tid; /* 0: not asked yet */
-    char name[16];
+    struct sl_identity identity;
+    struct sl_lane lanes[SL_LANE_COUNT];
     struct sl_thread *next;
 };
+
+static inline enum sl_counter sl_counter_of(int level)
+{
+    if (level >= SL_ERROR) return level >= SL_CRITICAL ? SL_COUNTER_CRITICAL : SL_COUNTER_ERROR;
+    if (level >= SL_INFO) return level >= SL_WARN ? SL_COUNTER_WARN : SL_COUNTER_INFO;
+    return SL_COUNTER_DEBUG;
+}
 
 /* In the caller's own record: nobody else writes it, sl_stats reads it. */
 static inline void sl_count_in(struct sl_thread *thread, enum sl_counter counter, uint64_t n)
@@ -187,13 +217,22 @@ static inline void sl_count_in(struct sl_thread *thread, enum sl_counter counter
     __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
+extern SL_HIDDEN __thread struct sl_thread *sl_self __attribute__((tls_model("initial-exec")));
+SL_HIDDEN struct sl_thread *sl_thread_start(void);
 /* This thread's record; NULL without memory. */
-SL_HIDDEN struct sl_thread *sl_thread_self(void);
+static inline struct sl_thread *sl_thread_self(void)
+{
+    struct sl_thread *thread = sl_self;
+    return SL_LIKELY(thread != NULL) ? thread : sl_thread_start();
+}
 SL_HIDDEN void sl_count(enum sl_counter counter, uint64_t n);
-SL_HIDDEN void sl_thread_identify(struct sl_thread *thread);
-SL_HIDDEN void sl_thread_after_fork(void); /* in the child, under sl_lock */
+SL_HIDDEN void sl_thread_identify(struct sl_identity *identity); /* of the calling thread */
+SL_HIDDEN void sl_thread_after_fork(void);                       /* in the child, under sl_lock */
 /* Whether any thread is inside `pipeline`; the caller holds sl_lock. */
 SL_HIDDEN bool sl_thread_is_inside(const struct sl_pipeline *pipeline);
+
+/* Without membarrier(2) a thread that makes something known pays for a fence itself. */
+extern SL_HIDDEN bool sl_needs_fence;
 
 /* Guards: list of threads, list of pipelines, configuring. Never taken to write a line. */
 extern SL_HIDDEN pthread_mutex_t sl_lock;
@@ -202,19 +241,34 @@ SL_HIDDEN void sl_start(void);
 
 /* ---- sinks ---- */
 
-struct sl_sink; /* sink.h */
+struct sl_sink;  /* sink.h */
+struct sl_async; /* async_state.h */
+
+/* A process: its number, and ,"process.pid":number with room for whole vectors. */
+struct sl_process {
+    int64_t id;
+    size_t json_size;
+    char json[64];
+};
+extern SL_HIDDEN struct sl_process sl_this_process;
+SL_HIDDEN void sl_process_set(struct sl_process *process, int64_t id);
 
 /* Where writing to stdout or stderr leads while it is bridged: what it was before; else `fd`. */
 SL_HIDDEN int sl_real_fd(int fd);
 
 struct sl_pipeline {
     struct sl_pipeline *next; /* in the list of all */
+    struct sl_async *async;   /* NULL: each call writes itself */
+    struct sl_async *quick;   /* the same where nothing stands between a call and its ring */
+    const struct sl_process *process;
     struct sl_fields *fields; /* service.name and its like; NULL: none */
     clockid_t clock;
     bool with_origin;
     bool with_thread;
     bool with_pid;
     uint32_t views; /* bit set of enum sl_view that some sink wants */
+    uint32_t processor_count;
+    struct sl_processor processors[SL_PROCESSOR_MAX];
     size_t sink_count;
     struct sl_sink *sinks[SL_SINK_MAX];
 };
@@ -243,10 +297,12 @@ struct sl_call {
     const struct sl_value *values;   /* of site->keys, [0] unused */
     const struct sl_field *pairs;
     size_t count;
+    const struct sl_list *prepared; /* in place of context, bound and these; NULL: none */
     const char *event;
     size_t event_size;
     int level;
     uint64_t suppressed_count;
+    struct sl_identity *identity; /* the thread that called */
     struct timespec time;
     struct sl_stamp *stamp; /* the thread's; a nested call's own */
     /* the buffer; grows only when it is the thread's */
@@ -257,6 +313,8 @@ struct sl_call {
 
 /* At the first call: judges the site's keys, makes it known to site.c. */
 SL_HIDDEN void sl_site_start(struct sl_site *site);
+/* Only judges: sets the bound, returns the flags. */
+SL_HIDDEN uint32_t sl_site_judge(struct sl_site *site);
 SL_HIDDEN void sl_site_add(struct sl_site *site);
 
 /* The line with its LF at call->line; its size, or 0 when it did not fit (the line is lost). */
@@ -264,6 +322,10 @@ SL_HIDDEN size_t sl_render(struct sl_call *call, enum sl_view view);
 SL_HIDDEN bool sl_call_reserve(struct sl_call *call, size_t size);
 /* All fields of the call, merged; not yet settled. */
 SL_HIDDEN void sl_call_merge(const struct sl_call *call, struct sl_list *list, bool with_own);
+/* The fields of the caller alone: context, bound, pairs. */
+SL_HIDDEN void sl_call_gather(const struct sl_call *call, struct sl_list *list);
+/* Gathers them into `list`, which the processors change and the line is made of; false: dropped. */
+SL_HIDDEN bool sl_process(struct sl_call *call, struct sl_list *list);
 /* Bytes that an item may take in any view. */
 SL_HIDDEN size_t sl_item_bound(const struct sl_item *item);
 SL_HIDDEN size_t sl_value_bound(const struct sl_value *value);
@@ -281,10 +343,5 @@ SL_HIDDEN size_t sl_render_syslog(struct sl_call *call);
 SL_HIDDEN char *sl_put_plain_items(char *to, const struct sl_list *list);
 SL_HIDDEN size_t sl_render_console(struct sl_call *call, bool in_color);
 SL_HIDDEN const char *sl_basename(const char *path);
-
-/* This process: its number, and ,"process.pid":number with room for whole vectors. */
-extern SL_HIDDEN int64_t sl_process_id;
-extern SL_HIDDEN char sl_process_json[64];
-extern SL_HIDDEN size_t sl_process_json_size;
 
 #endif

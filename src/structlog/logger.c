@@ -31,6 +31,7 @@ static struct sl_logger *logger_new(struct sl_logger *log, struct sl_fields *fie
     *made = (struct sl_logger){
         .head.level = log == NULL ? &sl_default_level_ : log->head.level,
         .references = 1,
+        .is_bare = name_size == 0 && (fields == NULL || fields->count == 0),
         .core = core,
         .fields = fields,
     };
@@ -60,6 +61,7 @@ struct sl_logger *sl_logger_root(struct sl_core *core)
     if (made == NULL) return NULL;
     made->head.level = &core->level;
     made->references = 1;
+    made->is_bare = true;
     made->core = core;
     return made;
 }

@@ -10,6 +10,7 @@
  */
 #include "structlog/pipeline.h"
 
+#include "structlog/async_state.h"
 #include "structlog/number.h"
 #include "structlog/sink.h"
 
@@ -18,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define FLUSH_WAIT_MS  10000
 #define RETIRE_WAIT_MS 1000 /* then the old pipeline is left behind rather than waited for */
 
 #if defined(__SANITIZE_THREAD__)
@@ -32,9 +34,7 @@
 #endif
 
 struct sl_core sl_default_core = { .pipeline = NULL, .references = 1, .level = SL_INFO };
-int64_t sl_process_id;
-char sl_process_json[64];
-size_t sl_process_json_size;
+struct sl_process sl_this_process;
 
 static struct sl_pipeline *pipelines; /* all that live; guarded by sl_lock */
 static struct sl_pipeline *fallback;  /* to stderr; made once, never freed */
@@ -44,18 +44,26 @@ static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 
 /* ---- fork and exit ---- */
 
-static void learn_process(void)
+void sl_process_set(struct sl_process *process, int64_t id)
 {
     static const char key[] = ",\"process.pid\":";
-    sl_process_id = getpid();
-    memcpy(sl_process_json, key, sizeof(key) - 1);
-    char *end = sl_put_int(sl_process_json + sizeof(key) - 1, sl_process_id);
-    sl_process_json_size = (size_t)(end - sl_process_json);
+    process->id = id;
+    memcpy(process->json, key, sizeof(key) - 1);
+    char *end = sl_put_int(process->json + sizeof(key) - 1, id);
+    process->json_size = (size_t)(end - process->json);
+}
+
+static void learn_process(void)
+{
+    sl_process_set(&sl_this_process, getpid());
 }
 
 static void before_fork(void)
 {
     (void)pthread_mutex_lock(&sl_lock);
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        if (pipeline->async != NULL) sl_async_before_fork(pipeline->async);
+    }
     for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
         for (size_t i = 0; i < pipeline->sink_count; i++) {
             sl_mutex_lock(&pipeline->sinks[i]->lock);
@@ -70,6 +78,7 @@ static void after_fork(bool is_child)
             if (is_child) sl_sink_after_fork(pipeline->sinks[i]);
             sl_mutex_unlock(&pipeline->sinks[i]->lock);
         }
+        if (pipeline->async != NULL) sl_async_after_fork(pipeline->async, is_child);
     }
     if (is_child) {
         learn_process();
@@ -117,6 +126,7 @@ static void add_static(struct sl_list *list, const char *key, const char *text)
 static void pipeline_free(struct sl_pipeline *pipeline)
 {
     if (pipeline == NULL) return;
+    if (pipeline->async != NULL && !sl_async_free(pipeline->async)) return; /* its thread hangs */
     for (size_t i = 0; i < pipeline->sink_count; i++) sl_sink_free(pipeline->sinks[i]);
     sl_fields_unref(pipeline->fields);
     free(pipeline);
@@ -139,15 +149,26 @@ static int fill_pipeline(struct sl_pipeline *pipeline, const struct sl_config *c
     pipeline->with_origin = config->with_origin;
     pipeline->with_thread = config->with_thread;
     pipeline->with_pid = !config->without_pid;
+    pipeline->process = &sl_this_process;
+    for (size_t i = 0; i < config->processor_count; i++) {
+        pipeline->processors[i] = config->processors[i];
+    }
+    pipeline->processor_count = (uint32_t)config->processor_count;
     static const struct sl_sink_options to_stderr = { .kind = SL_SINK_STDERR };
     const struct sl_sink_options *options = config->sinks == NULL ? &to_stderr : config->sinks;
     size_t count = config->sinks == NULL ? 1 : config->sink_count;
     for (size_t i = 0; i < count; i++) {
-        int code = sl_sink_new(&pipeline->sinks[i], &options[i]);
+        int code = sl_sink_new(&pipeline->sinks[i], &options[i], config->async != NULL);
         if (code < 0) return code;
         pipeline->sink_count++;
         pipeline->views |= 1u << pipeline->sinks[i]->view;
     }
+    if (config->async == NULL) return 0;
+    int code = sl_async_new(&pipeline->async, config->async, pipeline);
+    if (code < 0) return code;
+    bool is_quick = pipeline->processor_count == 0 && !sl_needs_fence &&
+                    pipeline->async->ticks == SL_TICKS_COUNTER;
+    if (is_quick) pipeline->quick = pipeline->async;
     return 0;
 }
 
@@ -157,6 +178,8 @@ static int pipeline_new(struct sl_pipeline **out, const struct sl_config *config
     if ((config->sinks == NULL) != (config->sink_count == 0)) return -EINVAL;
     if (config->level < 0 || config->level > SL_OFF) return -EINVAL;
     if ((unsigned)config->clock > SL_CLOCK_COARSE) return -EINVAL;
+    if (config->processor_count > SL_PROCESSOR_MAX) return -EINVAL;
+    if ((config->processors == NULL) != (config->processor_count == 0)) return -EINVAL;
     struct sl_pipeline *pipeline = calloc(1, sizeof(*pipeline));
     if (pipeline == NULL) return -ENOMEM;
     int code = fill_pipeline(pipeline, config);
@@ -200,25 +223,44 @@ static void link_pipeline(struct sl_pipeline *pipeline)
     pipelines = pipeline;
 }
 
-/* Waits until nobody is inside; frees it. Under sl_lock. */
-static void retire(struct sl_pipeline *pipeline)
+void sl_pipeline_for_each(void (*visit)(struct sl_pipeline *pipeline))
 {
-    if (pipeline == NULL) return;
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        visit(pipeline);
+    }
+}
+
+/* Waits until nobody is inside; the caller frees it when it has given sl_lock back, for an
+ * asynchronous one has a thread that may need the lock to end. NULL: nothing to free. */
+static struct sl_pipeline *retire(struct sl_pipeline *pipeline)
+{
+    if (pipeline == NULL) return NULL;
     if (!sl_needs_fence) (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     struct timespec pause = { 0, 1000000 };
     for (int waited = 0; sl_thread_is_inside(pipeline); waited++) {
         /* Some thread hangs in a write: its sinks stay open, and stay in the list. */
-        if (waited == RETIRE_WAIT_MS) return;
+        if (waited == RETIRE_WAIT_MS) return NULL;
         (void)nanosleep(&pause, NULL);
     }
     unlink_pipeline(pipeline);
-    pipeline_free(pipeline);
+    return pipeline;
 }
 
-static void replace(struct sl_core *core, struct sl_pipeline *pipeline)
+static struct sl_pipeline *replace(struct sl_core *core, struct sl_pipeline *pipeline)
 {
     if (pipeline != NULL) link_pipeline(pipeline);
-    retire(__atomic_exchange_n(&core->pipeline, pipeline, __ATOMIC_SEQ_CST));
+    __atomic_store_n(&core->is_quick, pipeline != NULL && pipeline->quick != NULL,
+                     __ATOMIC_RELAXED);
+    return retire(__atomic_exchange_n(&core->pipeline, pipeline, __ATOMIC_SEQ_CST));
+}
+
+void sl_async_thread_end(const struct sl_thread *thread)
+{
+    (void)pthread_mutex_lock(&sl_lock);
+    for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
+        if (pipeline->async != NULL) sl_region_leave(pipeline->async, thread);
+    }
+    (void)pthread_mutex_unlock(&sl_lock);
 }
 
 int sl_configure(const struct sl_config *config)
@@ -229,10 +271,12 @@ int sl_configure(const struct sl_config *config)
     int code = pipeline_new(&pipeline, config);
     if (code == 0) {
         (void)pthread_mutex_lock(&sl_lock);
-        replace(&sl_default_core, pipeline);
+        struct sl_pipeline *old = replace(&sl_default_core, pipeline);
+        if (config->flush_on_crash) sl_crash_catch();
         sl_set_level(NULL, config->level == 0 ? SL_INFO : config->level);
         __atomic_store_n(&is_configured, true, __ATOMIC_RELAXED);
         (void)pthread_mutex_unlock(&sl_lock);
+        pipeline_free(old);
     }
     errno = saved;
     return code;
@@ -247,9 +291,10 @@ void sl_shutdown(void)
 {
     int saved = errno;
     (void)pthread_mutex_lock(&sl_lock);
-    replace(&sl_default_core, NULL);
+    struct sl_pipeline *old = replace(&sl_default_core, NULL);
     __atomic_store_n(&is_configured, false, __ATOMIC_RELAXED);
     (void)pthread_mutex_unlock(&sl_lock);
+    pipeline_free(old);
     errno = saved;
 }
 
@@ -268,7 +313,8 @@ int sl_open(struct sl_logger **log, const struct sl_config *config)
         core->references = 1;
         core->level = config->level == 0 ? SL_INFO : config->level;
         (void)pthread_mutex_lock(&sl_lock);
-        replace(core, pipeline);
+        (void)replace(core, pipeline);
+        if (config->flush_on_crash) sl_crash_catch();
         (void)pthread_mutex_unlock(&sl_lock);
         *log = root;
     }
@@ -279,23 +325,45 @@ int sl_open(struct sl_logger **log, const struct sl_config *config)
 void sl_core_free(struct sl_core *core)
 {
     (void)pthread_mutex_lock(&sl_lock);
-    replace(core, NULL);
+    struct sl_pipeline *old = replace(core, NULL);
     (void)pthread_mutex_unlock(&sl_lock);
+    pipeline_free(old);
     free(core);
+}
+
+static int flush_pipeline(struct sl_pipeline *pipeline, int timeout_ms)
+{
+    int code = 0;
+    if (pipeline->async != NULL) code = sl_async_flush(pipeline->async, timeout_ms);
+    for (size_t i = 0; code == 0 && i < pipeline->sink_count; i++) {
+        int failure = sl_sink_flush(pipeline->sinks[i]);
+        if (code == 0) code = failure;
+    }
+    return code;
+}
+
+int sl_flush_within(struct sl_logger *log, int timeout_ms)
+{
+    int saved = errno;
+    struct sl_core *core = log == NULL ? &sl_default_core : log->core;
+    struct sl_thread *thread = sl_thread_self();
+    int code = -ENOMEM;
+    if (thread != NULL && thread->busy == SL_NESTING_MAX) code = -EBUSY;
+    if (thread != NULL && thread->busy < SL_NESTING_MAX) {
+        struct sl_pipeline **hazard = &thread->hazards[thread->busy++];
+        code = 0;
+        if (__atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE) != NULL) {
+            struct sl_pipeline *pipeline = sl_pipeline_enter(core, hazard);
+            if (pipeline != NULL) code = flush_pipeline(pipeline, timeout_ms);
+            sl_pipeline_leave(hazard);
+        }
+        thread->busy--;
+    }
+    errno = saved;
+    return code;
 }
 
 int sl_flush(struct sl_logger *log)
 {
-    int saved = errno;
-    struct sl_core *core = log == NULL ? &sl_default_core : log->core;
-    int code = 0;
-    (void)pthread_mutex_lock(&sl_lock); /* so nobody replaces the pipeline meanwhile */
-    struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
-    for (size_t i = 0; pipeline != NULL && i < pipeline->sink_count; i++) {
-        int failure = sl_sink_flush(pipeline->sinks[i]);
-        if (code == 0) code = failure;
-    }
-    (void)pthread_mutex_unlock(&sl_lock);
-    errno = saved;
-    return code;
+    return sl_flush_within(log, FLUSH_WAIT_MS);
 }

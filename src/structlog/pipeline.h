@@ -4,8 +4,10 @@
 
 #include "structlog/internal.h"
 
-extern SL_HIDDEN bool sl_needs_fence;
 SL_HIDDEN struct sl_pipeline *sl_pipeline_fallback(void); /* NULL when none can be made */
+/* Of all that live, without a lock: for the handler of a fatal signal. */
+SL_HIDDEN void sl_pipeline_for_each(void (*visit)(struct sl_pipeline *pipeline));
+SL_HIDDEN void sl_crash_catch(void); /* crash.c; under sl_lock */
 
 /* The core's pipeline, which stays until *hazard, a slot of this thread's record, is cleared; NULL
  * when none could be made. */

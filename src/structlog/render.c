@@ -137,7 +137,7 @@ char *sl_put_json_item(char *to, const struct sl_item *item)
 
 /* ---- the call's site ---- */
 
-void sl_site_start(struct sl_site *site)
+uint32_t sl_site_judge(struct sl_site *site)
 {
     uint32_t flags = SITE_KNOWN;
     size_t bound = FRAME_SIZE + SL_TEXT_GROWTH_MAX * (site->keys[0].size + strlen(site->file) +
@@ -155,9 +155,15 @@ void sl_site_start(struct sl_site *site)
             }
         }
     }
+    __atomic_store_n(&site->bound, bound, __ATOMIC_RELAXED);
+    return flags;
+}
+
+void sl_site_start(struct sl_site *site)
+{
     /* Two threads may both judge and come to the same result; one of them adds the site. Release:
      * who sees the flags sees the bound. */
-    __atomic_store_n(&site->bound, bound, __ATOMIC_RELAXED);
+    uint32_t flags = sl_site_judge(site);
     uint32_t unknown = 0;
     if (__atomic_compare_exchange_n(&site->flags, &unknown, flags, false, __ATOMIC_RELEASE,
                                     __ATOMIC_RELAXED)) {
@@ -301,13 +307,13 @@ static char *put_origin(char *to, const struct sl_site *site)
     return LITERAL(to, "\"");
 }
 
-static char *put_thread(char *to, struct sl_thread *thread)
+static char *put_thread(char *to, struct sl_identity *identity)
 {
-    if (thread->tid == 0) sl_thread_identify(thread);
+    if (identity->tid == 0) sl_thread_identify(identity);
     to = LITERAL(to, ",\"process.thread.id\":");
-    to = sl_put_int(to, thread->tid);
+    to = sl_put_int(to, identity->tid);
     to = LITERAL(to, ",\"process.thread.name\":\"");
-    to = sl_put_json_text(to, thread->name, strlen(thread->name));
+    to = sl_put_json_text(to, identity->name, strlen(identity->name));
     return LITERAL(to, "\"");
 }
 
@@ -317,11 +323,13 @@ static inline char *put_own(char *to, const struct sl_call *call)
     if (pipeline->fields != NULL) {
         to = sl_put_padded(to, pipeline->fields->json, pipeline->fields->json_size);
     }
-    if (pipeline->with_pid) to = sl_put_padded(to, sl_process_json, sl_process_json_size);
+    if (pipeline->with_pid) {
+        to = sl_put_padded(to, pipeline->process->json, pipeline->process->json_size);
+    }
     if (call->log != NULL && call->log->name != NULL) {
         to = sl_put_padded(to, call->log->name_json, call->log->name_json_size);
     }
-    if (pipeline->with_thread) to = put_thread(to, call->thread);
+    if (pipeline->with_thread) to = put_thread(to, call->identity);
     return to;
 }
 
@@ -381,14 +389,14 @@ static void merge_own(const struct sl_call *call, struct sl_list *list)
 {
     const struct sl_pipeline *pipeline = call->pipeline;
     sl_list_put_fields(list, pipeline->fields);
-    if (pipeline->with_pid) put_own_item(list, "process.pid", SL_VALUE(sl_process_id));
+    if (pipeline->with_pid) put_own_item(list, "process.pid", SL_VALUE(pipeline->process->id));
     if (call->log != NULL && call->log->name != NULL) {
         put_own_item(list, "log.logger", sl_strn(call->log->name, call->log->name_size));
     }
     if (pipeline->with_thread) {
-        if (call->thread->tid == 0) sl_thread_identify(call->thread);
-        put_own_item(list, "process.thread.id", SL_VALUE(call->thread->tid));
-        put_own_item(list, "process.thread.name", text_of(call->thread->name));
+        if (call->identity->tid == 0) sl_thread_identify(call->identity);
+        put_own_item(list, "process.thread.id", SL_VALUE(call->identity->tid));
+        put_own_item(list, "process.thread.name", text_of(call->identity->name));
     }
     if (pipeline->with_origin && call->site != NULL) {
         put_own_item(list, "log.origin.file.name", text_of(sl_basename(call->site->file)));
@@ -397,14 +405,12 @@ static void merge_own(const struct sl_call *call, struct sl_list *list)
     }
 }
 
-void sl_call_merge(const struct sl_call *call, struct sl_list *list, bool with_own)
+static void put_fields_of_caller(const struct sl_call *call, struct sl_list *list)
 {
-    sl_list_init(list);
-    if (with_own) merge_own(call, list);
     sl_list_put_fields(list, call->context);
     if (call->log != NULL) sl_list_put_fields(list, call->log->fields);
     for (size_t i = 0; i < call->count; i++) {
-        if (call->site != NULL) {
+        if (call->values != NULL) {
             const struct sl_key *key = &call->site->keys[i + 1];
             sl_list_expand(list, key->json + 2, key->size, call->values[i + 1]);
         } else if (call->pairs[i].key.kind == SL_KIND_STRING) {
@@ -412,6 +418,31 @@ void sl_call_merge(const struct sl_call *call, struct sl_list *list, bool with_o
             size_t size = key->size < SL_VALUE_SIZE_MAX ? key->size : SL_VALUE_SIZE_MAX;
             sl_list_expand(list, key->as.pointer, size, call->pairs[i].value);
         }
+    }
+}
+
+static void put_prepared(const struct sl_list *prepared, struct sl_list *list)
+{
+    for (size_t i = 0; i < prepared->count; i++) {
+        const struct sl_item *item = &prepared->items[i];
+        sl_list_put(list, item->key, item->key_size, item->value, item->is_own);
+    }
+}
+
+void sl_call_gather(const struct sl_call *call, struct sl_list *list)
+{
+    sl_list_init(list);
+    put_fields_of_caller(call, list);
+}
+
+void sl_call_merge(const struct sl_call *call, struct sl_list *list, bool with_own)
+{
+    sl_list_init(list);
+    if (with_own) merge_own(call, list);
+    if (call->prepared != NULL) {
+        put_prepared(call->prepared, list);
+    } else {
+        put_fields_of_caller(call, list);
     }
     if (call->suppressed_count != 0) {
         put_own_item(list, "suppressed_count", SL_VALUE(call->suppressed_count));
@@ -436,7 +467,7 @@ static __attribute__((noinline)) size_t render_careful(struct sl_call *call, boo
 
 static size_t render_json(struct sl_call *call, bool is_ecs)
 {
-    if (call->site == NULL) return render_careful(call, is_ecs);
+    if (call->site == NULL || call->prepared != NULL) return render_careful(call, is_ecs);
     uint32_t flags = __atomic_load_n(&call->site->flags, __ATOMIC_ACQUIRE);
     const struct sl_fields *bound = call->log == NULL ? NULL : call->log->fields;
     if (SL_UNLIKELY(!is_short(call, bound, flags))) return render_careful(call, is_ecs);

@@ -86,13 +86,31 @@ static uint64_t count_lines(const char *data, size_t size)
     return lines;
 }
 
+/* So that after a kill one can tell how much of the bytes went out. */
+static void note_intent(const struct sl_sink *sink, struct sl_ring_sink *intent)
+{
+    off_t end = lseek(sink->fd, 0, SEEK_END);
+    intent->device = sink->device;
+    intent->inode = sink->inode;
+    intent->offset = end < 0 ? 0 : (uint64_t)end;
+    /* Release: the place is known before a byte can be there. */
+    __atomic_store_n(&intent->done, intent->done | SL_DONE_WRITING, __ATOMIC_RELEASE);
+}
+
+static void note_done(struct sl_ring_sink *intent, size_t taken)
+{
+    __atomic_store_n(&intent->done, (intent->done & ~SL_DONE_WRITING) + taken, __ATOMIC_RELEASE);
+}
+
 static int write_file(struct sl_sink *sink, const char *data, size_t size, size_t *done)
 {
     int failure = 0;
     for (int attempt = 0; attempt < 2 && *done < size; attempt++) {
+        if (sink->intent != NULL) note_intent(sink, sink->intent);
         ssize_t written = write(sink->fd, data + *done, size - *done);
         if (written < 0) {
             failure = errno;
+            if (sink->intent != NULL) note_done(sink->intent, 0);
             if (failure == EINTR) attempt--;
             continue;
         }
@@ -103,6 +121,7 @@ static int write_file(struct sl_sink *sink, const char *data, size_t size, size_
         failure = *done + taken == size ? 0 : ENOSPC;
         size_t tail = failure == 0 ? 0 : tail_of_line(data + *done, taken);
         if (tail > 0) sl_file_blank_out(sink, tail);
+        if (sink->intent != NULL) note_done(sink->intent, taken - tail);
         *done += taken - tail;
     }
     return failure;
@@ -165,6 +184,49 @@ static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_
     sl_count(SL_COUNTER_WRITTEN_BYTES, done);
     sl_count(SL_COUNTER_LOST, lines - written);
     note_failure(sink, failure, second);
+}
+
+/* Room may come; a path that is gone may come back. */
+static bool may_pass(int failure)
+{
+    return failure == ENOSPC || failure == EDQUOT || failure == EIO || failure == EFBIG ||
+           failure == EAGAIN || failure == ENOENT || failure == ENOMEM || failure == ENOBUFS;
+}
+
+bool sl_sink_deliver(struct sl_sink *sink, struct sl_ring_sink *slot, const char *batch,
+                     time_t second, bool is_last)
+{
+    const char *data = batch + slot->done;
+    size_t size = slot->used - slot->done;
+    size_t done = 0;
+    int failure = 0;
+    sl_mutex_lock(&sink->lock);
+    if (sink->kind == SL_SINK_FILE) {
+        sl_file_prepare(sink, size, second);
+        sink->intent = slot;
+        failure = sink->fd < 0 ? sink->failure : write_file(sink, data, size, &done);
+        sink->intent = NULL;
+    } else {
+        failure = sink->is_pipe ? write_pipe(sink->fd, data, size, &done)
+                                : write_all(sink->fd, data, size, &done);
+        slot->done += done;
+    }
+    uint64_t lines = failure == 0 ? slot->lines : count_lines(data, done);
+    sl_count(SL_COUNTER_WRITTEN, lines);
+    sl_count(SL_COUNTER_WRITTEN_BYTES, done);
+    slot->lines -= lines;
+    sink->has_failed = failure != 0;
+    if (failure != 0) {
+        sink->failure = failure;
+        note_failure(sink, failure, second);
+        if (is_last || !may_pass(failure)) {
+            sl_count(SL_COUNTER_LOST, slot->lines);
+            slot->done = slot->used;
+            failure = 0;
+        }
+    }
+    sl_mutex_unlock(&sink->lock);
+    return failure == 0;
 }
 
 /* ---- lines ---- */
@@ -251,6 +313,13 @@ int sl_sink_flush(struct sl_sink *sink)
     return failure;
 }
 
+void sl_sink_flush_in_crash(struct sl_sink *sink)
+{
+    if (sink->buffer == NULL || !sl_mutex_try(&sink->lock)) return;
+    flush_locked(sink, sink->buffer_second);
+    sl_mutex_unlock(&sink->lock);
+}
+
 void sl_sink_after_fork(struct sl_sink *sink)
 {
     sink->buffer_used = 0; /* the parent writes these */
@@ -323,18 +392,17 @@ static int descriptor_of(const struct sl_sink_options *options)
     return -1;
 }
 
-/* Absolute, since the program may change its directory while the file is watched by name. */
-static int copy_path(struct sl_sink *sink, const char *path)
+int sl_absolute_path(char **out, const char *path)
 {
     char here[4096] = "";
     if (path[0] != '/' && getcwd(here, sizeof(here) - 1) == NULL) return -errno;
     size_t front = strlen(here);
     size_t rest = strlen(path) + 1;
     if (front > 0) here[front++] = '/';
-    sink->path = malloc(front + rest);
-    if (sink->path == NULL) return -ENOMEM;
-    memcpy(sink->path, here, front);
-    memcpy(sink->path + front, path, rest);
+    *out = malloc(front + rest);
+    if (*out == NULL) return -ENOMEM;
+    memcpy(*out, here, front);
+    memcpy(*out + front, path, rest);
     return 0;
 }
 
@@ -343,11 +411,11 @@ static int open_system(struct sl_sink *sink, const struct sl_sink_options *optio
     const char *path = options->path;
     if (path == NULL && sink->kind == SL_SINK_JOURNAL) path = "/run/systemd/journal/socket";
     if (path == NULL) path = "/dev/log";
-    int code = copy_path(sink, path);
+    int code = sl_absolute_path(&sink->path, path);
     return code < 0 ? code : sl_system_open(sink);
 }
 
-static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options)
+static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options, bool is_async)
 {
     sink->kind = options->kind;
     sink->level = options->level;
@@ -359,27 +427,28 @@ static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options
     sink->capture = options->capture;
     struct stat status;
     if (sink->fd >= 0 && fstat(sink->fd, &status) == 0) sink->is_pipe = !S_ISREG(status.st_mode);
-    if (options->buffer_size > 0 && options->kind <= SL_SINK_FILE) {
+    sink->batch_size = options->buffer_size;
+    if (options->buffer_size > 0 && options->kind <= SL_SINK_FILE && !is_async) {
         sink->buffer_size = options->buffer_size < BUFFER_MIN ? BUFFER_MIN : options->buffer_size;
         sink->buffer = malloc(sink->buffer_size);
         if (sink->buffer == NULL) return -ENOMEM;
     }
     if (is_system(sink)) return open_system(sink, options);
     if (options->kind != SL_SINK_FILE) return 0;
-    int code = copy_path(sink, options->path);
+    int code = sl_absolute_path(&sink->path, options->path);
     if (code < 0) return code;
     sink->rotate_size_max = options->rotate_size_max;
     sink->rotate_count_max = options->rotate_count_max == 0 ? 5 : options->rotate_count_max;
     return sl_file_open(sink);
 }
 
-int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options)
+int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options, bool is_async)
 {
     int code = check_options(options);
     if (code < 0) return code;
     struct sl_sink *sink = calloc(1, sizeof(*sink));
     if (sink == NULL) return -ENOMEM;
-    code = fill_sink(sink, options);
+    code = fill_sink(sink, options, is_async);
     if (code < 0) {
         sl_sink_free(sink);
         return code;

@@ -6,7 +6,7 @@
 #ifndef STRUCTLOG_SINK_H
 #define STRUCTLOG_SINK_H
 
-#include "structlog/internal.h"
+#include "structlog/ring.h"
 
 #include <sys/types.h>
 
@@ -32,7 +32,9 @@ struct sl_sink {
     char *buffer;
     size_t buffer_size, buffer_used;
     uint64_t buffer_lines;
-    time_t buffer_second; /* of its first line */
+    time_t buffer_second;        /* of its first line */
+    size_t batch_size;           /* asynchronous: in place of a buffer */
+    struct sl_ring_sink *intent; /* of the batch being written; NULL: not one */
 
     /* FILE */
     char *path;
@@ -55,11 +57,18 @@ struct sl_sink {
 };
 
 /* 0 or a negative errno, and then *out is untouched. */
-SL_HIDDEN int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options);
+SL_HIDDEN int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options,
+                          bool is_async);
 /* Writes what is buffered, closes what is the sink's; NULL is fine. */
 SL_HIDDEN void sl_sink_free(struct sl_sink *sink);
 /* One whole line. A nested call writes round the lock when it must. */
 SL_HIDDEN void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, size_t size);
+/* What is left of the slot's batch, in whole lines, the intent noted. False: not all, and it is
+ * worth trying again; with `is_last` what is left is lost and counted instead. */
+SL_HIDDEN bool sl_sink_deliver(struct sl_sink *sink, struct sl_ring_sink *slot, const char *batch,
+                               time_t second, bool is_last);
+/* Unless its lock is held, perhaps by the very thread that crashes. */
+SL_HIDDEN void sl_sink_flush_in_crash(struct sl_sink *sink);
 /* 0 or the negative errno of the last write. */
 SL_HIDDEN int sl_sink_flush(struct sl_sink *sink);
 SL_HIDDEN void sl_sink_after_fork(struct sl_sink *sink); /* in the child, lock held */
@@ -75,6 +84,9 @@ SL_HIDDEN void sl_file_blank_out(struct sl_sink *sink, size_t size);
 /* system.c: sink->path is the socket's. 0, or a negative errno; send: 0 or an errno. */
 SL_HIDDEN int sl_system_open(struct sl_sink *sink);
 SL_HIDDEN int sl_system_send(struct sl_sink *sink, const char *data, size_t size);
+
+/* A copy of the path, absolute, for the program may change its directory. */
+SL_HIDDEN int sl_absolute_path(char **out, const char *path);
 
 SL_HIDDEN void sl_capture_put(struct sl_capture *capture, const char *line, size_t size);
 

@@ -4,7 +4,7 @@
  * so each puts the address of its site into the section sl_sites, whose borders the linker knows.
  * Sites outside the executable, and those of C++, add themselves to a list when they first run.
  */
-#include "structlog/internal.h"
+#include "structlog/async_state.h"
 
 #include "structlog/number.h"
 
@@ -16,6 +16,30 @@ extern struct sl_site *const __stop_sl_sites[] __attribute__((weak, visibility("
 
 static struct sl_site *added; /* a stack that only grows */
 
+/* ---- numbers, for rings ---- */
+
+static struct sl_site *numbered[SL_RING_SITE_MAX]; /* 0 is nobody's */
+static uint32_t last_number;
+
+struct sl_site *sl_site_numbered(uint32_t number)
+{
+    if (number == 0 || number >= SL_RING_SITE_MAX) return NULL;
+    return __atomic_load_n(&numbered[number], __ATOMIC_ACQUIRE);
+}
+
+static void give_number(struct sl_site *site)
+{
+    uint32_t number = __atomic_add_fetch(&last_number, 1, __ATOMIC_RELAXED);
+    if (number >= SL_RING_SITE_MAX) { /* its events travel with all their texts */
+        __atomic_store_n(&last_number, SL_RING_SITE_MAX, __ATOMIC_RELAXED);
+        return;
+    }
+    __atomic_store_n(&numbered[number], site, __ATOMIC_RELEASE);
+    __atomic_store_n(&site->number, number, __ATOMIC_RELAXED);
+}
+
+/* ---- the list ---- */
+
 static bool is_in_section(const struct sl_site *site)
 {
     for (struct sl_site *const *at = __start_sl_sites; at < __stop_sl_sites; at++) {
@@ -26,6 +50,7 @@ static bool is_in_section(const struct sl_site *site)
 
 void sl_site_add(struct sl_site *site)
 {
+    give_number(site);
     struct sl_site *next = __atomic_load_n(&added, __ATOMIC_RELAXED);
     do {
         site->next = next;

@@ -154,6 +154,9 @@ struct sl_sink_options {
     struct sl_capture *capture; /* CAPTURE: stays the caller's, must outlive the configuration */
 };
 
+#include "structlog/async.h"
+#include "structlog/processor.h"
+
 /* All zero is a good configuration: INFO and above, to stderr. Texts are copied. */
 struct sl_config {
     int level;                       /* 0 = SL_INFO */
@@ -165,8 +168,12 @@ struct sl_config {
     bool with_thread;                /* add process.thread.id and .name */
     bool without_pid;                /* leave process.pid out */
     enum sl_clock clock;
-    const struct sl_sink_options *sinks; /* NULL: one, stderr */
-    size_t sink_count;                   /* at most SL_SINK_MAX */
+    const struct sl_sink_options *sinks;   /* NULL: one, stderr */
+    size_t sink_count;                     /* at most SL_SINK_MAX */
+    const struct sl_processor *processors; /* see processor.h; called in this order */
+    size_t processor_count;                /* at most SL_PROCESSOR_MAX */
+    const struct sl_async_options *async;  /* see async.h; NULL: each call writes its line */
+    bool flush_on_crash; /* catch SIGSEGV, SIGABRT and their like, flush, let them go on */
 };
 #define SL_SINK_MAX 8
 
@@ -255,8 +262,10 @@ SL_API void sl_context_free(struct sl_context *context);
 
 /* ---- run time ---- */
 
-/* Writes what is buffered; 0 or the negative errno of the first sink that failed. */
+/* Writes what is buffered or in rings by the time of the call; 0, the negative errno of the first
+ * sink that failed, or -ETIMEDOUT when the back end has not come that far (sl_flush: in 10 s). */
 SL_API int sl_flush(struct sl_logger *log);
+SL_API int sl_flush_within(struct sl_logger *log, int timeout_ms);
 
 /* Asks every file sink to open its path anew before its next line: for SIGHUP after an external
  * rotation. Safe in a signal handler. */
@@ -269,8 +278,11 @@ struct sl_stats {
     uint64_t lost_count;       /* lines a sink failed to take: disk full, I/O error, closed pipe */
     uint64_t suppressed_count; /* calls held back by sl_*_every */
     uint64_t rotation_count;
-    uint64_t renamed_count; /* reserved keys moved under labels. */
-    uint64_t unbound_count; /* binds and pushes refused for memory or SL_BOUND_MAX */
+    uint64_t renamed_count;  /* reserved keys moved under labels. */
+    uint64_t unbound_count;  /* binds and pushes refused for memory or SL_BOUND_MAX */
+    uint64_t dropped_count;  /* asynchronous calls dropped by the policy for full rings */
+    uint64_t waited_count;   /* ... that waited for room */
+    uint64_t filtered_count; /* events that a processor dropped */
 };
 SL_API void sl_stats(struct sl_stats *stats);
 

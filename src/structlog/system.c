@@ -163,7 +163,7 @@ size_t sl_render_syslog(struct sl_call *call)
     *to++ = '>';
     to = sl_put_visible(to, identifier.as.pointer, identifier.size);
     *to++ = '[';
-    to = sl_put_int(to, sl_process_id);
+    to = sl_put_int(to, call->pipeline->process->id);
     to = sl_put_bytes(to, "]: ", 3);
     to = sl_put_visible(to, call->event, call->event_size);
     return (size_t)(sl_put_plain_items(to, &list) - call->line);

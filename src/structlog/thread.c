@@ -3,7 +3,7 @@
  * COUNTERS  Each thread counts in its own record, with plain loads and stores that are atomic only
  *           so that sl_stats may read them; a thread that ends leaves its sums to `ended`.
  */
-#include "structlog/internal.h"
+#include "structlog/async_state.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 pthread_mutex_t sl_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static __thread struct sl_thread *self __attribute__((tls_model("initial-exec")));
+__thread struct sl_thread *sl_self __attribute__((tls_model("initial-exec")));
 static struct sl_thread *threads; /* guarded by sl_lock */
 static uint64_t ended[SL_COUNTER_COUNT];
 static pthread_key_t end_key;
@@ -23,7 +23,8 @@ static void thread_end(void *data)
 {
     struct sl_thread *thread = data;
     sl_context_clear();
-    self = NULL; /* a later destructor that logs gets a new record, and this runs again */
+    sl_async_thread_end(thread);
+    sl_self = NULL; /* a later destructor that logs gets a new record, and this runs again */
     (void)pthread_mutex_lock(&sl_lock);
     for (struct sl_thread **at = &threads; *at != NULL; at = &(*at)->next) {
         if (*at != thread) continue;
@@ -44,7 +45,7 @@ static void make_key(void)
     sl_start();
 }
 
-static struct sl_thread *thread_start(void)
+struct sl_thread *sl_thread_start(void)
 {
     (void)pthread_once(&key_once, make_key);
     struct sl_thread *thread = calloc(1, sizeof(*thread));
@@ -56,21 +57,15 @@ static struct sl_thread *thread_start(void)
     thread->next = threads;
     threads = thread;
     (void)pthread_mutex_unlock(&sl_lock);
-    self = thread;
+    sl_self = thread;
     return thread;
 }
 
-struct sl_thread *sl_thread_self(void)
+void sl_thread_identify(struct sl_identity *identity)
 {
-    struct sl_thread *thread = self;
-    return SL_LIKELY(thread != NULL) ? thread : thread_start();
-}
-
-void sl_thread_identify(struct sl_thread *thread)
-{
-    thread->tid = syscall(SYS_gettid);
-    if (pthread_getname_np(pthread_self(), thread->name, sizeof(thread->name)) != 0) {
-        thread->name[0] = '\0';
+    identity->tid = syscall(SYS_gettid);
+    if (pthread_getname_np(pthread_self(), identity->name, sizeof(identity->name)) != 0) {
+        identity->name[0] = '\0';
     }
 }
 
@@ -87,18 +82,19 @@ bool sl_thread_is_inside(const struct sl_pipeline *pipeline)
 void sl_thread_after_fork(void)
 {
     memset(ended, 0, sizeof(ended));
-    threads = self;
-    if (self == NULL) return;
+    threads = sl_self;
+    if (sl_self == NULL) return;
     /* The records of the others are left behind: their threads may have been about to change them,
      * so that not even freeing is safe. */
-    self->next = NULL;
-    self->tid = 0;
-    memset(self->counters, 0, sizeof(self->counters));
+    sl_self->next = NULL;
+    sl_self->identity.tid = 0;
+    memset(sl_self->lanes, 0, sizeof(sl_self->lanes)); /* those rings are the parent's */
+    memset(sl_self->counters, 0, sizeof(sl_self->counters));
 }
 
 void sl_count(enum sl_counter counter, uint64_t n)
 {
-    struct sl_thread *thread = self;
+    struct sl_thread *thread = sl_self;
     if (thread == NULL) {
         (void)__atomic_fetch_add(&ended[counter], n, __ATOMIC_RELAXED);
         return;
@@ -131,6 +127,9 @@ void sl_stats(struct sl_stats *stats)
         .rotation_count = sum_of(SL_COUNTER_ROTATION),
         .renamed_count = sum_of(SL_COUNTER_RENAMED),
         .unbound_count = sum_of(SL_COUNTER_UNBOUND),
+        .dropped_count = sum_of(SL_COUNTER_DROPPED),
+        .waited_count = sum_of(SL_COUNTER_WAITED),
+        .filtered_count = sum_of(SL_COUNTER_FILTERED),
     };
     (void)pthread_mutex_unlock(&sl_lock);
 }
@@ -203,7 +202,7 @@ size_t sl_context_push_(const struct sl_value *pairs, size_t count)
 
 void sl_context_pop(size_t mark)
 {
-    struct sl_thread *thread = self;
+    struct sl_thread *thread = sl_self;
     while (thread != NULL && (size_t)thread->depth > mark) {
         thread->depth--;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -219,7 +218,7 @@ void sl_context_clear(void)
 void sl_context_unset(const char *key)
 {
     int saved = errno;
-    struct sl_thread *thread = self;
+    struct sl_thread *thread = sl_self;
     if (thread != NULL && thread->depth > 0) {
         const struct sl_fields *fields = thread->frames[thread->depth - 1];
         size_t size = strlen(key);
@@ -237,7 +236,7 @@ void sl_context_unset(const char *key)
 
 struct sl_context *sl_context_capture(void)
 {
-    struct sl_thread *thread = self;
+    struct sl_thread *thread = sl_self;
     if (thread == NULL || thread->depth == 0) return NULL;
     struct sl_context *context = malloc(sizeof(*context));
     if (context != NULL) context->fields = sl_fields_ref(thread->frames[thread->depth - 1]);

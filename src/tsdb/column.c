@@ -23,6 +23,7 @@
 
 enum {
     BLOCK = BITPACK_MAX,
+    ORDER_COUNT = 3,
     ORDER_EVEN = 3,
     ORDER_MASK = 3,
     HAS_CLASSES = 4,
@@ -157,33 +158,35 @@ static void append_blocks(struct buf *out, const int64_t *numbers, size_t count,
     }
 }
 
-/* The order that gives the fewest bytes in blocks. */
-static unsigned best_order(const int64_t *numbers, size_t count, size_t *size)
+/* The order that gives the fewest bytes in blocks, and how many each gives. */
+static unsigned best_order(const int64_t *numbers, size_t count, size_t *sizes)
 {
     unsigned order = 0;
-    *size = count == 0 ? 0 : size_with(numbers, count, 0);
-    for (unsigned i = 1; i <= 2 && i < count; i++) {
-        size_t other = size_with(numbers, count, i);
-        if (other >= *size) continue;
-        *size = other;
-        order = i;
+    sizes[0] = count == 0 ? 0 : size_with(numbers, count, 0);
+    for (unsigned i = 1; i < ORDER_COUNT; i++) {
+        sizes[i] = i < count ? size_with(numbers, count, i) : SIZE_MAX / 2;
+        if (sizes[i] < sizes[order]) order = i;
     }
     return order;
 }
 
-/* The order that gives the fewest bytes in classes; the residuals with it. */
-static unsigned best_class_order(const int64_t *numbers, size_t count, uint64_t *residuals,
-                                 struct classes_plan *plan)
+/* The order that gives the fewest bytes in classes; the residuals with it. Orders that are much
+ * longer in blocks are not looked at. */
+static unsigned best_class_order(const int64_t *numbers, size_t count, const size_t *block_sizes,
+                                 uint64_t *residuals, struct classes_plan *plan)
 {
-    unsigned order = 0;
+    size_t least = block_sizes[0];
+    for (unsigned i = 1; i < ORDER_COUNT; i++) {
+        if (block_sizes[i] < least) least = block_sizes[i];
+    }
+    unsigned order = ORDER_COUNT;
     uint64_t other[CLASSES_COUNT_MAX];
-    residuals_of(numbers, 0, count, 0, residuals);
-    classes_guess(residuals, count, plan);
-    for (unsigned i = 1; i <= 2 && i < count; i++) {
+    for (unsigned i = 0; i < ORDER_COUNT; i++) {
+        if (block_sizes[i] > least + least / 8) continue;
         struct classes_plan now;
         residuals_of(numbers, i, count - i, i, other);
         classes_guess(other, count - i, &now);
-        if (now.size >= plan->size) continue;
+        if (order < ORDER_COUNT && now.size >= plan->size) continue;
         *plan = now;
         order = i;
         memcpy(residuals, other, (count - i) * sizeof(other[0]));
@@ -197,11 +200,12 @@ static void append_column(struct buf *out, const int64_t *numbers, size_t count,
 {
     uint64_t residuals[CLASSES_COUNT_MAX];
     struct classes_plan plan;
-    size_t block_size;
-    unsigned order = best_order(numbers, count, &block_size);
+    size_t sizes[ORDER_COUNT];
+    unsigned order = best_order(numbers, count, sizes);
+    size_t block_size = sizes[order];
     bool has_classes = false;
     if (effort == COLUMN_SMALL && count >= CLASSES_COUNT_MIN && count <= CLASSES_COUNT_MAX) {
-        unsigned class_order = best_class_order(numbers, count, residuals, &plan);
+        unsigned class_order = best_class_order(numbers, count, sizes, residuals, &plan);
         has_classes = plan.size < block_size - block_size / CLASSES_WORTH;
         if (has_classes) order = class_order;
     }

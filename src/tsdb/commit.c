@@ -28,6 +28,8 @@ enum {
     FETCH_TAIL = 6
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are copied as they are");
+
 #define GROUP_SIZE_MAX      (128u << 20)
 #define SPACE_CHECK_NS      INT64_C(1000000000)
 #define SERIES_LABELS_LIMIT 65535
@@ -491,7 +493,7 @@ static int encode(struct batch *batch, struct error *error)
         return error_set(error, ERROR_LIMIT, "batch has more than %d bytes", WAL_PAYLOAD_SIZE_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        fixed64_write(values + i * 8, bits_of(batch->samples.items[i].value));
+        memcpy(values + i * 8, &batch->samples.items[i].value, 8); /* little endian, as the disk */
     }
     out->size += count * 8;
     CLEANUP(buf_release) struct buf scratch;
@@ -711,6 +713,7 @@ static void lead(struct tsdb *db) REQUIRES(db->mutex)
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;
+    db->committed_ns = clock_monotonic_ns(db->options.clock);
     tsdb_note_log_locked(db);
     for (size_t i = 0; i < count; i++) {
         apply_batch_locked(db, group[i], code);

@@ -74,6 +74,7 @@ struct tsdb {
     int64_t frozen_min_ms GUARDED_BY(mutex);
     int64_t frozen_max_ms GUARDED_BY(mutex);
     uint64_t cursors GUARDED_BY(mutex);
+    int64_t committed_ns GUARDED_BY(mutex); /* when a group was committed last, or the opening */
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
     struct changes changes GUARDED_BY(mutex);       /* noted when they can be seen, or later */
@@ -154,7 +155,7 @@ int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path,
 int tsdb_insert_block(struct tsdb *db, struct block *block) MUST_CHECK; /* under the mutex */
 /* Rewrites blocks as one without what was deleted; they are replaced. */
 int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
-                      struct error *error) MUST_CHECK;
+                      enum column_effort effort, struct error *error) MUST_CHECK;
 /* Takes files of blocks off the disk that no list has any more; holds work. What a block's notes
  * hide must not come back, so they go when it is sure to have gone; and a block that stays, for
  * the disk fails, is tried again, and named as replaced by each block that is written meanwhile. */

@@ -313,7 +313,7 @@ int tsdb_clean(struct tsdb *db, struct error *error)
             i++;
             continue;
         }
-        code = tsdb_merge_blocks(db, &block, 1, error);
+        code = tsdb_merge_blocks(db, &block, 1, COLUMN_SMALL, error);
         i = 0; /* the list has changed */
     }
     mutex_unlock(&db->work);

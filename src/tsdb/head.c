@@ -1,9 +1,9 @@
 /* head.c - the newest samples, in memory.
  *
  * WHY      A series costs its struct, four bytes a label, and its postings; its text is kept once
- *          for all series. The newest samples stand plain in a short tail; a full tail is put
- *          behind the newest chunk, which is written anew until it holds HEAD_CHUNK_MAX: that
- *          costs a few encodings a sample and saves plain buffers of that length.
+ *          for all series. The newest samples stand plain in a short tail; a full tail becomes a
+ *          chunk, and of four short chunks one is made: that costs two encodings a sample, and the
+ *          cut makes long columns of all anyway.
  */
 #include "tsdb/head.h"
 
@@ -454,33 +454,28 @@ const uint32_t *head_tail_offsets(const struct head_tail *tail)
     return (const uint32_t *)(const void *)(tail->values + tail->capacity);
 }
 
-/* Puts the tail's samples behind the newest chunk, or into a new one. */
-static int finish_tail(struct head *head, struct head_data *data)
+/* The newest chunks that are short, when there are enough of them to be one with the tail. */
+static size_t find_short(const struct head_data *data, struct head_chunk **found)
 {
-    struct head_tail *tail = data->tail;
-    struct head_chunk *newest = data->chunks;
-    int64_t times[HEAD_CHUNK_MAX];
-    double values[HEAD_CHUNK_MAX];
     size_t count = 0;
-    bool is_joined = newest != NULL && newest->count + tail->count <= HEAD_CHUNK_MAX;
-    if (is_joined) {
-        struct str bytes = { (const char *)newest->bytes, newest->size };
-        count = newest->count;
-        CHECK(column_decode_numbers(&bytes, times, count));
-        CHECK(column_decode_values(&bytes, values, count));
+    struct head_chunk *chunk = data->chunks;
+    for (; count < HEAD_SHORT_COUNT && chunk != NULL; chunk = chunk->older) {
+        if (chunk->count >= HEAD_CHUNK_JOINED) break;
+        found[count++] = chunk;
     }
-    for (size_t i = 0; i < tail->count; i++) {
-        times[count] = tail->base_ms + head_tail_offsets(tail)[i];
-        values[count++] = tail->values[i];
-    }
+    return count == HEAD_SHORT_COUNT ? count : 0;
+}
+
+static struct head_chunk *new_chunk(struct head *head, const int64_t *times, const double *values,
+                                    size_t count)
+{
     buf_reset(&head->scratch);
     column_encode_numbers(&head->scratch, times, count);
     column_encode_values(&head->scratch, values, count);
-    if (head->scratch.has_failed) return -ENOMEM;
+    if (head->scratch.has_failed) return NULL;
     struct head_chunk *chunk = malloc(sizeof(*chunk) + head->scratch.size);
-    if (chunk == NULL) return -ENOMEM;
+    if (chunk == NULL) return NULL;
     *chunk = (struct head_chunk){
-        .older = is_joined ? newest->older : newest,
         .min_time_ms = times[0],
         .max_time_ms = times[count - 1],
         .count = (uint32_t)count,
@@ -489,10 +484,35 @@ static int finish_tail(struct head *head, struct head_data *data)
     memcpy(chunk->bytes, head->scratch.data, head->scratch.size);
     head->totals.chunk_size += sizeof(*chunk) + chunk->size;
     head->totals.chunk_count++;
-    if (is_joined) {
+    return chunk;
+}
+
+/* Makes a chunk of the tail, and of the short ones before it when they are enough. */
+static int finish_tail(struct head *head, struct head_data *data)
+{
+    struct head_tail *tail = data->tail;
+    int64_t times[HEAD_CHUNK_MAX];
+    double values[HEAD_CHUNK_MAX];
+    struct head_chunk *joined[HEAD_SHORT_COUNT];
+    size_t joined_count = find_short(data, joined);
+    size_t count = 0;
+    for (size_t i = joined_count; i-- > 0; count += joined[i]->count) {
+        struct str bytes = { (const char *)joined[i]->bytes, joined[i]->size };
+        CHECK(count + joined[i]->count + HEAD_TAIL_MAX <= HEAD_CHUNK_MAX);
+        CHECK(column_decode_numbers(&bytes, times + count, joined[i]->count));
+        CHECK(column_decode_values(&bytes, values + count, joined[i]->count));
+    }
+    for (size_t i = 0; i < tail->count; i++) {
+        times[count] = tail->base_ms + head_tail_offsets(tail)[i];
+        values[count++] = tail->values[i];
+    }
+    struct head_chunk *chunk = new_chunk(head, times, values, count);
+    if (chunk == NULL) return -ENOMEM;
+    chunk->older = joined_count > 0 ? joined[joined_count - 1]->older : data->chunks;
+    for (size_t i = 0; i < joined_count; i++) {
         head->totals.chunk_count--;
-        head->totals.chunk_size -= sizeof(*newest) + newest->size;
-        free(newest);
+        head->totals.chunk_size -= sizeof(*chunk) + joined[i]->size;
+        free(joined[i]);
     }
     data->chunks = chunk;
     tail->count = 0;

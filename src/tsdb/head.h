@@ -26,10 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEAD_TAIL_MAX   16
-#define HEAD_CHUNK_MAX  128 /* samples */
-#define HEAD_PAGE_SIZE  65536
-#define HEAD_PAGE_COUNT 65536 /* pages of series or pairs: all a uint32_t can number */
+#define HEAD_TAIL_MAX     16
+#define HEAD_SHORT_COUNT  3   /* short chunks that become one with the next tail */
+#define HEAD_CHUNK_JOINED 64  /* samples of a chunk that is short no more */
+#define HEAD_CHUNK_MAX    128 /* samples; joined ones come to at most 63 + 3 * 16 */
+#define HEAD_PAGE_SIZE    65536
+#define HEAD_PAGE_COUNT   65536 /* pages of series or pairs: all a uint32_t can number */
 
 struct head_chunk {
     struct head_chunk *older;

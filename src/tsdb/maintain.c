@@ -26,8 +26,11 @@ enum {
     MERGE_FACTOR = 3,      /* of the time that blocks span, from one size to the next */
     OPEN_WINDOW_COUNT = 8, /* blocks in the newest window before they are merged early */
     RETRY_MS = 10000,
+    IDLE_MS = 5000,
+    CUT_CHECK_EVERY = 1024, /* series of a merge */
 };
 
+#define IDLE_CUT_SIZE   (1u << 20) /* of log: less is not worth a block */
 #define MERGE_ARENA_MAX ((size_t)1 << 30)
 
 static const struct disk *disk_of(const struct tsdb *db)
@@ -513,6 +516,41 @@ int tsdb_cut(struct tsdb *db, struct error *error)
 
 /* ---- merging ---- */
 
+/* Nothing has come in for a while: what is there is made as small as it gets. */
+static bool is_idle_locked(const struct tsdb *db)
+{
+    int64_t quiet_ns = clock_monotonic_ns(db->options.clock) - db->committed_ns;
+    return quiet_ns >= IDLE_MS * INT64_C(1000000);
+}
+
+static bool is_cut_due(struct tsdb *db)
+{
+    if (db->cut.is_pending) return true;
+    mutex_lock(&db->mutex);
+    const struct head *head = &db->head;
+    int64_t span = 0;
+    bool is_due = false;
+    if (head->totals.sample_count > 0) {
+        bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
+        int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
+        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
+                 (is_idle_locked(db) && db->stats.log_size >= IDLE_CUT_SIZE) ||
+                 (db->options.head_size_max > 0 &&
+                  head->totals.chunk_size > db->options.head_size_max / 2);
+    }
+    mutex_unlock(&db->mutex);
+    return is_due;
+}
+
+/* A merge may take long: the head is cut meanwhile, so that neither it nor the log grows past its
+ * size. A cut that fails is tried again after the merge. */
+static void cut_between(struct tsdb *db)
+{
+    struct error error = { 0 };
+    if (db->cut.is_pending || !is_cut_due(db)) return;
+    if (tsdb_cut(db, &error) != 0) tsdb_report(db, "cut failed", db->folder, &error);
+}
+
 static int copy_extras(const struct series_columns *series, struct block_writer *writer,
                        struct error *error)
 {
@@ -540,11 +578,13 @@ static int copy_extras(const struct series_columns *series, struct block_writer 
     return code;
 }
 
-static int copy_series(struct merge *merge, struct block_writer *writer, struct error *error)
+static int copy_series(struct tsdb *db, struct merge *merge, struct block_writer *writer,
+                       struct error *error)
 {
     struct series_columns series;
     int code;
-    while ((code = merge_next(merge, &series, error)) == 1) {
+    for (size_t i = 0; (code = merge_next(merge, &series, error)) == 1; i++) {
+        if (i % CUT_CHECK_EVERY == 0) cut_between(db);
         code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
                                 error);
         if (code == 0) code = copy_extras(&series, writer, error);
@@ -579,7 +619,6 @@ static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t c
 static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t count,
                        struct block_writer *writer, struct error *error)
 {
-    (void)db;
     struct merge_source *sources = calloc(count, sizeof(sources[0]));
     struct arena arena;
     struct arena lists;
@@ -605,7 +644,7 @@ static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t coun
     if (code != 0) (void)error_set(error, code, "no memory to merge blocks");
     if (code == 0) {
         code = merge_start(&merge, error);
-        if (code == 0) code = copy_series(&merge, writer, error);
+        if (code == 0) code = copy_series(db, &merge, writer, error);
         merge_release(&merge);
     }
     arena_release(&arena);
@@ -629,7 +668,7 @@ static void describe(const struct tsdb *db, struct block *const *blocks, size_t 
 }
 
 int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
-                      struct error *error)
+                      enum column_effort effort, struct error *error)
 {
     CHECK(count > 0);
     CHECK(count <= BLOCK_REPLACES_MAX);
@@ -643,7 +682,7 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
     describe(db, blocks, count, &meta, replaces);
     struct block_writer *writer = NULL;
     struct block *block = NULL;
-    int code = new_writer(db, meta.id, COLUMN_SMALL, &writer, error);
+    int code = new_writer(db, meta.id, effort, &writer, error);
     if (code == 0) code = fill_merged(db, blocks, count, writer, error);
     bool is_empty = code == 0 && block_writer_series(writer) == 0;
     if (code == 0 && !is_empty) code = publish(db, writer, &meta, &block, error);
@@ -681,46 +720,82 @@ static int64_t duration_max(const struct tsdb *db)
     return most < db->options.block_duration_ms ? db->options.block_duration_ms : most;
 }
 
+/* Which windows are merged, and how. */
+struct merge_rule {
+    int64_t size_ms;
+    int64_t newest_ms;
+    bool takes_open;    /* also windows that may still get samples */
+    bool is_early;      /* open windows with many blocks from the head: those alone */
+    bool rewrites_lone; /* a block from the head that has its window alone, too */
+    enum column_effort effort;
+};
+
 /* Finds the oldest window of this size with blocks to merge. Blocks stand by their least time, so
  * those of a window stand together. */
-static size_t find_window(const struct tsdb *db, int64_t size_ms, int64_t newest_ms,
+static size_t find_window(const struct tsdb *db, const struct merge_rule *rule,
                           struct block **found)
 {
     const struct block_list *blocks = &db->blocks;
     for (size_t from = 0; from < blocks->count;) {
-        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, size_ms);
+        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, rule->size_ms);
         size_t end = from;
         size_t count = 0;
         for (; end < blocks->count; end++) {
             struct block *block = blocks->items[end];
-            if (window_of(block->meta.min_time_ms, size_ms) != window) break;
-            bool is_long = block->meta.max_time_ms - block->meta.min_time_ms >= size_ms * 2;
-            if (is_long || count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
+            const struct block_meta *meta = &block->meta;
+            if (window_of(meta->min_time_ms, rule->size_ms) != window) break;
+            if (meta->max_time_ms - meta->min_time_ms >= rule->size_ms * 2) continue;
+            if (count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
+            if (rule->is_early && meta->level > 1) continue;
             found[count++] = block;
         }
-        int64_t window_end = (window + 1) * size_ms + db->options.past_max_ms;
-        if (count >= 2 && (newest_ms >= window_end || count >= OPEN_WINDOW_COUNT)) return count;
+        int64_t window_end = (window + 1) * rule->size_ms + db->options.past_max_ms;
+        bool is_due = rule->takes_open || rule->newest_ms >= window_end;
+        if (rule->is_early) is_due = count >= OPEN_WINDOW_COUNT;
+        bool is_lone = count == 1 && found[0]->meta.level == 1 && rule->rewrites_lone;
+        if ((count >= 2 || is_lone) && is_due) return count;
         from = end;
     }
     return 0;
 }
 
-/* One merge, of the smallest windows first. *is_done: there was nothing to do. */
+/* The rules in their order: the largest windows that are over, so that little is merged twice; then
+ * the newest blocks when they are many. Blocks of the least window will be merged soon again, so
+ * they are written fast. */
+static size_t choose_merge(const struct tsdb *db, struct merge_rule *rule, struct block **found)
+{
+    int64_t least_ms = db->options.block_duration_ms;
+    int64_t most_ms = duration_max(db);
+    bool is_idle = is_idle_locked(db);
+    int64_t size_ms = least_ms;
+    while (size_ms <= most_ms / MERGE_FACTOR) size_ms *= MERGE_FACTOR;
+    for (int64_t largest_ms = size_ms; size_ms >= least_ms; size_ms /= MERGE_FACTOR) {
+        bool is_least = size_ms == least_ms && size_ms < largest_ms;
+        *rule = (struct merge_rule){
+            .size_ms = size_ms,
+            .newest_ms = db->head.max_ms,
+            .takes_open = is_idle && size_ms <= least_ms * MERGE_FACTOR,
+            .rewrites_lone = !is_least,
+            .effort = is_least && !is_idle ? COLUMN_FAST : COLUMN_SMALL,
+        };
+        size_t count = find_window(db, rule, found);
+        if (count > 0) return count;
+    }
+    *rule = (struct merge_rule){ .size_ms = least_ms, .is_early = true, .effort = COLUMN_FAST };
+    return find_window(db, rule, found);
+}
+
+/* One merge. *is_done: there was nothing to do. */
 static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
 {
     struct block **found = malloc(BLOCK_REPLACES_MAX * sizeof(found[0]));
     if (found == NULL) return error_set(error, -ENOMEM, "no memory to merge blocks");
-    size_t count = 0;
+    struct merge_rule rule;
     mutex_lock(&db->mutex);
-    int64_t newest_ms = db->head.max_ms;
-    int64_t most_ms = duration_max(db);
-    for (int64_t size_ms = db->options.block_duration_ms; size_ms <= most_ms && count == 0;
-         size_ms *= MERGE_FACTOR) {
-        count = find_window(db, size_ms, newest_ms, found);
-    }
+    size_t count = choose_merge(db, &rule, found);
     mutex_unlock(&db->mutex);
     *is_done = count == 0;
-    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, error);
+    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, rule.effort, error);
     if (code == ERROR_CORRUPT) {
         /* Not merged again: what is whole in them is served as long as they are kept. */
         for (size_t i = 0; i < count; i++) found[i]->is_damaged = true;
@@ -767,24 +842,6 @@ static void apply_retention(struct tsdb *db)
 }
 
 /* ---- the round ---- */
-
-static bool is_cut_due(struct tsdb *db)
-{
-    if (db->cut.is_pending) return true;
-    mutex_lock(&db->mutex);
-    const struct head *head = &db->head;
-    int64_t span = 0;
-    bool is_due = false;
-    if (head->totals.sample_count > 0) {
-        bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
-        int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
-        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
-                 (db->options.head_size_max > 0 &&
-                  head->totals.chunk_size > db->options.head_size_max / 2);
-    }
-    mutex_unlock(&db->mutex);
-    return is_due;
-}
 
 int tsdb_maintain_held(struct tsdb *db, struct error *error)
 {

@@ -31,7 +31,7 @@ void tsdb_options_init(struct tsdb_options *options, const char *folder)
         .sync = TSDB_SYNC_COMMIT,
         .sync_interval_ms = 200,
         .block_duration_ms = INT64_C(2) * 3600 * 1000,
-        .log_size_max = UINT64_C(96) << 20,
+        .log_size_max = UINT64_C(24) << 20,
         .segment_size_max = UINT64_C(64) << 20,
         .reserve_size = UINT64_C(64) << 20,
         .past_max_ms = INT64_C(3600) * 1000,
@@ -394,6 +394,7 @@ int tsdb_open(struct tsdb **db_out, const struct tsdb_options *options, struct e
     db->options.folder = NULL;
     db->lock = -1;
     db->next_block = 1;
+    db->committed_ns = clock_monotonic_ns(options->clock);
     mutex_init(&db->work);
     mutex_init(&db->mutex);
     condition_init(&db->turn_changed);

@@ -71,7 +71,8 @@ struct tsdb_options {
     int64_t block_duration_ms;     /* 2 h: the head is cut when it spans this and a half */
     int64_t block_duration_max_ms; /* merged blocks span at most this; 0 = a tenth of the time
                                       retention, at least block_duration_ms, at most 31 days */
-    uint64_t log_size_max;         /* 96 MiB: the head is cut, too, when its log is this long */
+    uint64_t log_size_max;         /* 24 MiB: the head is cut, too, when its log is this long;
+                                      a recovery reads no more than that and a little */
     uint64_t segment_size_max;     /* 64 MiB: a file of the log */
 
     int64_t retention_ms;     /* a block goes when it ends this long before the newest; 0 = never */

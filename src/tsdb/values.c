@@ -349,6 +349,21 @@ static bool decode_constant(struct str *rest, double *values, size_t count)
     return true;
 }
 
+/* Integers of at most 51 bits become doubles by adding and subtracting, which the machine does for
+ * several at a time; others one by one. */
+static void to_doubles(const int64_t *numbers, double *values, size_t count)
+{
+    const double base = 6755399441055744.0; /* 2^52 + 2^51 */
+    uint64_t beyond = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t moved = (uint64_t)numbers[i] + (UINT64_C(1) << 51);
+        beyond |= moved >> 52;
+        values[i] = from_bits(moved ^ UINT64_C(0x4330000000000000)) - base;
+    }
+    if (beyond == 0) return;
+    for (size_t i = 0; i < count; i++) values[i] = (double)numbers[i];
+}
+
 static void divide(double *values, size_t count, double divisor)
 {
     for (size_t i = 0; i < count; i++) values[i] /= divisor;
@@ -370,7 +385,7 @@ static bool decode_decimal(struct str *rest, double *values, size_t count)
     }
     int64_t numbers[COLUMN_VALUES_MAX];
     if (!column_decode_numbers(rest, numbers, count)) return false;
-    for (size_t i = 0; i < count; i++) values[i] = (double)numbers[i];
+    to_doubles(numbers, values, count);
     if (exponent > 0) divide(values, count, powers[exponent]);
     for (uint64_t i = 0; i < misses; i++) {
         bool is_good = varint_take(&exceptions, &index) && fixed64_take(&exceptions, &bits);

@@ -444,6 +444,11 @@ static void debians_pushgateway_takes_it(void)
     expect_line(page, line, true);
     EXPECT_INT(0, pm_push_send(&push, PM_PUSH_DELETE, &error));
     expect_line(page, "\njobs_total{", true);
+    push.format.kind = PM_PROTOBUF;
+    EXPECT_INT(0, pm_push_send(&push, PM_PUSH_PUT, &error));
+    test_context(error.text);
+    expect_line(page, "\njobs_total{instance=\"a b\",job=\"backup\",path=\"/var/tmp\"} 26\n",
+                false);
     stop_program(pid);
     stop();
 }

@@ -188,7 +188,7 @@ static void texts_come_out_as_the_other_format(void)
         { PM_TEXT_0_0_4, "a nan\nb inf\nc -inf\n", &text, "a NaN\nb +Inf\nc -Inf\n" },
         { PM_OPENMETRICS_1_0_0,
           "# TYPE a counter\n# UNIT a \n# HELP a \"q\"\na_total 2 1.5 # {t=\"1\"} 1 "
-          "1.25\na_created 1\n"
+          "1.25\na_created 1 1.5\n"
           "# EOF\n",
           &text, "# HELP a_total \"q\"\n# TYPE a_total counter\na_total 2 1500\n" },
         { PM_OPENMETRICS_1_0_0,
