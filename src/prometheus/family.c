@@ -55,7 +55,7 @@ static void free_family(struct family *family)
     free_texts(family->label_names, family->label_count);
     free_texts(family->bound_texts, family->bound_count);
     free_texts(family->states, family->state_count);
-    free(family->bounds);
+    free(family->aid);
     free(family->quantiles);
     free(family);
 }
@@ -83,7 +83,10 @@ static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
 static void make_default(void)
 {
-    (void)pm_registry_new(&default_registry, NULL);
+    struct pm_registry *made = NULL;
+    if (pm_registry_new(&made, NULL) < 0) return;
+    (void)pm_register_process(made, NULL); /* as client libraries do; can be taken out */
+    default_registry = made;
 }
 
 struct pm_registry *pm_registry_default(void)
@@ -355,13 +358,16 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     uint32_t count;
     const double *bounds = pm_store_bounds(options, &count);
     size_t padded = ((size_t)count + 3) & ~(size_t)3;
-    family->bounds = calloc(padded + 1, sizeof(double));
+    family->aid = calloc(1, sizeof(*family->aid) + padded * sizeof(double));
     family->bound_texts = calloc(count + 1, sizeof(char *));
-    if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    if (family->aid == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    family->bounds = family->aid->values;
     family->bound_count = count;
-    family->bound_padded = padded;
-    for (size_t i = 0; i < padded; i++)
-        family->bounds[i] = i < count ? bounds[i] : (double)INFINITY;
+    family->aid->padded = padded;
+    family->aid->is_classic = !(options->native_factor > 1);
+    for (size_t i = 0; i < padded; i++) {
+        family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
+    }
     for (size_t i = 0; i < count; i++) {
         char *text = calloc(1, NUMBER_SIZE_MAX + 1);
         if (text == NULL) return PM_ERROR_MEMORY;
@@ -407,9 +413,17 @@ static int copy_quantiles(struct family *family, const struct pm_options *option
     return PM_OK;
 }
 
+static uint64_t double_words(enum pm_type type)
+{
+    if (type == PM_ENUM || type == PM_INFO) return 0;
+    if (type == PM_HISTOGRAM) return 1 << WORD_SUM | 1 << WORD_SECOND_SUM;
+    return type == PM_COUNTER ? 1 << WORD_FRACTION : 1;
+}
+
 static void count_words(struct family *family)
 {
-    family->summed_count = family->type == PM_HISTOGRAM ? family->bound_count + 2 : 2;
+    family->summed_count =
+        family->type == PM_HISTOGRAM ? WORD_BUCKETS + family->bound_count + 1 : 2;
     family->word_count = family->summed_count;
     if (!family->sketch.is_used) return;
     family->summed_count += family->summed_count & 1;
@@ -454,7 +468,7 @@ static struct family *new_family(struct pm_registry *registry, enum pm_type type
     }
     set_sketch(family, options);
     count_words(family);
-    family->double_words = type == PM_COUNTER ? 2 : type == PM_ENUM || type == PM_INFO ? 0 : 1;
+    family->double_words = double_words(type);
     return family;
 }
 

@@ -269,7 +269,7 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 #include "prometheus/lint.h"
 #include "prometheus/parse.h"
 #include "prometheus/push.h"
-#include "prometheus/socket.h"
 #include "prometheus/site.h"
+#include "prometheus/socket.h"
 
 #endif

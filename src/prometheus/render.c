@@ -131,7 +131,7 @@ static void render_native(struct pm_emit *emit, const struct series *series, dou
 static void render_histogram(struct pm_emit *emit, const struct series *series, struct span span)
 {
     const struct family *family = series->family;
-    double sum = words_get_double(span, series->cell, WORD_SUM);
+    double sum = series_sum(series, span);
     uint64_t count = 0;
     if (!family->has_classic) {
         render_native(emit, series, sum);

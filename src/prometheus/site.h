@@ -1,7 +1,7 @@
 /* site.h - conveniences at the place of an update: labelled updates that remember their series,
  * examples, timers, and what is in progress. Part of prometheus.h: include that.
  *
- *     pm_inc(PM_COUNTER_AT(requests, method, code));      3 ns when the values are those of last time
+ *     pm_inc(PM_COUNTER_AT(requests, method, code));      cheap for the values of last time
  *     pm_observe_with(latency, seconds, "trace_id", id);  counts, and shows an example of it
  *     PM_TIME(latency) { serve(); }                       observes the seconds the block takes
  *     PM_IN_PROGRESS(in_flight) { serve(); }              one more while the block runs
@@ -93,7 +93,7 @@ double pm_timer_stop(struct pm_timer *timer); /* the seconds; more stops do noth
 struct pm_timer pm_progress_start_(struct pm_gauge *gauge);
 void pm_progress_stop_(struct pm_timer *timer);
 
-/* The block may be left in any way but longjmp() with gcc and clang; with others by its end only. */
+/* A block may be left in any way but longjmp() with gcc and clang; with others by its end only. */
 #if defined(__GNUC__)
 #define PM_CLEANUP_(function) __attribute__((cleanup(function)))
 void pm_timer_end_(struct pm_timer *timer);
