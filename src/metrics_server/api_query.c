@@ -1,4 +1,4 @@
-/* api_query.c - /api/v1/query, query_range, format_query and query_exemplars. */
+/* api_query.c - /api/v1/query, query_range and format_query. */
 #include "metrics_server/server.h"
 
 #include "prometheus/prometheus.h"
@@ -12,8 +12,8 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
-#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
-#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
+#define POINT_SIZE_LEAST 18                 /* bytes of `[1700000000,"1"],` */
+#define TREE_SIZE_MAX    ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
 struct query {
@@ -29,9 +29,13 @@ static void query_release(struct query *query)
     promql_expr_free(query->expr);
 }
 
+/* What is answered where it came in ends within a millisecond or goes to a worker; noting it would
+ * cost more than it takes. */
 static void query_begin(struct query *query)
 {
     struct metrics_server *server = query->server;
+    query->slot = ACTIVE_QUERIES_NO_SLOT;
+    if (query->request.work_max > 0) return;
     int64_t now_s = clock_realtime_ms(role_clock(server->role)) / 1000;
     query->slot = active_queries_add(&server->active, promql_expr_text(query->expr), now_s);
 }
@@ -257,15 +261,3 @@ API_HANDLER(api_parse_query)
 }
 
 /* No exemplars are kept: the answer is the empty list, which switches them off in clients. */
-API_HANDLER(api_query_exemplars)
-{
-    CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, response, error);
-    if (code != 0) return code;
-    struct json_writer json;
-    api_begin(response, &json);
-    json_array_begin(&json);
-    json_array_end(&json);
-    api_end(response, &json);
-    return 0;
-}
