@@ -96,6 +96,12 @@ static int system_rename(void *state, const char *from, const char *to)
     return rename(from, to) == 0 ? 0 : -errno;
 }
 
+static int system_link(void *state, const char *from, const char *to)
+{
+    (void)state;
+    return link(from, to) == 0 ? 0 : -errno;
+}
+
 static int system_remove(void *state, const char *path)
 {
     (void)state;
@@ -190,6 +196,7 @@ const struct disk disk_system = {
     .sync = system_sync,
     .info = system_info,
     .rename = system_rename,
+    .link = system_link,
     .remove = system_remove,
     .make_folder = system_make_folder,
     .sync_folder = system_sync_folder,

@@ -53,6 +53,7 @@ struct disk {
     int (*sync)(void *state, int handle); /* bytes and size are on the medium (fdatasync) */
     int (*info)(void *state, const char *path, struct disk_info *info);
     int (*rename)(void *state, const char *from, const char *to); /* replaces `to` */
+    int (*link)(void *state, const char *from, const char *to);   /* another name of a file */
     int (*remove)(void *state, const char *path);                 /* file or empty folder */
     int (*make_folder)(void *state, const char *path);            /* 0 also when it is there */
     int (*sync_folder)(void *state, const char *path); /* names inside are on the medium */

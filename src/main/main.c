@@ -41,6 +41,7 @@ static const struct command {
     { "search", search_main, "Find log lines: search 'level:error AND timeout' --since 1h." },
     { "tail", tail_main, "Log lines as they come: tail 'level:error'." },
     { "check", check_main, "Check what others wrote: check ecs FILE." },
+    { "tsdb", metrics_server_tsdb_main, "Look at a time-series store, check, import, export." },
     { "version", version_main, "Show the version." },
 };
 

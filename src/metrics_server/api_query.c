@@ -1,4 +1,4 @@
-/* api_query.c - /api/v1/query, query_range, format_query and query_exemplars. */
+/* api_query.c - /api/v1/query, query_range and format_query. */
 #include "metrics_server/server.h"
 
 #include "prometheus/prometheus.h"
@@ -12,8 +12,8 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
-#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
-#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
+#define POINT_SIZE_LEAST 18                 /* bytes of `[1700000000,"1"],` */
+#define TREE_SIZE_MAX    ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
 struct query {
@@ -261,15 +261,3 @@ API_HANDLER(api_parse_query)
 }
 
 /* No exemplars are kept: the answer is the empty list, which switches them off in clients. */
-API_HANDLER(api_query_exemplars)
-{
-    CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, response, error);
-    if (code != 0) return code;
-    struct json_writer json;
-    api_begin(response, &json);
-    json_array_begin(&json);
-    json_array_end(&json);
-    api_end(response, &json);
-    return 0;
-}

@@ -29,6 +29,12 @@ static const struct option options[] = {
       "Acknowledge before the disk has the samples; it is asked every 200 ms." },
     { "storage.tsdb.series-max", "COUNT", OPTION_COUNT, FLAG(series_max), "0",
       "Series in memory, new ones are refused above; 0: no limit." },
+    { "storage.tsdb.metric-series-max", "COUNT", OPTION_COUNT, FLAG(metric_series_max), "0",
+      "Series of one metric name in memory, new ones are refused above; 0: no limit." },
+    { "storage.tsdb.out-of-order-time-window", "DURATION", OPTION_DURATION, FLAG(late_max_ms), "0",
+      "How much older than the newest a sample may be that comes out of order; 0: none may." },
+    { "storage.exemplars.exemplars-limit", "COUNT", OPTION_COUNT, FLAG(exemplars_max), "100000",
+      "Exemplars in memory, with --enable-feature=exemplar-storage; the oldest goes first." },
     { "web.enable-remote-write-receiver", NULL, OPTION_FLAG, FLAG(takes_remote_write), NULL,
       "Accept remote write requests." },
     { "web.enable-lifecycle", NULL, OPTION_FLAG, FLAG(has_lifecycle), NULL,
@@ -157,6 +163,7 @@ static const struct http_route api_routes[] = {
     { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/delete_series", admin_delete_series, NULL, 0, 0 },
     { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/clean_tombstones", admin_clean_tombstones, NULL, 0,
       0 },
+    { HTTP_POST | HTTP_PUT, "/api/v1/admin/tsdb/snapshot", admin_snapshot, NULL, 0, 0 },
 };
 
 /* ---- opening ---- */
@@ -167,6 +174,18 @@ static void report(void *state, const struct tsdb_event *event)
     sl_warn(role_log(server->role), "store", "event.reason", event->message, "file.path",
             event->file == NULL ? "" : event->file, "error.message",
             event->error == NULL ? "" : event->error->text);
+}
+
+/* Of the features that are not the query engine's. */
+static bool has_feature(const struct metrics_flags *flags, struct str wanted)
+{
+    for (size_t i = 0; i < flags->features.count; i++) {
+        struct str rest = str_from(flags->features.items[i]);
+        while (rest.size > 0) {
+            if (str_equal(str_trim(str_cut(&rest, ',')), wanted)) return true;
+        }
+    }
+    return false;
 }
 
 static int open_store(struct metrics_server *server, struct error *error)
@@ -184,6 +203,13 @@ static int open_store(struct metrics_server *server, struct error *error)
     store.retention_size = (uint64_t)flags->retention_size;
     store.reserve_size = (uint64_t)flags->reserve_size;
     store.series_max = (size_t)flags->series_max;
+    /* A fifth for what is in memory: a cut needs twice as much again, and queries the rest. Past it
+     * new series are refused, and those that are there go on. */
+    store.head_size_max = (uint64_t)role_memory_max(server->role) / 5;
+    store.metric_series_max = (size_t)flags->metric_series_max;
+    store.late_max_ms = flags->late_max_ms;
+    store.exemplars_max =
+        has_feature(flags, STR("exemplar-storage")) ? (size_t)flags->exemplars_max : 0;
     store.report = report;
     store.report_state = server;
     int code = tsdb_open(&server->db, &store, error);
@@ -207,7 +233,9 @@ static uint32_t read_features(struct metrics_server *server)
             struct str name = str_trim(str_cut(&rest, ','));
             uint32_t feature = promql_feature_find(name);
             features |= feature;
-            if (feature == 0) {
+            bool is_known = feature != 0 || str_equal(name, STR("exemplar-storage")) ||
+                            str_equal(name, STR("native-histograms"));
+            if (!is_known) {
                 sl_warn(role_log(server->role), "feature has no effect here", "feature",
                         sl_strn(name.data, name.size));
             }

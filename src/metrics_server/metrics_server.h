@@ -10,4 +10,8 @@
  * thread. */
 int metrics_server_main(int argc, char **argv);
 
+/* `barograph tsdb VERB`: looks at a store that is not running, checks it, carries data in and out;
+ * argv[0] is its name. The exit status: 1 for damage and failures, 2 for bad flags. */
+int metrics_server_tsdb_main(int argc, char **argv);
+
 #endif

@@ -3,24 +3,29 @@
  * FORMAT   snappy block of prometheus.WriteRequest
  *            1 repeated TimeSeries   1 repeated Label { 1 name 2 value }
  *                                    2 repeated Sample { 1 double value 2 int64 timestamp, ms }
+ *                                    3 repeated Exemplar, 4 repeated Histogram: write_histogram.h
  *            3 repeated MetricMetadata (read over: the targets' metadata is what is served)
  * RULES    As the real receiver: one bad sample refuses the request and nothing of it is kept; the
  *          same sample again is fine; a series without a name or with a bad label is left out.
  *          204 means that everything is durable.
  * SPEED    Senders write a series' labels in the same bytes each time, and one sample behind them.
- *          Such series are looked up by a hash of those bytes (write_cache.h), many at a time; their
- *          labels are read when the hash or the store does not know them.
+ *          Such series are looked up by a hash of those bytes (write_cache.h), many at a time;
+ *          their labels are read when the hash or the store does not know them.
  * Source:  Prometheus Remote-Write 1.0 specification.
  */
 #include "metrics_server/server.h"
+#include "metrics_server/write_histogram.h"
 
+#include "base/random.h"
 #include "codec/compress.h"
 #include "codec/protobuf.h"
 #include "codec/utf8.h"
 #include "prometheus/prometheus.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     ROWS_MAX = 256,   /* series looked up at a time */
@@ -39,6 +44,7 @@ struct writing {
     struct write_key keys[ROWS_MAX];
     struct sample_row rows[ROWS_MAX];
     struct labels_builder builder;
+    struct arena *arena; /* histograms and exemplars on their way */
     uint64_t sample_count;
 };
 
@@ -107,6 +113,33 @@ static int take_sample(struct writing *writing, struct str bytes, uint64_t *ref,
                                   time_ms, value, error);
 }
 
+static int take_histogram(struct writing *writing, struct str bytes, uint64_t *ref,
+                          struct error *error)
+{
+    struct histogram *histogram;
+    int64_t time_ms;
+    if (writing->batch->append_histogram == NULL) {
+        return error_set(error, ERROR_UNSUPPORTED, "the store takes no native histograms");
+    }
+    int code = write_histogram_read(bytes, writing->arena, &histogram, &time_ms, error);
+    if (code != 0) return code;
+    writing->sample_count++;
+    return writing->batch->append_histogram(
+        writing->batch, ref, labels_builder_labels(&writing->builder), time_ms, histogram, error);
+}
+
+/* Exemplars never refuse a request: as in the real receiver. */
+static int take_exemplar(struct writing *writing, struct str bytes, uint64_t ref,
+                         struct error *error)
+{
+    struct exemplar exemplar;
+    if (writing->batch->append_exemplar == NULL || ref == 0) return 0;
+    int code = write_exemplar_read(bytes, writing->arena, &exemplar, error);
+    if (code != 0) return code;
+    code = writing->batch->append_exemplar(writing->batch, ref, &exemplar, NULL);
+    return code == -ENOMEM ? error_set(error, code, "no memory for an exemplar") : 0;
+}
+
 /* Reads a series label by label. *ref: its number, 0 when it was left out; *label_size: bytes from
  * the front that hold labels alone. */
 static int take_series(struct writing *writing, struct str bytes, uint64_t *ref, size_t *label_size,
@@ -119,6 +152,7 @@ static int take_series(struct writing *writing, struct str bytes, uint64_t *ref,
     struct str rest = bytes;
     struct str samples = bytes; /* from the first field that is no label */
     bool has_samples = false;
+    bool has_exemplars = false;
     while ((code = protobuf_next(&rest, &field, error)) == 1) {
         if (field.number != 1 || field.wire != PROTOBUF_BYTES) {
             has_samples = true;
@@ -133,12 +167,18 @@ static int take_series(struct writing *writing, struct str bytes, uint64_t *ref,
     *ref = 0;
     *label_size = bytes.size - samples.size;
     if (is_bad || labels_builder_get(&writing->builder, LABEL_METRIC_NAME).size == 0) return 0;
+    struct str exemplars = samples;
     while ((code = protobuf_next(&samples, &field, error)) == 1) {
         if (field.wire != PROTOBUF_BYTES) continue;
         if (field.number == 2) code = take_sample(writing, field.bytes, ref, error);
-        if (field.number == 4) {
-            code = error_set(error, ERROR_UNSUPPORTED, "native histograms are not supported");
-        }
+        if (field.number == 3) has_exemplars = true;
+        if (field.number == 4) code = take_histogram(writing, field.bytes, ref, error);
+        if (code < 0) return code;
+    }
+    /* Behind the samples, for they need the series' number. */
+    while (has_exemplars && (code = protobuf_next(&exemplars, &field, error)) == 1) {
+        if (field.wire != PROTOBUF_BYTES || field.number != 3) continue;
+        code = take_exemplar(writing, field.bytes, *ref, error);
         if (code < 0) return code;
     }
     return code;
@@ -221,16 +261,15 @@ static int take_rows(struct writing *writing, struct error *error)
 static int take_request(struct writing *writing, struct str bytes, struct error *error)
 {
     struct protobuf_field field;
-    bool has_rows = writing->batch->append_rows != NULL;
     int code;
     while ((code = protobuf_next(&bytes, &field, error)) == 1) {
         if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
         size_t at = writing->row_count;
         size_t size = 0;
-        if (has_rows && read_last_sample(field.bytes, &writing->rows[at], &size)) {
+        if (read_last_sample(field.bytes, &writing->rows[at], &size)) {
             writing->bodies[at] = field.bytes;
-            write_cache_key(writing->cache, str_first(field.bytes, field.bytes.size - size),
-                            &writing->keys[at]);
+            struct str labels = str_first(field.bytes, field.bytes.size - size);
+            writing->keys[at] = write_cache_key(writing->cache, labels);
             if (++writing->row_count < ROWS_MAX) continue;
             code = take_rows(writing, error);
         } else {
@@ -286,7 +325,7 @@ API_HANDLER(remote_write)
     if (check_request(server, request, response) != 0) return 0;
     CLEANUP(buf_release) struct buf plain;
     buf_init(&plain, UNPACKED_SIZE_MAX);
-    struct writing writing = { .cache = &server->write_cache };
+    struct writing writing = { .cache = &server->write_cache, .arena = request->arena };
     int code = snappy_unpack(request->body, &plain, error);
     if (code == 0 && role_is_memory_short(server->role)) {
         code = error_set(error, ERROR_REFUSED, "over the memory limit, try again later");
@@ -340,6 +379,41 @@ API_HANDLER(admin_delete_series)
     }
     if (code == 0) response->status = 204;
     return code;
+}
+
+API_HANDLER(admin_snapshot)
+{
+    struct metrics_server *server = context;
+    struct str skip = http_request_parameter(request, "skip_head");
+    bool skips_head = str_equal(skip, STR("true")) || str_equal(skip, STR("1"));
+    unsigned char dice[8];
+    char time[32];
+    char name[64];
+    int code = check_admin(server, error);
+    if (code != 0) return code;
+    if (skip.size > 0 && !skips_head && !str_equal(skip, STR("false")) &&
+        !str_equal(skip, STR("0"))) {
+        return error_set(error, ERROR_INVALID,
+                         "invalid parameter \"skip_head\": expected true or false, got \"" STR_FMT
+                         "\"",
+                         STR_ARG(skip));
+    }
+    time_t now = (time_t)(clock_realtime_ms(role_clock(server->role)) / 1000);
+    struct tm parts;
+    (void)gmtime_r(&now, &parts);
+    (void)strftime(time, sizeof(time), "%Y%m%dT%H%M%SZ", &parts);
+    random_secret(dice, sizeof(dice));
+    (void)snprintf(name, sizeof(name), "%s-%02x%02x%02x%02x%02x%02x%02x%02x", time, dice[0],
+                   dice[1], dice[2], dice[3], dice[4], dice[5], dice[6], dice[7]);
+    code = tsdb_snapshot(server->db, name, !skips_head, error);
+    if (code != 0) return code;
+    struct json_writer json;
+    api_begin(response, &json);
+    json_object_begin(&json);
+    json_member_cstr(&json, "name", name);
+    json_object_end(&json);
+    api_end(response, &json);
+    return 0;
 }
 
 API_HANDLER(admin_clean_tombstones)

@@ -38,6 +38,9 @@ struct metrics_flags {
     int64_t block_duration_max_ms;
     int64_t log_segment_size;
     int64_t series_max;
+    int64_t metric_series_max;
+    int64_t late_max_ms;
+    int64_t exemplars_max;
     const char *external_url;
     struct option_list features;
 };
@@ -163,6 +166,7 @@ API_HANDLER(api_alertmanagers);
 API_HANDLER(remote_write);
 API_HANDLER(admin_delete_series);
 API_HANDLER(admin_clean_tombstones);
+API_HANDLER(admin_snapshot);
 
 /* ---- metrics.c ---- */
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/number.h"
 #include "codec/utf8.h"
+#include "model/sample.h"
 
 #include <errno.h>
 #include <math.h>
@@ -91,7 +92,9 @@ static bool read_value(struct str word, double *value)
     for (size_t i = 0; i < word.size; i++) {
         if (word.data[i] == 'x' || word.data[i] == 'X' || word.data[i] == '_') return false;
     }
-    return number_parse(word, value);
+    if (!number_parse(word, value)) return false;
+    if (isnan(*value)) *value = sample_from_bits(SAMPLE_NORMAL_BITS); /* one NaN for all */
+    return true;
 }
 
 static int read_sample(struct exposition *exposition, struct str line,

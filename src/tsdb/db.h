@@ -161,5 +161,15 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
  * the disk fails, is tried again, and named as replaced by each block that is written meanwhile. */
 void tsdb_remove_unlisted(struct tsdb *db);
 void tsdb_unref_block(struct block *block); /* under the mutex */
+/* A block outside of cuts and merges: its number and writer, then its place in the list. */
+int tsdb_start_block(struct tsdb *db, uint64_t *id, struct block_writer **writer,
+                     struct error *error) MUST_CHECK;
+int tsdb_publish_block(struct tsdb *db, struct block_writer *writer, uint64_t id,
+                       struct error *error) MUST_CHECK;
+void tsdb_discard_block(struct tsdb *db, uint64_t id);
+int tsdb_add_extras(const struct series_columns *series, struct block_writer *writer,
+                    struct error *error) MUST_CHECK;
+/* delete.c: writes the notes of deletions that are in memory only. */
+int tsdb_save_notes(struct tsdb *db, struct error *error) MUST_CHECK;
 
 #endif

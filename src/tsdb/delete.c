@@ -179,7 +179,7 @@ static int note_in_memory(struct tsdb *db, struct block *block, const struct wis
     return code;
 }
 
-static int note_on_disk(struct tsdb *db, struct error *error)
+int tsdb_save_notes(struct tsdb *db, struct error *error)
 {
     for (size_t i = 0; i < db->blocks.count; i++) {
         struct block *block = db->blocks.items[i];
@@ -207,7 +207,7 @@ static int make_durable(struct tsdb *db, struct error *error)
     const struct disk *disk = db->options.disk;
     char path[FILE_PATH_SIZE];
     int code = wish_path(db, path, error);
-    if (code == 0) code = note_on_disk(db, error);
+    if (code == 0) code = tsdb_save_notes(db, error);
     if (code != 0) return code;
     code = disk->remove(disk->state, path);
     if (code == 0 || code == -ENOENT) code = disk->sync_folder(disk->state, db->folder);

@@ -1,5 +1,5 @@
-/* foreign_bits.h - bits one after another, the high ones first, and the codes that Prometheus' chunks
- * are made of.
+/* foreign_bits.h - bits one after another, the high ones first, and the codes that the chunks of
+ * Prometheus are made of.
  *
  * Source:  Prometheus, tsdb/docs/format/chunks.md.
  * Threads: pure; any thread.

@@ -167,7 +167,7 @@ static int read_tombstones(struct foreign_block *block, struct error *error)
     if (code != 0) return code;
     const char *bytes = file.data;
     bool is_good = file.size >= 9 && read32(bytes) == TOMBSTONE_MAGIC && bytes[4] == 1 &&
-                   crc32c(bytes + 4, file.size - 8) == read32(bytes + file.size - 4);
+                   crc32c(bytes + 5, file.size - 9) == read32(bytes + file.size - 4);
     struct str rest = is_good ? (struct str){ bytes + 5, file.size - 9 } : (struct str){ 0 };
     while (is_good && rest.size > 0) {
         struct foreign_tombstone tombstone;

@@ -440,6 +440,28 @@ static void shorten_log(struct tsdb *db)
     tsdb_give_turn(db);
 }
 
+/* The log that is in blocks, gone for good. Before the last block goes that says so: without it a
+ * recovery would read that log again, and with it what was deleted since. */
+static int end_old_log(struct tsdb *db, struct block *const *leaving, size_t count,
+                       struct error *error)
+{
+    for (size_t i = 0; i < db->blocks.count; i++) {
+        bool is_leaving = false;
+        for (size_t k = 0; k < count; k++) is_leaving |= leaving[k] == db->blocks.items[i];
+        if (!is_leaving && db->blocks.items[i]->meta.log_through == db->log_through) return 0;
+    }
+    tsdb_take_turn(db);
+    int code = wal_drop(&db->wal, db->log_through, error);
+    if (code == 0) {
+        code = disk_of(db)->sync_folder(disk_of(db)->state, db->log_folder);
+        if (code != 0) {
+            (void)error_set(error, code, "sync '%s': %s", db->log_folder, strerrordesc_np(-code));
+        }
+    }
+    tsdb_give_turn(db);
+    return code;
+}
+
 static int freeze_locked(struct tsdb *db)
 {
     struct head *head = &db->head;
@@ -551,8 +573,8 @@ static void cut_between(struct tsdb *db)
     if (tsdb_cut(db, &error) != 0) tsdb_report(db, "cut failed", db->folder, &error);
 }
 
-static int copy_extras(const struct series_columns *series, struct block_writer *writer,
-                       struct error *error)
+int tsdb_add_extras(const struct series_columns *series, struct block_writer *writer,
+                    struct error *error)
 {
     if (series->histograms == NULL && series->starts_ms == NULL) return 0;
     struct extra *extras = malloc(series->count * sizeof(extras[0]));
@@ -587,7 +609,7 @@ static int copy_series(struct tsdb *db, struct merge *merge, struct block_writer
         if (i % CUT_CHECK_EVERY == 0) cut_between(db);
         code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
                                 error);
-        if (code == 0) code = copy_extras(&series, writer, error);
+        if (code == 0) code = tsdb_add_extras(&series, writer, error);
         arena_reset(merge->arena);
         if (code != 0) return code;
     }
@@ -687,6 +709,7 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
     bool is_empty = code == 0 && block_writer_series(writer) == 0;
     if (code == 0 && !is_empty) code = publish(db, writer, &meta, &block, error);
     block_writer_free(writer);
+    if (is_empty) code = end_old_log(db, blocks, count, error);
     if (code != 0 || is_empty) discard(db, meta.id);
     mutex_lock(&db->mutex);
     if (code == 0 && !is_empty) {
@@ -804,6 +827,34 @@ static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
     return code;
 }
 
+/* ---- from outside ---- */
+
+int tsdb_start_block(struct tsdb *db, uint64_t *id, struct block_writer **writer,
+                     struct error *error)
+{
+    *id = db->next_block++;
+    return new_writer(db, *id, COLUMN_FAST, writer, error);
+}
+
+int tsdb_publish_block(struct tsdb *db, struct block_writer *writer, uint64_t id,
+                       struct error *error)
+{
+    struct block_meta meta = { .id = id, .log_through = db->log_through, .level = 1 };
+    struct block *block = NULL;
+    int code = publish(db, writer, &meta, &block, error);
+    if (code == 0) code = list_block(db, block, error);
+    if (code != 0) return code;
+    mutex_lock(&db->mutex);
+    if (block->meta.max_time_ms > db->head.max_ms) db->head.max_ms = block->meta.max_time_ms;
+    mutex_unlock(&db->mutex);
+    return 0;
+}
+
+void tsdb_discard_block(struct tsdb *db, uint64_t id)
+{
+    discard(db, id);
+}
+
 /* ---- retention ---- */
 
 /* The block that has to go, or NULL. */
@@ -832,10 +883,12 @@ static void apply_retention(struct tsdb *db)
         bool is_by_size = false;
         mutex_lock(&db->mutex);
         struct block *old = find_old(db, &is_by_size);
-        if (old != NULL && is_by_size) db->stats.retention_size_removed++;
-        if (old != NULL && !is_by_size) db->stats.retention_time_removed++;
         mutex_unlock(&db->mutex);
-        if (old == NULL) return;
+        if (old == NULL || end_old_log(db, &old, 1, NULL) != 0) return;
+        mutex_lock(&db->mutex);
+        if (is_by_size) db->stats.retention_size_removed++;
+        if (!is_by_size) db->stats.retention_time_removed++;
+        mutex_unlock(&db->mutex);
         remove_blocks(db, &old, 1);
         tsdb_note_change(db, INT64_MIN);
     }

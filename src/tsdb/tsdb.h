@@ -136,6 +136,60 @@ int tsdb_delete(struct tsdb *db, const struct matcher *matchers, size_t count, i
 /* Rewrites the blocks without what was deleted. */
 int tsdb_clean(struct tsdb *db, struct error *error) MUST_CHECK;
 
+/*
+ * Makes a copy of the store in its folder snapshots/NAME, to be opened as a store; files are shared
+ * with the store where they can be.
+ *
+ *   name       a new folder's name
+ *   with_head  false: only what is in blocks already
+ *
+ * Returns 0 or a negative code, then nothing of that name is there. The copy is durable.
+ */
+int tsdb_snapshot(struct tsdb *db, const char *name, bool with_head,
+                  struct error *error) MUST_CHECK;
+
+/*
+ * Import: series of any age go into a block of their own, which is served and durable when the
+ * commit returns 0. Where the store has a sample of the same series and time already, one of the
+ * two is kept. No cut, merge or deletion happens meanwhile; a thread that began it must end it.
+ *
+ *     int code = tsdb_import_begin(&import, db, error);
+ *     while (...) code = tsdb_import_add(import, &series, error);      in the order of labels
+ *     code = tsdb_import_commit(import, error);          or tsdb_import_rollback(import)
+ */
+struct tsdb_import;
+
+int tsdb_import_begin(struct tsdb_import **import, struct tsdb *db, struct error *error) MUST_CHECK;
+int tsdb_import_add(struct tsdb_import *import, const struct series_columns *series,
+                    struct error *error) MUST_CHECK;
+int tsdb_import_commit(struct tsdb_import *import, struct error *error) MUST_CHECK;
+void tsdb_import_rollback(struct tsdb_import *import);
+
+struct tsdb_exchanged {
+    uint64_t blocks;
+    uint64_t series; /* in all blocks together */
+    uint64_t samples;
+};
+
+/* Imports one block of Prometheus, a folder with meta.json, index and chunks. Adds to the totals.
+ * ERROR_CORRUPT or ERROR_UNSUPPORTED say what of it could not be read; nothing is kept then. */
+int tsdb_import_prometheus(struct tsdb *db, const char *path, struct tsdb_exchanged *totals,
+                           struct error *error) MUST_CHECK;
+
+struct tsdb_export {
+    const char *folder;        /* blocks are made in it */
+    int64_t start_ms;          /* inclusive */
+    int64_t end_ms;            /* inclusive */
+    int64_t block_duration_ms; /* a block spans this, aligned to it; 0 = 2 h */
+    const struct matcher *matchers;
+    size_t matcher_count;
+};
+
+/* Writes blocks of Prometheus: its server and its promtool read them. Start times are left out:
+ * its blocks have no place for them. Adds to the totals. */
+int tsdb_export_prometheus(struct tsdb *db, const struct tsdb_export *wanted,
+                           struct tsdb_exchanged *totals, struct error *error) MUST_CHECK;
+
 /* What the store says of itself; totals count since the open. */
 struct tsdb_stats {
     uint64_t head_series;      /* in memory */
@@ -230,6 +284,18 @@ struct tsdb_top {
 
 int tsdb_top(struct tsdb *db, size_t limit, struct arena *arena, struct tsdb_top *top,
              struct error *error) MUST_CHECK;
+
+/*
+ * Reads every byte of a file of the store, or of all files of a store's folder that is not open,
+ * and tells of each whether it is whole.
+ *
+ *   visit  called for each file; `cause` NULL: it is whole
+ *
+ * Returns 0, also when files are damaged; a negative code when the folder cannot be read.
+ */
+int tsdb_verify(const struct disk *disk, const char *path,
+                void (*visit)(void *argument, const char *file, const struct error *cause),
+                void *argument, struct error *error) MUST_CHECK;
 
 /* Prints any file of the store for a person; ERROR_CORRUPT when it is damaged, with all that could
  * be read printed before. ERROR_INVALID when it is none of the store's files. */

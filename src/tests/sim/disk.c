@@ -568,6 +568,31 @@ static int sim_rename(void *state, const char *from, const char *to)
     return code;
 }
 
+static int link_locked(struct sim_disk *sim, const char *from, const char *to)
+{
+    size_t inode;
+    size_t other;
+    if (find(sim, from, &inode) == NULL || !parent_exists(sim, to)) return -ENOENT;
+    if (find(sim, to, &other) != NULL) return -EEXIST;
+    if (throws(sim, sim->faults.name)) return -EIO;
+    sim->has_crashed = begin_change(sim);
+    add_name_change(sim, NAME_LINK, to, NULL, inode);
+    return sim->has_crashed ? -EIO : 0;
+}
+
+static int sim_link(void *state, const char *from, const char *to)
+{
+    struct sim_disk *sim = state;
+    char clean_from[FILE_PATH_SIZE];
+    char clean_to[FILE_PATH_SIZE];
+    clean_path(from, clean_from);
+    clean_path(to, clean_to);
+    mutex_lock(&sim->mutex);
+    int code = sim->has_crashed ? -EIO : link_locked(sim, clean_from, clean_to);
+    mutex_unlock(&sim->mutex);
+    return code;
+}
+
 static int remove_locked(struct sim_disk *sim, const char *path)
 {
     size_t inode;
@@ -736,6 +761,7 @@ struct sim_disk *sim_disk_new(uint64_t seed)
         .sync = sim_sync,
         .info = sim_info,
         .rename = sim_rename,
+        .link = sim_link,
         .remove = sim_remove,
         .make_folder = sim_make_folder,
         .sync_folder = sim_sync_folder,
