@@ -293,7 +293,6 @@ void pm_store_make_ready(struct series *series)
     if (family->type == PM_INFO || family->type == PM_ENUM) return;
     uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
     if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
-    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
     __atomic_store_n(&series->metric.fast, pm_words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }
@@ -342,6 +341,7 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
         free(series);
         return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
+    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
     pm_store_make_ready(series);
     struct list *list = family->list;
     list->items[list->count] = series;

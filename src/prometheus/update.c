@@ -68,7 +68,8 @@ void pm_gauge_add_slow_(struct pm_gauge *gauge, double amount)
             (void)__atomic_fetch_or(series->flags, SERIES_ADDED, __ATOMIC_SEQ_CST);
         }
         pm_store_make_ready(series);
-        __atomic_store_n(&gauge->metric.fast, series->metric.fast, __ATOMIC_RELEASE);
+        char *fast = __atomic_load_n(&series->metric.fast, __ATOMIC_RELAXED);
+        __atomic_store_n(&gauge->metric.fast, fast, __ATOMIC_RELEASE);
         pm_words_add_gauge(words_of(series), series->cell, amount);
     }
     errno = saved;
