@@ -93,7 +93,7 @@ static void wildcard_literal(struct str pattern, struct buf *literal)
             best_size = i - start;
         }
         start = i + 1;
-        if (i < pattern.size && pattern.data[i] == '\\') i++, start = i + 1;
+        if (i < pattern.size && pattern.data[i] == '\\') start = ++i + 1;
     }
     buf_append(literal, pattern.data + best, best_size);
 }

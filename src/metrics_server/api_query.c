@@ -12,8 +12,8 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
-#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
-#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
+#define POINT_SIZE_LEAST 18                 /* bytes of `[1700000000,"1"],` */
+#define TREE_SIZE_MAX    ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
 struct query {

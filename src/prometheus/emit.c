@@ -237,6 +237,15 @@ static void emit_metadata(struct pm_emit *emit, const struct emit_metadata *meta
     pm_emit_bytes(emit, "\n", 1);
 }
 
+/* Whether the name, without what its type adds, ends in the unit: else there is none. */
+static bool fits_unit(enum pm_type type, const char *name, size_t size, const char *unit)
+{
+    size_t unit_size = strlen(unit);
+    return type != PM_INFO && type != PM_ENUM && size > unit_size + 1 &&
+           pm_escape_is_plain(unit, unit_size, true) && name[size - unit_size - 1] == '_' &&
+           memcmp(name + size - unit_size, unit, unit_size) == 0;
+}
+
 bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
                    const char *unit)
 {
@@ -258,7 +267,7 @@ bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, co
         type = PM_UNTYPED;
     }
     struct emit_metadata metadata = { type, name, openmetrics ? base_size : size, help, unit };
-    if (unit == NULL) metadata.unit = "";
+    if (unit == NULL || !fits_unit(type, name, base_size, unit)) metadata.unit = "";
     emit->type = type;
 
     emit->is_quoted = emit->escaping == PM_ESCAPE_NONE && !pm_escape_is_plain(name, size, false);

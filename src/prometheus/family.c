@@ -103,7 +103,7 @@ struct pm_registry *pm_store_registry(struct pm_registry *registry)
 void pm_registry_allow_utf8(struct pm_registry *registry)
 {
     registry = pm_store_registry(registry);
-    if (registry != NULL) registry->has_utf8 = true;
+    if (registry != NULL) __atomic_store_n(&registry->has_utf8, true, __ATOMIC_RELAXED);
 }
 
 struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count)
@@ -226,10 +226,10 @@ static int check_states(const struct pm_options *options, struct pm_error *error
     return PM_OK;
 }
 
-static int check_options(const struct pm_registry *registry, enum pm_type type,
-                         const struct pm_options *options, struct pm_error *error)
+static int check_options(bool has_utf8, enum pm_type type, const struct pm_options *options,
+                         struct pm_error *error)
 {
-    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
+    if (!pm_name_is_metric_in(options->name, has_utf8)) {
         return pm_fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
                        options->name == NULL ? "(null)" : options->name);
     }
@@ -244,7 +244,7 @@ static int check_options(const struct pm_registry *registry, enum pm_type type,
          (type != PM_COUNTER && type != PM_GAUGE && type != PM_UNTYPED))) {
         return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
     }
-    int code = check_labels(type, options, registry->has_utf8, error);
+    int code = check_labels(type, options, has_utf8, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_bounds(options, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_native(options, error);
     if (code == PM_OK && type == PM_SUMMARY) code = check_quantiles(options, error);
@@ -505,7 +505,9 @@ int pm_store_add_family_locked(struct pm_registry *registry, enum pm_type type,
                                struct pm_error *error)
 {
     char name[PM_NAME_SIZE_MAX + 1];
-    int code = check_options(registry, type, options, error);
+    /* In a region this is what a record says, made where such names may have been allowed. */
+    bool has_utf8 = registry->region != NULL || registry_has_utf8(registry);
+    int code = check_options(has_utf8, type, options, error);
     if (code == PM_OK) code = pm_store_base_name(type, options, name, error);
     if (code == PM_OK) code = pm_store_check_clash_locked(registry, name, type, error);
     if (code < 0) return code;
@@ -568,9 +570,10 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
 {
     registry = pm_store_registry(registry);
     if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    bool has_utf8 = registry_has_utf8(registry);
     char name[PM_NAME_SIZE_MAX + 1];
-    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
-        return pm_store_count_error(registry, check_options(registry, type, options, error));
+    if (!pm_name_is_metric_in(options->name, has_utf8)) {
+        return pm_store_count_error(registry, check_options(has_utf8, type, options, error));
     }
     int code = pm_store_base_name(type, options, name, error);
     if (code < 0) return pm_store_count_error(registry, code);
@@ -580,7 +583,7 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
     if (found != NULL) {
         code = pm_store_check_same(found, type, options, error);
     } else if (registry->region != NULL) {
-        code = check_options(registry, type, options, error);
+        code = check_options(has_utf8, type, options, error);
         if (code == PM_OK) code = pm_shared_family_locked(registry, type, options, &found, error);
     } else {
         code = pm_store_add_family_locked(registry, type, options, &found, error);

@@ -154,7 +154,7 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
 int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
                          struct pm_error *error)
 {
-    if (!pm_name_is_metric_in(name, registry->has_utf8))
+    if (!pm_name_is_metric_in(name, registry_has_utf8(registry)))
         return pm_fail(error, PM_ERROR_NAME, "that is no name for a metric");
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);

@@ -1,7 +1,7 @@
 /* quick.h - short texts read in one step: label values are compared and hashed at every update.
  *
- * A text of up to 15 bytes is one load of 16, where no page ends near it: what stands behind its NUL
- * is read, not used. Sanitizers cannot know that, so under them there is no quick way.
+ * A text of up to 15 bytes is one load of 16, where no page ends near it: what stands behind its
+ * NUL is read, not used. Sanitizers cannot know that, so under them there is no quick way.
  */
 #ifndef PROMETHEUS_QUICK_H
 #define PROMETHEUS_QUICK_H

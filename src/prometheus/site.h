@@ -30,7 +30,6 @@ struct pm_site {
 struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *family,
                                 const char *const *values, size_t count);
 
-#define PM_COUNT_(...) (sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 #define pm_counter_at(site, family, ...)                                                           \
     ((struct pm_counter *)pm_site_child(                                                           \
         site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, PM_COUNT_(__VA_ARGS__)))

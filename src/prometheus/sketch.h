@@ -54,6 +54,9 @@ struct sketch_options {
 /* A series' own view of its words in this process. */
 struct sketch {
     const struct sketch_options *options;
+    const struct words *words;
+    bool has_window;
+    bool has_rseq;            /* how this process adds to the words */
     uint64_t *header;         /* in lane 0 */
     size_t mask;              /* of the table */
     char *cells[SKETCH_SETS]; /* of the sets known here; in lane 0 */
@@ -63,7 +66,8 @@ int pm_sketch_schema(double factor); /* the finest whose buckets grow by at most
 
 /* header: SKETCH_HEADER_WORDS of the series' own words, in lane 0. NULL when there is no memory.
  * Freed with free(). */
-struct sketch *pm_sketch_new(const struct sketch_options *options, char *header);
+struct sketch *pm_sketch_new(const struct sketch_options *options, const struct words *words,
+                             char *header);
 
 /* Counts a value that is not NaN. Not for signal handlers: a new bucket may take the lock. */
 void pm_sketch_observe(struct series *series, double value);

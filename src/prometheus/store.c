@@ -88,8 +88,8 @@ static uint64_t hash_long(uint64_t hash, const char *at, size_t size)
     return mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu);
 }
 
-/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included, make
- * ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
+/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included,
+ * make ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
 static uint32_t hash_values(const char *const *values, size_t count, size_t *sizes)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u;
@@ -311,7 +311,8 @@ static int join_locked(struct family *family, struct series *series, const struc
     }
     if (series->cell == NULL) return PM_ERROR_MEMORY;
     if (family->sketch.is_used) {
-        series->sketch = pm_sketch_new(&family->sketch, series->cell + family->summed_count * 8);
+        series->sketch = pm_sketch_new(&family->sketch, &family->registry->words,
+                                       series->cell + family->summed_count * 8);
         if (series->sketch == NULL) return PM_ERROR_MEMORY;
     }
     int code = make_room_in_list(family);
@@ -386,6 +387,20 @@ int pm_store_count_error(struct pm_registry *registry, int code)
 {
     if (code < 0 && registry->region != NULL) pm_region_count_error(registry->region, code);
     return code;
+}
+
+struct pm_metric *pm_with_(struct pm_metric *metric, const char *const *values, size_t count)
+{
+    const struct series *parent =
+        __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
+    size_t given = 0;
+    while (given < count && values[given] != NULL) given++;
+    if (__builtin_expect(
+            parent != NULL && parent->family != NULL && parent->family->label_count == given, 1)) {
+        struct series *found = pm_store_lookup(parent->family, values);
+        if (__builtin_expect(found != NULL, 1)) return &found->metric;
+    }
+    return pm_store_child_or_dead(metric, values, given);
 }
 
 int pm_store_child(struct family *family, const char *const *values, size_t value_count,

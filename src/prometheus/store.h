@@ -215,6 +215,11 @@ uint64_t pm_store_now_ms(void);                   /* Unix time */
 /* A copy of the families under the lock; free() it. NULL with *count 0 when empty or no memory. */
 struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count);
 
+static inline bool registry_has_utf8(const struct pm_registry *registry)
+{
+    return __atomic_load_n(&registry->has_utf8, __ATOMIC_RELAXED);
+}
+
 /* The sum of a histogram. */
 static inline double series_sum(const struct series *series, struct span span)
 {

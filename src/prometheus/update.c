@@ -207,15 +207,17 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL && value == value, 1)) {
         const struct bounds *aid = histogram->metric.aid;
-        size_t bucket = find_bucket(aid, value);
         if (__builtin_expect(aid->is_classic, 1)) {
+            size_t bucket = find_bucket(aid, value);
             pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
                              value);
             return;
         }
         struct series *series = histogram->metric.series;
-        if (series->family->has_classic) pm_rseq_add_(fast + (WORD_BUCKETS + bucket) * 8, 1);
-        pm_rseq_add_double_(fast + sum_word(bucket) * 8, value);
+        if (series->family->has_classic) {
+            pm_rseq_add_(fast + (WORD_BUCKETS + find_bucket(aid, value)) * 8, 1);
+        }
+        pm_rseq_add_double_(fast, value);
         pm_sketch_observe(series, value);
         return;
     }
@@ -252,7 +254,8 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
             is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
         }
         for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
-        if (is_taken || !pm_name_is_label_in(pairs[i], family->registry->has_utf8)) return 0;
+        if (is_taken || !pm_name_is_label_in(pairs[i], registry_has_utf8(family->registry)))
+            return 0;
         size_t size = strlen(pairs[i]);
         if (to != NULL) {
             if (used > 0) to[used - 1] = ',';

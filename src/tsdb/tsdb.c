@@ -143,25 +143,56 @@ static int load_block(struct tsdb *db, const char *name, struct error *error)
     return error_set(error, code, "no memory for a block");
 }
 
+static bool names_as_replaced(const struct block *block, uint64_t id)
+{
+    for (uint32_t i = 0; i < block->meta.replaces_count; i++) {
+        if (block->meta.replaces[i] == id) return true;
+    }
+    return false;
+}
+
+static bool is_unlisted(const struct tsdb *db, uint64_t id)
+{
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        if (db->unlisted.items[i] == id) return true;
+    }
+    return false;
+}
+
+/* What a replaced block says does not count: it may be one that never came about. A block names
+ * older ones only, so the youngest of those not judged yet is always sure. */
 static bool is_replaced(const struct tsdb *db, uint64_t id)
 {
     for (size_t i = 0; i < db->blocks.count; i++) {
-        const struct block_meta *meta = &db->blocks.items[i]->meta;
-        for (uint32_t k = 0; k < meta->replaces_count; k++) {
-            if (meta->replaces[k] == id) return true;
+        const struct block *block = db->blocks.items[i];
+        if (block->meta.id > id && names_as_replaced(block, id) &&
+            !is_unlisted(db, block->meta.id)) {
+            return true;
         }
     }
     return false;
 }
 
-/* A crash between a merge and the removal of what it replaced. The next merge removes the files. */
-static int remove_replaced(struct tsdb *db)
+static struct block *youngest_below(const struct tsdb *db, uint64_t id)
 {
+    struct block *youngest = NULL;
     for (size_t i = 0; i < db->blocks.count; i++) {
         struct block *block = db->blocks.items[i];
-        if (is_replaced(db, block->meta.id) && !VEC_PUSH(&db->unlisted, block->meta.id)) {
-            return -ENOMEM;
-        }
+        if (block->meta.id >= id) continue;
+        if (youngest == NULL || block->meta.id > youngest->meta.id) youngest = block;
+    }
+    return youngest;
+}
+
+/* A crash between a merge and the removal of what it replaced. */
+static int remove_replaced(struct tsdb *db)
+{
+    uint64_t id = UINT64_MAX;
+    for (;;) {
+        const struct block *block = youngest_below(db, id);
+        if (block == NULL) break;
+        id = block->meta.id;
+        if (is_replaced(db, id) && !VEC_PUSH(&db->unlisted, id)) return -ENOMEM;
     }
     for (size_t i = 0; i < db->unlisted.count; i++) {
         for (size_t k = 0; k < db->blocks.count; k++) {

@@ -23,8 +23,7 @@ static void close_store(void)
 static void open_store(void)
 {
     static const char *const sources[] = {
-        "{\"@timestamp\":\"2024-02-08T10:00:00Z\",\"message\":\"error: "
-        "timeout\",\"n\":1,\"d\":0.5}",
+        "{\"@timestamp\":\"2024-02-08T10:00:00Z\",\"message\":\"error: out\",\"n\":1}",
         "{\"@timestamp\":\"2024-02-09T10:00:00Z\",\"message\":\"foo bar\",\"n\":-7,\"ok\":true}",
         "{\"@timestamp\":\"2024-03-31T01:30:00Z\",\"message\":[\"a\",\"b c\"],\"level\":\"info\"}",
         "{\"level\":\"warn\",\"ip\":\"10.0.0.1\",\"o\":{\"p\":3},\"n\":9007199254740993}",

@@ -154,6 +154,8 @@ static void write_batch(struct world *world)
     }
     for (size_t i = 0; i < count; i++) {
         struct model_change *change = &world->model.tried.items[first + i];
+        bool is_full = operations[i].status == 429; /* the index could not be made */
+        if (is_full) continue;
         if (operations[i].outcome == LOGSTORE_FAILED) {
             wrong(world, "a write is refused", operations[i].reason);
             continue;
