@@ -9,8 +9,8 @@
  *          same sample again is fine; a series without a name or with a bad label is left out.
  *          204 means that everything is durable.
  * SPEED    Senders write a series' labels in the same bytes each time, and one sample behind them.
- *          Such series are looked up by a hash of those bytes (write_cache.h), many at a time; their
- *          labels are read when the hash or the store does not know them.
+ *          Such series are looked up by a hash of those bytes (write_cache.h), many at a time;
+ *          their labels are read when the hash or the store does not know them.
  * Source:  Prometheus Remote-Write 1.0 specification.
  */
 #include "metrics_server/server.h"
