@@ -4,7 +4,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "model/sample.h"
-#include "scrape/exposition.h"
+#include "scrape/scrape.h"
 
 #include <errno.h>
 #include <stdlib.h>

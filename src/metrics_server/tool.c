@@ -6,7 +6,6 @@
 #include "metrics_server/import_text.h"
 #include "metrics_server/metrics_server.h"
 #include "promql/promql.h"
-#include "role/options.h"
 #include "role/role.h"
 #include "tsdb/tsdb.h"
 

@@ -30,6 +30,7 @@
 #include "model/labels.h"
 #include "model/relabel.h"
 #include "model/sample_sink.h"
+#include "scrape/exposition.h" /* the reader of expositions, for imports, too */
 
 #include <stdbool.h>
 #include <stddef.h>

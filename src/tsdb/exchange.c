@@ -2,6 +2,7 @@
  * blocks of Prometheus both ways.
  */
 #include "base/check.h"
+#include "base/map.h"
 #include "base/random.h"
 #include "model/sample.h"
 #include "tsdb/db.h"
@@ -20,8 +21,10 @@ struct tsdb_import {
     struct tsdb *db;
     struct block_writer *writer;
     uint64_t id;
-    struct arena arena; /* labels of the last series */
+    struct arena arena; /* the last series' array of labels */
     struct labels last;
+    struct arena texts; /* of all labels, each once: the writer wants them to stay */
+    struct map text_places;
 };
 
 /* Holds work until the import ends. */
@@ -32,11 +35,13 @@ NO_LOCK_CHECK int tsdb_import_begin(struct tsdb_import **import_out, struct tsdb
     if (import == NULL) return error_set(error, -ENOMEM, "no memory to import");
     import->db = db;
     arena_init(&import->arena, ARENA_MAX);
+    arena_init(&import->texts, ARENA_MAX);
     mutex_lock(&db->work);
     int code = tsdb_start_block(db, &import->id, &import->writer, error);
     if (code != 0) {
         mutex_unlock(&db->work);
         arena_release(&import->arena);
+        arena_release(&import->texts);
         free(import);
         return code;
     }
@@ -59,9 +64,33 @@ static int check_order(struct tsdb_import *import, const struct series_columns *
             series->histograms[i] == NULL ? 0 : histogram_check(series->histograms[i], error);
         if (code != 0) return code;
     }
+    return 0;
+}
+
+/* The same text in a place where it stays; data NULL without memory. */
+static struct str keep_text(struct tsdb_import *import, struct str text)
+{
+    const char *place = map_get(&import->text_places, text);
+    if (place != NULL) return (struct str){ place, text.size };
+    struct str copy = arena_copy(&import->texts, text);
+    bool is_kept = copy.data != NULL &&
+                   map_put_borrowed(&import->text_places, copy, (void *)(uintptr_t)copy.data) == 0;
+    return is_kept ? copy : (struct str){ 0 };
+}
+
+/* The labels become those of the last series. */
+static int keep_labels(struct tsdb_import *import, struct labels labels, struct error *error)
+{
     arena_reset(&import->arena);
-    if (labels_copy(&import->arena, series->labels, &import->last) == 0) return 0;
-    return error_set(error, -ENOMEM, "no memory to import");
+    struct label *items = ARENA_ARRAY(&import->arena, struct label, labels.count + 1);
+    bool is_kept = items != NULL;
+    for (size_t i = 0; i < labels.count && is_kept; i++) {
+        items[i].name = keep_text(import, labels.items[i].name);
+        items[i].value = keep_text(import, labels.items[i].value);
+        is_kept = items[i].name.data != NULL && items[i].value.data != NULL;
+    }
+    import->last = (struct labels){ items, is_kept ? labels.count : 0 };
+    return is_kept ? 0 : error_set(error, -ENOMEM, "no memory to import");
 }
 
 int tsdb_import_add(struct tsdb_import *import, const struct series_columns *series,
@@ -70,7 +99,9 @@ int tsdb_import_add(struct tsdb_import *import, const struct series_columns *ser
     if (series->count == 0) return 0;
     int code = check_order(import, series, error);
     if (code != 0) return code;
-    code = block_writer_add(import->writer, series->labels, series->times_ms, series->values,
+    code = keep_labels(import, series->labels, error);
+    if (code != 0) return code;
+    code = block_writer_add(import->writer, import->last, series->times_ms, series->values,
                             series->count, error);
     return code == 0 ? tsdb_add_extras(series, import->writer, error) : code;
 }
@@ -81,6 +112,8 @@ NO_LOCK_CHECK static void end(struct tsdb_import *import, bool is_kept)
     if (!is_kept) tsdb_discard_block(import->db, import->id);
     mutex_unlock(&import->db->work);
     arena_release(&import->arena);
+    map_release(&import->text_places);
+    arena_release(&import->texts);
     free(import);
 }
 

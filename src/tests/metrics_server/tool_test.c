@@ -2,9 +2,9 @@
  *
  * Goal:   what goes into a store comes out of `barograph tsdb dump` bit by bit, of every type;
  *         `verify` finds any flipped bit of a block; blocks of Prometheus carry all that they can.
- * Method: random samples, as the twin of the simulation makes them, into a store on the disk, part of
- *         it left in the log; dumped, and each line read back by a reader of its own. Then bits of
- *         the blocks turned over, one at a time.
+ * Method: random samples, as the twin of the simulation makes them, into a store on the disk, part
+ *         of it left in the log; dumped, and each line read back by a reader of its own. Then bits
+ *         of the blocks turned over, one at a time.
  * Run:    TOOL_SAMPLES (default 30000) and TOOL_FLIPS (default 300) choose how many.
  */
 #include "base/check.h"
@@ -157,7 +157,7 @@ static bool read_buckets(const char **at, struct arena *arena, const struct hist
     *out = buckets;
     for (*count = 0; *count < BUCKETS_MAX; ++*count) {
         char *end;
-        buckets[*count].index = (int32_t)strtol(*at, &end, 10);
+        buckets[*count].index = (int32_t)strtoll(*at, &end, 10);
         *at = end;
         if (!pass(at, ":") || !read_number(at, &buckets[*count].count)) return false;
         if (!pass(at, " ")) {
@@ -195,7 +195,7 @@ static bool read_histogram(const char **at, struct arena *arena, struct histogra
     *histogram = (struct histogram){ 0 };
     char *end;
     if (!pass(at, "{{schema:")) return false;
-    histogram->schema = (int32_t)strtol(*at, &end, 10);
+    histogram->schema = (int32_t)strtoll(*at, &end, 10);
     *at = end;
     bool is_good = true;
     while (is_good && !pass(at, "}}")) {
