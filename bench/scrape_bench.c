@@ -77,6 +77,16 @@ static int drop_append(struct sample_batch *batch, uint64_t *ref, struct labels 
     return 0;
 }
 
+static int drop_rows(struct sample_batch *batch, const struct sample_row *rows, size_t count,
+                     size_t *taken, struct error *error)
+{
+    (void)batch;
+    (void)rows;
+    (void)error;
+    *taken = count;
+    return 0;
+}
+
 static int drop_commit(struct sample_batch *batch, struct error *error)
 {
     (void)batch;
@@ -92,6 +102,7 @@ static void drop_rollback(struct sample_batch *batch)
 static int drop_begin(void *state, struct sample_batch **batch, struct error *error)
 {
     static struct sample_batch nothing = { .append = drop_append,
+                                           .append_rows = drop_rows,
                                            .commit = drop_commit,
                                            .rollback = drop_rollback };
     (void)state;

@@ -100,10 +100,18 @@ static int open_receiver(struct driver *driver, struct role *role, const struct 
         .statsd_path = flags->statsd_path,
         .interval_ms = (int)flags->statsd_interval_ms,
     };
-    if (path[0] == '\0' && flags->statsd_udp == NULL && flags->statsd_path == NULL) return 0;
-    if (pm_receiver_start(&driver->receiver, &receiver, &cause) != 0) {
-        return fail_metrics(&cause, error);
+    bool has_statsd = flags->statsd_udp != NULL || flags->statsd_path != NULL;
+    if (path[0] == '\0' && !has_statsd) return 0;
+    int code = pm_receiver_start(&driver->receiver, &receiver, &cause);
+    if (code != 0 && flags->socket == NULL && path[0] != '\0') {
+        /* Nobody asked for this one: a region may live where no socket can. */
+        sl_warn(role_log(role), "no socket for datagrams", "error.message", cause.text);
+        receiver.socket_path = NULL;
+        path[0] = '\0';
+        if (!has_statsd) return 0;
+        code = pm_receiver_start(&driver->receiver, &receiver, &cause);
     }
+    if (code != 0) return fail_metrics(&cause, error);
     sl_info(role_log(role), "datagrams are taken", "file.path", path, "statsd.port",
             (int)pm_receiver_port(driver->receiver));
     return 0;

@@ -40,7 +40,7 @@ void asyncs_init(struct asyncs *asyncs, struct log_server *server)
 }
 
 /* Out of the table and gone; it is done. */
-static void free_locked(struct asyncs *asyncs, struct async *async)
+static void free_locked(struct asyncs *asyncs, struct async *async) REQUIRES(asyncs->mutex)
 {
     (void)map_remove(&asyncs->by_id, str_from(async->id));
     asyncs->answers_size -= async->answer.size;
@@ -51,7 +51,7 @@ static void free_locked(struct asyncs *asyncs, struct async *async)
 }
 
 /* The finished one that would be missed least: dead, deleted, or the oldest. NULL: none. */
-static struct async *victim_locked(struct asyncs *asyncs, bool takes_living)
+static struct async *victim_locked(struct asyncs *asyncs, bool takes_living) REQUIRES(asyncs->mutex)
 {
     int64_t now_ms = clock_realtime_ms(asyncs->server->clock);
     struct async *oldest = NULL;
@@ -67,7 +67,7 @@ static struct async *victim_locked(struct asyncs *asyncs, bool takes_living)
     return oldest;
 }
 
-static void reap_locked(struct asyncs *asyncs)
+static void reap_locked(struct asyncs *asyncs) REQUIRES(asyncs->mutex)
 {
     struct async *victim;
     while ((victim = victim_locked(asyncs, false)) != NULL) free_locked(asyncs, victim);
@@ -209,6 +209,7 @@ static int answer_locked(struct call *call, struct async *async, bool has_id)
 
 /* By its id, while the caller waits for its end no longer than wait_ms; NULL: not there. */
 static struct async *wait_locked(struct asyncs *asyncs, struct str id, int64_t wait_ms)
+    REQUIRES(asyncs->mutex)
 {
     const struct clock *clock = asyncs->server->clock;
     int64_t end_ms = clock_monotonic_ms(clock) + wait_ms;

@@ -420,6 +420,43 @@ static int handle_analyze(struct call *call)
     return 0;
 }
 
+/* Our own: Kibana's language as its tree and as query DSL. A query that does not parse is answered
+ * with where it stopped, and with the same text as one quoted value when that is a way out. */
+static int handle_kql(struct call *call)
+{
+    const struct json *root = NULL;
+    struct error error = { 0 };
+    struct str text = call_parameter(call, "query");
+    if (call->request->body.size > 0) {
+        if (json_parse(NULL, call->arena, call->request->body, &root, &error) < 0) {
+            return answer_error(call, 400, "parse_exception", str_from(error.text));
+        }
+        text = json_text(json_get(root, STR("query")), text);
+    }
+    if (text.data == NULL) {
+        return answer_error(call, 400, "parse_exception", STR("[query] is missing"));
+    }
+    int code = logquery_translate_kql(text, call->arena, &call->response->body, &error);
+    if (code == ERROR_LIMIT)
+        return answer_error(call, 400, "parse_exception", str_from(error.text));
+    if (code == 0) return 0;
+    struct json_writer json;
+    buf_reset(&call->response->body);
+    call->response->status = 400;
+    json_writer_init(&json, &call->response->body);
+    json_object_begin(&json);
+    json_key(&json, STR("error"));
+    put_error_object(&json, "parsing_exception", str_from(error.text), STR(""));
+    json_member_int(&json, "status", 400);
+    json_member_int(&json, "offset", (int64_t)error.offset);
+    if (str_find_char(text, '"') == STR_NONE && str_find_char(text, '\\') == STR_NONE) {
+        json_member_text(&json, "suggestion",
+                         arena_printf(call->arena, "\"" STR_FMT "\"", STR_ARG(str_trim(text))));
+    }
+    json_object_end(&json);
+    return 0;
+}
+
 #define MSEARCH_PARAMETERS                                                                         \
     INDICES_PARAMETERS " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips search_type"    \
                        " max_concurrent_searches max_concurrent_shard_requests"                    \
@@ -439,6 +476,7 @@ static const struct route rows[] = {
     { HTTP_GET | HTTP_POST, "/_validate/query", handle_validate, COUNT_PARAMETERS " explain" },
     { HTTP_GET | HTTP_POST, "/:index/_validate/query", handle_validate,
       COUNT_PARAMETERS " explain" },
+    { HTTP_GET | HTTP_POST, "/_barograph/kql", handle_kql, " query" },
     { HTTP_GET | HTTP_POST, "/_analyze", handle_analyze, NULL },
     { HTTP_GET | HTTP_POST, "/:index/_analyze", handle_analyze, NULL },
 };

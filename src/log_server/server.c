@@ -258,7 +258,7 @@ static const struct option options[] = {
       "Drop documents older than this, by their @timestamp; 0 keeps them." },
     { "retention.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, retention_size), "0",
       "Drop the oldest documents when more than this is on disk; 0 keeps them." },
-    { "buffer.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, buffer_size), "8MB",
+    { "buffer.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, buffer_size), "4MB",
       "Source bytes to hold in memory before they are written into a segment." },
     { "disk.reserve", "SIZE", OPTION_SIZE, offsetof(struct log_flags, disk_reserve), "64MB",
       "Refuse documents while less than this is free on the disk." },

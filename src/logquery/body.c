@@ -311,7 +311,10 @@ static int read_body(struct search *search)
     struct error error = { 0 };
     const struct json *root = NULL;
     int code = json_parse(NULL, search->arena, body, &root, &error);
-    if (code == ERROR_LIMIT || code == -ENOMEM) return parse_out_of_memory(&search->parse);
+    bool is_deep = code == ERROR_LIMIT && str_find(str_from(error.text), STR("nested")) != STR_NONE;
+    if (!is_deep && (code == ERROR_LIMIT || code == -ENOMEM)) {
+        return parse_out_of_memory(&search->parse);
+    }
     if (code < 0) {
         return parse_fail(&search->parse, "json_parse_exception", "%s (at byte %zu)", error.text,
                           error.offset);

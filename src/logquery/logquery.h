@@ -89,8 +89,8 @@ int logquery_snapshot(const struct logquery_options *options,
                       struct logstore_snapshot **snapshot, struct logquery_failure *failure,
                       struct error *error) MUST_CHECK;
 
-/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it answers
- * a negative code, which is returned. */
+/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it
+ * answers a negative code, which is returned. */
 struct logquery_visitor {
     int (*visit)(void *context, struct str index, const struct logstore_hit *hit);
     void *context;
@@ -123,6 +123,11 @@ struct lucene_options {
 int logquery_parse_lucene(struct str text, const struct lucene_options *options,
                           struct arena *arena, struct logstore_filter **filter,
                           struct error *error) MUST_CHECK;
+
+/* Parses Kibana's language and appends {"ast":{...},"dsl":{...}}: the tree of Kibana's own parser,
+ * and the query in Elasticsearch's DSL. ERROR_PARSE with the offset where reading stopped. */
+int logquery_translate_kql(struct str text, struct arena *arena, struct buf *out,
+                           struct error *error) MUST_CHECK;
 
 /* Parses the simple syntax (+ | - "..." * ( ) ~N), in which nothing is an error but a limit. */
 int logquery_parse_simple(struct str text, const struct lucene_options *options,

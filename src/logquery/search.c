@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/pipeline.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,6 +142,10 @@ static int collect_hits(struct search *search, size_t segment, const uint32_t *d
     bool needs_values = search->key_count > 0;
     struct sort_segment *sort = NULL;
     struct collapse_segment *group = NULL;
+    bool may_pass = needs_values && search->collapse == NULL;
+    if (may_pass && search->heap_count == capacity && sort_passes_segment(search, segment)) {
+        return 0;
+    }
     int code = needs_values ? sort_segment_begin(search, segment, &sort) : 0;
     if (code == 0 && search->collapse != NULL) {
         code = collapse_segment_begin(search, segment, &group);
@@ -148,6 +153,8 @@ static int collect_hits(struct search *search, size_t segment, const uint32_t *d
     for (size_t i = 0; code == 0 && i < count; i++) {
         /* Without keys the order is that of arrival: what is full stays. */
         if (!needs_values && group == NULL && search->heap_count == capacity) break;
+        bool is_full = search->heap_count == capacity;
+        if (may_pass && is_full && sort_passes_document(search, sort, documents[i])) continue;
         struct sort_value values[SORT_KEYS_MAX];
         struct candidate found = { segment, documents[i], values };
         if (needs_values) code = sort_segment_values(search, sort, documents[i], values);
@@ -255,6 +262,14 @@ static int check_values(struct search *search)
     return code;
 }
 
+/* The newest come first when they are asked for: then the older ones are mostly passed over. */
+static bool starts_at_the_end(const struct search *search)
+{
+    return search->key_count > 0 && search->keys[0].kind == SORT_FIELD &&
+           search->keys[0].is_descending && search->request->page == NULL &&
+           search->terminate_after == 0 && search->collapse == NULL;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -270,7 +285,10 @@ static int run(struct search *search, void **states)
                    ? parse_out_of_memory(&search->parse)
                    : check_values(search);
     uint64_t document_end = 0;
-    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+    size_t segment_count = search->snapshot->segment_count;
+    bool is_reversed = starts_at_the_end(search);
+    for (size_t k = 0; code == 0 && k < segment_count; k++) {
+        size_t i = is_reversed ? segment_count - 1 - k : k;
         document_end += search->snapshot->segments[i].document_count;
         if (is_passed(search, document_end)) continue;
         code = search_segment(search, i, bits, documents, states);
@@ -323,6 +341,31 @@ static void put_page(const struct search *search, struct json_writer *json)
     if (page->pit_id.size > 0) json_member_text(json, "pit_id", page->pit_id);
 }
 
+/* With pipelines the aggregations are written aside and worked on before they are the answer's. */
+static int write_aggs(struct search *search, void **states, struct json_writer *json)
+{
+    if (!search->has_pipelines) {
+        json_object_begin(json);
+        int code = aggs_write(search, search->aggs, search->agg_count, states, json);
+        json_object_end(json);
+        return code;
+    }
+    CLEANUP(buf_release) struct buf aside = { 0 };
+    CLEANUP(buf_release) struct buf done = { 0 };
+    struct json_writer raw;
+    buf_init(&aside, json->out->size_max);
+    buf_init(&done, json->out->size_max);
+    json_writer_init(&raw, &aside);
+    json_object_begin(&raw);
+    int code = aggs_write(search, search->aggs, search->agg_count, states, &raw);
+    json_object_end(&raw);
+    if (code == 0 && aside.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) code = pipelines_apply(search, buf_str(&aside), &done);
+    if (code == 0 && done.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) json_put_raw(json, buf_str(&done));
+    return code;
+}
+
 static int write_response(struct search *search, void **states, int64_t start_ns, struct buf *out)
 {
     struct json_writer json;
@@ -341,9 +384,7 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     int code = hits_write(search, &json);
     if (code == 0 && search->agg_count > 0) {
         json_key(&json, STR("aggregations"));
-        json_object_begin(&json);
-        code = aggs_write(search, search->aggs, search->agg_count, states, &json);
-        json_object_end(&json);
+        code = write_aggs(search, states, &json);
     }
     if (code == 0 && search->has_profile) code = profile_write(search, &json);
     json_object_end(&json);

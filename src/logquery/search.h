@@ -102,6 +102,7 @@ struct search {
     int64_t terminate_after; /* documents of one index; 0: all */
     bool finds_nothing;      /* min_score lies above the one score there is */
     bool has_profile;
+    bool has_pipelines;           /* among the aggregations */
     struct collapse *collapse;    /* NULL: every hit stands for itself */
     bool hides_last_key;          /* a scroll's tie-breaker */
     uint32_t slice_id, slice_max; /* slice_max 0: all documents */
@@ -126,9 +127,15 @@ int search_read(struct search *search) MUST_CHECK;
 int sort_read(struct search *search, const struct json *json) MUST_CHECK;
 int sort_read_after(struct search *search, const struct json *json) MUST_CHECK;
 int sort_prepare(struct search *search) MUST_CHECK; /* types by the mappings */
+struct sort_segment;
+/* While the heap is full: whether nothing of a segment, or a document, can be among the best by the
+ * first key alone. */
+bool sort_passes_segment(const struct search *search, size_t segment);
+bool sort_passes_document(const struct search *search, const struct sort_segment *sort,
+                          uint32_t document);
+
 int sort_compare(const struct search *search, const struct candidate *a,
                  const struct candidate *b); /* < 0: a comes first */
-struct sort_segment;
 int sort_segment_begin(struct search *search, size_t segment, struct sort_segment **out) MUST_CHECK;
 /* Values of one document; texts in the arena. Documents rising. */
 int sort_segment_values(struct search *search, struct sort_segment *sort, uint32_t document,

@@ -243,8 +243,47 @@ struct sort_segment {
     size_t segment;
     struct logstore_cursor cursors[SORT_KEYS_MAX]; /* column NULL: no values here */
     struct str *terms[SORT_KEYS_MAX];              /* by ordinal, filled when first needed */
+    const struct logstore_column *leading;         /* of integers, one a document; NULL: not so */
     uint32_t document_base;
 };
+
+/* Whether an integer, as the first key's value, would come behind the worst hit that is kept. */
+static bool is_behind_worst(const struct search *search, int64_t integer)
+{
+    const struct sort_value *worst = &search->heap[0].values[0];
+    if (worst->type != SORT_TYPE_INTEGER) return false;
+    return search->keys[0].is_descending ? integer < worst->integer : integer > worst->integer;
+}
+
+/* The column of the first key when it is of integers and documents without a value come last. */
+static const struct logstore_column *leading_column(const struct search *search, size_t segment)
+{
+    const struct sort_key *key = &search->keys[0];
+    if (search->key_count == 0 || key->kind != SORT_FIELD || key->is_missing_first ||
+        key->missing_value != NULL) {
+        return NULL;
+    }
+    const struct logstore_column *column = search_column(search, segment, key->field);
+    bool is_integer = column != NULL && logstore_column_kind(column) == LOGSTORE_COLUMN_INTEGER &&
+                      key->type == SORT_TYPE_INTEGER;
+    return is_integer ? column : NULL;
+}
+
+bool sort_passes_segment(const struct search *search, size_t segment)
+{
+    const struct logstore_column *column = leading_column(search, segment);
+    int64_t least;
+    int64_t most;
+    if (column == NULL || !logstore_column_integer_range(column, &least, &most)) return false;
+    return is_behind_worst(search, search->keys[0].is_descending ? most : least);
+}
+
+bool sort_passes_document(const struct search *search, const struct sort_segment *sort,
+                          uint32_t document)
+{
+    const struct logstore_column *column = sort->leading;
+    return column != NULL && is_behind_worst(search, logstore_column_integer(column, document));
+}
 
 int sort_segment_begin(struct search *search, size_t segment, struct sort_segment **out)
 {
@@ -254,6 +293,8 @@ int sort_segment_begin(struct search *search, size_t segment, struct sort_segmen
     for (size_t i = 0; i < segment; i++) {
         sort->document_base += search->snapshot->segments[i].document_count;
     }
+    const struct logstore_column *leading = leading_column(search, segment);
+    if (leading != NULL && logstore_column_has_one_each(leading)) sort->leading = leading;
     for (size_t i = 0; i < search->key_count; i++) {
         if (search->keys[i].kind != SORT_FIELD) continue;
         const struct logstore_column *column =

@@ -270,7 +270,7 @@ static size_t word_end(struct str text, size_t offset, struct character first,
     return has_letter || has_number || has_katakana ? end : offset;
 }
 
-/* Emoji, as UTS #51 puts them together ---------------------------------------------------------- */
+/* Emoji, as UTS #51 puts them together --------------------------------------------------------- */
 
 #define JOINER       0x200d
 #define TEXT_LOOK    0xfe0e

@@ -32,6 +32,7 @@ void builder_field_release(struct builder_field *field)
     VEC_RELEASE(&field->numbers);
     VEC_RELEASE(&field->documents);
     VEC_RELEASE(&field->value_terms);
+    VEC_RELEASE(&field->hashes);
     free(field->values);
     free((char *)(uintptr_t)field->path.data);
     free((char *)(uintptr_t)field->source_path.data);
@@ -181,7 +182,9 @@ struct builder_field *builder_mapped_field(struct builder *builder,
 
 static bool grow_slots(struct builder_field *field)
 {
-    size_t count = field->slot_count == 0 ? 16 : field->slot_count * 2;
+    size_t count = field->slot_count == 0      ? 16
+                   : field->slot_count < 65536 ? field->slot_count * 4
+                                               : field->slot_count * 2;
     uint64_t *slots = calloc(count, sizeof(*slots));
     if (slots == NULL) return false;
     for (size_t i = 0; i < field->terms.count; i++) {
@@ -196,10 +199,9 @@ static bool grow_slots(struct builder_field *field)
 }
 
 /* The number of the term, new or not; UINT32_MAX when out of memory. */
-static uint32_t term_number(struct builder_field *field, struct str term)
+static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
 {
     if (field->terms.count * 2 >= field->slot_count && !grow_slots(field)) return UINT32_MAX;
-    uint32_t hash = rare_hash(term);
     size_t mask = field->slot_count - 1;
     size_t at = hash & mask;
     while (field->slots[at] != 0) {
@@ -222,6 +224,11 @@ static uint32_t term_number(struct builder_field *field, struct str term)
     return (uint32_t)field->terms.count - 1;
 }
 
+static uint32_t term_number(struct builder_field *field, struct str term)
+{
+    return hashed_term_number(field, term, rare_hash(term));
+}
+
 static bool add_pair(struct builder_field *field, uint32_t document, uint32_t number)
 {
     struct builder_term *known = &field->terms.items[number];
@@ -237,12 +244,52 @@ bool builder_field_add(struct builder_field *field, uint32_t document, struct st
     return number != UINT32_MAX && add_pair(field, document, number);
 }
 
+/* A document names a value once. */
+static bool add_hash(struct builder_field *field, uint32_t document, uint32_t hash)
+{
+    for (size_t i = field->hashes.count; i > 0; i--) {
+        const struct builder_hash *before = &field->hashes.items[i - 1];
+        if (before->document != document) break;
+        if (before->hash == hash) return true;
+    }
+    return VEC_PUSH(&field->hashes, (struct builder_hash){ document, hash });
+}
+
+/* From now on hashes alone; what is there becomes hashes too. */
+static bool keep_hashes_only(struct builder_field *field)
+{
+    if (!VEC_RESERVE(&field->hashes, field->pairs.count)) return false;
+    for (size_t i = 0; i < field->pairs.count; i++) {
+        const struct builder_pair *pair = &field->pairs.items[i];
+        field->hashes.items[field->hashes.count++] =
+            (struct builder_hash){ pair->document, field->terms.items[pair->term].hash };
+    }
+    field->has_hashes_only = true;
+    VEC_RELEASE(&field->pairs);
+    VEC_RELEASE(&field->terms);
+    buf_release(&field->bytes);
+    free(field->slots);
+    field->slots = NULL;
+    field->slot_count = 0;
+    return true;
+}
+
+static bool wants_hashes_only(const struct builder *builder, const struct builder_field *field)
+{
+    return field->pairs.count == BUILDER_HASHES_FROM && field->type == LOGSTORE_KEYWORD &&
+           !field->is_malformed && field->source_path.size > 0 &&
+           field->terms.count * 2 > field->pairs.count &&
+           builder->documents.count >= builder->rare_documents_min;
+}
+
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
 {
     CHECK(builder->documents.count > 0);
-    if (!builder_field_add(field, (uint32_t)builder->documents.count - 1, term)) {
-        builder->has_failed = true;
-    }
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    bool is_added = field->has_hashes_only ? add_hash(field, document, rare_hash(term))
+                                           : builder_field_add(field, document, term);
+    if (is_added && wants_hashes_only(builder, field)) is_added = keep_hashes_only(field);
+    if (!is_added) builder->has_failed = true;
 }
 
 /* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
@@ -264,19 +311,54 @@ static bool add_known_value(struct builder_field *field, uint32_t document,
     return is_added;
 }
 
+/* Some tokens with their hashes: the table's places are fetched for all of them before the first is
+ * looked for, for each is a miss of the cache. */
+#define TOKEN_BATCH 32
+
+struct token_batch {
+    size_t count;
+    uint32_t hashes[TOKEN_BATCH];
+    uint16_t starts[TOKEN_BATCH + 1];
+    char bytes[TOKEN_BATCH * 16 + ANALYZER_TERM_SIZE_MAX];
+};
+
+/* The next tokens; false when there are none. */
+static bool take_tokens(const struct builder_field *field, struct analyzer *analyzer,
+                        struct token_batch *batch)
+{
+    struct analyzer_token token;
+    size_t mask = field->slot_count - 1;
+    batch->count = 0;
+    batch->starts[0] = 0;
+    while (batch->count < TOKEN_BATCH && batch->starts[batch->count] < TOKEN_BATCH * 16 &&
+           analyzer_next(analyzer, &token)) {
+        size_t start = batch->starts[batch->count];
+        uint32_t hash = rare_hash(token.term);
+        if (field->slots != NULL) __builtin_prefetch(&field->slots[hash & mask]);
+        memcpy(batch->bytes + start, token.term.data, token.term.size);
+        batch->hashes[batch->count++] = hash;
+        batch->starts[batch->count] = (uint16_t)(start + token.term.size);
+    }
+    return batch->count > 0;
+}
+
 /* Cuts the text into terms, and notes them in `place`, unless that is NULL or taken. */
 static bool add_new_value(struct builder_field *field, uint32_t document, struct str text,
                           struct builder_value *place)
 {
     struct analyzer analyzer;
-    struct analyzer_token token;
     size_t first = field->value_terms.count;
     bool is_noted = place != NULL && place->size == 0;
+    struct token_batch batch;
     analyzer_init(&analyzer, text);
-    while (analyzer_next(&analyzer, &token)) {
-        uint32_t number = term_number(field, token.term);
-        if (number == UINT32_MAX || !add_pair(field, document, number)) return false;
-        if (is_noted && !VEC_PUSH(&field->value_terms, number)) return false;
+    while (take_tokens(field, &analyzer, &batch)) {
+        for (size_t i = 0; i < batch.count; i++) {
+            struct str term = { batch.bytes + batch.starts[i],
+                                (size_t)(batch.starts[i + 1] - batch.starts[i]) };
+            uint32_t number = hashed_term_number(field, term, batch.hashes[i]);
+            if (number == UINT32_MAX || !add_pair(field, document, number)) return false;
+            if (is_noted && !VEC_PUSH(&field->value_terms, number)) return false;
+        }
     }
     if (!is_noted) return true;
     place->size = (uint8_t)(text.size + 1);
@@ -343,6 +425,7 @@ size_t builder_memory(const struct builder *builder)
         size += sizeof(*field) + field->bytes.capacity + field->slot_count * sizeof(uint64_t) +
                 field->terms.capacity * sizeof(struct builder_term) +
                 field->pairs.capacity * sizeof(struct builder_pair) +
+                field->hashes.capacity * sizeof(struct builder_hash) +
                 field->numbers.capacity * sizeof(struct builder_number);
     }
     return size;

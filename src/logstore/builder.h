@@ -33,12 +33,19 @@ struct builder_pair {
     uint32_t term;
 };
 
+struct builder_hash {
+    uint32_t document;
+    uint32_t hash;
+};
+
 struct builder_number {
     uint32_t document;
     int64_t value; /* or the bits of a double */
 };
 
 struct builder_value;
+
+#define BUILDER_HASHES_FROM 2048 /* values, from which on a field may keep hashes alone */
 
 struct builder_field {
     struct str path; /* owned by the builder's map */
@@ -54,6 +61,11 @@ struct builder_field {
     VEC(struct builder_pair) pairs;
 
     VEC(struct builder_number) numbers;
+
+    /* Of keyword fields whose values are mostly different: documents and hashes of terms, in place
+     * of terms and pairs; see segment.h about sourced columns. */
+    bool has_hashes_only;
+    VEC(struct builder_hash) hashes;
 
     VEC(uint32_t) documents; /* of text fields: which have it */
 

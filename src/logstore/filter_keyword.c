@@ -99,6 +99,31 @@ static int add_terms(const struct logstore_filter *filter, struct terms_cursor *
     return code;
 }
 
+/* The blocks that may hold a value: by its hash, or by the terms of the text beside. */
+static int name_blocks(struct filter_run *run, const struct logstore_column *column,
+                       struct str value, uint64_t *blocks, struct error *error)
+{
+    const struct logstore_segment *segment = column->segment;
+    uint32_t count = segment_block_count(segment);
+    if (column->has_rare) {
+        bool is_sound = scan_rare_blocks(column, value, blocks);
+        return is_sound ? 0 : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+    }
+    const struct logstore_column *text = segment_column(segment, column->source_path, false);
+    bool has_text = text != NULL && logstore_column_kind(text) == LOGSTORE_COLUMN_TEXT;
+    uint64_t *bits = calloc(run->word_count + 1, sizeof(*bits));
+    if (bits == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = 0;
+    if (has_text) code = filter_text_candidates(run, text, value, bits, error);
+    for (uint32_t i = 0; code == 0 && i < count; i++) {
+        uint32_t first = (uint32_t)packed_get(&segment->block_first, i);
+        uint32_t end = (uint32_t)packed_get(&segment->block_first, i + 1);
+        if (!has_text || bits_have_any(bits, first, end)) blocks[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    free(bits);
+    return code;
+}
+
 /* A column without a dictionary. A value that is asked for exactly is looked for in the blocks that
  * its hash names; for the others all blocks are read. */
 static int scan_exact(struct filter_run *run, const struct logstore_filter *filter,
@@ -112,9 +137,8 @@ static int scan_exact(struct filter_run *run, const struct logstore_filter *filt
         struct str value = filter->values[i].data == NULL ? STR("") : filter->values[i];
         struct scan_test test = { .term = value };
         memset(blocks, 0, word_count * sizeof(*blocks));
-        code = scan_rare_blocks(column, value, blocks)
-                   ? scan_keywords(run, column, blocks, &test, bits, error)
-                   : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+        code = name_blocks(run, column, value, blocks, error);
+        if (code == 0) code = scan_keywords(run, column, blocks, &test, bits, error);
     }
     free(blocks);
     return code;

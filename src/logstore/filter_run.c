@@ -25,6 +25,18 @@ static void bits_fill(const struct filter_run *run, uint64_t *bits)
     if (count % 64 != 0) bits[count / 64] = (UINT64_C(1) << (count % 64)) - 1;
 }
 
+bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end)
+{
+    for (uint32_t i = start; i < end;) {
+        uint64_t word = bits[i / 64] >> (i % 64);
+        uint32_t left = 64 - i % 64;
+        if (end - i < left) word &= (UINT64_C(1) << (end - i)) - 1;
+        if (word != 0) return true;
+        i += left;
+    }
+    return false;
+}
+
 /* How many of `count` clauses or terms must match. */
 int32_t filter_minimum(const struct logstore_filter *filter, size_t count)
 {

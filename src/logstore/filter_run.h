@@ -26,6 +26,9 @@ struct filter_run {
 int filter_text(struct filter_run *run, const struct logstore_filter *filter,
                 const struct logstore_column *column, uint64_t *bits,
                 struct error *error) MUST_CHECK;
+/* Documents that may hold all the terms of a value, or of no value more than all documents. */
+int filter_text_candidates(struct filter_run *run, const struct logstore_column *column,
+                           struct str value, uint64_t *bits, struct error *error) MUST_CHECK;
 int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
                    const struct logstore_column *column, uint64_t *bits,
                    struct error *error) MUST_CHECK;
@@ -57,6 +60,9 @@ struct str term_test_literal(const struct term_test *test);
 
 /* Says that a filter is run over that segment: what was read for another one can be given back. */
 void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
+
+/* Whether a bit from `start` on, before `end`, is set. */
+bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end);
 
 int32_t filter_minimum(const struct logstore_filter *filter, size_t count);
 

@@ -218,6 +218,32 @@ static int phrase_candidates(struct text_run *text, const struct phrase *phrase,
     return code;
 }
 
+int filter_text_candidates(struct filter_run *run, const struct logstore_column *column,
+                           struct str value, uint64_t *bits, struct error *error)
+{
+    struct text_run text = { .run = run, .column = column };
+    uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
+    struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
+    int code = one == NULL || analyzed == NULL ? error_set(error, -ENOMEM, "filter: out of memory")
+                                               : analyze(analyzed, value, error);
+    if (code == ERROR_INVALID) {
+        code = 0; /* more terms than a query may have: any document may hold it */
+        analyzed->count = 0;
+    }
+    terms_cursor_init(&text.cursor, &column->terms);
+    memset(bits, 0xff, run->word_count * sizeof(*bits));
+    for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
+        memset(one, 0, run->word_count * sizeof(*one));
+        code = add_possible(&text, analyzed->terms[i], one, error);
+        for (size_t word = 0; word < run->word_count; word++) bits[word] &= one[word];
+    }
+    terms_cursor_release(&text.cursor);
+    if (analyzed != NULL) buf_release(&analyzed->bytes);
+    free(analyzed);
+    free(one);
+    return code;
+}
+
 static int run_phrase(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
                       struct error *error)
 {

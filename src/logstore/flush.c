@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MERGE_COUNT       8 /* segments of like size that become one */
+#define MERGE_COUNT       16 /* segments of like size that become one */
 #define SEGMENT_BYTES_MAX ((size_t)4 << 30)
 
 int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)

@@ -66,7 +66,7 @@ struct logstore_options {
     const char *folder;        /* made when missing; locked while open */
     const struct disk *disk;   /* NULL: the machine's, with a lock file; others take no lock */
     const struct clock *clock; /* NULL: the machine's */
-    size_t buffer_size_max;    /* source bytes held in memory before a flush; 0: 8 MiB */
+    size_t buffer_size_max;    /* source bytes held in memory before a flush; 0: 4 MiB */
     size_t document_size_max;  /* bytes of one document; 0: 100 MiB */
     size_t field_count_max;    /* fields of one index; 0: 10,000 */
     size_t merge_size_max;     /* source bytes of the largest segment a merge makes; 0: 64 MiB */

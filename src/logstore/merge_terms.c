@@ -358,8 +358,23 @@ static int hash_values(struct merge *merge, const struct logstore_column *part, 
     return code;
 }
 
+/* Whether the values are looked for by the terms of the text beside: then there are no hashes. */
+static bool has_text_beside(const struct merge *merge, const struct merge_column *column)
+{
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_column *part = column->parts[i];
+        bool is_sourced = part != NULL && (part->flags & SEGMENT_COLUMN_SOURCED) != 0;
+        if (is_sourced && !part->has_rare && part->value_count > 0) return true;
+    }
+    return false;
+}
+
 static int merge_sourced(struct merge *merge, struct merge_column *column)
 {
+    if (has_text_beside(merge, column)) {
+        column->row.flags |= SEGMENT_COLUMN_SOURCED;
+        return write_presence(merge, column);
+    }
     struct rare_vec entries = { 0 };
     int code = take_rare(merge, column, &entries);
     for (size_t i = 0; code == 0 && i < merge->input_count; i++) {

@@ -134,18 +134,6 @@ static int visit(void *argument, uint32_t document, struct str text)
     return verifier->verify.has_failed ? -ENOMEM : 0;
 }
 
-static bool has_any(const uint64_t *bits, uint32_t start, uint32_t end)
-{
-    for (uint32_t i = start; i < end;) {
-        uint64_t word = bits[i / 64] >> (i % 64);
-        uint32_t left = 64 - i % 64;
-        if (end - i < left) word &= (UINT64_C(1) << (end - i)) - 1;
-        if (word != 0) return true;
-        i += left;
-    }
-    return false;
-}
-
 static int verify_all(struct verifier *verifier, struct filter_run *run,
                       const struct logstore_column *column, const uint64_t *wanted,
                       struct error *error)
@@ -155,7 +143,7 @@ static int verify_all(struct verifier *verifier, struct filter_run *run,
     for (uint32_t block = 0; block < segment_block_count(segment); block++) {
         uint32_t start = (uint32_t)packed_get(&segment->block_first, block);
         uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
-        if (!has_any(wanted, start, end)) continue;
+        if (!bits_have_any(wanted, start, end)) continue;
         run->context->scanned_blocks++;
         int code = value_reader_block(run->values, column, block, wanted, visit, verifier, error);
         if (code < 0) return code;

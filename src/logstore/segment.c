@@ -454,6 +454,11 @@ uint32_t logstore_column_document_count(const struct logstore_column *column)
     return column->document_count;
 }
 
+bool logstore_column_has_one_each(const struct logstore_column *column)
+{
+    return column->is_dense;
+}
+
 bool logstore_column_integer_range(const struct logstore_column *column, int64_t *least,
                                    int64_t *most)
 {

@@ -271,15 +271,47 @@ static int write_keyword_column(struct encoder *encoder, const struct builder_fi
     return segment_write_presence(writer, column, count);
 }
 
+/* A sub-field beside the text that it is of: its values are looked for by the text's terms. */
+static bool has_text_beside(const struct builder *builder, const struct builder_field *field)
+{
+    if (str_equal(field->path, field->source_path)) return false;
+    const struct builder_field *beside = map_get(&builder->field_by_path, field->source_path);
+    return beside != NULL && logstore_type_column(beside->type) == LOGSTORE_COLUMN_TEXT;
+}
+
+/* The same of a field that has hashes alone. */
+static int write_hashes(struct encoder *encoder, const struct builder_field *field, size_t column)
+{
+    struct segment_writer *writer = &encoder->writer;
+    size_t count = field->hashes.count;
+    uint64_t *entries = malloc((count + 1) * sizeof(*entries));
+    if (entries == NULL) return segment_out_of_memory(writer);
+    uint32_t block = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct builder_hash *hash = &field->hashes.items[i];
+        while (encoder->blocks.items[block + 1].first <= (int64_t)hash->document) block++;
+        entries[i] = RARE_ENTRY(hash->hash, block);
+    }
+    int code = segment_write_rare(writer, column, entries, count);
+    free(entries);
+    return code;
+}
+
 static int write_sourced_column(struct encoder *encoder, const struct builder_field *field,
                                 size_t column)
 {
     struct segment_writer *writer = &encoder->writer;
-    size_t count = field->pairs.count;
-    int code = write_rare(encoder, field, column, UINT32_MAX);
+    bool has_hashes = field->has_hashes_only;
+    size_t count = has_hashes ? field->hashes.count : field->pairs.count;
+    int code = has_text_beside(encoder->builder, field) ? 0
+               : has_hashes                             ? write_hashes(encoder, field, column)
+                            : write_rare(encoder, field, column, UINT32_MAX);
     if (code < 0) return code;
     if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
-    for (size_t i = 0; i < count; i++) writer->numbers[i] = field->pairs.items[i].document;
+    for (size_t i = 0; i < count; i++) {
+        writer->numbers[i] =
+            has_hashes ? field->hashes.items[i].document : field->pairs.items[i].document;
+    }
     return segment_write_presence(writer, column, count);
 }
 
@@ -320,6 +352,7 @@ static bool is_text_field(const struct builder_field *field)
 /* Whether a keyword's values are so different that a dictionary would be the values again. */
 static bool is_sourced(const struct builder *builder, const struct builder_field *field)
 {
+    if (field->has_hashes_only) return true;
     return !field->is_malformed && field->type == LOGSTORE_KEYWORD && field->source_path.size > 0 &&
            builder->documents.count >= builder->rare_documents_min &&
            (field->bytes.size >= SOURCED_SIZE_MIN || builder->rare_documents_min == 1) &&
@@ -334,6 +367,10 @@ static uint32_t field_document_count(const struct builder_field *field)
     for (size_t i = 0; i < field->pairs.count; i++) {
         count += field->pairs.items[i].document != before;
         before = field->pairs.items[i].document;
+    }
+    for (size_t i = 0; i < field->hashes.count; i++) {
+        count += field->hashes.items[i].document != before;
+        before = field->hashes.items[i].document;
     }
     for (size_t i = 0; i < field->numbers.count; i++) {
         count += field->numbers.items[i].document != before;

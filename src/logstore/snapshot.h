@@ -157,6 +157,9 @@ uint32_t logstore_column_document_count(const struct logstore_column *column);
 bool logstore_column_integer_range(const struct logstore_column *column, int64_t *least,
                                    int64_t *most);
 
+/* Whether value i is document i's, for all documents of the segment. */
+bool logstore_column_has_one_each(const struct logstore_column *column);
+
 struct logstore_cursor {
     const struct logstore_column *column;
     size_t position;

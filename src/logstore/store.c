@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUFFER_SIZE_DEFAULT    ((size_t)8 << 20)
+#define BUFFER_SIZE_DEFAULT    ((size_t)4 << 20)
 #define DOCUMENT_SIZE_DEFAULT  ((size_t)100 << 20)
 #define FIELD_COUNT_DEFAULT    10000
 #define MERGE_SIZE_DEFAULT     ((size_t)64 << 20)

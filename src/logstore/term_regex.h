@@ -2,7 +2,7 @@
  *
  * The grammar is Lucene's own, with all of its optional operators; ^ and $ are letters:
  *
- *   union  := inter ('|' inter)*          repeat := complement ('?' | '*' | '+' | '{n}' '{n,}' '{n,m}')*
+ *   union  := inter ('|' inter)*          repeat := complement (? | * | + | {n} | {n,} | {n,m})*
  *   inter  := concat ('&' concat)*        complement := '~' complement | class
  *   concat := repeat+                     class := '[' '^'? ... ']' | simple
  *   simple := '.' | '#' nothing | '@' any text | '"' text '"' | '()' | '(' union ')' | '<n-m>' | c

@@ -1,4 +1,4 @@
-/* term_test.c - whether a term passes a prefix, a wildcard, a regular expression or a fuzzy value. */
+/* term_test.c - whether a term passes a prefix, a wildcard, a pattern or a fuzzy value. */
 #include "base/check.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
@@ -93,7 +93,7 @@ static void wildcard_literal(struct str pattern, struct buf *literal)
             best_size = i - start;
         }
         start = i + 1;
-        if (i < pattern.size && pattern.data[i] == '\\') i++, start = i + 1;
+        if (i < pattern.size && pattern.data[i] == '\\') start = ++i + 1;
     }
     buf_append(literal, pattern.data + best, best_size);
 }

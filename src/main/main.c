@@ -38,6 +38,8 @@ static const struct command {
     { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
     { "query", query_main, "Ask a metrics server: query 'sum(up)' --start -1h --format plot." },
     { "promql", promql_main, "Expressions: promql fmt|check|tree 'sum(up)'." },
+    { "search", search_main, "Find log lines: search 'level:error AND timeout' --since 1h." },
+    { "tail", tail_main, "Log lines as they come: tail 'level:error'." },
     { "check", check_main, "Check what others wrote: check ecs FILE." },
     { "tsdb", metrics_server_tsdb_main, "Look at a time-series store, check, import, export." },
     { "version", version_main, "Show the version." },

@@ -11,6 +11,8 @@ int log_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int query_main(int argc, char **argv);
 int promql_main(int argc, char **argv);
+int search_main(int argc, char **argv);
+int tail_main(int argc, char **argv);
 int logs_main(int argc, char **argv); /* the role, or `logs recover` */
 
 #endif

@@ -12,8 +12,8 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
-#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
-#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
+#define POINT_SIZE_LEAST 18                 /* bytes of `[1700000000,"1"],` */
+#define TREE_SIZE_MAX    ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
 struct query {
@@ -29,9 +29,13 @@ static void query_release(struct query *query)
     promql_expr_free(query->expr);
 }
 
+/* What is answered where it came in ends within a millisecond or goes to a worker; noting it would
+ * cost more than it takes. */
 static void query_begin(struct query *query)
 {
     struct metrics_server *server = query->server;
+    query->slot = ACTIVE_QUERIES_NO_SLOT;
+    if (query->request.work_max > 0) return;
     int64_t now_s = clock_realtime_ms(role_clock(server->role)) / 1000;
     query->slot = active_queries_add(&server->active, promql_expr_text(query->expr), now_s);
 }

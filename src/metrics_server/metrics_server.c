@@ -203,6 +203,9 @@ static int open_store(struct metrics_server *server, struct error *error)
     store.retention_size = (uint64_t)flags->retention_size;
     store.reserve_size = (uint64_t)flags->reserve_size;
     store.series_max = (size_t)flags->series_max;
+    /* A fifth for what is in memory: a cut needs twice as much again, and queries the rest. Past it
+     * new series are refused, and those that are there go on. */
+    store.head_size_max = (uint64_t)role_memory_max(server->role) / 5;
     store.metric_series_max = (size_t)flags->metric_series_max;
     store.late_max_ms = flags->late_max_ms;
     store.exemplars_max =

@@ -261,16 +261,15 @@ static int take_rows(struct writing *writing, struct error *error)
 static int take_request(struct writing *writing, struct str bytes, struct error *error)
 {
     struct protobuf_field field;
-    bool has_rows = writing->batch->append_rows != NULL;
     int code;
     while ((code = protobuf_next(&bytes, &field, error)) == 1) {
         if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
         size_t at = writing->row_count;
         size_t size = 0;
-        if (has_rows && read_last_sample(field.bytes, &writing->rows[at], &size)) {
+        if (read_last_sample(field.bytes, &writing->rows[at], &size)) {
             writing->bodies[at] = field.bytes;
-            write_cache_key(writing->cache, str_first(field.bytes, field.bytes.size - size),
-                            &writing->keys[at]);
+            struct str labels = str_first(field.bytes, field.bytes.size - size);
+            writing->keys[at] = write_cache_key(writing->cache, labels);
             if (++writing->row_count < ROWS_MAX) continue;
             code = take_rows(writing, error);
         } else {

@@ -1,6 +1,7 @@
 /* write_cache.c - from labels' bytes to series numbers: a hash table with open addressing. */
 #include "metrics_server/write_cache.h"
 
+#include "base/hash.h"
 #include "base/random.h"
 
 #include <stdlib.h>
@@ -21,44 +22,10 @@ void write_cache_release(struct write_cache *cache)
     mutex_release(&cache->mutex);
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
+struct write_key write_cache_key(const struct write_cache *cache, struct str bytes)
 {
-    uint128 product = (uint128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t word_at(const char *bytes)
-{
-    uint64_t word;
-    memcpy(&word, bytes, sizeof(word));
-    return word;
-}
-
-/* Two folded multiplications over 16 bytes at a time, each with its own secret: they run side by
- * side. The last 16 bytes may be taken twice. */
-void write_cache_key(const struct write_cache *cache, struct str bytes, struct write_key *key)
-{
-    uint64_t a = cache->seeds[0] ^ bytes.size;
-    uint64_t b = cache->seeds[1] ^ bytes.size;
-    char padded[16] = { 0 };
-    const char *at = bytes.data;
-    const char *last = bytes.data + bytes.size;
-    if (bytes.size < sizeof(padded)) {
-        memcpy(padded, bytes.data, bytes.size);
-        at = padded;
-        last = padded + sizeof(padded);
-    }
-    last -= sizeof(padded);
-    for (;; at += sizeof(padded)) {
-        if (at > last) at = last;
-        uint64_t first = word_at(at);
-        uint64_t second = word_at(at + 8);
-        a = mix(first ^ a, second ^ cache->seeds[1]);
-        b = mix(second ^ b, first ^ cache->seeds[0]);
-        if (at == last) break;
-    }
-    key->high = mix(a ^ cache->seeds[1], UINT64_C(0x9E3779B97F4A7C15));
-    key->low = (uint32_t)(mix(b ^ cache->seeds[0], UINT64_C(0xD1B54A32D192ED03)) >> 32);
+    struct hash_key key = hash_keyed(bytes, cache->seeds);
+    return (struct write_key){ key.high, (uint32_t)key.low };
 }
 
 static size_t home_of(const struct write_cache *cache, const struct write_key *key)

@@ -1,7 +1,7 @@
 /* write_cache.h - from the labels of a pushed series, as their bytes stand in a request, to the
  * number that the store has given it: so that labels are read once, not at every sample.
  *
- *     write_cache_key(&cache, bytes, &key)          any thread, no lock
+ *     key = write_cache_key(&cache, bytes)          any thread, no lock
  *     write_cache_find(&cache, keys, refs, count)   0 = not there
  *     write_cache_put(&cache, &key, ref)
  *
@@ -45,7 +45,7 @@ struct write_cache {
 void write_cache_init(struct write_cache *cache);
 void write_cache_release(struct write_cache *cache);
 
-void write_cache_key(const struct write_cache *cache, struct str bytes, struct write_key *key);
+struct write_key write_cache_key(const struct write_cache *cache, struct str bytes);
 void write_cache_find(struct write_cache *cache, const struct write_key *keys, uint64_t *refs,
                       size_t count);
 /* Without memory nothing is kept: no harm. */

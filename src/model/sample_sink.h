@@ -55,7 +55,7 @@ struct sample_batch {
      *   taken  out: how many went in (or were there already), also on failure
      *
      * Returns 0 when all did; -ENOENT when row number *taken has a ref that is not in memory, so
-     * that its labels are needed; or what append would return for that row. NULL: not offered.
+     * that its labels are needed; or what append would return for that row.
      */
     int (*append_rows)(struct sample_batch *batch, const struct sample_row *rows, size_t count,
                        size_t *taken, struct error *error);

@@ -26,10 +26,12 @@ typedef void pm_collect_function(struct pm_emit *emit, void *arg);
 int pm_register_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg,
                           struct pm_error *error);
 int pm_unregister_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg);
-int pm_register_process(struct pm_registry *registry, struct pm_error *error); /* process_... */
+/* process_... and pm_errors_total; the default registry has them from the start. */
+int pm_register_process(struct pm_registry *registry, struct pm_error *error);
+int pm_unregister_process(struct pm_registry *registry);
 
 void pm_emit_family(struct pm_emit *emit, enum pm_type type, const char *name, const char *help);
-/* The same with a unit, which the name has to end in. */
+/* The same with a unit; left out unless the name ends in it. */
 void pm_emit_family_unit(struct pm_emit *emit, enum pm_type type, const char *name,
                          const char *help, const char *unit);
 void pm_emit_value_(struct pm_emit *emit, double value, ...);

@@ -186,7 +186,7 @@ static void emit_name(struct pm_emit *emit, const char *kind, const char *name, 
     emit->used += (size_t)(at - to);
 }
 
-struct metadata {
+struct emit_metadata {
     enum pm_type type;
     const char *name;
     size_t size; /* of the name as this format has it */
@@ -194,7 +194,7 @@ struct metadata {
     const char *unit; /* "" = none */
 };
 
-static void emit_proto_metadata(struct pm_emit *emit, const struct metadata *metadata)
+static void emit_proto_metadata(struct pm_emit *emit, const struct emit_metadata *metadata)
 {
     static const unsigned types[] = {
         [PM_UNTYPED] = 3, [PM_COUNTER] = 0, [PM_GAUGE] = 1, [PM_HISTOGRAM] = 4,
@@ -215,7 +215,7 @@ static void emit_proto_metadata(struct pm_emit *emit, const struct metadata *met
     }
 }
 
-static void emit_metadata(struct pm_emit *emit, const struct metadata *metadata)
+static void emit_metadata(struct pm_emit *emit, const struct emit_metadata *metadata)
 {
     const char *name = metadata->name;
     size_t size = metadata->size;
@@ -235,6 +235,15 @@ static void emit_metadata(struct pm_emit *emit, const struct metadata *metadata)
         emit_text(emit, type_text(metadata->type, false));
     }
     pm_emit_bytes(emit, "\n", 1);
+}
+
+/* Whether the name, without what its type adds, ends in the unit: else there is none. */
+static bool fits_unit(enum pm_type type, const char *name, size_t size, const char *unit)
+{
+    size_t unit_size = strlen(unit);
+    return type != PM_INFO && type != PM_ENUM && size > unit_size + 1 &&
+           pm_escape_is_plain(unit, unit_size, true) && name[size - unit_size - 1] == '_' &&
+           memcmp(name + size - unit_size, unit, unit_size) == 0;
 }
 
 bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
@@ -257,8 +266,8 @@ bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, co
         base_size = size;
         type = PM_UNTYPED;
     }
-    struct metadata metadata = { type, name, openmetrics ? base_size : size, help, unit };
-    if (unit == NULL) metadata.unit = "";
+    struct emit_metadata metadata = { type, name, openmetrics ? base_size : size, help, unit };
+    if (unit == NULL || !fits_unit(type, name, base_size, unit)) metadata.unit = "";
     emit->type = type;
 
     emit->is_quoted = emit->escaping == PM_ESCAPE_NONE && !pm_escape_is_plain(name, size, false);

@@ -55,7 +55,7 @@ static void free_family(struct family *family)
     free_texts(family->label_names, family->label_count);
     free_texts(family->bound_texts, family->bound_count);
     free_texts(family->states, family->state_count);
-    free(family->bounds);
+    free(family->aid);
     free(family->quantiles);
     free(family);
 }
@@ -83,7 +83,10 @@ static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
 static void make_default(void)
 {
-    (void)pm_registry_new(&default_registry, NULL);
+    struct pm_registry *made = NULL;
+    if (pm_registry_new(&made, NULL) < 0) return;
+    (void)pm_register_process(made, NULL); /* as client libraries do; can be taken out */
+    default_registry = made;
 }
 
 struct pm_registry *pm_registry_default(void)
@@ -100,7 +103,7 @@ struct pm_registry *pm_store_registry(struct pm_registry *registry)
 void pm_registry_allow_utf8(struct pm_registry *registry)
 {
     registry = pm_store_registry(registry);
-    if (registry != NULL) registry->has_utf8 = true;
+    if (registry != NULL) __atomic_store_n(&registry->has_utf8, true, __ATOMIC_RELAXED);
 }
 
 struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count)
@@ -223,10 +226,10 @@ static int check_states(const struct pm_options *options, struct pm_error *error
     return PM_OK;
 }
 
-static int check_options(const struct pm_registry *registry, enum pm_type type,
-                         const struct pm_options *options, struct pm_error *error)
+static int check_options(bool has_utf8, enum pm_type type, const struct pm_options *options,
+                         struct pm_error *error)
 {
-    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
+    if (!pm_name_is_metric_in(options->name, has_utf8)) {
         return pm_fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
                        options->name == NULL ? "(null)" : options->name);
     }
@@ -241,7 +244,7 @@ static int check_options(const struct pm_registry *registry, enum pm_type type,
          (type != PM_COUNTER && type != PM_GAUGE && type != PM_UNTYPED))) {
         return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
     }
-    int code = check_labels(type, options, registry->has_utf8, error);
+    int code = check_labels(type, options, has_utf8, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_bounds(options, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_native(options, error);
     if (code == PM_OK && type == PM_SUMMARY) code = check_quantiles(options, error);
@@ -355,13 +358,16 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     uint32_t count;
     const double *bounds = pm_store_bounds(options, &count);
     size_t padded = ((size_t)count + 3) & ~(size_t)3;
-    family->bounds = calloc(padded + 1, sizeof(double));
+    family->aid = calloc(1, sizeof(*family->aid) + padded * sizeof(double));
     family->bound_texts = calloc(count + 1, sizeof(char *));
-    if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    if (family->aid == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    family->bounds = family->aid->values;
     family->bound_count = count;
-    family->bound_padded = padded;
-    for (size_t i = 0; i < padded; i++)
-        family->bounds[i] = i < count ? bounds[i] : (double)INFINITY;
+    family->aid->padded = padded;
+    family->aid->is_classic = !(options->native_factor > 1);
+    for (size_t i = 0; i < padded; i++) {
+        family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
+    }
     for (size_t i = 0; i < count; i++) {
         char *text = calloc(1, NUMBER_SIZE_MAX + 1);
         if (text == NULL) return PM_ERROR_MEMORY;
@@ -407,9 +413,17 @@ static int copy_quantiles(struct family *family, const struct pm_options *option
     return PM_OK;
 }
 
+static uint64_t double_words(enum pm_type type)
+{
+    if (type == PM_ENUM || type == PM_INFO) return 0;
+    if (type == PM_HISTOGRAM) return 1 << WORD_SUM | 1 << WORD_SECOND_SUM;
+    return type == PM_COUNTER ? 1 << WORD_FRACTION : 1;
+}
+
 static void count_words(struct family *family)
 {
-    family->summed_count = family->type == PM_HISTOGRAM ? family->bound_count + 2 : 2;
+    family->summed_count =
+        family->type == PM_HISTOGRAM ? WORD_BUCKETS + family->bound_count + 1 : 2;
     family->word_count = family->summed_count;
     if (!family->sketch.is_used) return;
     family->summed_count += family->summed_count & 1;
@@ -454,7 +468,7 @@ static struct family *new_family(struct pm_registry *registry, enum pm_type type
     }
     set_sketch(family, options);
     count_words(family);
-    family->double_words = type == PM_COUNTER ? 2 : type == PM_ENUM || type == PM_INFO ? 0 : 1;
+    family->double_words = double_words(type);
     return family;
 }
 
@@ -491,7 +505,9 @@ int pm_store_add_family_locked(struct pm_registry *registry, enum pm_type type,
                                struct pm_error *error)
 {
     char name[PM_NAME_SIZE_MAX + 1];
-    int code = check_options(registry, type, options, error);
+    /* In a region this is what a record says, made where such names may have been allowed. */
+    bool has_utf8 = registry->region != NULL || registry_has_utf8(registry);
+    int code = check_options(has_utf8, type, options, error);
     if (code == PM_OK) code = pm_store_base_name(type, options, name, error);
     if (code == PM_OK) code = pm_store_check_clash_locked(registry, name, type, error);
     if (code < 0) return code;
@@ -554,9 +570,10 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
 {
     registry = pm_store_registry(registry);
     if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    bool has_utf8 = registry_has_utf8(registry);
     char name[PM_NAME_SIZE_MAX + 1];
-    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
-        return pm_store_count_error(registry, check_options(registry, type, options, error));
+    if (!pm_name_is_metric_in(options->name, has_utf8)) {
+        return pm_store_count_error(registry, check_options(has_utf8, type, options, error));
     }
     int code = pm_store_base_name(type, options, name, error);
     if (code < 0) return pm_store_count_error(registry, code);
@@ -566,7 +583,7 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
     if (found != NULL) {
         code = pm_store_check_same(found, type, options, error);
     } else if (registry->region != NULL) {
-        code = check_options(registry, type, options, error);
+        code = check_options(has_utf8, type, options, error);
         if (code == PM_OK) code = pm_shared_family_locked(registry, type, options, &found, error);
     } else {
         code = pm_store_add_family_locked(registry, type, options, &found, error);

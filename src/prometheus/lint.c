@@ -243,7 +243,7 @@ static bool has_camel_case(const char *text, size_t size)
 
 static void check_timestamp_name(struct lint *lint)
 {
-    if (!pm_name_ends_in(lint->lower, "_timestamp")) return;
+    if (lint->family->type != PM_GAUGE || !pm_name_ends_in(lint->lower, "_timestamp")) return;
     find(lint, name_line(lint), "end it in '_timestamp_seconds': times are Unix seconds");
 }
 

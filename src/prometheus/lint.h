@@ -11,7 +11,7 @@
  *          reserved*  _bucket, _count, _sum, le, quantile where they mean nothing
  *          type-name* the type in the name            colon*        for recording rules
  *          case*      camelCase in a metric's or label's name
- *          timestamp-name  "_timestamp" without "_seconds"
+ *          timestamp-name  a gauge "_timestamp" without "_seconds"
  *          server-label  job, instance: the server sets them
  *          blank      a label value with blanks around it
  *          empty      an empty label value, which is no label

@@ -24,6 +24,7 @@ static int register_static(struct pm_registry *registry, struct pm_metric *metri
     int code = pm_store_create(registry, (enum pm_type)metric->type, &options, &family, error);
     if (code < 0) return code;
     char *fast = __atomic_load_n(&family->parent->metric.fast, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&metric->aid, (const void *)family->aid, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->series, (void *)family->parent, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->fast, fast, __ATOMIC_RELEASE);
     return PM_OK;
@@ -153,7 +154,7 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
 int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
                          struct pm_error *error)
 {
-    if (!pm_name_is_metric_in(name, registry->has_utf8))
+    if (!pm_name_is_metric_in(name, registry_has_utf8(registry)))
         return pm_fail(error, PM_ERROR_NAME, "that is no name for a metric");
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);

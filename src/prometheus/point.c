@@ -63,7 +63,7 @@ static void emit_histogram(struct pm_emit *emit, struct scratch *scratch, struct
                            const struct series *series, struct span span)
 {
     const struct family *family = series->family;
-    point->sum = words_get_double(span, series->cell, WORD_SUM);
+    point->sum = series_sum(series, span);
     if (family->has_classic) {
         for (size_t i = 0; i <= family->bound_count; i++) {
             scratch->counts[i] = words_get(span, series->cell, WORD_BUCKETS + i);

@@ -139,17 +139,32 @@ struct pm_options {
 /* One shape for the six kinds: _new makes or finds a family (same type, labels: the same handle),
  * the texts after the registry are name, help and label names; _with finds or makes a child, as
  * many values as the family has names. Handles are never NULL. registry NULL = default. */
-#define pm_counter_new(registry, ...)     pm_counter_new_(registry, __VA_ARGS__, PM_END_)
-#define pm_gauge_new(registry, ...)       pm_gauge_new_(registry, __VA_ARGS__, PM_END_)
-#define pm_histogram_new(registry, ...)   pm_histogram_new_(registry, __VA_ARGS__, PM_END_)
-#define pm_summary_new(registry, ...)     pm_summary_new_(registry, __VA_ARGS__, PM_END_)
-#define pm_info_new(registry, ...)        pm_info_new_(registry, __VA_ARGS__, PM_END_)
+#define pm_counter_new(registry, ...)   pm_counter_new_(registry, __VA_ARGS__, PM_END_)
+#define pm_gauge_new(registry, ...)     pm_gauge_new_(registry, __VA_ARGS__, PM_END_)
+#define pm_histogram_new(registry, ...) pm_histogram_new_(registry, __VA_ARGS__, PM_END_)
+#define pm_summary_new(registry, ...)   pm_summary_new_(registry, __VA_ARGS__, PM_END_)
+#define pm_info_new(registry, ...)      pm_info_new_(registry, __VA_ARGS__, PM_END_)
+#ifdef __cplusplus
 #define pm_counter_with(counter, ...)     pm_counter_with_(counter, __VA_ARGS__, PM_END_)
 #define pm_gauge_with(gauge, ...)         pm_gauge_with_(gauge, __VA_ARGS__, PM_END_)
 #define pm_histogram_with(histogram, ...) pm_histogram_with_(histogram, __VA_ARGS__, PM_END_)
 #define pm_summary_with(summary, ...)     pm_summary_with_(summary, __VA_ARGS__, PM_END_)
 #define pm_info_with(info, ...)           pm_info_with_(info, __VA_ARGS__, PM_END_)
 #define pm_enum_with(state, ...)          pm_enum_with_(state, __VA_ARGS__, PM_END_)
+#else
+#define pm_counter_with(family, ...)   PM_WITH_(counter, family, __VA_ARGS__)
+#define pm_gauge_with(family, ...)     PM_WITH_(gauge, family, __VA_ARGS__)
+#define pm_histogram_with(family, ...) PM_WITH_(histogram, family, __VA_ARGS__)
+#define pm_summary_with(family, ...)   PM_WITH_(summary, family, __VA_ARGS__)
+#define pm_info_with(family, ...)      PM_WITH_(info, family, __VA_ARGS__)
+#define pm_enum_with(family, ...)      PM_WITH_(enum, family, __VA_ARGS__)
+#endif
+/* values end at the first NULL, at the latest after count. */
+struct pm_metric *pm_with_(struct pm_metric *family, const char *const *values, size_t count);
+#define PM_COUNT_(...) (sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+#define PM_WITH_(kind, family, ...)                                                                \
+    ((struct pm_##kind *)pm_with_(&(family)->metric, (const char *const[]){ __VA_ARGS__ },         \
+                                  PM_COUNT_(__VA_ARGS__)))
 
 /* As above with all options; needed for an enum (states), for bounds, unit, function, limits. */
 struct pm_counter *pm_counter_of(struct pm_registry *registry, const struct pm_options *options);
@@ -269,7 +284,7 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 #include "prometheus/lint.h"
 #include "prometheus/parse.h"
 #include "prometheus/push.h"
-#include "prometheus/socket.h"
 #include "prometheus/site.h"
+#include "prometheus/socket.h"
 
 #endif

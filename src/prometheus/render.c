@@ -131,7 +131,7 @@ static void render_native(struct pm_emit *emit, const struct series *series, dou
 static void render_histogram(struct pm_emit *emit, const struct series *series, struct span span)
 {
     const struct family *family = series->family;
-    double sum = words_get_double(span, series->cell, WORD_SUM);
+    double sum = series_sum(series, span);
     uint64_t count = 0;
     if (!family->has_classic) {
         render_native(emit, series, sum);
@@ -253,7 +253,7 @@ void pm_emit_store_family(struct pm_emit *emit, const struct family *family)
                      !(family->type == PM_INFO && emit->has_utf8);
     struct span span = pm_words_span(&family->registry->words);
     bool had_utf8 = emit->has_utf8;
-    emit->has_utf8 = had_utf8 || family->registry->has_utf8 || !family->is_plain;
+    emit->has_utf8 = had_utf8 || registry_has_utf8(family->registry) || !family->is_plain;
     for (size_t i = 0; i < count && emit->code == PM_OK; i++) {
         const struct series *series = list->items[i];
         if (i + AHEAD < count) prefetch(list->items[i + AHEAD]);
@@ -310,7 +310,7 @@ int pm_render_names(struct pm_registry *registry, struct pm_format format, const
     struct pm_emit emit;
     int code = pm_emit_init(&emit, format, write, arg);
     if (code < 0) return code;
-    emit.has_utf8 = registry->has_utf8;
+    emit.has_utf8 = registry_has_utf8(registry);
     emit.names = names;
     emit.name_count = name_count;
     pm_emit_store(&emit, registry);

@@ -120,11 +120,8 @@ static int read_family(struct pm_registry *registry, uint32_t offset, const stru
     read_extras(&options, options.bounds + options.bound_count, record->extra_count,
                 (enum pm_type)record->type);
     struct family *family = NULL;
-    bool had_utf8 = registry->has_utf8;
-    registry->has_utf8 = true; /* the process that made it may have allowed such names */
     int code =
         pm_store_add_family_locked(registry, (enum pm_type)record->type, &options, &family, NULL);
-    registry->has_utf8 = had_utf8;
     if (code < 0) return code;
     family->record = offset;
     family->flags = pm_region_flags(registry->region, offset);

@@ -1,75 +1,61 @@
 /* site.c - conveniences at the place of an update: remembered series, examples, timers. */
 #include "prometheus/exemplar.h"
 #include "prometheus/fail.h"
+#include "prometheus/quick.h"
 #include "prometheus/sketch_index.h"
 #include "prometheus/store.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define READS_BEYOND 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) ||                         \
-    __has_feature(thread_sanitizer)
-#define READS_BEYOND 0
-#endif
-#endif
-#if !defined(READS_BEYOND) && defined(__SSE2__)
-#define READS_BEYOND 1
-#endif
 
 /* ---- Call sites ---- */
 
-/* The size, NUL included, of the text at own when value is the same, else 0. 16 bytes can be read
- * from own on. One load of each where the text is short and no page ends near value: what is behind
- * the NUL is read, not used. */
-static inline size_t same_value(const char *own, const char *value)
+static bool is_remembered(const struct series *series, const char *const *values)
 {
-#if READS_BEYOND
-    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)own);
-    unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128()));
-    if (__builtin_expect(ends != 0 && ((uintptr_t)value & 4095) <= 4080, 1)) {
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)value);
-        unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b));
-        unsigned wanted = ends ^ (ends - 1); /* up to the NUL */
-        return (same & wanted) == wanted ? (size_t)__builtin_ctz(ends) + 1 : 0;
-    }
-#endif
-    return strcmp(own, value) == 0 ? strlen(own) + 1 : 0;
-}
-
-static inline bool is_remembered(const struct series *series, const struct family *family,
-                                 const char *const *values)
-{
-    if (series == NULL || series->family != family) return false;
     const char *own = series->text + series->line_size;
-    for (size_t i = 0; i < family->label_count; i++) {
-        size_t size = same_value(own, values[i]);
-        if (size == 0) return false;
-        own += size;
+    for (size_t i = 0; i < series->family->label_count; i++) {
+        if (strcmp(own, values[i]) != 0) return false;
+        own += strlen(own) + 1;
     }
     return series_is_shown(series);
+}
+
+static __attribute__((noinline)) struct pm_metric *find_slowly(struct pm_site *site,
+                                                               struct pm_metric *metric,
+                                                               const char *const *values,
+                                                               size_t count)
+{
+    const struct series *parent = pm_store_series(metric);
+    struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
+    bool is_it = last != NULL && last->family == parent->family &&
+                 parent->family->label_count == count && is_remembered(last, values);
+    if (is_it) return &last->metric;
+    struct pm_metric *child = pm_store_child_or_dead(metric, values, count);
+    struct series *found = (struct series *)child->series;
+    if (found->family != NULL) __atomic_store_n(&site->last, (void *)found, __ATOMIC_RELEASE);
+    return child;
 }
 
 struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
                                 const char *const *values, size_t count)
 {
-    struct series *parent = __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
+    const struct series *parent =
+        __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
     struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(parent != NULL && parent->family != NULL &&
-                             parent->family->label_count == count &&
-                             is_remembered(last, parent->family, values),
-                         1)) {
-        return &last->metric;
+    if (__builtin_expect(last == NULL || parent == NULL || last->family != parent->family ||
+                             last->family->label_count != count,
+                         0)) {
+        return find_slowly(site, metric, values, count);
     }
-    struct pm_metric *child = pm_store_child_or_dead(metric, values, count);
-    struct series *found = (struct series *)child->series;
-    if (found->family != NULL) __atomic_store_n(&site->last, (void *)found, __ATOMIC_RELEASE);
-    return child;
+    const char *own = last->text + last->line_size;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = quick_same(own, values[i]);
+        if (__builtin_expect(size == 0, 0)) return find_slowly(site, metric, values, count);
+        own += size;
+    }
+    if (__builtin_expect(series_is_shown(last), 1)) return &last->metric;
+    return find_slowly(site, metric, values, count);
 }
 
 /* ---- Examples ---- */

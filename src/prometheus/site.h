@@ -1,7 +1,7 @@
 /* site.h - conveniences at the place of an update: labelled updates that remember their series,
  * examples, timers, and what is in progress. Part of prometheus.h: include that.
  *
- *     pm_inc(PM_COUNTER_AT(requests, method, code));      3 ns when the values are those of last time
+ *     pm_inc(PM_COUNTER_AT(requests, method, code));      cheap for the values of last time
  *     pm_observe_with(latency, seconds, "trace_id", id);  counts, and shows an example of it
  *     PM_TIME(latency) { serve(); }                       observes the seconds the block takes
  *     PM_IN_PROGRESS(in_flight) { serve(); }              one more while the block runs
@@ -30,7 +30,6 @@ struct pm_site {
 struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *family,
                                 const char *const *values, size_t count);
 
-#define PM_COUNT_(...) (sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 #define pm_counter_at(site, family, ...)                                                           \
     ((struct pm_counter *)pm_site_child(                                                           \
         site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, PM_COUNT_(__VA_ARGS__)))
@@ -93,7 +92,7 @@ double pm_timer_stop(struct pm_timer *timer); /* the seconds; more stops do noth
 struct pm_timer pm_progress_start_(struct pm_gauge *gauge);
 void pm_progress_stop_(struct pm_timer *timer);
 
-/* The block may be left in any way but longjmp() with gcc and clang; with others by its end only. */
+/* A block may be left in any way but longjmp() with gcc and clang; with others by its end only. */
 #if defined(__GNUC__)
 #define PM_CLEANUP_(function) __attribute__((cleanup(function)))
 void pm_timer_end_(struct pm_timer *timer);

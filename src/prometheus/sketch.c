@@ -21,7 +21,12 @@ enum {
     SET_OPENED,
     SET_FORGOTTEN
 };
-enum { TABLE_AT = 2, WORD_ZERO = 0, WORD_USED = 1 }; /* words of a set; USED in lane 0 */
+enum {
+    TRIES_MAX = 1000,
+    TABLE_AT = 2,
+    WORD_ZERO = 0,
+    WORD_USED = 1
+}; /* words of a set; USED in lane 0 */
 _Static_assert(HEADER_SETS + SKETCH_SETS * SKETCH_SET_WORDS == SKETCH_HEADER_WORDS, "see sketch.h");
 
 uint64_t pm_sketch_now_ms(void)
@@ -87,11 +92,15 @@ static size_t table_size(const struct sketch_options *options)
     return size;
 }
 
-struct sketch *pm_sketch_new(const struct sketch_options *options, char *header)
+struct sketch *pm_sketch_new(const struct sketch_options *options, const struct words *words,
+                             char *header)
 {
     struct sketch *sketch = calloc(1, sizeof(*sketch));
     if (sketch == NULL) return NULL;
     sketch->options = options;
+    sketch->words = words;
+    sketch->has_window = options->window_ms > 0;
+    sketch->has_rseq = words->mode == PM_MODE_RSEQ;
     sketch->header = (uint64_t *)(void *)header;
     sketch->mask = table_size(options) - 1;
     return sketch;
@@ -295,9 +304,9 @@ static double wider_zero(const struct sketch_options *options, const uint64_t *k
     return left * 8 <= (size_t)options->bucket_max * 7 ? wider.threshold : change.threshold;
 }
 
-/* The order of the other clients: forget when the last time is long ago, then widen the zero bucket,
- * then halve the resolution, until a quarter is free. The last free set is for the coarsest schema,
- * where all doubles fit. */
+/* The order of the other clients: forget when the last time is long ago, then widen the zero
+ * bucket, then halve the resolution, until a quarter is free. The last free set is for the coarsest
+ * schema, where all doubles fit. */
 static void make_room_locked(struct series *series, uint64_t seen)
 {
     struct sketch *sketch = series->sketch;
@@ -415,56 +424,69 @@ changed:
 #endif
 
 /* Adds 1 to the word while the control is the same; false when it is not. With rseq the two are one
- * step: a thread that was off the CPU in between starts anew. Without, it may count in a set that was
- * closed meanwhile, which is still read, or forgotten, which is right for a value that old. */
-static bool count_in(const struct series *series, uint64_t control, char *cell, size_t word)
+ * step: a thread that was off the CPU in between starts anew. Without, it may count in a set that
+ * was closed meanwhile, which is still read, or forgotten, which is right for a value that old. */
+static inline bool count_in(const struct sketch *sketch, uint64_t control, char *cell, size_t word)
 {
-    const struct sketch *sketch = series->sketch;
-    const struct words *words = &series->family->registry->words;
 #ifdef PM_RSEQ_
-    if (words->mode == PM_MODE_RSEQ) {
+    if (__builtin_expect(sketch->has_rseq, 1)) {
         return rseq_count_if(cell + LANE_SIZE + word * 8, &sketch->header[HEADER_CONTROL], control);
     }
 #endif
     if (load(&sketch->header[HEADER_CONTROL]) != control) return false;
-    pm_words_add(words, cell, word, 1);
+    pm_words_add(sketch->words, cell, word, 1);
     return true;
 }
 
-static bool is_due(const struct sketch *sketch)
+static inline bool is_due(const struct sketch *sketch)
 {
-    return sketch->options->window_ms > 0 &&
-           pm_sketch_now_ms() >= load(&sketch->header[HEADER_DUE]);
+    return sketch->has_window && pm_sketch_now_ms() >= load(&sketch->header[HEADER_DUE]);
+}
+
+/* Whether it is counted: the open set is known, its bucket there, and nothing changes meanwhile. */
+static inline bool count_fast(const struct sketch *sketch, double value)
+{
+    uint64_t control = load(&sketch->header[HEADER_CONTROL]);
+    size_t set = control_set(control);
+    char *cell = __atomic_load_n(&sketch->cells[set], __ATOMIC_ACQUIRE);
+    if (__builtin_expect(cell == NULL || control == 0, 0)) return false;
+    double size = fabs(value);
+    if (__builtin_expect(size <= set_threshold(sketch, set), 0)) {
+        return count_in(sketch, control, cell, WORD_ZERO);
+    }
+    uint64_t key = sketch_key(sketch_index(size, control_shift(control)), value < 0);
+    size_t slot = sketch_key_slot(key) & sketch->mask;
+    if (__builtin_expect(load(key_at(cell, slot)) != key, 0)) return false;
+    return count_in(sketch, control, cell, TABLE_AT + slot);
+}
+
+static __attribute__((noinline)) void count_slowly(struct series *series, double value)
+{
+    const struct sketch *sketch = series->sketch;
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        if (count_fast(sketch, value)) return;
+        uint64_t control = load(&sketch->header[HEADER_CONTROL]);
+        size_t set = control_set(control);
+        char *cell = __atomic_load_n(&sketch->cells[set], __ATOMIC_ACQUIRE);
+        if (cell == NULL || control == 0) {
+            if (!begin(series)) break;
+            continue;
+        }
+        if (fabs(value) <= set_threshold(sketch, set)) continue;
+        uint64_t key = sketch_key(sketch_index(fabs(value), control_shift(control)), value < 0);
+        int64_t slot = find_slot(series, cell, key, control);
+        if (slot < 0) break;
+        if (count_in(sketch, control, cell, TABLE_AT + (size_t)slot)) return;
+    }
+    pm_fail_note(PM_ERROR_FULL, NULL);
+    (void)pm_store_count_error(series->family->registry, PM_ERROR_FULL);
 }
 
 void pm_sketch_observe(struct series *series, double value)
 {
     const struct sketch *sketch = series->sketch;
     if (is_due(sketch)) pm_sketch_tend(series);
-    for (int tries = 0; tries < 1000; tries++) {
-        uint64_t control = load(&sketch->header[HEADER_CONTROL]);
-        size_t set = control_set(control);
-        char *cell = __atomic_load_n(&sketch->cells[set], __ATOMIC_ACQUIRE);
-        if (__builtin_expect(cell == NULL || control == 0, 0)) {
-            if (!begin(series)) break;
-            continue;
-        }
-        double size = fabs(value);
-        if (size <= set_threshold(sketch, set)) {
-            if (count_in(series, control, cell, WORD_ZERO)) return;
-            continue;
-        }
-        uint64_t key = sketch_key(sketch_index(size, control_shift(control)), value < 0);
-        size_t slot = sketch_key_slot(key) & sketch->mask;
-        if (__builtin_expect(load(key_at(cell, slot)) != key, 0)) {
-            int64_t found = find_slot(series, cell, key, control);
-            if (found < 0) break;
-            slot = (size_t)found;
-        }
-        if (count_in(series, control, cell, TABLE_AT + slot)) return;
-    }
-    pm_fail_note(PM_ERROR_FULL, NULL);
-    (void)pm_store_count_error(series->family->registry, PM_ERROR_FULL);
+    if (__builtin_expect(!count_fast(sketch, value), 0)) count_slowly(series, value);
 }
 
 /* ---- Time ---- */

@@ -4,12 +4,12 @@
  *         ones apart; |value| <= zero threshold is the zero bucket; infinities have the bucket
  *         behind the last finite one. A bucket of schema s-1 is two of schema s, so sketches of
  *         different schemas merge exactly, at the coarser.
- * SETS    A series has up to SKETCH_SETS sets of words, one of them open: a table of keys in lane 0,
- *         found by open addressing, and a count beside each key in the other lanes. Counting never
- *         waits. What changes resolution or time opens another set: one that is too full opens a
- *         coarser one and stays readable; a reset forgets all others; a window opens one a period.
- *         Reading merges what is not forgotten, so an update that runs beside a change is in the old
- *         set or in the new one.
+ * SETS    A series has up to SKETCH_SETS sets of words, one of them open: a table of keys in lane
+ *         0, found by open addressing, and a count beside each key in the other lanes. Counting
+ *         never waits. What changes resolution or time opens another set: one that is too full
+ *         opens a coarser one and stays readable; a reset forgets all others; a window opens one a
+ *         period. Reading merges what is not forgotten, so an update that runs beside a change is
+ *         in the old set or in the new one.
  * HEADER  words of the series, in lane 0 (the other lanes' copies are not used):
  *           control  generation << 8 | schema + 4 << 4 | index of the open set
  *           sequence odd while the sets change, for readers
@@ -54,6 +54,9 @@ struct sketch_options {
 /* A series' own view of its words in this process. */
 struct sketch {
     const struct sketch_options *options;
+    const struct words *words;
+    bool has_window;
+    bool has_rseq;            /* how this process adds to the words */
     uint64_t *header;         /* in lane 0 */
     size_t mask;              /* of the table */
     char *cells[SKETCH_SETS]; /* of the sets known here; in lane 0 */
@@ -63,7 +66,8 @@ int pm_sketch_schema(double factor); /* the finest whose buckets grow by at most
 
 /* header: SKETCH_HEADER_WORDS of the series' own words, in lane 0. NULL when there is no memory.
  * Freed with free(). */
-struct sketch *pm_sketch_new(const struct sketch_options *options, char *header);
+struct sketch *pm_sketch_new(const struct sketch_options *options, const struct words *words,
+                             char *header);
 
 /* Counts a value that is not NaN. Not for signal handlers: a new bucket may take the lock. */
 void pm_sketch_observe(struct series *series, double value);
@@ -97,7 +101,7 @@ void pm_sketch_view_release(struct sketch_view *view);
 double pm_sketch_quantile(const struct sketch_view *view, double q); /* NaN when it is empty */
 double pm_sketch_bound(int32_t index, int schema);                   /* the bucket's upper end */
 
-/* What time makes due: a window's next period, a histogram's return to its resolution. At scrapes. */
+/* At scrapes, what time makes due: a window's next period, a histogram's return to resolution. */
 void pm_sketch_tend(struct series *series);
 void pm_sketch_reset_locked(struct series *series); /* forgets all */
 

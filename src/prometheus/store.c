@@ -3,6 +3,7 @@
 
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/quick.h"
 #include "prometheus/region.h"
 #include "prometheus/shared.h"
 
@@ -77,21 +78,32 @@ static uint64_t tail_of(const char *at, size_t size)
     return (unsigned char)at[0] | middle << 8 | (uint64_t)(unsigned char)at[size - 1] << 16;
 }
 
-/* Multiply and fold, 8 bytes a step; the NUL between values makes ("a", "bc") and ("ab", "c")
- * differ. The sizes are kept for the comparison. */
+static uint64_t hash_long(uint64_t hash, const char *at, size_t size)
+{
+    for (; size >= 8; size -= 8, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        hash = mix(hash ^ word, 0xa0761d6478bd642fu);
+    }
+    return mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu);
+}
+
+/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included,
+ * make ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
 static uint32_t hash_values(const char *const *values, size_t count, size_t *sizes)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(values[i]);
-        sizes[i] = size + 1;
-        const char *at = values[i];
-        for (; size >= 8; size -= 8, at += 8) {
-            uint64_t word;
-            memcpy(&word, at, 8);
-            hash = mix(hash ^ word, 0xa0761d6478bd642fu);
+        uint64_t words[2];
+        size_t size = quick_words(values[i], words);
+        if (__builtin_expect(size > 0, 1)) {
+            sizes[i] = size;
+            hash = mix(hash ^ words[0], words[1] + 0xe7037ed1a0b428dbu + size);
+            continue;
         }
-        hash = mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu + sizes[i]);
+        size = strlen(values[i]);
+        sizes[i] = size + 1;
+        hash = hash_long(hash + size, values[i], size);
     }
     return (uint32_t)(hash >> 32);
 }
@@ -102,8 +114,10 @@ static bool has_values(const struct series *series, const char *const *values, s
     const char *own = series->text + series->line_size;
     const char *end = own + series->values_size;
     for (size_t i = 0; i < count; i++) {
-        if (sizes[i] > (size_t)(end - own) || memcmp(own, values[i], sizes[i]) != 0) return false;
-        own += sizes[i];
+        size_t size = sizes[i];
+        if (size > (size_t)(end - own)) return false;
+        if (quick_same(own, values[i]) != size && memcmp(own, values[i], size) != 0) return false;
+        own += size;
     }
     return own == end;
 }
@@ -279,6 +293,7 @@ void pm_store_make_ready(struct series *series)
     if (family->type == PM_INFO || family->type == PM_ENUM) return;
     uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
     if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
+    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
     __atomic_store_n(&series->metric.fast, pm_words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
 }
@@ -296,7 +311,8 @@ static int join_locked(struct family *family, struct series *series, const struc
     }
     if (series->cell == NULL) return PM_ERROR_MEMORY;
     if (family->sketch.is_used) {
-        series->sketch = pm_sketch_new(&family->sketch, series->cell + family->summed_count * 8);
+        series->sketch = pm_sketch_new(&family->sketch, &family->registry->words,
+                                       series->cell + family->summed_count * 8);
         if (series->sketch == NULL) return PM_ERROR_MEMORY;
     }
     int code = make_room_in_list(family);
@@ -371,6 +387,20 @@ int pm_store_count_error(struct pm_registry *registry, int code)
 {
     if (code < 0 && registry->region != NULL) pm_region_count_error(registry->region, code);
     return code;
+}
+
+struct pm_metric *pm_with_(struct pm_metric *metric, const char *const *values, size_t count)
+{
+    const struct series *parent =
+        __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
+    size_t given = 0;
+    while (given < count && values[given] != NULL) given++;
+    if (__builtin_expect(
+            parent != NULL && parent->family != NULL && parent->family->label_count == given, 1)) {
+        struct series *found = pm_store_lookup(parent->family, values);
+        if (__builtin_expect(found != NULL, 1)) return &found->metric;
+    }
+    return pm_store_child_or_dead(metric, values, given);
 }
 
 int pm_store_child(struct family *family, const char *const *values, size_t value_count,

@@ -63,6 +63,14 @@ struct list { /* append-only; count is published last */
     struct series *items[];
 };
 
+/* What an observation needs of its family, reached in one step: the address it adds at should be
+ * known early, for processors do not let later loads pass a store whose address is not. */
+struct bounds {
+    size_t padded;   /* a multiple of 4 */
+    bool is_classic; /* counts by bounds, and nothing besides */
+    double values[]; /* and +Inf, which nothing exceeds, up to `padded` */
+};
+
 struct family {
     struct pm_registry *registry;
     enum pm_type type;
@@ -72,9 +80,9 @@ struct family {
     char *unit;
     char **label_names;
     size_t label_count;
-    double *bounds; /* and +Inf, which nothing exceeds, up to a multiple of 4 */
+    struct bounds *aid;   /* histogram */
+    const double *bounds; /* those in it */
     size_t bound_count;
-    size_t bound_padded;
     char **bound_texts; /* as in text 0.0.4; OpenMetrics adds ".0" to whole ones */
     char **states;
     size_t state_count;
@@ -99,10 +107,18 @@ struct family {
 
 /* The words of each type, after which lane 0 is zero or says what was taken away:
  *   counter    0 whole numbers, 1 fractions           gauge  0 added; lane 0: see words.c
- *   histogram  0 sum, 1 .. bound_count + 1 buckets    summary  0 sum, 1 count
+ *   histogram  0 and 1 sums, 2 .. bound_count + 2 buckets    summary  0 sum, 1 count
  *   enum       lane 0: 0 index of the state           info   lane 0: 0 record of its pairs
- * and behind them the header of a sketch, when the family has one. */
-enum { WORD_WHOLE, WORD_FRACTION, WORD_SUM = 0, WORD_COUNT = 1, WORD_BUCKETS = 1 };
+ * and behind them the header of a sketch, when the family has one. A histogram has two sums, of
+ * which a value's bits choose one: an add to a double waits for the add before it to the same. */
+enum {
+    WORD_WHOLE,
+    WORD_FRACTION,
+    WORD_SUM = 0,
+    WORD_COUNT = 1,
+    WORD_SECOND_SUM = 1,
+    WORD_BUCKETS = 2
+};
 
 struct retired { /* memory that readers may still see */
     struct retired *next;
@@ -198,6 +214,18 @@ uint64_t pm_store_now_ms(void);                   /* Unix time */
 
 /* A copy of the families under the lock; free() it. NULL with *count 0 when empty or no memory. */
 struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count);
+
+static inline bool registry_has_utf8(const struct pm_registry *registry)
+{
+    return __atomic_load_n(&registry->has_utf8, __ATOMIC_RELAXED);
+}
+
+/* The sum of a histogram. */
+static inline double series_sum(const struct series *series, struct span span)
+{
+    return words_get_double(span, series->cell, WORD_SUM) +
+           words_get_double(span, series->cell, WORD_SECOND_SUM);
+}
 
 static inline double series_created(const struct series *series) /* Unix seconds */
 {

@@ -5,6 +5,7 @@
 #include "promql/expr_cache.h"
 #include "promql/parser.h"
 #include "promql/range_cache.h"
+#include "promql/shared.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -462,6 +463,7 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
     holder->cursors = query->cursors;
+    shared_release(query);
     annotations_release(&query->annotations);
     if (code < 0) {
         promql_result_free(&holder->result);

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "promql/shared.h"
 
 #include <errno.h>
 #include <math.h>
@@ -444,7 +445,9 @@ int evaluate_vector(struct evaluation *evaluation, const struct node *node, stru
     switch (node->kind) {
     case NODE_SELECTOR: return evaluate_selector(evaluation, node, sink);
     case NODE_CALL: return evaluate_call(evaluation, node, sink);
-    case NODE_AGGREGATE: return evaluate_aggregate(evaluation, node, sink);
+    case NODE_AGGREGATE:
+        if (node->shared > 0) return evaluate_shared(evaluation, node, sink);
+        return evaluate_aggregate(evaluation, node, sink);
     case NODE_BINARY: return evaluate_binary(evaluation, node, sink);
     case NODE_UNARY:
         if (!node->unary.is_minus) return evaluate_vector(evaluation, node->unary.inner, sink);

@@ -44,6 +44,8 @@ static inline int64_t steps_time(const struct steps *steps, size_t step)
 
 VEC_TYPE(cursor_list, struct series_cursor *);
 
+struct shared_rows;
+
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
@@ -58,6 +60,7 @@ struct query {
     const struct clock *clock;
     struct error *error;
     struct annotations annotations;
+    struct shared_rows *shared; /* of shared nodes, by number; NULL until the first */
     struct cursor_list cursors; /* open until the end: rows borrow their labels */
     struct promql_range range;  /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
@@ -99,6 +102,14 @@ struct sink {
 };
 
 VEC_TYPE(row_list, struct row);
+
+/* What was kept of a shared node. */
+struct shared_rows {
+    bool is_kept;
+    struct steps steps;
+    struct row_list rows;
+    uint64_t samples_seen;
+};
 
 /* --- eval.c --- */
 

@@ -138,6 +138,7 @@ struct node {
     enum promql_type type;
     struct place place;
     bool is_invariant; /* the same at every step */
+    unsigned shared;   /* nodes that are the same have the same number; 0: there once */
     union {
         struct {
             double value;
@@ -199,6 +200,7 @@ struct promql_expr {
     struct arena arena;
     struct str text;
     struct node *root;
+    unsigned shared_count;          /* numbers of shared nodes */
     VEC(struct matcher *) matchers; /* one block per selector, to release their patterns */
     VEC(size_t) matcher_counts;
 };

@@ -61,8 +61,9 @@ static int add_group(struct grouping *grouping, const struct row *row, size_t *n
         return out_of_memory(query);
     }
     *number = grouping->labels.count - 1;
-    if (map_put(&grouping->numbers, buf_str(&grouping->key),
-                (void *)(uintptr_t)grouping->labels.count) != 0) {
+    struct str key = arena_copy(query->arena, buf_str(&grouping->key));
+    if (key.data == NULL ||
+        map_put_borrowed(&grouping->numbers, key, (void *)(uintptr_t)grouping->labels.count) != 0) {
         return out_of_memory(query);
     }
     return 0;

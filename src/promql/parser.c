@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "promql/functions.h"
+#include "promql/shared.h"
 
 #include <errno.h>
 #include <math.h>
@@ -651,6 +652,7 @@ static bool parse_all(struct parser *parser)
     if (parser->token.kind != TOKEN_END) return parser_unexpected(parser, NULL, NULL);
     if (!parser_check(parser, root)) return false;
     parser->expr->root = root;
+    shared_mark(parser->expr);
     return true;
 }
 

@@ -122,7 +122,33 @@ static const struct histogram *histogram_of(const struct promql_series *series, 
     return series->histograms == NULL ? NULL : series->histograms[i];
 }
 
-static void write_point(struct buf *buf, const struct promql_series *series, size_t i)
+/* Texts of times: all series of a range have the same, so each is made once, for the first series
+ * mostly. */
+#define TIMES_KEPT 512
+
+struct times_kept {
+    struct {
+        int64_t time_ms;
+        size_t size; /* 0: nothing yet */
+        char text[TIME_SIZE_MAX];
+    } items[TIMES_KEPT];
+};
+
+static char *put_time_kept(char *out, int64_t time_ms, size_t i, struct times_kept *kept)
+{
+    if (kept == NULL) return put_time(out, time_ms);
+    size_t at = i % TIMES_KEPT;
+    if (kept->items[at].size == 0 || kept->items[at].time_ms != time_ms) {
+        kept->items[at].time_ms = time_ms;
+        kept->items[at].size =
+            (size_t)(put_time(kept->items[at].text, time_ms) - kept->items[at].text);
+    }
+    memcpy(out, kept->items[at].text, TIME_SIZE_MAX); /* one size: quicker than the right one */
+    return out + kept->items[at].size;
+}
+
+static void write_point(struct buf *buf, const struct promql_series *series, size_t i,
+                        struct times_kept *kept)
 {
     const struct histogram *histogram = histogram_of(series, i);
     if (histogram != NULL) {
@@ -136,7 +162,7 @@ static void write_point(struct buf *buf, const struct promql_series *series, siz
     char *out = buf_reserve(buf, POINT_SIZE_MAX);
     if (out == NULL) return;
     *out++ = '[';
-    out = put_time(out, series->times_ms[i]);
+    out = put_time_kept(out, series->times_ms[i], i, kept);
     *out++ = ',';
     out = put_value(out, series->values[i]);
     *out++ = ']';
@@ -144,7 +170,8 @@ static void write_point(struct buf *buf, const struct promql_series *series, siz
 }
 
 /* The points of one kind under their key; nothing when there are none. */
-static void write_points(struct buf *buf, const struct promql_series *series, bool of_histograms)
+static void write_points(struct buf *buf, const struct promql_series *series, bool of_histograms,
+                         struct times_kept *kept)
 {
     const char *separator = of_histograms ? ",\"histograms\":[" : ",\"values\":[";
     bool is_any = false;
@@ -153,7 +180,7 @@ static void write_points(struct buf *buf, const struct promql_series *series, bo
         buf_append_cstr(buf, separator);
         separator = ",";
         is_any = true;
-        write_point(buf, series, i);
+        write_point(buf, series, i, kept);
     }
     if (is_any) buf_append_char(buf, ']');
 }
@@ -177,6 +204,8 @@ static void write_series(struct buf *buf, const struct promql_result *result)
     /* Too much for the buffer shows when it is written; a guess may be above it. */
     size_t room = expected_size(result);
     if (room < buf->size_max / 2) (void)!buf_reserve(buf, room);
+    struct times_kept *kept =
+        result->series_count > 1 && result->type == PROMQL_MATRIX ? calloc(1, sizeof(*kept)) : NULL;
     buf_append_char(buf, '[');
     for (size_t s = 0; s < result->series_count; s++) {
         const struct promql_series *series = &result->series[s];
@@ -185,14 +214,15 @@ static void write_series(struct buf *buf, const struct promql_result *result)
         if (result->type == PROMQL_VECTOR) {
             buf_append_str(buf, histogram_of(series, 0) != NULL ? STR(",\"histogram\":")
                                                                 : STR(",\"value\":"));
-            write_point(buf, series, 0);
+            write_point(buf, series, 0, NULL);
         } else {
-            write_points(buf, series, false);
-            write_points(buf, series, true);
+            write_points(buf, series, false, kept);
+            if (series->histograms != NULL) write_points(buf, series, true, kept);
         }
         buf_append_char(buf, '}');
     }
     buf_append_char(buf, ']');
+    free(kept);
 }
 
 void promql_result_write_json(struct buf *buf, const struct promql_result *result)

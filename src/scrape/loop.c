@@ -15,6 +15,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { ROWS_MAX = 256 };
+
 #define BODY_SIZE_MAX      (256u << 20) /* when the job sets no limit */
 #define SCRAPE_ARENA_MAX   (64u << 20)
 #define SECRET_SIZE_MAX    (64u << 10)
@@ -33,6 +35,9 @@ struct scrape {
     const struct scrape_job *job;
     const struct scrape_tools *tools;
     struct sample_batch *batch;
+    size_t row_count; /* samples of known series that wait to be appended */
+    struct sample_row rows[ROWS_MAX];
+    struct str raws[ROWS_MAX]; /* how they stand in the body; empty: a stale marker */
     struct arena arena;
     int64_t time_ms; /* of samples that bring none */
     double duration_s;
@@ -217,33 +222,6 @@ static int check_limits(const struct scrape *scrape, struct labels labels, struc
     return 0;
 }
 
-/* One block: the struct, the labels, their texts. */
-static struct scrape_series *series_new(struct labels labels)
-{
-    size_t size = sizeof(struct scrape_series) + labels.count * sizeof(struct label);
-    for (size_t i = 0; i < labels.count; i++) {
-        size += labels.items[i].name.size + labels.items[i].value.size;
-    }
-    struct scrape_series *series = calloc(1, size);
-    if (series == NULL) return NULL;
-    struct label *items = (struct label *)(series + 1);
-    char *bytes = (char *)(items + labels.count);
-    for (size_t i = 0; i < labels.count; i++) {
-        struct str texts[2] = { labels.items[i].name, labels.items[i].value };
-        for (int j = 0; j < 2; j++) {
-            memcpy(bytes, texts[j].data, texts[j].size);
-            texts[j].data = bytes;
-            bytes += texts[j].size;
-        }
-        items[i] = (struct label){ texts[0], texts[1] };
-    }
-    series->labels = (struct labels){ items, labels.count };
-    return series;
-}
-
-static int append(struct scrape *scrape, struct scrape_series *series, int64_t time_ms,
-                  double value, struct error *error);
-
 /* The series as this configuration relabels it, in the builder; 0 when it is dropped. */
 static int relabel_series(struct scrape *scrape, struct str raw, struct labels_builder *builder,
                           struct error *error)
@@ -262,63 +240,115 @@ static int relabel_series(struct scrape *scrape, struct str raw, struct labels_b
     return code == 0 ? 1 : code;
 }
 
-/* Makes the series known, or known anew after a reload. */
-static int learn_series(struct scrape *scrape, struct str raw, struct scrape_series *before,
-                        struct scrape_series **out, struct error *error)
-{
-    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
-    int code = relabel_series(scrape, raw, &builder, error);
-    if (code < 0) return code;
-    struct labels labels = { 0 };
-    if (code == 1) labels = labels_builder_labels(&builder);
-    if (before != NULL && labels_equal(before->labels, labels)) {
-        before->generation = scrape->target->generation_number;
-        *out = before;
-        return 0;
-    }
-    if (before != NULL && before->ref != 0) {
-        (void)append(scrape, before, scrape->time_ms, sample_stale(), NULL);
-    }
-    struct scrape_series *series = series_new(labels);
-    if (series == NULL || map_put(&scrape->target->series, raw, series) != 0) {
-        free(series);
-        return error_set(error, -ENOMEM, "no memory for a series");
-    }
-    free(before);
-    series->generation = scrape->target->generation_number;
-    *out = series;
-    return 0;
-}
-
 /* ---- appending ---- */
 
 /* Per-sample refusals are counted and forgotten; everything else fails the scrape. */
-static int append(struct scrape *scrape, struct scrape_series *series, int64_t time_ms,
-                  double value, struct error *error)
+static int note_refusal(struct scrape *scrape, int code)
 {
-    int code =
-        scrape->batch->append(scrape->batch, &series->ref, series->labels, time_ms, value, error);
     if (code == ERROR_OUT_OF_ORDER) scrape->refused[0]++;
     if (code == ERROR_DUPLICATE) scrape->refused[1]++;
     if (code == ERROR_INVALID) scrape->refused[2]++;
-    if (code == ERROR_OUT_OF_ORDER || code == ERROR_DUPLICATE || code == ERROR_INVALID) return 0;
-    return code;
+    return code == ERROR_OUT_OF_ORDER || code == ERROR_DUPLICATE || code == ERROR_INVALID ? 0
+                                                                                          : code;
+}
+
+/* Appends with the labels: the sink does not know the series, or not any more. */
+static int append_with_labels(struct scrape *scrape, struct str raw, int64_t time_ms, double value,
+                              struct error *error)
+{
+    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
+    int code = relabel_series(scrape, raw, &builder, error);
+    struct scrape_series *series = series_cache_find(&scrape->target->series, raw);
+    if (code <= 0 || series == NULL) return code < 0 ? code : 0;
+    return note_refusal(scrape, scrape->batch->append(scrape->batch, &series->ref,
+                                                      labels_builder_labels(&builder), time_ms,
+                                                      value, error));
+}
+
+/* Appends the rows that wait, many at a time. */
+static int append_rows(struct scrape *scrape, struct error *error)
+{
+    size_t count = scrape->row_count;
+    scrape->row_count = 0;
+    for (size_t i = 0; i < count;) {
+        const struct sample_row *row = &scrape->rows[i];
+        size_t taken = 0;
+        int code = scrape->batch->append_rows(scrape->batch, row, count - i, &taken, error);
+        i += taken;
+        if (code == 0) continue;
+        row = &scrape->rows[i];
+        if (code == -ENOENT) {
+            /* What has no text is a stale marker; a series that left the sink needs none. */
+            bool has_text = scrape->raws[i].data != NULL;
+            code = has_text ? append_with_labels(scrape, scrape->raws[i], row->time_ms, row->value,
+                                                 error)
+                            : 0;
+        } else {
+            code = note_refusal(scrape, code);
+        }
+        if (code != 0) return code;
+        i++;
+    }
+    return 0;
+}
+
+/* raw: empty for a stale marker. */
+static int append_row(struct scrape *scrape, struct str raw, struct sample_row row,
+                      struct error *error)
+{
+    scrape->rows[scrape->row_count] = row;
+    scrape->raws[scrape->row_count] = raw;
+    if (++scrape->row_count < ROWS_MAX) return 0;
+    return append_rows(scrape, error);
+}
+
+/* Makes the series known, or known anew after a reload. */
+static int learn_series(struct scrape *scrape, struct str raw, struct scrape_series **out,
+                        struct error *error)
+{
+    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
+    struct scrape_series *series = *out;
+    int code = relabel_series(scrape, raw, &builder, error);
+    if (code < 0) return code;
+    bool is_dropped = code == 0;
+    uint64_t hash = is_dropped ? 0 : labels_hash(labels_builder_labels(&builder));
+    bool is_same =
+        series != NULL && series->is_dropped == is_dropped && series->labels_hash == hash;
+    if (series != NULL && !is_same && series->ref != 0) {
+        struct sample_row end = { series->ref, scrape->time_ms, sample_stale() };
+        code = append_row(scrape, (struct str){ 0 }, end, NULL);
+        if (code < 0) return code;
+    }
+    if (series == NULL) series = series_cache_add(&scrape->target->series, raw);
+    if (series == NULL) return error_set(error, -ENOMEM, "no memory for a series");
+    if (!is_same) {
+        series->ref = 0;
+        series->first = 0;
+        series->seen = 0;
+        series->labels_hash = hash;
+        series->is_dropped = is_dropped;
+    }
+    series->generation = scrape->target->generation_number;
+    *out = series;
+    return 0;
 }
 
 static int take_sample(struct scrape *scrape, const struct exposition_entry *entry,
                        struct error *error)
 {
     struct scrape_target *target = scrape->target;
+    uint32_t number = (uint32_t)target->scrape_number;
     scrape->scraped++;
-    struct scrape_series *series = map_get(&target->series, entry->series);
+    struct scrape_series *series = series_cache_find(&target->series, entry->series);
     if (series == NULL || series->generation != target->generation_number) {
-        int code = learn_series(scrape, entry->series, series, &series, error);
+        int code = learn_series(scrape, entry->series, &series, error);
         if (code != 0) return code;
+        CHECK(series != NULL);
     }
-    bool was_there = series->seen != 0 && series->seen + 1 == target->scrape_number;
-    bool is_second = series->seen == target->scrape_number;
-    series->seen = target->scrape_number;
-    if (series->labels.count == 0) return 0;
+    bool was_there = series->seen != 0 && series->seen + 1 == number;
+    bool is_second = series->seen == number;
+    series->seen = number;
+    if (series->is_dropped) return 0;
     scrape->kept++;
     if (is_second) {
         scrape->refused[1]++;
@@ -327,9 +357,15 @@ static int take_sample(struct scrape *scrape, const struct exposition_entry *ent
     if (!was_there) scrape->added++;
     bool has_own_time = entry->has_time && scrape->job->honor_timestamps;
     series->has_own_time = has_own_time && !scrape->job->tracks_timestamp_staleness;
-    if (series->first == 0) series->first = target->scrape_number;
-    return append(scrape, series, has_own_time ? entry->time_ms : scrape->time_ms, entry->value,
-                  error);
+    if (series->first == 0) series->first = number;
+    int64_t time_ms = has_own_time ? entry->time_ms : scrape->time_ms;
+    if (series->ref != 0) {
+        return append_row(scrape, entry->series,
+                          (struct sample_row){ series->ref, time_ms, entry->value }, error);
+    }
+    int code = append_rows(scrape, error); /* samples go in as they came */
+    if (code != 0) return code;
+    return append_with_labels(scrape, entry->series, time_ms, entry->value, error);
 }
 
 static void take_metadata(struct scrape *scrape, const struct exposition_entry *entry)
@@ -384,6 +420,7 @@ static int take_body(struct scrape *scrape, const struct http_answer *answer, st
         if (entry.kind == EXPOSITION_TYPE) scrape->type = entry.detail;
         take_metadata(scrape, &entry);
     }
+    if (code == 0) code = append_rows(scrape, error);
     uint64_t limit = scrape->job->limits.sample_count;
     if (code == 0 && limit > 0 && scrape->kept > limit) {
         pm_inc(scrape->tools->counters->over_sample_limit);
@@ -396,25 +433,27 @@ static int take_body(struct scrape *scrape, const struct http_answer *answer, st
 /* ---- what has gone ---- */
 
 /* Ends the series that this scrape did not show (all: every one), and forgets them. */
-static void end_series(struct scrape *scrape, bool all)
+static int end_series(struct scrape *scrape, bool all, struct error *error)
 {
-    struct map *map = &scrape->target->series;
-    VEC(struct str) gone = { 0 };
-    size_t position = 0;
-    struct str raw;
-    void *value;
-    while (map_next(map, &position, &raw, &value)) {
-        struct scrape_series *series = value;
-        if (!all && series->seen == scrape->target->scrape_number) continue;
+    struct series_cache *cache = &scrape->target->series;
+    uint32_t number = (uint32_t)scrape->target->scrape_number;
+    int code = 0;
+    for (size_t i = 0; i < cache->capacity && code == 0; i++) {
+        const struct scrape_series *series = &cache->items[i];
+        if (!series->is_used || (!all && series->seen == number)) continue;
         /* What is not in the store needs no end there. */
-        bool is_lost = scrape->is_rolled_back && series->first == scrape->target->scrape_number;
-        if (series->ref != 0 && !series->has_own_time && !is_lost) {
-            (void)append(scrape, series, scrape->time_ms, sample_stale(), NULL);
-        }
-        (void)VEC_PUSH(&gone, raw);
+        bool is_lost = scrape->is_rolled_back && series->first == number;
+        if (series->ref == 0 || series->has_own_time || is_lost) continue;
+        struct sample_row row = { series->ref, scrape->time_ms, sample_stale() };
+        code = append_row(scrape, (struct str){ 0 }, row, error);
     }
-    for (size_t i = 0; i < gone.count; i++) free(map_remove(map, gone.items[i]));
-    VEC_RELEASE(&gone);
+    if (code == 0) code = append_rows(scrape, error);
+    if (all) {
+        series_cache_release(cache);
+    } else {
+        series_cache_keep(cache, number);
+    }
+    return code;
 }
 
 static void forget_families(struct scrape_target *target)
@@ -510,6 +549,7 @@ static int commit(struct scrape *scrape, int code, struct error *error)
         code = scrape->batch->commit(scrape->batch, error);
     }
     scrape->batch = NULL;
+    scrape->row_count = 0;
     return code;
 }
 
@@ -528,7 +568,7 @@ static int write_answer(struct scrape *scrape, const struct http_answer *answer,
     int code = begin(scrape, error);
     if (code != 0) return code;
     code = take_body(scrape, answer, error);
-    if (code == 0) end_series(scrape, false);
+    if (code == 0) code = end_series(scrape, false, error);
     if (code == 0) code = report(scrape, true, error);
     return commit(scrape, code, error);
 }
@@ -537,8 +577,9 @@ static int write_failure(struct scrape *scrape, struct error *error)
 {
     int code = begin(scrape, error);
     if (code != 0) return code;
-    end_series(scrape, true);
-    return commit(scrape, report(scrape, false, error), error);
+    code = end_series(scrape, true, error);
+    if (code == 0) code = report(scrape, false, error);
+    return commit(scrape, code, error);
 }
 
 /* The planned time when the scrape is on time, so that samples of a series stand at even steps. */
@@ -627,7 +668,7 @@ void scrape_target_end(struct scrape_target *target, const struct scrape_tools *
     struct scrape scrape;
     scrape_start(&scrape, target, tools);
     if (begin(&scrape, NULL) == 0) {
-        end_series(&scrape, true);
+        int code = end_series(&scrape, true, NULL);
         static const char *const names[] = { "up", "scrape_duration_seconds",
                                              "scrape_samples_scraped",
                                              "scrape_samples_post_metric_relabeling",
@@ -635,7 +676,7 @@ void scrape_target_end(struct scrape_target *target, const struct scrape_tools *
         for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
             (void)report_one(&scrape, i, names[i], sample_stale(), NULL);
         }
-        (void)commit(&scrape, 0, NULL);
+        (void)commit(&scrape, code, NULL);
     }
     arena_release(&scrape.arena);
 }
@@ -646,8 +687,6 @@ void scrape_target_free(struct scrape_target *target)
     size_t position = 0;
     struct str name;
     void *value;
-    while (map_next(&target->series, &position, &name, &value)) free(value);
-    position = 0;
     while (map_next(&target->families, &position, &name, &value)) {
         struct scrape_family *family = value;
         free((void *)(uintptr_t)family->type.data);
@@ -655,7 +694,7 @@ void scrape_target_free(struct scrape_target *target)
         free((void *)(uintptr_t)family->unit.data);
         free(family);
     }
-    map_release(&target->series);
+    series_cache_release(&target->series);
     map_release(&target->families);
     mutex_release(&target->mutex);
     arena_release(&target->arena);

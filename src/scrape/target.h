@@ -12,6 +12,7 @@
 #include "http/client.h"
 #include "prometheus/prometheus.h"
 #include "scrape/scrape.h"
+#include "scrape/series_cache.h"
 #include "structlog/structlog.h"
 
 /* One configuration in force; targets point into it. Guarded by the manager's mutex. */
@@ -29,16 +30,6 @@ struct scrape_counters {
     struct pm_counter *over_body_limit;
     struct pm_summary *interval_length;
     struct pm_counter *failed_commits;
-};
-
-/* A series that the target has shown. One allocation with its texts. */
-struct scrape_series {
-    uint64_t ref;         /* number in the sink; 0: not appended yet */
-    uint64_t first;       /* number of the scrape that appended it first; 0: none */
-    uint64_t seen;        /* number of the scrape that showed it last */
-    struct labels labels; /* after relabelling; count 0: dropped */
-    uint32_t generation;  /* of the configuration that relabelled it */
-    bool has_own_time;    /* its last sample brought a timestamp: takes no part in staleness */
 };
 
 /* What the target told of a metric. One allocation with its texts. */
@@ -69,7 +60,7 @@ struct scrape_target {
 
     uint32_t generation_number; /* grows with every apply: known series are relabelled again */
     uint64_t scrape_number;
-    struct map series; /* raw text to struct scrape_series */
+    struct series_cache series;
     uint64_t report_refs[10];
     int64_t last_start_ms; /* of the scrape before; 0: none */
 

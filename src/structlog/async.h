@@ -38,13 +38,13 @@ enum sl_full {
 };
 
 struct sl_async_options {
-    const char *path;      /* the ring file; NULL: /dev/shm/structlog.PROGRAM.PID.ring */
-    size_t ring_size;      /* bytes for each thread, a power of two; 0 = 1 MiB; 64 KiB to 64 MiB */
-    unsigned ring_count;   /* threads that have a ring; 0 = 64; at most 1,024; others call SYNC */
+    const char *path;    /* the ring file; NULL: /dev/shm/structlog.PROGRAM.PID.ring */
+    size_t ring_size;    /* bytes for each thread, a power of two; 0 = 1 MiB; 64 KiB to 64 MiB */
+    unsigned ring_count; /* threads that have a ring; 0 = 64; at most 1,024; others call SYNC */
     enum sl_full full;
-    int full_timeout_ms;   /* 0 = 1,000 */
-    int full_level;        /* DROP_BELOW: 0 = SL_WARN */
-    int retry_ms;          /* a full disk, an I/O error: lines are tried again so long; 0 = 1,000 */
+    int full_timeout_ms; /* 0 = 1,000 */
+    int full_level;      /* DROP_BELOW: 0 = SL_WARN */
+    int retry_ms;        /* a full disk, an I/O error: lines are tried again so long; 0 = 1,000 */
 };
 
 /* ---- after a process was killed ---- */
@@ -65,7 +65,8 @@ typedef int (*sl_recover_fn)(void *context, const char *path, const char *line, 
  *   take   NULL: lines go to the log files the process wrote, torn ones there are mended, and the
  *          ring file is removed. Otherwise each missing line goes to it, with the path of the log
  *          file it was for (NULL: it was for no file), and nothing is changed.
- * 0, or -EBUSY (the process lives), -EINVAL (not a ring file), or the errno of what failed. */
+ * 0, or -EBUSY (the process lives), -EINVAL (not a ring file), -ENOMSG (killed before it
+ * could log: nothing to bring out, the file may go), or the errno of what failed. */
 SL_API int sl_recover(const char *path, sl_recover_fn take, void *context,
                       struct sl_recovery *recovery);
 

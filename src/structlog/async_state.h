@@ -23,7 +23,7 @@ struct sl_async {
     uint64_t mask;
     uint32_t *sites; /* the region's site table */
     enum sl_ticks ticks;
-    uint32_t is_idle; /* the back end sleeps until it is woken */
+    uint32_t is_idle;              /* the back end sleeps until it is woken */
     struct sl_ring_header *region; /* NULL: none, so calls write themselves */
 
     struct sl_async_options options; /* without zeros */

@@ -181,7 +181,7 @@ uint64_t block_writer_series(const struct block_writer *writer);
 int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
                         struct error *error) MUST_CHECK;
 
-#define BLOCK_TIMES_SIZE  32 /* an entry: first and last time i64, offset u64, size u32, count u32 */
+#define BLOCK_TIMES_SIZE  32 /* first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
 #define BLOCK_VERSION     2
 extern const char block_magic[8];

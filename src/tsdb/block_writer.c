@@ -27,13 +27,15 @@ enum {
 const char block_magic[8] = { 'B', 'G', 'T', 'S', 'B', 'L', 'K', '1' };
 const char block_footer_magic[8] = { 'B', 'G', 'T', 'S', 'E', 'N', 'D', '1' };
 
+/* Most pairs of a block with many series have one: it needs no list. */
 struct pair {
     uint32_t name;
     uint32_t value;
-    struct {
+    uint32_t count;    /* series */
+    uint32_t capacity; /* 0: the only one stands in `single` */
+    union {
         uint32_t *items;
-        size_t count;
-        size_t capacity;
+        uint32_t single;
     } series;
 };
 
@@ -177,7 +179,9 @@ void block_writer_free(struct block_writer *writer)
     map_release(&writer->symbol_numbers);
     map_release(&writer->pair_numbers);
     VEC_RELEASE(&writer->symbols);
-    for (size_t i = 0; i < writer->pairs.count; i++) free(writer->pairs.items[i].series.items);
+    for (size_t i = 0; i < writer->pairs.count; i++) {
+        if (writer->pairs.items[i].capacity > 0) free(writer->pairs.items[i].series.items);
+    }
     VEC_RELEASE(&writer->pairs);
     free(writer);
 }
@@ -194,7 +198,7 @@ static uint32_t symbol_of(struct block_writer *writer, struct str text)
     if (number > 0) return (uint32_t)number - 1;
     number = writer->symbols.count + 1;
     if (!VEC_RESERVE(&writer->symbols, 1)) return UINT32_MAX;
-    if (map_put(&writer->symbol_numbers, text, (void *)number) != 0) return UINT32_MAX;
+    if (map_put_borrowed(&writer->symbol_numbers, text, (void *)number) != 0) return UINT32_MAX;
     writer->symbols.count++;
     return (uint32_t)number - 1;
 }
@@ -214,6 +218,27 @@ static uint32_t pair_of(struct block_writer *writer, uint32_t name, uint32_t val
         return UINT32_MAX;
     }
     return (uint32_t)number - 1;
+}
+
+static bool add_posting(struct pair *pair, uint32_t series)
+{
+    enum { CAPACITY_MIN = 4 };
+    if (pair->count == 0) {
+        pair->series.single = series;
+        pair->count = 1;
+        return true;
+    }
+    if (pair->count >= pair->capacity) {
+        uint32_t capacity = pair->capacity == 0 ? CAPACITY_MIN : pair->capacity * 2;
+        uint32_t *items = realloc(pair->capacity == 0 ? NULL : pair->series.items,
+                                  (size_t)capacity * sizeof(items[0]));
+        if (items == NULL) return false;
+        if (pair->capacity == 0) items[0] = pair->series.single;
+        pair->series.items = items;
+        pair->capacity = capacity;
+    }
+    pair->series.items[pair->count++] = series;
+    return true;
 }
 
 /* The same bytes in the same place: no need to look at them. */
@@ -249,7 +274,7 @@ static int add_labels(struct block_writer *writer, struct labels labels, struct 
         bool is_found = find_numbers(writer, place, &labels.items[i]);
         uint32_t number = writer->last[place].pair_number;
         if (!is_found ||
-            !VEC_PUSH(&writer->pairs.items[number].series, (uint32_t)writer->meta.series)) {
+            !add_posting(&writer->pairs.items[number], (uint32_t)writer->meta.series)) {
             writer->last[place].name = (struct str){ 0 };
             return error_set(error, -ENOMEM, "no memory to write a block");
         }
@@ -471,18 +496,19 @@ static int put_postings(struct block_writer *writer, struct error *error)
             break;
         }
         fixed32_append(&writer->offsets, pair->value);
-        fixed32_append(&writer->offsets, (uint32_t)pair->series.count);
-        if (pair->series.count == 1) place = pair->series.items[0];
+        fixed32_append(&writer->offsets, pair->count);
+        if (pair->count == 1) place = pair->series.single;
         fixed32_append(&writer->offsets, (uint32_t)place);
-        if (pair->series.count == 1) continue;
+        if (pair->count == 1) continue;
+        const uint32_t *items = pair->series.items;
         numbers.count = 0;
-        if (!VEC_RESERVE(&numbers, pair->series.count)) {
+        if (!VEC_RESERVE(&numbers, pair->count)) {
             code = error_set(error, -ENOMEM, "no memory to write a block");
             break;
         }
-        for (size_t k = 0; k < pair->series.count; k++) numbers.items[k] = pair->series.items[k];
+        for (size_t k = 0; k < pair->count; k++) numbers.items[k] = items[k];
         buf_reset(&writer->column);
-        column_encode_numbers(&writer->column, numbers.items, pair->series.count);
+        column_encode_numbers(&writer->column, numbers.items, pair->count);
         code = put(writer, writer->column.data, writer->column.size, error);
     }
     VEC_RELEASE(&numbers);

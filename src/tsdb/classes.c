@@ -27,7 +27,7 @@
 enum {
     DETAIL_MAX = 2,
     SYMBOL_COUNT =
-        512, /* at most SCALE, and more than 2 * ((1 << (DETAIL_MAX + 1)) + 62 * (1 << DETAIL_MAX)) */
+        512, /* at most SCALE, more than 2 * ((1 << (DETAIL_MAX + 1)) + 62 * (1 << DETAIL_MAX)) */
     SCALE_BITS = 10,
     SCALE = 1 << SCALE_BITS,
     WEIGHT_COUNT = 15,

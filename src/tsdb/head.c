@@ -85,7 +85,7 @@ void head_release(struct head *head)
         VEC_RELEASE(&head->names.items[i].pairs);
     }
     VEC_RELEASE(&head->names);
-    head_free_limbo(head);
+    VEC_RELEASE(&head->limbo); /* the pairs went with the others */
     VEC_RELEASE(&head->free_pairs);
     side_release_all(head);
     buf_release(&head->scratch);
@@ -665,10 +665,10 @@ static bool is_in_use(const struct head *head, const struct head_series *series)
            !(side_data_is_empty(&side->active) && side_data_is_empty(&side->frozen));
 }
 
+/* A pair stays where it is, with its number, until no cursor is open: they read without a lock. */
 static void remove_pair(struct head *head, uint32_t number)
 {
-    struct head_pair **place = &head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
-    struct head_pair *pair = *place;
+    struct head_pair *pair = head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
     struct head_name *name = &head->names.items[pair->name];
     uint32_t moved = VEC_LAST(&name->pairs);
     name->pairs.items[pair->slot] = moved;
@@ -679,11 +679,9 @@ static void remove_pair(struct head *head, uint32_t number)
     head->totals.pair_count--;
     head->totals.symbol_size -= pair->size;
     head->totals.series_size -= sizeof(*pair) + pair->size + pair->capacity * sizeof(uint32_t);
-    if (VEC_PUSH(&head->limbo, pair->text)) pair->text = NULL;
-    free_pair(pair);
-    *place = NULL;
-    /* Without memory for the list the number is never used again: no harm. */
-    (void)!VEC_PUSH(&head->free_pairs, number);
+    pair->is_removed = true;
+    /* Without memory for the list the pair stays until the end: no harm but its bytes. */
+    (void)!VEC_PUSH(&head->limbo, number);
 }
 
 static void remove_series(struct head *head, struct head_series **place)
@@ -704,7 +702,7 @@ static void sweep_postings(struct head *head)
 {
     for (uint32_t number = 0; number < head->pair_end; number++) {
         struct head_pair *pair = head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
-        if (pair == NULL) continue;
+        if (pair == NULL || pair->is_removed) continue;
         uint32_t *items = pair->capacity > 0 ? pair->postings.items : &pair->postings.single;
         uint32_t count = 0;
         for (uint32_t i = 0; i < pair->count; i++) {
@@ -717,7 +715,13 @@ static void sweep_postings(struct head *head)
 
 void head_free_limbo(struct head *head)
 {
-    for (size_t i = 0; i < head->limbo.count; i++) free(head->limbo.items[i]);
+    for (size_t i = 0; i < head->limbo.count; i++) {
+        uint32_t number = head->limbo.items[i];
+        struct head_pair **place = &head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
+        free_pair(*place);
+        *place = NULL;
+        (void)!VEC_PUSH(&head->free_pairs, number);
+    }
     VEC_RELEASE(&head->limbo);
 }
 

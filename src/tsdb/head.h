@@ -81,6 +81,7 @@ struct head_pair {
     uint32_t count;    /* postings */
     uint32_t capacity; /* 0: the only posting stands in `single` */
     uint32_t slot;     /* where the name's list has it */
+    bool is_removed;   /* in limbo: found no more */
     union {
         uint32_t *items;
         uint32_t single;
@@ -121,7 +122,7 @@ struct head {
     uint32_t series_end; /* first number not given yet */
     uint32_t pair_end;
     struct head_numbers free_pairs;
-    VEC(char *) limbo; /* text of removed pairs that a cursor may still show */
+    struct head_numbers limbo; /* removed pairs that a cursor may still look at */
     struct head_table series_table;
     struct head_table pair_table;
     VEC(struct head_name) names; /* few */
@@ -178,7 +179,7 @@ void head_thaw(struct head *head, struct head_series **items, size_t count);
 /* Removes the series without samples whose last is older than before_ms. */
 size_t head_collect_garbage(struct head *head, int64_t before_ms);
 
-/* Frees the text of removed pairs: nobody holds labels of the head any more. */
+/* Frees removed pairs: nobody holds labels of the head any more. */
 void head_free_limbo(struct head *head);
 
 const uint32_t *head_tail_offsets(const struct head_tail *tail);

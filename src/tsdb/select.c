@@ -29,6 +29,7 @@ struct cursor {
     struct merge merge;
     struct block_list blocks; /* referenced */
     struct arena scratch;
+    struct str *names; /* of the head's labels */
     int64_t deadline_ns;
     size_t series_max;
     size_t count;
@@ -318,13 +319,11 @@ static int take_series(struct cursor *cursor, const struct head_series *series,
         if (code == 0 && side != NULL) code = take_side(cursor, hit, &side->frozen, &is_there);
     }
     if (code != 0 || !is_there) return code;
-    /* Label text stays as long as a cursor is open; the array and the numbers are copied. */
-    struct label *items = ARENA_ARRAY(cursor->merge.arena, struct label, series->pair_count);
-    uint32_t *pairs = ARENA_ARRAY(&cursor->scratch, uint32_t, series->pair_count);
-    if (items == NULL || pairs == NULL) return ERROR_LIMIT;
-    head_labels(&cursor->db->head, series, items);
+    /* Pairs stay as long as a cursor is open: the labels are made of them without the lock. */
+    uint32_t *pairs = ARENA_ARRAY(&cursor->scratch, uint32_t, (size_t)series->pair_count + 1);
+    if (pairs == NULL) return ERROR_LIMIT;
     memcpy(pairs, series->pairs, series->pair_count * sizeof(pairs[0]));
-    hit->labels = (struct labels){ items, series->pair_count };
+    hit->labels.count = series->pair_count;
     hit->pairs = pairs;
     hit->rank = series->rank;
     source->hit_count++;
@@ -360,6 +359,32 @@ static int take_head_locked(struct cursor *cursor, const struct series_query *qu
         fetch_ahead(&db->head, series, i);
         code = take_series(cursor, head_series_at(&db->head, series.items[i]), source);
         if (code != 0) return code;
+    }
+    return 0;
+}
+
+/* The names' texts stay where they are, but their list may move. */
+static int take_names_locked(struct cursor *cursor)
+{
+    const struct head *head = &cursor->db->head;
+    cursor->names = ARENA_ARRAY(&cursor->scratch, struct str, head->names.count + 1);
+    if (cursor->names == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < head->names.count; i++) cursor->names[i] = head->names.items[i].text;
+    return 0;
+}
+
+static int make_labels(struct cursor *cursor, struct merge_source *source)
+{
+    const struct head *head = &cursor->db->head;
+    for (size_t i = 0; i < source->hit_count; i++) {
+        struct merge_hit *hit = &source->hits[i];
+        struct label *items = ARENA_ARRAY(cursor->merge.arena, struct label, hit->labels.count + 1);
+        if (items == NULL) return ERROR_LIMIT;
+        for (size_t k = 0; k < hit->labels.count; k++) {
+            const struct head_pair *pair = head_pair_at(head, hit->pairs[k]);
+            items[k] = (struct label){ cursor->names[pair->name], head_pair_value(pair) };
+        }
+        hit->labels.items = items;
     }
     return 0;
 }
@@ -437,6 +462,7 @@ static int take_snapshot(struct cursor *cursor, const struct series_query *query
     if (code == 0) {
         /* The head is the last source: its samples are the newest. */
         code = take_head_locked(cursor, query, &cursor->merge.sources[cursor->merge.count]);
+        if (code == 0) code = take_names_locked(cursor);
         cursor->merge.count++;
     }
     mutex_unlock(&db->mutex);
@@ -452,6 +478,7 @@ static int cursor_fill(struct cursor *cursor, const struct series_query *query, 
     }
     if (code != 0) return error_set(error, code, "no memory for a query");
     struct merge_source *source = &cursor->merge.sources[cursor->merge.count - 1];
+    if (make_labels(cursor, source) != 0) return no_room(error);
     if (source->hit_count > 1) {
         qsort(source->hits, source->hit_count, sizeof(source->hits[0]), by_labels);
     }

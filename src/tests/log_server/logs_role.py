@@ -24,14 +24,15 @@ class Tap:
 
 class Role:
     def __init__(self, program, folder, *flags):
-        self.program, self.folder, self.flags = program, folder, flags
+        self.program = program if isinstance(program, list) else [program]
+        self.folder, self.flags = folder, flags
         self.port = 0
         self.start()
 
     def start(self):
         listen = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [self.program, "--listen", listen, "--data", self.folder, "--log.format", "json", *self.flags],
+            [*self.program, "--listen", listen, "--data", self.folder, "--log.format", "json", *self.flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             found = re.search(r'"listen":"http://127.0.0.1:(\d+)', line)

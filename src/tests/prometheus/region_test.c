@@ -496,7 +496,7 @@ static void a_file_cut_short_is_zeros_and_not_the_end(void)
     (void)unlink(path);
 }
 
-/* Faults that are not the region's go on as before. */
+/* Faults that are not the region's go on as before; a sanitizer makes an exit of them. */
 static void other_faults_are_still_the_end(void)
 {
     (void)unlink(path);
@@ -504,18 +504,17 @@ static void other_faults_are_still_the_end(void)
     if (pid == 0) {
         struct pm_error error;
         struct pm_daemon_options options = { .path = path, .guards_cuts = true };
-        if (pm_daemon_open(&daemon_side, &options, &error) < 0) _exit(1);
+        if (pm_daemon_open(&daemon_side, &options, &error) < 0) _exit(101);
         FILE *file = tmpfile();
-        if (file == NULL || ftruncate(fileno(file), 4096) < 0) _exit(2);
+        if (file == NULL || ftruncate(fileno(file), 4096) < 0) _exit(102);
         volatile char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
-        if (map == MAP_FAILED) _exit(3);
+        if (map == MAP_FAILED) _exit(103);
         map[4096] = 1;
-        _exit(0);
+        _exit(103);
     }
     int status = -1;
     REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-    EXPECT(WIFSIGNALED(status));
-    EXPECT_INT(SIGBUS, WTERMSIG(status));
+    EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WEXITSTATUS(status) < 100);
     (void)unlink(path);
 }
 

@@ -1,9 +1,11 @@
 /* sketch_test.c
  *
- * Goal:   native histograms count each value in the bucket the format says, whatever becomes of their
- *         resolution; quantiles of a window are as close as the guide says; processes share both.
- * Method: values at and beside bucket ends against powers computed in long double; counts before and
- *         after each change; threads that count while the resolution changes; two clients of a region.
+ * Goal:   native histograms count each value in the bucket the format says, whatever becomes of
+ *         their resolution; quantiles of a window are as close as the guide says; processes share
+ *         both.
+ * Method: values at and beside bucket ends against powers computed in long double; counts before
+ *         and after each change; threads that count while the resolution changes; two clients of a
+ *         region.
  */
 #include "tests/test.h"
 

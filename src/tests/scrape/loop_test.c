@@ -4,6 +4,7 @@
  * Method: a small server gives the answers of a script; each scrape is run by hand against a sink
  *         that prints every committed sample as a line, without its time.
  */
+#include "base/check.h"
 #include "base/thread.h"
 #include "codec/compress.h"
 #include "http/server.h"
@@ -58,18 +59,48 @@ static struct buf pending; /* of the open batch */
 static uint64_t refs;
 static bool fails_commit;
 
+enum { REFS_MAX = 10000 };
+
+static struct str names[REFS_MAX]; /* labels by ref */
+
+static void write_sample(struct str name, double value)
+{
+    buf_append_str(&pending, name);
+    if (sample_is_stale(value)) {
+        buf_append_str(&pending, STR(" stale\n"));
+    } else {
+        buf_printf(&pending, " %g\n", value);
+    }
+}
+
 static int sink_append(struct sample_batch *batch, uint64_t *ref, struct labels labels,
                        int64_t time_ms, double value, struct error *error)
 {
     (void)batch;
     (void)error;
     if (time_ms < 1000) return ERROR_INVALID;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    labels_print(&text, labels);
     if (*ref == 0) *ref = ++refs;
-    labels_print(&pending, labels);
-    if (sample_is_stale(value)) {
-        buf_append_str(&pending, STR(" stale\n"));
-    } else {
-        buf_printf(&pending, " %g\n", value);
+    CHECK(*ref < REFS_MAX);
+    free((void *)(uintptr_t)names[*ref].data);
+    names[*ref] = (struct str){ str_copy(buf_str(&text)), text.size };
+    buf_release(&text);
+    write_sample(names[*ref], value);
+    return 0;
+}
+
+static int sink_append_rows(struct sample_batch *batch, const struct sample_row *rows, size_t count,
+                            size_t *taken, struct error *error)
+{
+    (void)batch;
+    (void)error;
+    for (*taken = 0; *taken < count; (*taken)++) {
+        const struct sample_row *row = &rows[*taken];
+        if (row->time_ms < 1000) return ERROR_INVALID;
+        if (row->ref == 0 || row->ref > refs) return -ENOENT;
+        write_sample(names[row->ref], row->value);
     }
     return 0;
 }
@@ -91,6 +122,7 @@ static void sink_rollback(struct sample_batch *batch)
 }
 
 static struct sample_batch the_batch = { .append = sink_append,
+                                         .append_rows = sink_append_rows,
                                          .commit = sink_commit,
                                          .rollback = sink_rollback };
 

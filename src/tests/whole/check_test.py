@@ -4,7 +4,7 @@ import random
 import re
 import subprocess
 
-from harness import EXECUTABLE, Role, check, folder, has, need, need_program, note, run, same, write
+from harness import EXECUTABLE, Role, ask, check, folder, has, need, need_program, note, run, same, write
 
 # What promtool says, as our rules: each message is one rule and one metric.
 PROMTOOL = [
@@ -149,4 +149,26 @@ def test_url():
     role.stop()
 
 
-run([test_promtool, test_rules, test_clean, test_url])
+def test_roles():
+    """the own metrics of every role are as their library writes them, and lint-clean"""
+    need()
+    words = {"driver": ["--config", write(os.path.join(folder("driver"), "driver.yml"), "probes: {}\n")],
+             "dashboards": [], "explore": [], "logs": [], "metrics": [], "ship": []}
+    config = folder("config")
+    words["metrics"] = ["--config.file=" + write(os.path.join(config, "prometheus.yml"), "scrape_configs: []\n")]
+    words["ship"] = ["-c", write(os.path.join(config, "filebeat.yml"), f"""
+filebeat.inputs: [{{ type: filestream, id: a, paths: ["{config}/none/*.json"] }}]
+output.elasticsearch: {{ hosts: ["http://127.0.0.1:9"] }}
+""")]
+    for name, more in words.items():
+        role = Role(name, *more).ready()
+        for accept in ("", "application/openmetrics-text;version=1.0.0"):
+            text = ask(role.url + "/metrics", headers={"Accept": accept}).text
+            _, findings = checked(text, "--max-findings", "0")
+            same([], [f for f in findings if not f[2].startswith("node_")], f"findings of {name}, {accept or 'text'}")
+            for metric in ("process_cpu_seconds", "pm_errors", "barograph_build_info"):
+                check(metric in text, f"no {metric} in {name}")
+        role.stop()
+
+
+run([test_promtool, test_rules, test_clean, test_url, test_roles])

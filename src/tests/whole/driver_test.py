@@ -164,6 +164,20 @@ def test_cut_region():
     role.stop()
 
 
+def test_long_region():
+    """a region whose name is too long for a socket is served without one"""
+    path = write(os.path.join(folder("driver"), "driver.yml"), "probes: {}\n")
+    region = os.path.join(folder("long"), "x" * 110)
+    role = Role("driver", "--config", path, env={"BAROGRAPH_METRICS": region}).ready()
+    has(role.errors, "no socket for datagrams")
+    check(os.path.exists(region), "the region is there")
+    role.stop()
+    other = os.path.join(folder("socket"), "s")
+    status, said = Role("driver", "--config", path, "--metrics.socket", other * 10).ends()
+    check(status != 0, "a socket that was asked for must be had")
+    has(said, "a socket's path has 1 to 107 bytes")
+
+
 def test_probes():
     """probes: success, failure and unreachable under blackbox_exporter's names"""
     need("driver")
@@ -207,5 +221,5 @@ def test_config():
     same(0, got.returncode, got.stdout + got.stderr)
 
 
-run([test_promtool, test_values, test_scripts, test_shells, test_datagrams, test_cut_region, test_probes,
-     test_config])
+run([test_promtool, test_values, test_scripts, test_shells, test_datagrams, test_cut_region, test_long_region,
+     test_probes, test_config])

@@ -11,6 +11,7 @@ import glob, json, os, shutil, signal, subprocess, sys, tempfile, time
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(here))
 import logs_role
+import npm_modules
 
 program, modules = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 tap = logs_role.Tap()
@@ -20,28 +21,6 @@ expect = tap.expect
 def skip(name, reason):
     tap.passed += 1
     print(f"ok {tap.passed + tap.failed} - {name} # SKIP {reason}", flush=True)
-
-
-def install():
-    """npm ci beside copies of the lock files, again only when they change. False: not possible."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return False
-    os.makedirs(modules, exist_ok=True)
-    stamp = os.path.join(modules, "stamp")
-    with open(os.path.join(here, "package-lock.json")) as lock:
-        wanted = lock.read()
-    if not os.path.exists(stamp) or open(stamp).read() != wanted:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(here, name), modules)
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=modules,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=400)
-        if done.returncode != 0:
-            return False
-        with open(stamp, "w") as out:
-            out.write(wanted)
-    # Modules are looked up from where the script stands.
-    shutil.copy(os.path.join(here, "clients.mjs"), modules)
-    return True
 
 
 def npm_clients(role, names):
@@ -211,7 +190,7 @@ try:
     python_client(role)
     rsyslog(role, scratch)
     syslog_ng(role, scratch)
-    if install():
+    if npm_modules.install(here, modules):
         npm_clients(role, ["@elastic/elasticsearch-7", "@elastic/elasticsearch-8", "@elastic/elasticsearch-9",
                            "@opensearch-project/opensearch"])
         elasticdump(role, scratch)
