@@ -74,7 +74,7 @@ static void mend_series(char *bytes, size_t size)
 static void read_all(struct tsdb *db)
 {
     struct series_source source = tsdb_source(db);
-    struct series_query query = { INT64_MIN, INT64_MAX, NULL, 0, SERIES_WANT_SAMPLES, 0, 0 };
+    struct series_query query = { .start_ms = INT64_MIN, .end_ms = INT64_MAX };
     struct arena arena;
     arena_init(&arena, 64 << 20);
     struct series_cursor *cursor;
