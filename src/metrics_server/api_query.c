@@ -61,6 +61,9 @@ static int query_read(struct query *query, struct metrics_server *server,
     if (code != 0) return code;
     struct error cause = { 0 };
     struct str text = http_request_parameter(request, "query");
+    if (request->is_on_network_thread && !promql_parse_is_quick(server->engine, text)) {
+        return HTTP_LATER;
+    }
     code = promql_parse(&query->expr, server->engine, text, &cause);
     if (code != 0) {
         return error_set(error, ERROR_INVALID, "invalid parameter \"query\": %s", cause.text);

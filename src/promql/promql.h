@@ -118,6 +118,10 @@ int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, st
                  struct error *error) MUST_CHECK;
 void promql_expr_free(struct promql_expr *expr); /* NULL is fine */
 
+/* Whether promql_parse is quick: it was parsed lately, or is short and has no patterns, of which a
+ * few bytes may take long. */
+bool promql_parse_is_quick(struct promql_engine *engine, struct str text) MUST_CHECK;
+
 enum promql_type promql_expr_type(const struct promql_expr *expr);
 struct str promql_expr_text(const struct promql_expr *expr);        /* as it was given */
 void promql_print(struct buf *buf, const struct promql_expr *expr); /* one line, canonical */
