@@ -142,6 +142,9 @@ static int write_result(struct query *query, struct promql_result *result,
     write_notes(&json, "infos", result->infos, result->info_count, NULL);
     api_end(response, &json);
     if (!response->body.has_failed) return 0;
+    if (result->deadline_ns != 0 && clock_monotonic_ns(&clock_system) > result->deadline_ns) {
+        return error_set(error, ERROR_TIMEOUT, "query timed out while its answer was written");
+    }
     return error_set(error, ERROR_LIMIT,
                      "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
                      "or fewer series",

@@ -472,6 +472,7 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .step_ms = query->root_steps.step_ms,
         .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
+    if (options->clock == &clock_system) holder->result.deadline_ns = query->deadline_ns;
     holder->cursors = query->cursors;
     shared_release(query);
     annotations_release(&query->annotations);
