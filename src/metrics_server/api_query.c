@@ -61,6 +61,9 @@ static int query_read(struct query *query, struct metrics_server *server,
     if (code != 0) return code;
     struct error cause = { 0 };
     struct str text = http_request_parameter(request, "query");
+    if (request->is_on_network_thread && !promql_parse_is_quick(server->engine, text)) {
+        return HTTP_LATER;
+    }
     code = promql_parse(&query->expr, server->engine, text, &cause);
     if (code != 0) {
         return error_set(error, ERROR_INVALID, "invalid parameter \"query\": %s", cause.text);
@@ -139,6 +142,9 @@ static int write_result(struct query *query, struct promql_result *result,
     write_notes(&json, "infos", result->infos, result->info_count, NULL);
     api_end(response, &json);
     if (!response->body.has_failed) return 0;
+    if (result->deadline_ns != 0 && clock_monotonic_ns(&clock_system) > result->deadline_ns) {
+        return error_set(error, ERROR_TIMEOUT, "query timed out while its answer was written");
+    }
     return error_set(error, ERROR_LIMIT,
                      "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
                      "or fewer series",

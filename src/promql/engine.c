@@ -18,6 +18,8 @@
 #define DEFAULT_STEP_MS 60000
 #define RESULT_SIZE_MAX ((size_t)4 << 30)
 
+#define QUICK_TEXT_MAX 1024 /* bytes of an expression that is parsed at once */
+
 /* Bytes of memory that a query takes before it tells the engine. */
 #define MEMORY_TOLD_EVERY ((size_t)1 << 20)
 
@@ -111,6 +113,14 @@ int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, st
     }
     *expr_out = expr;
     return 0;
+}
+
+bool promql_parse_is_quick(struct promql_engine *engine, struct str text)
+{
+    if (text.size <= QUICK_TEXT_MAX && str_find_char(text, '~') == STR_NONE) return true;
+    struct promql_expr *expr = expr_cache_find(&engine->parsed, text);
+    promql_expr_free(expr);
+    return expr != NULL;
 }
 
 /* Waits for a place until the deadline. */
@@ -462,6 +472,7 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .step_ms = query->root_steps.step_ms,
         .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
+    if (options->clock == &clock_system) holder->result.deadline_ns = query->deadline_ns;
     holder->cursors = query->cursors;
     shared_release(query);
     annotations_release(&query->annotations);

@@ -118,6 +118,10 @@ int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, st
                  struct error *error) MUST_CHECK;
 void promql_expr_free(struct promql_expr *expr); /* NULL is fine */
 
+/* Whether promql_parse is quick: it was parsed lately, or is short and has no patterns, of which a
+ * few bytes may take long. */
+bool promql_parse_is_quick(struct promql_engine *engine, struct str text) MUST_CHECK;
+
 enum promql_type promql_expr_type(const struct promql_expr *expr);
 struct str promql_expr_text(const struct promql_expr *expr);        /* as it was given */
 void promql_print(struct buf *buf, const struct promql_expr *expr); /* one line, canonical */
@@ -175,6 +179,7 @@ struct promql_result {
     const struct str *infos; /* "PromQL info: ..." */
     size_t info_count;
     struct promql_stats stats;
+    int64_t deadline_ns; /* until when it is worth writing, on clock_system; 0: for ever */
 };
 
 void promql_result_free(struct promql_result *result); /* NULL is fine */
@@ -220,7 +225,8 @@ int promql_query_range(struct promql_engine *engine, const struct series_source 
                        const struct promql_request *request, struct promql_result **result_out,
                        struct error *error) MUST_CHECK;
 
-/* Writes `"resultType":"vector","result":[...]` as the API's data object holds it (without the
+/* Past the result's deadline the buffer fails, as it does when it is full.
+ * Writes `"resultType":"vector","result":[...]` as the API's data object holds it (without the
  * braces, so that stats can stand beside). */
 void promql_result_write_json(struct buf *buf, const struct promql_result *result);
 

@@ -1,4 +1,5 @@
 /* result.c - answers as the API's JSON. */
+#include "base/clock.h"
 #include "codec/json_writer.h"
 #include "codec/number.h"
 #include "model/histogram.h"
@@ -199,6 +200,11 @@ static size_t expected_size(const struct promql_result *result)
     return size;
 }
 
+static bool is_too_late(const struct promql_result *result)
+{
+    return result->deadline_ns != 0 && clock_monotonic_ns(&clock_system) > result->deadline_ns;
+}
+
 static void write_series(struct buf *buf, const struct promql_result *result)
 {
     /* Too much for the buffer shows when it is written; a guess may be above it. */
@@ -209,6 +215,8 @@ static void write_series(struct buf *buf, const struct promql_result *result)
     buf_append_char(buf, '[');
     for (size_t s = 0; s < result->series_count; s++) {
         const struct promql_series *series = &result->series[s];
+        if (s % 16 == 15 && is_too_late(result)) buf->has_failed = true;
+        if (buf->has_failed) break;
         buf_append_str(buf, s == 0 ? STR("{") : STR(",{"));
         write_labels(buf, series->labels);
         if (result->type == PROMQL_VECTOR) {
