@@ -145,8 +145,8 @@ static void flush_by_self(struct sl_async *async, int64_t until)
         sl_mutex_lock(&async->lock);
         is_done = sl_drain(async, true);
         sl_mutex_unlock(&async->lock);
-        if (!is_done) sl_futex_wait(&async->wake, __atomic_load_n(&async->wake, __ATOMIC_RELAXED),
-                                    POLL_MS);
+        if (!is_done)
+            sl_futex_wait(&async->wake, __atomic_load_n(&async->wake, __ATOMIC_RELAXED), POLL_MS);
     }
 }
 

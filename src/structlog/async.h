@@ -17,7 +17,7 @@
  *          line once, and completes a line that was cut. The ring file is deleted when the
  *          configuration ends in order; one that lies about belongs to a process that did not, and
  *          who is configured to use the same path recovers it first.
- *          A memory file system (/dev/shm) is the right place: the file need not outlive the system.
+ *          A memory file system (/dev/shm) is the right place: the system need not survive it.
  * FORK     The child gets a ring file of its own, PATH.PID, at its first call.
  */
 #ifndef STRUCTLOG_ASYNC_H
@@ -38,13 +38,13 @@ enum sl_full {
 };
 
 struct sl_async_options {
-    const char *path;      /* the ring file; NULL: /dev/shm/structlog.PROGRAM.PID.ring */
-    size_t ring_size;      /* bytes for each thread, a power of two; 0 = 1 MiB; 64 KiB to 64 MiB */
-    unsigned ring_count;   /* threads that have a ring; 0 = 64; at most 1,024; others call SYNC */
+    const char *path;    /* the ring file; NULL: /dev/shm/structlog.PROGRAM.PID.ring */
+    size_t ring_size;    /* bytes for each thread, a power of two; 0 = 1 MiB; 64 KiB to 64 MiB */
+    unsigned ring_count; /* threads that have a ring; 0 = 64; at most 1,024; others call SYNC */
     enum sl_full full;
-    int full_timeout_ms;   /* 0 = 1,000 */
-    int full_level;        /* DROP_BELOW: 0 = SL_WARN */
-    int retry_ms;          /* a full disk, an I/O error: lines are tried again so long; 0 = 1,000 */
+    int full_timeout_ms; /* 0 = 1,000 */
+    int full_level;      /* DROP_BELOW: 0 = SL_WARN */
+    int retry_ms;        /* a full disk, an I/O error: lines are tried again so long; 0 = 1,000 */
 };
 
 /* ---- after a process was killed ---- */

@@ -77,8 +77,8 @@ struct sl_site {
     do {                                                                                           \
         static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
         static struct sl_site sl_site_ = {                                                         \
-            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0, 0, 0, 0, \
-            NULL                                                                                   \
+            __FILE__, __func__, sl_keys_, __LINE__, SL_COUNT_(__VA_ARGS__), 0, 0, 0, 0,            \
+            0,        0,        0,        NULL                                                     \
         };                                                                                         \
         SL_PLACE_(sl_site_);                                                                       \
         struct sl_logger *const sl_log_ = log;                                                     \
@@ -97,8 +97,8 @@ struct sl_site {
 
 SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level,
                      const struct sl_value *values);
-SL_API void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level,
-                           int64_t every_ms, const struct sl_value *values);
+SL_API void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                           const struct sl_value *values);
 SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
                                   size_t count);
 SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);

@@ -1,8 +1,8 @@
 /* drain.c - the back end's work: records of all rings in the order of time into the sinks' batches,
  * batches into the world.
  *
- * ORDER    The heads are read after the time: what was begun SL_ASYNC_GRACE_MS before has its record
- *          by then, so that only records older than that are taken, always the oldest first.
+ * ORDER    The heads are read after the time: what was begun SL_ASYNC_GRACE_MS before has its
+ *          record by then, so only records older than that are taken, always the oldest first.
  * BATCHES  See COMMIT in ring.h. A batch that a sink does not take (disk full) stays, and is tried
  *          again at the next call, until it has been refused for retry_ms; then its lines are lost
  *          and counted. Meanwhile the rings fill, and the policy for full rings speaks.
@@ -13,11 +13,11 @@
 
 #include <stdlib.h>
 
-#define REPORT_NS    INT64_C(1000000000) /* between lines that tell of dropped ones */
-#define POINT_NS     INT64_C(100000000)  /* between looks at the clock */
-#define STEP_NS      INT64_C(10000000)   /* more than that is a clock that was set */
-#define FIRST_SPIN_NS INT64_C(200000)    /* how long the first rate is measured */
-#define COARSE_NS    INT64_C(4000000)    /* the coarse clock lags by that much at most */
+#define REPORT_NS     INT64_C(1000000000) /* between lines that tell of dropped ones */
+#define POINT_NS      INT64_C(100000000)  /* between looks at the clock */
+#define STEP_NS       INT64_C(10000000)   /* more than that is a clock that was set */
+#define FIRST_SPIN_NS INT64_C(200000)     /* how long the first rate is measured */
+#define COARSE_NS     INT64_C(4000000)    /* the coarse clock lags by that much at most */
 
 /* ---- the clock ---- */
 
@@ -182,8 +182,7 @@ static int64_t monotonic_ns(void)
 static bool is_given_up(struct sl_async *async)
 {
     if (async->failing_since_ns == 0) async->failing_since_ns = monotonic_ns();
-    return monotonic_ns() - async->failing_since_ns >=
-           (int64_t)async->options.retry_ms * 1000000;
+    return monotonic_ns() - async->failing_since_ns >= (int64_t)async->options.retry_ms * 1000000;
 }
 
 static void release_rings(struct sl_async *async)

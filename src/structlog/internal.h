@@ -80,7 +80,7 @@ struct sl_fields {
     bool is_odd;    /* some key or pair of keys must not be written as it stands */
     uint64_t shape; /* sum of the keys' hashes: names the set */
     size_t json_size;
-    const char *json; /* ,"key":value... ready for a line; nothing when odd */
+    const char *json;           /* ,"key":value... ready for a line; nothing when odd */
     const struct sl_wire *wire; /* the same for a ring, see ring.h; has the texts of `items` */
     struct sl_item items[];
 };
@@ -227,7 +227,7 @@ static inline struct sl_thread *sl_thread_self(void)
 }
 SL_HIDDEN void sl_count(enum sl_counter counter, uint64_t n);
 SL_HIDDEN void sl_thread_identify(struct sl_identity *identity); /* of the calling thread */
-SL_HIDDEN void sl_thread_after_fork(void); /* in the child, under sl_lock */
+SL_HIDDEN void sl_thread_after_fork(void);                       /* in the child, under sl_lock */
 /* Whether any thread is inside `pipeline`; the caller holds sl_lock. */
 SL_HIDDEN bool sl_thread_is_inside(const struct sl_pipeline *pipeline);
 

@@ -36,7 +36,7 @@ struct sl_processor {
 };
 
 SL_API int sl_event_level(const struct sl_event *event);
-SL_API void sl_event_set_level(struct sl_event *event, int level); /* for the line and the sinks */
+SL_API void sl_event_set_level(struct sl_event *event, int level);  /* for the line and the sinks */
 SL_API struct sl_value sl_event_text(const struct sl_event *event); /* the message */
 SL_API void sl_event_set_text(struct sl_event *event, struct sl_value text); /* a string */
 SL_API const char *sl_event_logger(const struct sl_event *event); /* sl_named's; NULL: none */

@@ -109,7 +109,7 @@ static __attribute__((noinline)) bool make_room(struct sl_async *async, struct s
 
 /* Where a record of `size` bytes goes, its place in *place; NULL: the line is dropped. */
 static inline char *reserve_record(struct sl_async *async, struct sl_ring *ring, size_t size,
-                            const struct sl_call *call, uint64_t *ticks, uint64_t *place)
+                                   const struct sl_call *call, uint64_t *ticks, uint64_t *place)
 {
     uint64_t head = ring->head;
     uint64_t at = head & async->mask;
@@ -252,8 +252,9 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
     if (to == NULL) return true;
     uint32_t number = call->site == NULL ? 0 : call->site->number;
     if (number != 0 && async->sites[number] == 0 && !site_is_known(async, call->site)) number = 0;
-    to = put_head_of(to, sl_record_front(size, SL_RECORD_TEXT, level_byte(call->level), parts.set, 0), ticks,
-                     (uint64_t)(uint32_t)place << 32 | number);
+    to = put_head_of(to,
+                     sl_record_front(size, SL_RECORD_TEXT, level_byte(call->level), parts.set, 0),
+                     ticks, (uint64_t)(uint32_t)place << 32 | number);
     to = put_parts(to, call, &parts);
     to = put_sized(to, call->event, call->event_size);
     memcpy(to, &wire, sizeof(wire));
@@ -309,8 +310,9 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
     char *to = reserve_record(async, ring, size, call, &ticks, &place);
     if (SL_UNLIKELY(to == NULL)) return true;
     uint32_t count = (uint32_t)call->count;
-    to = put_head_of(to, sl_record_front(size, SL_RECORD_SITE, level_byte(call->level), parts.set, count),
-                     ticks, (uint64_t)(uint32_t)place << 32 | number);
+    to = put_head_of(
+        to, sl_record_front(size, SL_RECORD_SITE, level_byte(call->level), parts.set, count), ticks,
+        (uint64_t)(uint32_t)place << 32 | number);
     to = put_parts(to, call, &parts);
     (void)put_values(to, values, call->count);
     publish(async, ring, place + size);

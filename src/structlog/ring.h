@@ -26,7 +26,7 @@
 #define SL_RING_MAGIC      UINT64_C(0x0a31676e69726c73) /* "slring1\n" */
 #define SL_RING_VERSION    1u
 #define SL_RING_PAGE       4096u
-#define SL_RING_SITE_MAX   16384u            /* call sites that have a number */
+#define SL_RING_SITE_MAX   16384u              /* call sites that have a number */
 #define SL_RING_TEXT_SIZE  (UINT32_C(4) << 20) /* for their texts; a sparse file */
 #define SL_RING_SIZE_MIN   (UINT32_C(64) << 10)
 #define SL_RING_SIZE_MAX   (UINT32_C(64) << 20)

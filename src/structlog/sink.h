@@ -32,8 +32,8 @@ struct sl_sink {
     char *buffer;
     size_t buffer_size, buffer_used;
     uint64_t buffer_lines;
-    time_t buffer_second; /* of its first line */
-    size_t batch_size;    /* asynchronous: in place of a buffer */
+    time_t buffer_second;        /* of its first line */
+    size_t batch_size;           /* asynchronous: in place of a buffer */
     struct sl_ring_sink *intent; /* of the batch being written; NULL: not one */
 
     /* FILE */

@@ -167,8 +167,8 @@ struct sl_config {
     bool with_thread;                /* add process.thread.id and .name */
     bool without_pid;                /* leave process.pid out */
     enum sl_clock clock;
-    const struct sl_sink_options *sinks; /* NULL: one, stderr */
-    size_t sink_count;                   /* at most SL_SINK_MAX */
+    const struct sl_sink_options *sinks;   /* NULL: one, stderr */
+    size_t sink_count;                     /* at most SL_SINK_MAX */
     const struct sl_processor *processors; /* see processor.h; called in this order */
     size_t processor_count;                /* at most SL_PROCESSOR_MAX */
     const struct sl_async_options *async;  /* see async.h; NULL: each call writes its line */
@@ -277,10 +277,10 @@ struct sl_stats {
     uint64_t lost_count;       /* lines a sink failed to take: disk full, I/O error, closed pipe */
     uint64_t suppressed_count; /* calls held back by sl_*_every */
     uint64_t rotation_count;
-    uint64_t renamed_count; /* reserved keys moved under labels. */
-    uint64_t unbound_count; /* binds and pushes refused for memory or SL_BOUND_MAX */
-    uint64_t dropped_count; /* asynchronous calls dropped by the policy for full rings */
-    uint64_t waited_count;  /* ... that waited for room */
+    uint64_t renamed_count;  /* reserved keys moved under labels. */
+    uint64_t unbound_count;  /* binds and pushes refused for memory or SL_BOUND_MAX */
+    uint64_t dropped_count;  /* asynchronous calls dropped by the policy for full rings */
+    uint64_t waited_count;   /* ... that waited for room */
     uint64_t filtered_count; /* events that a processor dropped */
 };
 SL_API void sl_stats(struct sl_stats *stats);

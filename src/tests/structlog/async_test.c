@@ -128,7 +128,8 @@ static void test_same_lines(void)
     EXPECT(strstr(sync_lines, "\"log.origin.function\":\"log_all_kinds\"") != NULL);
     /* The rate limit of "seldom" is the site's: the second logger's first call is held back too. */
     char *seldom = strstr(sync_lines, "{\"log.level\":\"info\",\"message\":\"seldom\"");
-    if (seldom == NULL) seldom = strstr(sync_lines, "\"log.level\":\"info\",\"message\":\"seldom\"");
+    if (seldom == NULL)
+        seldom = strstr(sync_lines, "\"log.level\":\"info\",\"message\":\"seldom\"");
     REQUIRE(seldom != NULL);
     *seldom = '\0';
     test_context(async_lines);
@@ -285,8 +286,8 @@ static void test_threads_come_and_go(void)
 
 static void test_in_order_of_time(void)
 {
-    struct sl_logger *log = open_async((struct sl_async_options){ 0 },
-                                       (struct sl_sink_options){ 0 });
+    struct sl_logger *log =
+        open_async((struct sl_async_options){ 0 }, (struct sl_sink_options){ 0 });
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) CHECK(pthread_create(&threads[i], NULL, log_hundred, log) == 0);
     for (int i = 0; i < 4; i++) CHECK(pthread_join(threads[i], NULL) == 0);
@@ -305,8 +306,8 @@ static void test_in_order_of_time(void)
 
 static void test_fork(void)
 {
-    struct sl_logger *log = open_async((struct sl_async_options){ 0 },
-                                       (struct sl_sink_options){ 0 });
+    struct sl_logger *log =
+        open_async((struct sl_async_options){ 0 }, (struct sl_sink_options){ 0 });
     sl_info(log, "parent", "n", 1);
     pid_t child = fork();
     if (child == 0) {
@@ -409,17 +410,18 @@ static void test_configured_anew(void)
     struct sl_async_options async = { .full_timeout_ms = 60000, .ring_size = 1 << 16 };
     struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = log_path };
     struct sl_config config = { .sinks = &sink, .sink_count = 1, .async = &async };
-    char other_path[128];
-    (void)snprintf(other_path, sizeof(other_path), "%s.2", ring_path);
+    char paths[6][128];
     (void)unlink(log_path);
     async.path = ring_path;
     CHECK(sl_configure(&config) == 0);
     pthread_t threads[2];
-    for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, log_until_told, &stop) == 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, log_until_told, &stop) == 0);
     for (int i = 0; i < 6; i++) {
         struct timespec pause = { 0, 3000000 };
         (void)nanosleep(&pause, NULL);
-        async.path = i % 2 == 0 ? other_path : ring_path;
+        (void)snprintf(paths[i], sizeof(paths[i]), "%s.%d", ring_path, i);
+        async.path = paths[i];
         config.async = i == 4 ? NULL : &async;
         EXPECT_INT(0, sl_configure(&config));
     }
@@ -467,12 +469,9 @@ static void test_wrong_options(void)
         const char *name;
         struct sl_async_options options;
     } rows[] = {
-        { "not a power of two", { .ring_size = 100000 } },
-        { "too small", { .ring_size = 4096 } },
-        { "too large", { .ring_size = 1u << 30 } },
-        { "too many", { .ring_count = 5000 } },
-        { "no policy", { .full = (enum sl_full)9 } },
-        { "no time", { .full_timeout_ms = -1 } },
+        { "not a power of two", { .ring_size = 100000 } }, { "too small", { .ring_size = 4096 } },
+        { "too large", { .ring_size = 1u << 30 } },        { "too many", { .ring_count = 5000 } },
+        { "no policy", { .full = (enum sl_full)9 } },      { "no time", { .full_timeout_ms = -1 } },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct sl_config config = { .async = &rows[i].options };
@@ -490,8 +489,8 @@ static void test_next_process_recovers(void)
     (void)unlink(log_path);
     pid_t child = fork();
     if (child == 0) {
-        struct sl_logger *log = open_async((struct sl_async_options){ 0 },
-                                           (struct sl_sink_options){ 0 });
+        struct sl_logger *log =
+            open_async((struct sl_async_options){ 0 }, (struct sl_sink_options){ 0 });
         log_many(log, 300);
         (void)kill(getpid(), SIGKILL);
     }

@@ -143,8 +143,8 @@ static void check_files(void)
 
 static void kill_once(uint64_t rotate_size_max)
 {
-    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(shared != MAP_FAILED);
     pid_t child = fork();
     if (child == 0) run_child(shared, rotate_size_max);
@@ -188,8 +188,8 @@ static void test_killed_while_rotating(void)
 static void test_killed_in_recovery(void)
 {
     for (int i = 0; i < kill_count / 3; i++) {
-        struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct shared *shared =
+            mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         REQUIRE(shared != MAP_FAILED);
         pid_t child = fork();
         if (child == 0) run_child(shared, 0);
