@@ -1,13 +1,16 @@
-/* prometheus_bench.c - what counting and showing cost, beside the primitives of others.
+/* prometheus_bench.c - what counting and showing cost, beside other libraries in the same run.
  *
  *     prometheus_bench [--quick]
  *
- * One line a figure: name ours peer ratio unit, "-" where there is no peer. The peer is the
- * primitive other libraries stand on, without the library around it: a locked add of a shared
- * word ("lock-add"), or a compare-and-swap of a shared double ("swap"). Times are processor time
- * of all threads and processes over the operations, the median of several runs.
+ * One line a figure: name ours peer ratio unit, "-" where there is no peer. Peers are the primitives
+ * that other libraries stand on, without the library around them: a locked add of a shared word
+ * ("lock-add"), a compare-and-swap of a shared double ("swap"); and where they are installed
+ * prometheus-cpp (Debian's prometheus-cpp-dev), the Python client (python3-prometheus-client) and
+ * the Go client (a module beside this file). Times are processor time of all threads and processes
+ * over the operations, the least of several runs.
  */
 #include "prometheus/prometheus.h"
+#include "prometheus_peer.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,9 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUND_MAX = 9, VALUES = 1 << 16 };
+enum { VALUES = 1 << 16 };
 
-static int round_count = 7;
+static int round_count = 9;
 static long operations = 20000000;
 static long series_count = 100000;
 static double values[VALUES];
@@ -41,25 +44,18 @@ static double cpu_seconds(void)
            seconds_of(children.ru_stime);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Nanoseconds an operation of run(arg), which does `count` of them. */
 static double measure(void (*run)(void *arg, long count), void *arg, long count)
 {
-    double times[ROUND_MAX];
+    double least = 1e18;
     run(arg, count / 10);
     for (int i = 0; i < round_count; i++) {
         double before = cpu_seconds();
         run(arg, count);
-        times[i] = (cpu_seconds() - before) * 1e9 / (double)count;
+        double time = (cpu_seconds() - before) * 1e9 / (double)count;
+        if (time < least) least = time;
     }
-    qsort(times, (size_t)round_count, sizeof(times[0]), compare);
-    return times[round_count / 2];
+    return least;
 }
 
 static void print_figure(const char *name, double ours, double peer, const char *unit)
@@ -112,6 +108,26 @@ static void run_labels(void *arg, long count)
     for (long i = 0; i < count; i++) {
         pm_inc(pm_counter_with(counter, methods[i & 3], codes[i % 3]));
     }
+}
+
+/* The values of last time, mostly, at one place of the program. */
+static void run_site(void *arg, long count)
+{
+    struct pm_counter *counter = arg;
+    static char method[32] = "GET"; /* not literals, which a compiler could know */
+    static char code[32] = "200";
+    for (long i = 0; i < count; i++) {
+        __asm__ volatile("" : : "r"(method), "r"(code) : "memory");
+        pm_inc(PM_COUNTER_AT(counter, method, code));
+    }
+}
+
+static void run_trace(void *arg, long count)
+{
+    static const unsigned char trace[16] = { 1, 2, 3 };
+    struct pm_histogram *histogram = arg;
+    for (long i = 0; i < count; i++)
+        pm_observe_trace(histogram, values[i & (VALUES - 1)], trace, trace);
 }
 
 struct job {
@@ -176,11 +192,16 @@ static void run_render(void *arg, long count)
 {
     size_t size = 0;
     for (long i = 0; i < count; i += series_count) {
-        if (pm_render(arg, (struct pm_format){ PM_TEXT_0_0_4 }, drop, &size) < 0) exit(1);
+        if (pm_render(arg, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, drop, &size) < 0) exit(1);
     }
 }
 
-static void measure_exposition(const char *name, int is_double, double peer)
+static void run_peer_render(void *arg, long count)
+{
+    for (long i = 0; i < count; i += series_count) *(size_t *)arg = peer_render();
+}
+
+static struct pm_registry *make_series(int is_double)
 {
     struct pm_registry *registry = NULL;
     if (pm_registry_new(&registry, NULL) < 0) exit(1);
@@ -193,7 +214,31 @@ static void measure_exposition(const char *name, int is_double, double peer)
         pm_count(child, 1000000 + (uint64_t)i);
         if (is_double) pm_add(child, 0.1 + (double)(i % 977) / 1000);
     }
-    print_figure(name, measure(run_render, registry, series_count * 5), peer, "ns/series");
+    return registry;
+}
+
+static void measure_exposition(const char *name, int is_double)
+{
+    struct pm_registry *registry = make_series(is_double);
+    double ours = measure(run_render, registry, series_count * 5);
+    size_t size = 0;
+    run_render(registry, series_count);
+    (void)pm_render(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, drop, &size);
+    char text[64];
+    (void)snprintf(text, sizeof(text), "exposition/%s", name);
+    double peer = 0;
+    size_t peer_size = 0;
+    if (peer_make_series(series_count, is_double) == 0) {
+        peer = measure(run_peer_render, &peer_size, series_count);
+        (void)snprintf(text, sizeof(text), "exposition/%s/prometheus-cpp", name);
+    }
+    print_figure(text, ours, peer, "ns/series");
+    if (peer > 0) { /* bytes a second: more is better, so the ratio is turned to be read alike */
+        double ours_rate = (double)size / (double)series_count / ours;
+        double peer_rate = (double)peer_size / (double)series_count / peer;
+        printf("%-44s %10.3f %10.3f %7.3f %s\n", text, ours_rate, peer_rate, peer_rate / ours_rate,
+               "GB/s, peer/ours");
+    }
     pm_registry_free(registry);
 }
 
@@ -202,17 +247,21 @@ static void measure_exposition(const char *name, int is_double, double peer)
 struct shared {
     const char *path;
     int processes;
-    int observes;
+    int kind; /* 0 inc, 1 gauge add, 2 observe, 3 native, 4 call site */
 };
 
 static void run_shared_one(const struct shared *shared, long count)
 {
     struct pm_client *client = NULL;
     if (pm_client_open(&client, shared->path, NULL) < 0) _exit(1);
-    if (shared->observes) {
-        run_observe(pm_client_histogram(client, "bench_seconds", "Bench."), count);
-    } else {
-        run_inc(pm_client_counter(client, "bench_total", "Bench."), count);
+    struct pm_options native = { .name = "native_seconds", .help = "Bench.", .native_factor = 1.1 };
+    struct pm_registry *registry = pm_client_registry(client);
+    switch (shared->kind) {
+    case 0: run_inc(pm_client_counter(client, "bench_total", "Bench."), count); break;
+    case 1: run_gauge_add(pm_client_gauge(client, "bench_level", "Bench."), count); break;
+    case 2: run_observe(pm_client_histogram(client, "bench_seconds", "Bench."), count); break;
+    case 3: run_observe(pm_histogram_of(registry, &native), count); break;
+    default: run_site(pm_client_counter(client, "bench_http_total", "B.", "m", "c"), count); break;
     }
     pm_client_close(client);
 }
@@ -233,6 +282,8 @@ static void run_shared(void *arg, long count)
 
 static void measure_shared(void)
 {
+    static const char *const names[] = { "inc", "gauge-add", "observe/11-bounds", "observe/native",
+                                         "inc/2-labels/call-site" };
     char path[64];
     (void)snprintf(path, sizeof(path), "/dev/shm/barograph-bench-%ld", (long)getpid());
     struct pm_daemon_options options = { .path = path };
@@ -242,14 +293,65 @@ static void measure_shared(void)
         printf("# shared memory left out: %s\n", error.text);
         return;
     }
-    struct shared shared = { path, 1, 0 };
-    print_figure("inc/shared/1-process", measure(run_shared, &shared, operations), 0, "ns");
-    shared.processes = 4;
-    print_figure("inc/shared/4-processes", measure(run_shared, &shared, operations), 0, "ns");
-    shared.observes = 1;
-    print_figure("observe/shared/4-processes", measure(run_shared, &shared, operations), 0, "ns");
+    for (int kind = 0; kind < 5; kind++) {
+        for (int processes = 1; processes <= 4; processes += 3) {
+            struct shared shared = { path, processes, kind };
+            char name[64];
+            (void)snprintf(name, sizeof(name), "%s/shared/%d-processes", names[kind], processes);
+            print_figure(name, measure(run_shared, &shared, operations * 2), 0, "ns");
+        }
+    }
     pm_daemon_close(server);
     (void)unlink(path);
+}
+
+/* ---- Peers ---- */
+
+struct peer_run {
+    enum peer_operation operation;
+};
+
+static void run_peer(void *arg, long count)
+{
+    const struct peer_run *run = arg;
+    peer_do(run->operation, count, values, VALUES);
+}
+
+/* Ours beside a primitive of the processor, and beside prometheus-cpp. */
+static void compare_with(const char *name, double ours, const char *primitive, double primitive_ns,
+                         int operation)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "%s%s%s", name, primitive[0] == '\0' ? "" : "/", primitive);
+    print_figure(text, ours, primitive_ns, "ns");
+    if (operation < 0 || !peer_is_there()) return;
+    struct peer_run run = { (enum peer_operation)operation };
+    (void)snprintf(text, sizeof(text), "%s/prometheus-cpp", name);
+    print_figure(text, ours, measure(run_peer, &run, operations / 10), "ns");
+}
+
+/* Other languages measure themselves and print 'name ns' lines. */
+static void run_script(const char *command, const char *language, const double *ours,
+                       const char *const *names, size_t count)
+{
+    FILE *pipe = popen(command, "r");
+    if (pipe == NULL) return;
+    char line[256];
+    int is_there = 0;
+    while (fgets(line, sizeof(line), pipe) != NULL) {
+        char name[64];
+        double ns;
+        if (sscanf(line, "%63s %lf", name, &ns) != 2) continue;
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(names[i], name) != 0) continue;
+            char text[96];
+            (void)snprintf(text, sizeof(text), "%s/%s", name, language);
+            print_figure(text, ours[i], ns, "ns");
+            is_there = 1;
+        }
+    }
+    (void)pclose(pipe);
+    if (!is_there) printf("# the %s client is not installed: left out\n", language);
 }
 
 static void run_print(void *arg, long count)
@@ -260,6 +362,65 @@ static void run_print(void *arg, long count)
     *(size_t *)arg = size;
 }
 
+enum { INC, GAUGE_ADD, GAUGE_SET, OBSERVE, NATIVE, LABELS, SITE, OURS };
+static const char *const ours_names[OURS] = { "inc",          "gauge-add",      "gauge-set",
+                                              "observe",      "observe-native", "inc-2-labels",
+                                              "inc-call-site" };
+
+static struct pm_histogram *native_histogram(const char *name, int has_bounds)
+{
+    struct pm_options options = { .name = name, .help = "Bench.", .native_factor = 1.1 };
+    if (has_bounds) {
+        options.bounds = pm_default_bounds;
+        options.bound_count = PM_DEFAULT_BOUND_COUNT;
+    }
+    return pm_histogram_of(NULL, &options);
+}
+
+static void measure_updates(double *ours)
+{
+    struct pm_counter *counter = pm_counter_new(NULL, "bench_total", "Bench.");
+    struct pm_gauge *gauge = pm_gauge_new(NULL, "bench_gauge", "Bench.");
+    struct pm_gauge *only_set = pm_gauge_new(NULL, "bench_set_gauge", "Bench.");
+    struct pm_histogram *histogram = pm_histogram_new(NULL, "bench_seconds", "Bench.");
+    struct pm_summary *summary = pm_summary_new(NULL, "bench_size_bytes", "Bench.");
+    struct pm_counter *labels = pm_counter_new(NULL, "bench_http_total", "Bench.", "m", "c");
+    static const double quantiles[] = { 0.5, 0.9, 0.99 };
+    struct pm_options window = { .name = "bench_window_seconds", .help = "Bench." };
+    window.quantiles = quantiles;
+    window.quantile_count = 3;
+    double lock = measure(run_lock_add, NULL, operations);
+    double swap = measure(run_swap_add, NULL, operations);
+    ours[INC] = measure(run_inc, counter, operations);
+    compare_with("inc", ours[INC], "lock-add", lock, PEER_INC);
+    struct job two = { run_inc, counter, 0 };
+    struct job theirs = { run_lock_add, NULL, 0 };
+    print_figure("inc/2-threads/lock-add", measure(run_twice, &two, operations),
+                 measure(run_twice, &theirs, operations), "ns");
+    ours[GAUGE_ADD] = measure(run_gauge_add, gauge, operations);
+    compare_with("gauge-add", ours[GAUGE_ADD], "swap", swap, PEER_GAUGE_ADD);
+    ours[GAUGE_SET] = measure(run_gauge_set, only_set, operations);
+    compare_with("gauge-set", ours[GAUGE_SET], "", 0, PEER_GAUGE_SET);
+    ours[OBSERVE] = measure(run_observe, histogram, operations);
+    compare_with("observe/11-bounds", ours[OBSERVE], "lock-add+swap", lock + swap, PEER_OBSERVE);
+    two = (struct job){ run_observe, histogram, 0 };
+    print_figure("observe/11-bounds/2-threads", measure(run_twice, &two, operations), 0, "ns");
+    ours[NATIVE] = measure(run_observe, native_histogram("bench_native_seconds", 0), operations);
+    compare_with("observe/native", ours[NATIVE], "", 0, -1);
+    struct pm_histogram *both = native_histogram("bench_both_seconds", 1);
+    compare_with("observe/native+11-bounds", measure(run_observe, both, operations), "", 0, -1);
+    compare_with("observe/summary", measure(run_summary, summary, operations), "lock-add+swap",
+                 lock + swap, -1);
+    compare_with("observe/3-quantiles",
+                 measure(run_summary, pm_summary_of(NULL, &window), operations), "", 0,
+                 PEER_QUANTILES);
+    compare_with("observe/trace", measure(run_trace, histogram, operations / 10), "", 0, -1);
+    ours[LABELS] = measure(run_labels, labels, operations / 4);
+    compare_with("inc/2-labels", ours[LABELS], "", 0, PEER_LABELS);
+    ours[SITE] = measure(run_site, labels, operations);
+    compare_with("inc/2-labels/call-site", ours[SITE], "", 0, PEER_LABELS);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
@@ -268,30 +429,16 @@ int main(int argc, char **argv)
     }
     srand48(1);
     for (size_t i = 0; i < VALUES; i++) values[i] = drand48() * drand48() * 12;
-    struct pm_counter *counter = pm_counter_new(NULL, "bench_total", "Bench.");
-    struct pm_gauge *gauge = pm_gauge_new(NULL, "bench_gauge", "Bench.");
-    struct pm_gauge *only_set = pm_gauge_new(NULL, "bench_set_gauge", "Bench.");
-    struct pm_histogram *histogram = pm_histogram_new(NULL, "bench_seconds", "Bench.");
-    struct pm_summary *summary = pm_summary_new(NULL, "bench_size_bytes", "Bench.");
-    struct pm_counter *labels = pm_counter_new(NULL, "bench_http_total", "Bench.", "m", "c");
-    double lock = measure(run_lock_add, NULL, operations);
-    double swap = measure(run_swap_add, NULL, operations);
-    print_figure("inc/lock-add", measure(run_inc, counter, operations), lock, "ns");
-    struct job ours = { run_inc, counter, 0 };
-    struct job theirs = { run_lock_add, NULL, 0 };
-    print_figure("inc/2-threads/lock-add", measure(run_twice, &ours, operations),
-                 measure(run_twice, &theirs, operations), "ns");
-    print_figure("gauge-add/swap", measure(run_gauge_add, gauge, operations), swap, "ns");
-    print_figure("gauge-set", measure(run_gauge_set, only_set, operations), 0, "ns");
-    print_figure("observe/11-bounds/swap", measure(run_observe, histogram, operations), lock + swap,
-                 "ns");
-    print_figure("observe/summary/swap", measure(run_summary, summary, operations), lock + swap,
-                 "ns");
-    print_figure("inc/2-labels", measure(run_labels, labels, operations / 4), 0, "ns");
-    measure_exposition("exposition/whole", 0, 0);
-    measure_exposition("exposition/double", 1, 0);
+    double ours[OURS];
+    measure_updates(ours);
+    measure_exposition("whole", 0);
+    measure_exposition("double", 1);
     size_t size;
     print_figure("print-double", measure(run_print, &size, operations / 10), 0, "ns");
     measure_shared();
+    run_script("/usr/bin/python3 " SOURCE_ROOT "/bench/prometheus_peer.py 2>/dev/null", "python",
+               ours, ours_names, OURS);
+    run_script("cd " SOURCE_ROOT "/bench/prometheus_go && GOFLAGS=-mod=mod go run . 2>/dev/null",
+               "go", ours, ours_names, OURS);
     return 0;
 }

@@ -91,7 +91,9 @@ static void drop_rollback(struct sample_batch *batch)
 
 static int drop_begin(void *state, struct sample_batch **batch, struct error *error)
 {
-    static struct sample_batch nothing = { drop_append, NULL, drop_commit, drop_rollback };
+    static struct sample_batch nothing = { .append = drop_append,
+                                           .commit = drop_commit,
+                                           .rollback = drop_rollback };
     (void)state;
     (void)error;
     *batch = &nothing;

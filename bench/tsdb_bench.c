@@ -8,7 +8,6 @@
  *           as scrapes do. --quick: 20 hosts, 120 steps; else 100 hosts, 480 steps.
  */
 #include "base/random.h"
-#include "tsdb/column.h"
 #include "tsdb/tsdb.h"
 
 #include <inttypes.h>
@@ -188,7 +187,9 @@ static void measure_select(struct tsdb *db, const char *name, int64_t start_ms, 
         die("matcher", &error);
     }
     struct series_source source = tsdb_source(db);
-    struct series_query query = { start_ms, end_ms, matchers, 1, 0, 0, 0 };
+    struct series_query query = {
+        .start_ms = start_ms, .end_ms = end_ms, .matchers = matchers, .matcher_count = 1
+    };
     struct arena arena;
     arena_init(&arena, (size_t)4 << 30);
     double best = 1e9;
@@ -223,61 +224,6 @@ static struct tsdb *open_db(const struct tsdb_options *options)
     struct error error = { 0 };
     if (tsdb_open(&db, options, &error) != 0) die("open", &error);
     return db;
-}
-
-static void measure_columns(void)
-{
-    static const char *const names[] = { "constant",    "counter",     "seconds",
-                                         "gauge_cents", "gauge_pages", "gauge_full",
-                                         "hardly",      "times_even",  "times_jitter" };
-    struct random random;
-    random_init(&random, 1);
-    enum { COUNT = 512, ROUNDS = 4000 };
-    for (int kind = 0; kind < (int)ARRAY_LENGTH(names); kind++) {
-        double values[COUNT];
-        int64_t times[COUNT];
-        double now = 1000;
-        for (int i = 0; i < COUNT; i++) {
-            double unit = random_unit(&random);
-            switch (kind) {
-            case 1: now += (double)random_below(&random, 1000); break;
-            case 2: now = round(now * 100 + (double)random_below(&random, 1500)) / 100; break;
-            case 3: now = round((now + unit - 0.5) * 100) / 100; break;
-            case 4: now = (double)random_below(&random, 100000) * 4096; break;
-            case 5: now = 50 + sin(unit); break;
-            case 6: now += unit < 0.01 ? 1 : 0; break;
-            default: break;
-            }
-            values[i] = now;
-            times[i] = INT64_C(1700000000000) + (int64_t)i * STEP_MS +
-                       (kind == 8 ? (int64_t)random_below(&random, 5) : 0);
-        }
-        struct buf buf;
-        buf_init(&buf, 1 << 20);
-        bool is_times = kind >= 7;
-        double start = cpu_seconds();
-        for (int i = 0; i < ROUNDS; i++) {
-            buf_reset(&buf);
-            if (is_times) column_encode_numbers(&buf, times, COUNT);
-            if (!is_times) column_encode_values(&buf, values, COUNT);
-        }
-        double encode = cpu_seconds() - start;
-        start = cpu_seconds();
-        bool is_good = true;
-        for (int i = 0; i < ROUNDS; i++) {
-            struct str rest = buf_str(&buf);
-            is_good = is_good && (is_times ? column_decode_numbers(&rest, times, COUNT)
-                                           : column_decode_values(&rest, values, COUNT));
-        }
-        double decode = cpu_seconds() - start;
-        (void)printf("tsdb_column_%s_size %.3f - - B/sample\n", names[kind],
-                     (double)buf.size / COUNT);
-        (void)printf("tsdb_column_%s_encode %.3g - - ns/sample\n", names[kind],
-                     encode / ROUNDS / COUNT * 1e9);
-        (void)printf("tsdb_column_%s_decode %.3g - - ns/sample%s\n", names[kind],
-                     decode / ROUNDS / COUNT * 1e9, is_good ? "" : " WRONG");
-        buf_release(&buf);
-    }
 }
 
 static void measure_blocks(struct tsdb *db)
@@ -335,7 +281,6 @@ int main(int argc, char **argv)
 {
     struct size size = { 100, 480 };
     if (argc > 1 && strcmp(argv[1], "--quick") == 0) size = (struct size){ 20, 120 };
-    measure_columns();
     const char *parent = getenv("TMPDIR");
     char folder[512];
     (void)snprintf(folder, sizeof(folder), "%s/tsdb-bench-%d", parent == NULL ? "/tmp" : parent,

@@ -9,6 +9,7 @@
 #include <lz4.h>
 #include <snappy-c.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -169,6 +170,60 @@ int zstd_unpack(struct str bytes, struct buf *out, struct error *error)
         buf_truncate(out, before);
     }
     return code;
+}
+
+struct zstd_packer {
+    ZSTD_CCtx *context;
+    int level;
+};
+
+int zstd_packer_new(struct zstd_packer **packer_out, int level, struct error *error)
+{
+    struct zstd_packer *packer = calloc(1, sizeof(*packer));
+    if (packer != NULL) packer->context = ZSTD_createCCtx();
+    if (packer == NULL || packer->context == NULL) {
+        free(packer);
+        return error_set(error, -ENOMEM, "zstd: no memory");
+    }
+    packer->level = level;
+    *packer_out = packer;
+    return 0;
+}
+
+void zstd_packer_free(struct zstd_packer *packer)
+{
+    if (packer == NULL) return;
+    (void)ZSTD_freeCCtx(packer->context);
+    free(packer);
+}
+
+int zstd_packer_pack(struct zstd_packer *packer, struct str bytes, struct buf *out,
+                     struct error *error)
+{
+    size_t bound = ZSTD_compressBound(bytes.size);
+    char *room = buf_reserve(out, bound);
+    if (room == NULL) return fail_room(out, "zstd", error);
+    size_t size =
+        ZSTD_compressCCtx(packer->context, room, bound, bytes.data, bytes.size, packer->level);
+    if (ZSTD_isError(size)) return error_set(error, -ENOMEM, "zstd: %s", ZSTD_getErrorName(size));
+    out->size += size;
+    return 0;
+}
+
+int zstd_unpack_sized(struct str bytes, size_t size, struct buf *out, struct error *error)
+{
+    if (ZSTD_getFrameContentSize(bytes.data, bytes.size) != size) {
+        return error_set(error, ERROR_CORRUPT, "zstd: another size than was said");
+    }
+    char *room = buf_reserve(out, size);
+    if (room == NULL) return fail_room(out, "zstd", error);
+    size_t got = ZSTD_decompress(room, size, bytes.data, bytes.size);
+    if (ZSTD_isError(got)) {
+        return error_set(error, ERROR_CORRUPT, "zstd: %s", ZSTD_getErrorName(got));
+    }
+    if (got != size) return error_set(error, ERROR_CORRUPT, "zstd: another size than was said");
+    out->size += size;
+    return 0;
 }
 
 int snappy_pack(struct str bytes, struct buf *out, struct error *error)

@@ -21,6 +21,16 @@ int zlib_unpack(struct str bytes, struct buf *out, struct error *error) MUST_CHE
 int zstd_pack(struct str bytes, int level, struct buf *out, struct error *error) MUST_CHECK;
 int zstd_unpack(struct str bytes, struct buf *out, struct error *error) MUST_CHECK;
 
+/* For many short runs of bytes, one after the other: keeps zstd's tables. One thread. */
+struct zstd_packer;
+int zstd_packer_new(struct zstd_packer **packer_out, int level, struct error *error) MUST_CHECK;
+void zstd_packer_free(struct zstd_packer *packer); /* NULL is fine */
+int zstd_packer_pack(struct zstd_packer *packer, struct str bytes, struct buf *out,
+                     struct error *error) MUST_CHECK;
+/* One frame whose size is known: `size` bytes are appended, or ERROR_CORRUPT. */
+int zstd_unpack_sized(struct str bytes, size_t size, struct buf *out,
+                      struct error *error) MUST_CHECK;
+
 /* The block format, as remote write sends it. */
 int snappy_pack(struct str bytes, struct buf *out, struct error *error) MUST_CHECK;
 int snappy_unpack(struct str bytes, struct buf *out, struct error *error) MUST_CHECK;

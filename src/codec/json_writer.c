@@ -102,6 +102,15 @@ static void append_escape(struct buf *out, unsigned char c)
 
 void json_escape(struct buf *out, struct str text)
 {
+    if (plain_size(text) == text.size) { /* most texts: one copy */
+        char *room = buf_reserve(out, text.size + 2);
+        if (room == NULL) return;
+        room[0] = '"';
+        if (text.size > 0) memcpy(room + 1, text.data, text.size);
+        room[text.size + 1] = '"';
+        out->size += text.size + 2;
+        return;
+    }
     buf_append_char(out, '"');
     while (text.size > 0) {
         size_t plain = plain_size(text);

@@ -7,6 +7,8 @@ extern "C" {
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 namespace
 {
@@ -115,6 +117,55 @@ size_t print(double value, char *text, int exponent_below, int exponent_from, bo
     return static_cast<size_t>(out - text);
 }
 
+const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                           "34353637383940414243444546474849505152535455565758596061626364656667"
+                           "6869707172737475767778798081828384858687888990919293949596979899";
+
+/* The last `count` digits of a number, zeros in front, ending before `end`. */
+void put_last(char *end, uint64_t number, int count)
+{
+    for (; count >= 2; count -= 2, number /= 100) {
+        end -= 2;
+        std::memcpy(end, digit_pairs + number % 100 * 2, 2);
+    }
+    if (count == 1) end[-1] = static_cast<char>('0' + number % 10);
+}
+
+int digit_count(uint64_t number)
+{
+    int count = 1;
+    for (; number >= 10; number /= 10) count++;
+    return count;
+}
+
+/* Whole numbers and short fractions, as most samples are: value = whole / 10^k for a small k. A
+ * decimal of at most 15 digits that reads back as the value is the shortest and the only one of its
+ * length, so it is what the general way finds. 0: not such a number. */
+size_t print_short(double value, char *text)
+{
+    static const double powers[] = { 1, 10, 100, 1000, 10000 };
+    static const uint64_t whole_powers[] = { 1, 10, 100, 1000, 10000 };
+    double size = std::fabs(value);
+    if (!(size < 1e10) || size < 1e-3) return 0;
+    for (int k = 0; k < 5; k++) {
+        auto digits = static_cast<uint64_t>(size * powers[k] + 0.5);
+        if (static_cast<double>(digits) / powers[k] != size) continue;
+        char *out = text;
+        if (value < 0) *out++ = '-';
+        uint64_t whole = digits / whole_powers[k];
+        int count = digit_count(whole);
+        out += count;
+        put_last(out, whole, count);
+        if (k > 0) {
+            *out++ = '.';
+            out += k;
+            put_last(out, digits % whole_powers[k], k);
+        }
+        return static_cast<size_t>(out - text);
+    }
+    return 0;
+}
+
 } // namespace
 
 extern "C" size_t number_print_plain(double value, char *text)
@@ -134,13 +185,15 @@ extern "C" size_t number_print_go_plain(double value, char *text)
 
 extern "C" size_t number_print_api(double value, char *text)
 {
-    return print(value, text, -6, 21, true, 2);
+    size_t size = print_short(value, text);
+    return size > 0 ? size : print(value, text, -6, 21, true, 2);
 }
 
 extern "C" size_t number_print_json(double value, char *text)
 {
     if (value == 0 && std::signbit(value)) return static_cast<size_t>(put(text, "-0.0") - text);
-    return print(value, text, -6, 21, true, 1);
+    size_t size = print_short(value, text);
+    return size > 0 ? size : print(value, text, -6, 21, true, 1);
 }
 
 extern "C" size_t number_print_java(double value, char *text)

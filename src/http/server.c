@@ -184,6 +184,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS); /* a fault of the thread's own: blocked, it is the end */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     struct MHD_Daemon *daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_step, server,
                                                  MHD_OPTION_ARRAY, items, MHD_OPTION_END);

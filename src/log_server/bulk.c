@@ -162,6 +162,18 @@ static struct str take_line(struct str *rest)
     return line;
 }
 
+static int parse_action(struct json_parser *parser, struct arena *scratch, struct str text,
+                        size_t line, struct bulk_item *item, struct error *error)
+{
+    const struct json *root = NULL;
+    struct error reason = { 0 };
+    arena_reset(scratch);
+    if (json_parse(parser, scratch, text, &root, &reason) < 0) {
+        return fail(error, line, "START_OBJECT or END_OBJECT", str_trim(text));
+    }
+    return read_action(root, line, item, error);
+}
+
 int bulk_parse(struct str body, struct str default_index, struct arena *arena,
                struct bulk_items *items, struct error *error)
 {
@@ -176,20 +188,22 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
     arena_init(&scratch, (size_t)1 << 30);
     size_t line = 0;
     struct str rest = body;
+    struct str line_before = { NULL, 0 };
     while (code == 0 && rest.size > 0) {
         struct str action_line = take_line(&rest);
         line++;
         if (str_trim(action_line).size == 0) continue;
         struct bulk_item item = { .index = default_index };
-        const struct json *root = NULL;
-        struct error reason = { 0 };
-        arena_reset(&scratch);
-        if (json_parse(parser, &scratch, action_line, &root, &reason) < 0) {
-            code = fail(error, line, "START_OBJECT or END_OBJECT", str_trim(action_line));
-            break;
+        /* Shippers mostly send the same action again and again. */
+        bool is_same = items->count > 0 && str_equal(action_line, line_before);
+        if (is_same) {
+            item = VEC_LAST(items);
+            item.source = (struct str){ NULL, 0 };
+        } else {
+            code = parse_action(parser, &scratch, action_line, line, &item, error);
         }
-        code = read_action(root, line, &item, error);
         if (code < 0) break;
+        line_before = action_line;
         if (item.index.size == 0) {
             code = error_set(error, ERROR_INVALID, "Validation Failed: 1: index is missing;");
             break;
@@ -212,7 +226,7 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
             code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
             break;
         }
-        if (!keep_texts(arena, items, &item) || !VEC_PUSH(items, item))
+        if ((!is_same && !keep_texts(arena, items, &item)) || !VEC_PUSH(items, item))
             code = error_set(error, -ENOMEM, "read bulk: out of memory");
     }
     json_parser_free(parser);

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define NODE_ID "barographnode00000001A"
-
 static int handle_root(struct call *call)
 {
     const struct log_flags *flags = &call->server->flags;
@@ -139,43 +137,6 @@ static int handle_nodes(struct call *call)
     return 0;
 }
 
-static void put_totals(struct json_writer *json, const char *name,
-                       const struct logstore_stats *stats)
-{
-    json_key(json, str_from(name));
-    json_object_begin(json);
-    json_key(json, STR("docs"));
-    json_object_begin(json);
-    json_member_int(json, "count", (int64_t)stats->documents);
-    json_member_int(json, "deleted", (int64_t)stats->deleted_documents);
-    json_object_end(json);
-    json_key(json, STR("store"));
-    json_object_begin(json);
-    json_member_int(json, "size_in_bytes", (int64_t)stats->store_size);
-    json_object_end(json);
-    json_object_end(json);
-}
-
-static int handle_stats(struct call *call)
-{
-    struct logstore_stats stats;
-    logstore_stats(call->server->store, &stats);
-    struct json_writer json;
-    json_writer_init(&json, &call->response->body);
-    json_object_begin(&json);
-    json_key(&json, STR("_shards"));
-    json_put_raw(&json, STR("{\"total\":1,\"successful\":1,\"failed\":0}"));
-    json_key(&json, STR("_all"));
-    json_object_begin(&json);
-    put_totals(&json, "primaries", &stats);
-    put_totals(&json, "total", &stats);
-    json_object_end(&json);
-    json_key(&json, STR("indices"));
-    json_put_raw(&json, STR("{}"));
-    json_object_end(&json);
-    return 0;
-}
-
 static int handle_authenticate(struct call *call)
 {
     buf_append_cstr(
@@ -201,9 +162,6 @@ static const struct route rows[] = {
     { HTTP_PUT, "/_cluster/settings", handle_put_cluster_settings, INDICES_PARAMETERS },
     { HTTP_GET, "/_nodes", handle_nodes, INDICES_PARAMETERS },
     { HTTP_GET, "/_nodes/:what", handle_nodes, INDICES_PARAMETERS },
-    { HTTP_GET, "/_stats", handle_stats, INDICES_PARAMETERS },
-    { HTTP_GET, "/_stats/:what", handle_stats, INDICES_PARAMETERS },
-    { HTTP_GET, "/:index/_stats", handle_stats, INDICES_PARAMETERS },
     { HTTP_GET, "/_security/_authenticate", handle_authenticate, INDICES_PARAMETERS },
 };
 

@@ -1,12 +1,12 @@
-/* searches.c - _search, _msearch, _count, _async_search, _field_caps, _validate, _analyze. */
+/* searches.c - _search, _msearch, _count, _field_caps, _validate, _analyze. */
 #include "codec/json.h"
-#include "log_server/server.h"
+#include "log_server/searching.h"
 
 #include <errno.h>
 
 #define QUERY_MEMORY_MAX LOGQUERY_MEMORY_MAX
 
-static void url_parameters(const struct call *call, struct logquery_request *request)
+void request_read(const struct call *call, struct logquery_request *request)
 {
     request->q = call_parameter(call, "q");
     request->default_field = call_parameter(call, "df");
@@ -35,74 +35,108 @@ static void url_parameters(const struct call *call, struct logquery_request *req
     request->has_typed_keys = call_flag(call, "typed_keys", false);
 }
 
-typedef int logquery_function(const struct logquery_options *options,
-                              const struct logquery_request *request, struct arena *arena,
-                              struct buf *out, struct logquery_failure *failure,
-                              struct error *error);
+bool request_copy(struct arena *arena, const struct logquery_request *from,
+                  struct logquery_request *to)
+{
+    struct logquery_request copy = *from;
+    struct str *texts[] = {
+        &copy.indices,
+        &copy.body,
+        &copy.q,
+        &copy.default_field,
+        &copy.default_operator,
+        &copy.from,
+        &copy.size,
+        &copy.sort,
+        &copy.source,
+        &copy.source_includes,
+        &copy.source_excludes,
+        &copy.track_total_hits,
+        &copy.timeout,
+        &copy.lenient,
+        &copy.docvalue_fields,
+        &copy.stored_fields,
+        &copy.terminate_after,
+        &copy.min_score,
+        &copy.version,
+        &copy.seq_no,
+        &copy.track_scores,
+        &copy.explain,
+        &copy.profile,
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        if (texts[i]->data == NULL) continue;
+        *texts[i] = arena_copy(arena, *texts[i]);
+        if (texts[i]->data == NULL) return false;
+    }
+    *to = copy;
+    return true;
+}
 
-static int run(struct call *call, logquery_function *function,
-               const struct logquery_request *request, struct buf *out,
-               struct logquery_failure *failure)
+int run_query(struct call *call, logquery_function *function,
+              const struct logquery_request *request, struct buf *out,
+              struct logquery_failure *failure)
 {
     const struct clock *clock = call->server->clock;
     int64_t start_ns = clock_monotonic_ns(clock);
     struct arena arena;
+    struct task task;
     struct error error = { 0 };
+    struct logquery_options options = call->server->query_options;
     arena_init(&arena, QUERY_MEMORY_MAX);
-    int code = function(&call->server->query_options, request, &arena, out, failure, &error);
+    task_begin(&call->server->tasks, &task, "indices:data/read/search", request->body);
+    options.clock = &task.clock;
+    int code = function(&options, request, &arena, out, failure, &error);
+    task_end(&task);
     arena_release(&arena);
     pm_observe(call->server->search_duration, (double)(clock_monotonic_ns(clock) - start_ns) / 1e9);
     return code;
 }
 
-static int answer_query(struct call *call, logquery_function *function)
+/* Whether the body names a point in time; its object then. */
+static const struct json *find_pit(struct call *call, struct str body)
 {
-    struct logquery_request request = { .body = call->request->body };
-    url_parameters(call, &request);
-    request.indices = call->value_count > 0 ? call->values[0] : STR("");
+    const struct json *root = NULL;
+    if (str_find(body, STR("\"pit\"")) == STR_NONE) return NULL;
+    if (json_parse(NULL, call->arena, body, &root, NULL) < 0) return NULL;
+    const struct json *pit = json_get(root, STR("pit"));
+    return json_is(pit, JSON_OBJECT) && pit->object.count > 0 ? pit : NULL;
+}
+
+static int search_or_pit(struct call *call, struct logquery_request *request, struct buf *out,
+                         struct logquery_failure *failure)
+{
+    const struct json *pit = find_pit(call, request->body);
+    return pit != NULL ? pit_search(call, request, pit, out, failure)
+                       : run_query(call, logquery_search, request, out, failure);
+}
+
+static void read_request(struct call *call, struct logquery_request *request)
+{
+    *request = (struct logquery_request){ .body = call->request->body };
+    request_read(call, request);
+    request->indices = call->value_count > 0 ? call->values[0] : STR("");
     struct str source = call_parameter(call, "source");
-    if (request.body.size == 0 && source.size > 0) request.body = source;
-    if (call_parameter(call, "scroll").size > 0) {
-        return answer_error(call, 400, "illegal_argument_exception",
-                            STR("scroll is not supported; use search_after"));
-    }
-    struct logquery_failure failure;
-    int code = run(call, function, &request, &call->response->body, &failure);
-    return code < 0 ? answer_failure(call, &failure) : 0;
+    if (request->body.size == 0 && source.size > 0) request->body = source;
 }
 
 static int handle_search(struct call *call)
 {
-    return answer_query(call, logquery_search);
+    struct logquery_request request;
+    struct logquery_failure failure;
+    read_request(call, &request);
+    if (call_parameter(call, "scroll").size > 0) return scroll_begin(call, &request);
+    int code = search_or_pit(call, &request, &call->response->body, &failure);
+    return code < 0 ? answer_failure(call, &failure) : 0;
 }
 
 static int handle_count(struct call *call)
 {
-    return answer_query(call, logquery_count);
-}
-
-static int handle_async(struct call *call)
-{
-    struct logquery_request request = { .body = call->request->body };
-    url_parameters(call, &request);
-    request.indices = call->value_count > 0 ? call->values[0] : STR("");
+    struct logquery_request request;
     struct logquery_failure failure;
-    CLEANUP(buf_release) struct buf answer = { 0 };
-    buf_init(&answer, call->response->body.size_max);
-    int64_t start_ms = clock_realtime_ms(call->server->clock);
-    int code = run(call, logquery_search, &request, &answer, &failure);
-    if (code < 0) return answer_failure(call, &failure);
-    struct json_writer json;
-    json_writer_init(&json, &call->response->body);
-    json_object_begin(&json);
-    json_member_bool(&json, "is_partial", false);
-    json_member_bool(&json, "is_running", false);
-    json_member_int(&json, "start_time_in_millis", start_ms);
-    json_member_int(&json, "expiration_time_in_millis", start_ms + 432000000);
-    json_key(&json, STR("response"));
-    json_put_raw(&json, buf_str(&answer));
-    json_object_end(&json);
-    return 0;
+    read_request(call, &request);
+    int code = run_query(call, logquery_count, &request, &call->response->body, &failure);
+    return code < 0 ? answer_failure(call, &failure) : 0;
 }
 
 /* _msearch: header line, body line, ... ------------------------------------------------------- */
@@ -154,7 +188,7 @@ static void run_one(struct call *call, struct str header_line, struct str body, 
                                              .type = "parse_exception",
                                              .reason = "header of a search is not JSON" };
     } else {
-        code = run(call, logquery_search, &request, &answer, &failure);
+        code = search_or_pit(call, &request, &answer, &failure);
     }
     if (code == 0) {
         /* The response object with its status put in at the end. */
@@ -331,6 +365,17 @@ static int handle_validate(struct call *call)
     return 0;
 }
 
+/* Characters as Java counts them: UTF-16 units. */
+static int64_t utf16_size(struct str text)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if ((c & 0xc0) != 0x80) count += c >= 0xf0 ? 2 : 1;
+    }
+    return count;
+}
+
 static int handle_analyze(struct call *call)
 {
     const struct json *root = NULL;
@@ -354,13 +399,18 @@ static int handle_analyze(struct call *call)
     json_array_begin(&json);
     analyzer_init(&analyzer, text);
     bool is_done = false;
+    size_t counted = 0; /* bytes, and the units that they are */
+    int64_t units = 0;
     while (!is_done && (is_keyword || analyzer_next(&analyzer, &token))) {
         if (is_keyword) token = (struct analyzer_token){ .term = text, .end = text.size };
         is_done = is_keyword;
         json_object_begin(&json);
         json_member_text(&json, "token", token.term);
-        json_member_int(&json, "start_offset", (int64_t)token.start);
-        json_member_int(&json, "end_offset", (int64_t)token.end);
+        units += utf16_size(str_first(str_skip(text, counted), token.start - counted));
+        json_member_int(&json, "start_offset", units);
+        units += utf16_size(str_first(str_skip(text, token.start), token.end - token.start));
+        json_member_int(&json, "end_offset", units);
+        counted = token.end;
         json_member_cstr(&json, "type", is_keyword ? "word" : analyzer_token_kind_name(token.kind));
         json_member_int(&json, "position", token.position);
         json_object_end(&json);
@@ -370,16 +420,43 @@ static int handle_analyze(struct call *call)
     return 0;
 }
 
-#define COUNT_PARAMETERS                                                                           \
-    INDICES_PARAMETERS " q df default_operator lenient analyze_wildcard analyzer source"           \
-                       " source_content_type preference routing terminate_after min_score"
-#define SEARCH_PARAMETERS                                                                          \
-    COUNT_PARAMETERS                                                                               \
-    " from size sort _source _source_includes _source_excludes track_total_hits docvalue_fields"   \
-    " stored_fields version seq_no_primary_term track_scores explain profile scroll search_type"   \
-    " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips batched_reduce_size request_cache" \
-    " max_concurrent_shard_requests pre_filter_shard_size allow_partial_search_results"            \
-    " wait_for_completion_timeout keep_on_completion keep_alive min_compatible_shard_node"
+/* Our own: Kibana's language as its tree and as query DSL. A query that does not parse is answered
+ * with where it stopped, and with the same text as one quoted value when that is a way out. */
+static int handle_kql(struct call *call)
+{
+    const struct json *root = NULL;
+    struct error error = { 0 };
+    struct str text = call_parameter(call, "query");
+    if (call->request->body.size > 0) {
+        if (json_parse(NULL, call->arena, call->request->body, &root, &error) < 0) {
+            return answer_error(call, 400, "parse_exception", str_from(error.text));
+        }
+        text = json_text(json_get(root, STR("query")), text);
+    }
+    if (text.data == NULL) {
+        return answer_error(call, 400, "parse_exception", STR("[query] is missing"));
+    }
+    int code = logquery_translate_kql(text, call->arena, &call->response->body, &error);
+    if (code == ERROR_LIMIT)
+        return answer_error(call, 400, "parse_exception", str_from(error.text));
+    if (code == 0) return 0;
+    struct json_writer json;
+    buf_reset(&call->response->body);
+    call->response->status = 400;
+    json_writer_init(&json, &call->response->body);
+    json_object_begin(&json);
+    json_key(&json, STR("error"));
+    put_error_object(&json, "parsing_exception", str_from(error.text), STR(""));
+    json_member_int(&json, "status", 400);
+    json_member_int(&json, "offset", (int64_t)error.offset);
+    if (str_find_char(text, '"') == STR_NONE && str_find_char(text, '\\') == STR_NONE) {
+        json_member_text(&json, "suggestion",
+                         arena_printf(call->arena, "\"" STR_FMT "\"", STR_ARG(str_trim(text))));
+    }
+    json_object_end(&json);
+    return 0;
+}
+
 #define MSEARCH_PARAMETERS                                                                         \
     INDICES_PARAMETERS " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips search_type"    \
                        " max_concurrent_searches max_concurrent_shard_requests"                    \
@@ -392,8 +469,6 @@ static const struct route rows[] = {
     { HTTP_GET | HTTP_POST, "/:index/_msearch", handle_msearch, MSEARCH_PARAMETERS },
     { HTTP_GET | HTTP_POST, "/_count", handle_count, COUNT_PARAMETERS },
     { HTTP_GET | HTTP_POST, "/:index/_count", handle_count, COUNT_PARAMETERS },
-    { HTTP_POST, "/_async_search", handle_async, SEARCH_PARAMETERS },
-    { HTTP_POST, "/:index/_async_search", handle_async, SEARCH_PARAMETERS },
     { HTTP_GET | HTTP_POST, "/_field_caps", handle_field_caps,
       INDICES_PARAMETERS " fields include_unmapped" },
     { HTTP_GET | HTTP_POST, "/:index/_field_caps", handle_field_caps,
@@ -401,6 +476,7 @@ static const struct route rows[] = {
     { HTTP_GET | HTTP_POST, "/_validate/query", handle_validate, COUNT_PARAMETERS " explain" },
     { HTTP_GET | HTTP_POST, "/:index/_validate/query", handle_validate,
       COUNT_PARAMETERS " explain" },
+    { HTTP_GET | HTTP_POST, "/_barograph/kql", handle_kql, " query" },
     { HTTP_GET | HTTP_POST, "/_analyze", handle_analyze, NULL },
     { HTTP_GET | HTTP_POST, "/:index/_analyze", handle_analyze, NULL },
 };

@@ -10,8 +10,9 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &cluster_routes, &bulk_routes,     &document_routes, &search_routes,
-    &cat_routes,     &template_routes, &index_routes,
+    &admin_routes,    &cluster_routes, &bulk_routes,     &document_routes,
+    &search_routes,   &scroll_routes,  &async_routes,    &task_routes,
+    &by_query_routes, &cat_routes,     &template_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
@@ -92,8 +93,15 @@ static void begin_answer(const struct http_request *request, struct http_respons
 {
     struct str accept = http_request_header(request, "Accept");
     bool is_vendor = str_find(accept, STR("application/vnd.elasticsearch+json")) != STR_NONE;
-    response->content_type = is_vendor ? "application/vnd.elasticsearch+json;compatible-with=8"
-                                       : "application/json; charset=UTF-8";
+    const char *version = str_find(accept, STR("compatible-with=9")) != STR_NONE   ? "9"
+                          : str_find(accept, STR("compatible-with=7")) != STR_NONE ? "7"
+                                                                                   : "8";
+    response->content_type = "application/json; charset=UTF-8";
+    if (is_vendor) {
+        struct str type = arena_printf(
+            response->arena, "application/vnd.elasticsearch+json;compatible-with=%s", version);
+        if (type.data != NULL) response->content_type = type.data;
+    }
     http_response_header(response, "X-elastic-product", STR("Elasticsearch"));
 }
 
@@ -143,6 +151,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
         .arena = request->arena,
     };
     struct pieces pieces = { 0 };
+    contexts_reap(&call.server->contexts);
     begin_answer(request, response);
     if (!split_path(request->arena, request->raw_path, &pieces)) return answer_no_handler(&call, 0);
     unsigned allowed = 0;
@@ -158,6 +167,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
             return code;
         }
     }
+    if (allowed == 0 && answer_refusal(&call)) return 0;
     return answer_no_handler(&call, allowed);
 }
 
@@ -179,6 +189,7 @@ static void collect(struct pm_emit *emit, void *argument)
     struct log_server *server = argument;
     struct logstore_stats stats;
     logstore_stats(server->store, &stats);
+    contexts_reap(&server->contexts);
     struct row {
         enum pm_type type;
         const char *name;
@@ -210,6 +221,10 @@ static void collect(struct pm_emit *emit, void *argument)
         { PM_COUNTER, "barograph_logs_failed_flushes_total", "Flushes that failed.",
           stats.failed_flushes_total },
         { PM_COUNTER, "barograph_logs_merges_total", "Merges.", stats.merges_total },
+        { PM_GAUGE, "barograph_logs_scrolls", "Open scrolls.",
+          contexts_count(&server->contexts, true) },
+        { PM_GAUGE, "barograph_logs_points_in_time", "Open points in time.",
+          contexts_count(&server->contexts, false) },
         { PM_COUNTER, "barograph_logs_retention_segments_total", "Segments dropped by age or size.",
           stats.retention_segments_total },
     };
@@ -313,6 +328,9 @@ static int open_store(struct log_server *server, struct role *role, struct error
         .clock = server->clock,
         .has_types = server->has_types,
     };
+    contexts_init(&server->contexts, server->clock);
+    tasks_init(&server->tasks, server->clock);
+    asyncs_init(&server->asyncs, server);
     code = read_cluster_uuid(server, role_data(role), error);
     return code < 0 ? code : register_metrics(server, role_registry(role), error);
 }
@@ -355,6 +373,9 @@ int log_server_main(int argc, char **argv)
     if (role == NULL) return status;
     status = run(&server, role);
     (void)pm_unregister_collector(role_registry(role), collect, &server);
+    asyncs_release(&server.asyncs);
+    contexts_release(&server.contexts);
+    tasks_release(&server.tasks);
     logstore_close(server.store);
     role_free(role);
     return status;

@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "codec/json_writer.h"
 #include "http/server.h"
+#include "log_server/asyncs.h"
+#include "log_server/contexts.h"
+#include "log_server/tasks.h"
 #include "logquery/logquery.h"
 #include "logstore/logstore.h"
 #include "prometheus/prometheus.h"
@@ -15,6 +18,7 @@
 #include <stdint.h>
 
 #define PIECES_MAX 8
+#define NODE_ID    "barographnode00000001A"
 
 struct log_flags {
     const char *version;
@@ -36,6 +40,9 @@ struct log_server {
     bool has_types; /* answers carry "_type", as 7.x */
     char cluster_uuid[23];
     struct logquery_options query_options;
+    struct contexts contexts;
+    struct tasks tasks;
+    struct asyncs asyncs;
     struct pm_histogram *search_duration;
     struct pm_histogram *bulk_duration;
 };
@@ -66,6 +73,16 @@ struct route {
 #define INDICES_PARAMETERS                                                                         \
     " ignore_unavailable allow_no_indices expand_wildcards ignore_throttled master_timeout"        \
     " timeout local flat_settings include_defaults include_type_name"
+#define COUNT_PARAMETERS                                                                           \
+    INDICES_PARAMETERS " q df default_operator lenient analyze_wildcard analyzer source"           \
+                       " source_content_type preference routing terminate_after min_score"
+#define SEARCH_PARAMETERS                                                                          \
+    COUNT_PARAMETERS                                                                               \
+    " from size sort _source _source_includes _source_excludes track_total_hits docvalue_fields"   \
+    " stored_fields version seq_no_primary_term track_scores explain profile scroll search_type"   \
+    " rest_total_hits_as_int typed_keys ccs_minimize_roundtrips batched_reduce_size request_cache" \
+    " max_concurrent_shard_requests pre_filter_shard_size allow_partial_search_results"            \
+    " min_compatible_shard_node enable_fields_emulation"
 #define WRITE_PARAMETERS " refresh timeout wait_for_active_shards pipeline type"
 
 /* Tables of rows, one file each. */
@@ -73,8 +90,9 @@ struct route_table {
     const struct route *rows;
     size_t count;
 };
-extern const struct route_table bulk_routes, document_routes, search_routes, index_routes,
-    template_routes, cluster_routes, cat_routes;
+extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
+    async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
+    cluster_routes, cat_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
@@ -85,6 +103,9 @@ int answer_store_error(struct call *call, int code, const char *type, const stru
 int answer_acknowledged(struct call *call);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
+
+/* refused.c: answers when the path names what Elasticsearch has and we have not. */
+bool answer_refusal(struct call *call);
 
 /* Applies ?filter_path and ?pretty to the JSON in the response's body. */
 void answer_finish(struct call *call);
@@ -100,15 +121,6 @@ bool answer_when_short(struct call *call);
 /* A parameter of the URL; data NULL: not given. */
 struct str call_parameter(const struct call *call, const char *name);
 bool call_flag(const struct call *call, const char *name, bool otherwise);
-
-/* Writes operations and waits for the visibility that ?refresh asks for. Documents are searchable
- * at once, so that is only the durability that every write has. */
-struct search_target {
-    struct str indices;
-    struct str body;
-};
-int run_search(struct call *call, const struct search_target *target, struct buf *out,
-               struct logquery_failure *failure);
 
 /* The text of one operation's outcome, as in _bulk and _doc. */
 void put_outcome(const struct call *call, struct json_writer *json,

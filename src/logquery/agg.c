@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "codec/number.h"
+#include "logquery/pipeline.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,22 @@ static const struct agg_kind *const kinds[] = {
     &agg_cardinality,
     &agg_percentiles,
     &agg_top_hits,
+    &agg_composite,
+    &agg_derivative,
+    &agg_cumulative_sum,
+    &agg_serial_diff,
+    &agg_moving_avg,
+    &agg_moving_fn,
+    &agg_bucket_script,
+    &agg_bucket_selector,
+    &agg_bucket_sort,
+    &agg_avg_bucket,
+    &agg_max_bucket,
+    &agg_min_bucket,
+    &agg_sum_bucket,
+    &agg_stats_bucket,
+    &agg_extended_stats_bucket,
+    &agg_percentiles_bucket,
 };
 
 static const struct agg_kind *kind_find(struct str name)
@@ -74,7 +91,8 @@ static int read_one(struct search *search, const struct json_member *member, str
     agg->field = json_text(json_get(body, STR("field")), STR(""));
     agg->missing = json_get(body, STR("missing"));
     agg->format = json_text(json_get(body, STR("format")), STR(""));
-    if (json_get(body, STR("script")) != NULL) {
+    if (agg->kind->run != NULL) search->has_pipelines = true;
+    if (json_get(body, STR("script")) != NULL && agg->kind->run == NULL) {
         return parse_fail(parse, "illegal_argument_exception",
                           "scripts are not supported in aggregation [" STR_FMT "]",
                           STR_ARG(member->key));
@@ -116,6 +134,7 @@ int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **
                  const struct agg_documents *documents)
 {
     for (size_t i = 0; i < count; i++) {
+        if (aggs[i]->kind->collect == NULL) continue;
         if (states[i] == NULL) {
             states[i] = arena_alloc(search->arena, 1, aggs[i]->kind->state_size);
             if (states[i] == NULL) return parse_out_of_memory(&search->parse);
@@ -132,6 +151,7 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
     for (size_t i = 0; i < count; i++) {
         struct agg *agg = aggs[i];
         struct str name = agg->name;
+        if (agg->kind->write == NULL) continue;
         if (search->request->has_typed_keys) {
             const char *type = agg->kind->typed_name;
             name = arena_printf(search->arena, "%s#" STR_FMT,

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct result; /* pipeline.h */
+
 struct agg_documents {
     size_t segment;
     const uint32_t *documents; /* rising */
@@ -31,6 +33,11 @@ struct agg_kind {
     int (*write)(struct search *search, struct agg *agg, void *state, struct json_writer *json);
     /* Pipelines: the number of a state for ordering and buckets_path; NULL: it has none. */
     bool (*number)(const struct agg *agg, const void *state, struct str path, double *value);
+    /* Pipelines (pipeline.h) have this instead of collect and write. A parent's `result` is the
+     * buckets of the aggregation that it stands below; a sibling's is the level that it stands on,
+     * to which it adds itself. */
+    int (*run)(struct search *search, const struct agg *agg, struct result *result);
+    bool is_parent;
 };
 
 struct agg {
@@ -102,6 +109,9 @@ int bucket_write_subs(struct search *search, const struct agg *agg, const struct
 
 int agg_too_many_buckets(struct search *search);
 
+/* The start of the bucket that a time falls into, of what date_histogram has read. */
+int64_t agg_date_start(const struct agg *agg, int64_t time_ms);
+
 /* Key and key_as_string of a number by the field's type. */
 void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64_t number,
                            bool is_real, struct json_writer *json);
@@ -109,6 +119,6 @@ void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64
 extern const struct agg_kind agg_terms, agg_date_histogram, agg_auto_date_histogram, agg_histogram,
     agg_range, agg_date_range, agg_filter, agg_filters, agg_global, agg_missing, agg_min, agg_max,
     agg_sum, agg_avg, agg_value_count, agg_stats, agg_extended_stats, agg_cardinality,
-    agg_percentiles, agg_top_hits;
+    agg_percentiles, agg_top_hits, agg_composite;
 
 #endif

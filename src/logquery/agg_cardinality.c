@@ -169,5 +169,9 @@ static bool number(const struct agg *agg, const void *state, struct str path, do
 }
 
 const struct agg_kind agg_cardinality = {
-    STR_INIT("cardinality"), NULL, sizeof(struct state), NULL, collect, write, number
+    .name = STR_INIT("cardinality"),
+    .state_size = sizeof(struct state),
+    .collect = collect,
+    .write = write,
+    .number = number,
 };

@@ -205,6 +205,11 @@ static int64_t bucket_start(const struct options *options, int64_t time_ms)
     return zone_from_local(options->zone, start + options->offset_ms);
 }
 
+int64_t agg_date_start(const struct agg *agg, int64_t time_ms)
+{
+    return bucket_start(agg->options, time_ms);
+}
+
 static int64_t bucket_next(const struct options *options, int64_t start_ms)
 {
     int64_t local_ms = start_ms + (int64_t)zone_offset_at(options->zone, start_ms) * 1000;

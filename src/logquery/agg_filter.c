@@ -221,14 +221,30 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
 }
 
 const struct agg_kind agg_filter = {
-    STR_INIT("filter"), NULL, sizeof(struct state), read_filter, collect, write, NULL
+    .name = STR_INIT("filter"),
+    .state_size = sizeof(struct state),
+    .read = read_filter,
+    .collect = collect,
+    .write = write,
 };
 const struct agg_kind agg_filters = {
-    STR_INIT("filters"), NULL, sizeof(struct state), read_filters, collect, write, NULL
+    .name = STR_INIT("filters"),
+    .state_size = sizeof(struct state),
+    .read = read_filters,
+    .collect = collect,
+    .write = write,
 };
 const struct agg_kind agg_global = {
-    STR_INIT("global"), NULL, sizeof(struct state), read_global, collect, write, NULL
+    .name = STR_INIT("global"),
+    .state_size = sizeof(struct state),
+    .read = read_global,
+    .collect = collect,
+    .write = write,
 };
 const struct agg_kind agg_missing = {
-    STR_INIT("missing"), NULL, sizeof(struct state), read_missing, collect, write, NULL
+    .name = STR_INIT("missing"),
+    .state_size = sizeof(struct state),
+    .read = read_missing,
+    .collect = collect,
+    .write = write,
 };

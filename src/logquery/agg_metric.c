@@ -231,7 +231,8 @@ static bool number(const struct agg *agg, const void *raw, struct str path, doub
 
 #define METRIC(kind_name, read_it, collect_it, write_it)                                           \
     {                                                                                              \
-        STR_INIT(kind_name), NULL, sizeof(struct state), read_it, collect_it, write_it, number     \
+        .name = STR_INIT(kind_name), .state_size = sizeof(struct state), .read = read_it,          \
+        .collect = collect_it, .write = write_it, .number = number                                 \
     }
 
 const struct agg_kind agg_min = METRIC("min", NULL, collect, write_min);

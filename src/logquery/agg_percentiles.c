@@ -162,10 +162,12 @@ static bool number(const struct agg *agg, const void *raw, struct str path, doub
     return true;
 }
 
-const struct agg_kind agg_percentiles = { STR_INIT("percentiles"),
-                                          "tdigest_percentiles",
-                                          sizeof(struct state),
-                                          read,
-                                          collect,
-                                          write,
-                                          number };
+const struct agg_kind agg_percentiles = {
+    .name = STR_INIT("percentiles"),
+    .typed_name = "tdigest_percentiles",
+    .state_size = sizeof(struct state),
+    .read = read,
+    .collect = collect,
+    .write = write,
+    .number = number,
+};

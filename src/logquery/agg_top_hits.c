@@ -78,5 +78,9 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
 }
 
 const struct agg_kind agg_top_hits = {
-    STR_INIT("top_hits"), NULL, sizeof(struct state), read, collect, write, NULL
+    .name = STR_INIT("top_hits"),
+    .state_size = sizeof(struct state),
+    .read = read,
+    .collect = collect,
+    .write = write,
 };

@@ -199,19 +199,30 @@ static int refuse_runtime(struct search *search, const struct json *value)
     return refuse_full(search, value, "runtime_mappings");
 }
 
-static int refuse_collapse(struct search *search, const struct json *value)
-{
-    return refuse_full(search, value, "collapse");
-}
-
 static int refuse_suggest(struct search *search, const struct json *value)
 {
     return refuse_full(search, value, "suggest");
 }
 
-static int refuse_pit(struct search *search, const struct json *value)
+/* The server has looked it up before; a search within a search has none. */
+static int read_pit(struct search *search, const struct json *value)
 {
+    if (search->request->page != NULL) return 0;
     return refuse_full(search, value, "pit");
+}
+
+/* {"id":0,"max":2}: every max-th document. */
+static int read_slice(struct search *search, const struct json *value)
+{
+    int64_t id = parse_integer(json_get(value, STR("id")), -1);
+    int64_t most = parse_integer(json_get(value, STR("max")), 0);
+    if (id < 0 || most < 2 || id >= most || most > 1024) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "[slice] needs an [id] of 0 to max-1 and a [max] of 2 to 1024");
+    }
+    search->slice_id = (uint32_t)id;
+    search->slice_max = (uint32_t)most;
+    return 0;
 }
 
 static int refuse_knn(struct search *search, const struct json *value)
@@ -273,9 +284,10 @@ static const struct key_row key_rows[] = {
     { STR_INIT("ext"), refuse_ext },
     { STR_INIT("script_fields"), refuse_scripts },
     { STR_INIT("runtime_mappings"), refuse_runtime },
-    { STR_INIT("collapse"), refuse_collapse },
+    { STR_INIT("collapse"), collapse_read },
     { STR_INIT("suggest"), refuse_suggest },
-    { STR_INIT("pit"), refuse_pit },
+    { STR_INIT("pit"), read_pit },
+    { STR_INIT("slice"), read_slice },
     { STR_INIT("knn"), refuse_knn },
 };
 
@@ -311,9 +323,35 @@ static int read_body(struct search *search)
     for (size_t i = 0; code == 0 && i < root->object.count; i++) {
         code = read_key(search, &root->object.members[i]);
     }
+    const struct logquery_page *page = search->request->page;
+    bool has_tiebreak = page != NULL && !page->is_scroll && search->key_count > 0;
+    if (code == 0 && has_tiebreak) code = sort_add_tiebreak(search);
     const struct json *after = json_get(root, STR("search_after"));
     if (code == 0 && after != NULL) code = sort_read_after(search, after);
     return code;
+}
+
+/* The further pages of a scroll begin where the last one ended and aggregate no more. */
+static int read_page(struct search *search)
+{
+    const struct logquery_page *page = search->request->page;
+    if (page == NULL) return 0;
+    if (!page->is_scroll) return search->key_count > 0 ? sort_add_tiebreak(search) : 0;
+    if (search->from > 0 || search->collapse != NULL) {
+        return parse_fail(&search->parse, "action_request_validation_exception",
+                          "Validation Failed: 1: using [%s] is not allowed in a scroll context;",
+                          search->from > 0 ? "from" : "collapse");
+    }
+    size_t shown = search->key_count;
+    int code = sort_add_tiebreak(search);
+    search->hides_last_key = search->key_count > shown;
+    if (code < 0 || page->after.size == 0) return code;
+    search->agg_count = 0;
+    const struct json *root = NULL;
+    if (json_parse(NULL, search->arena, page->after, &root, NULL) < 0) {
+        return parse_out_of_memory(&search->parse);
+    }
+    return sort_read_after(search, root);
 }
 
 /* A parameter of the URL as the value that would stand in a body. */
@@ -437,6 +475,7 @@ int search_read(struct search *search)
     search->timeout_ms = search->options->timeout_ms;
     int code = read_body(search);
     if (code == 0) code = read_url(search);
+    if (code == 0) code = read_page(search);
     if (code < 0) return code;
     if (search->filter == NULL || search->finds_nothing) {
         search->filter = filter_new(&search->parse, search->finds_nothing ? LOGSTORE_FILTER_NONE

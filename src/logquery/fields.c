@@ -207,10 +207,31 @@ static void write_docvalues(struct search *search, const struct collector *colle
     }
 }
 
+/* The value by which the hit was collapsed stands among its fields. */
+static void write_collapsed(struct search *search, const struct collector *collector,
+                            const struct candidate *candidate, struct json_writer *json)
+{
+    struct str field = collapse_field(search);
+    for (size_t i = 0; i < search->docvalue_count; i++) {
+        if (logstore_name_matches(search->docvalues[i].pattern, field)) return;
+    }
+    if (field.size == 0 || is_collected(collector, field)) return;
+    const struct logstore_column *column = search_column(search, candidate->segment, field);
+    if (column == NULL || logstore_column_kind(column) == LOGSTORE_COLUMN_TEXT) return;
+    struct logstore_cursor cursor = { .column = column };
+    size_t first;
+    if (logstore_cursor_seek(&cursor, candidate->document, &first) == 0) return;
+    json_key(json, field);
+    json_array_begin(json);
+    put_column_value(column, first, STR(""), search_field(search, field), json);
+    json_array_end(json);
+}
+
 int fields_write(struct search *search, const struct candidate *candidate, const struct json *root,
                  struct json_writer *json)
 {
-    if (search->field_count == 0 && search->docvalue_count == 0) return 0;
+    bool is_collapsed = search->collapse != NULL;
+    if (search->field_count == 0 && search->docvalue_count == 0 && !is_collapsed) return 0;
     struct collector collector = {
         .search = search,
         .mapping = search->snapshot->segments[candidate->segment].index->mapping,
@@ -227,6 +248,7 @@ int fields_write(struct search *search, const struct candidate *candidate, const
         VEC_RELEASE(&found->values);
     }
     write_docvalues(search, &collector, candidate, json);
+    write_collapsed(search, &collector, candidate, json);
     bool has_failed = collector.has_failed;
     VEC_RELEASE(&collector.list);
     json_object_end(json);

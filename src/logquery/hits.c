@@ -45,6 +45,7 @@ int hits_write_one(struct search *search, struct logstore_reader *reader,
     struct arena arena;
     arena_init(&arena, (size_t)1 << 30);
     if (needs_tree) code = json_parse(NULL, &arena, hit.source, &root, search->parse.error);
+    size_t shown_keys = search->key_count - (search->hides_last_key ? 1 : 0);
     json_object_begin(json);
     json_member_text(json, "_index", view->index->name);
     if (search->options->has_types) json_member_cstr(json, "_type", "_doc");
@@ -54,7 +55,7 @@ int hits_write_one(struct search *search, struct logstore_reader *reader,
         json_member_int(json, "_seq_no", hit.seq_no);
         json_member_int(json, "_primary_term", 1);
     }
-    bool has_score = search->key_count == 0 || search->tracks_scores;
+    bool has_score = shown_keys == 0 || search->tracks_scores;
     for (size_t i = 0; i < search->key_count; i++) has_score |= search->keys[i].kind == SORT_SCORE;
     json_key(json, STR("_score"));
     if (has_score)
@@ -68,9 +69,9 @@ int hits_write_one(struct search *search, struct logstore_reader *reader,
     }
     if (code == 0) code = fields_write(search, candidate, root, json);
     if (code == 0 && root != NULL) code = highlight_write(search, candidate, root, json);
-    if (search->key_count > 0) {
+    if (shown_keys > 0) {
         json_key(json, STR("sort"));
-        sort_write(search, candidate, json);
+        sort_write(search, candidate, shown_keys, json);
     }
     json_object_end(json);
     arena_release(&arena);
@@ -97,7 +98,8 @@ int hits_write(struct search *search, struct json_writer *json)
 {
     json_object_begin(json);
     put_total(search, json);
-    bool has_score = search->heap_count > 0 && (search->key_count == 0 || search->tracks_scores ||
+    size_t shown_keys = search->key_count - (search->hides_last_key ? 1 : 0);
+    bool has_score = search->heap_count > 0 && (shown_keys == 0 || search->tracks_scores ||
                                                 search->keys[0].kind == SORT_SCORE);
     json_key(json, STR("max_score"));
     if (has_score)

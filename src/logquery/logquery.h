@@ -49,6 +49,22 @@ struct logquery_request {
     struct str q, default_field, default_operator, from, size, sort, source, source_includes,
         source_excludes, track_total_hits, timeout, lenient, docvalue_fields, stored_fields,
         terminate_after, min_score, version, seq_no, track_scores, explain, profile;
+
+    const struct logquery_page *page; /* NULL: what `indices` names now is searched */
+};
+
+/* Reading on over a kept snapshot: a point in time, or the pages of a scroll. */
+struct logquery_page {
+    struct logstore_snapshot *snapshot; /* borrowed */
+    bool is_scroll;                     /* hits hide the number that makes their order total */
+    struct str after;                   /* scroll: where the page before ended; empty: first page */
+    uint64_t known_total;               /* scroll: of the first page */
+    struct str scroll_id, pit_id;       /* put into the answer; empty: none */
+
+    /* Out, of a scroll. */
+    struct buf *after_out; /* what `after` shall be for the next page; empty when that was the last
+                              hit */
+    uint64_t *total_out;
 };
 
 /* What is said beyond struct error when a request fails. */
@@ -66,6 +82,22 @@ struct logquery_failure {
 int logquery_search(const struct logquery_options *options, const struct logquery_request *request,
                     struct arena *arena, struct buf *out, struct logquery_failure *failure,
                     struct error *error) MUST_CHECK;
+
+/* Resolves the indices of a request and freezes them; for a point in time. */
+int logquery_snapshot(const struct logquery_options *options,
+                      const struct logquery_request *request, struct arena *arena,
+                      struct logstore_snapshot **snapshot, struct logquery_failure *failure,
+                      struct error *error) MUST_CHECK;
+
+/* Calls `visit` for every document that the query finds, over a snapshot taken now, until it
+ * answers a negative code, which is returned. */
+struct logquery_visitor {
+    int (*visit)(void *context, struct str index, const struct logstore_hit *hit);
+    void *context;
+};
+int logquery_each(const struct logquery_options *options, const struct logquery_request *request,
+                  struct arena *arena, const struct logquery_visitor *visitor,
+                  struct logquery_failure *failure, struct error *error) MUST_CHECK;
 
 /* The same for _count: {"count":N,"_shards":{...}}. */
 int logquery_count(const struct logquery_options *options, const struct logquery_request *request,
@@ -91,6 +123,11 @@ struct lucene_options {
 int logquery_parse_lucene(struct str text, const struct lucene_options *options,
                           struct arena *arena, struct logstore_filter **filter,
                           struct error *error) MUST_CHECK;
+
+/* Parses Kibana's language and appends {"ast":{...},"dsl":{...}}: the tree of Kibana's own parser,
+ * and the query in Elasticsearch's DSL. ERROR_PARSE with the offset where reading stopped. */
+int logquery_translate_kql(struct str text, struct arena *arena, struct buf *out,
+                           struct error *error) MUST_CHECK;
 
 /* Parses the simple syntax (+ | - "..." * ( ) ~N), in which nothing is an error but a limit. */
 int logquery_parse_simple(struct str text, const struct lucene_options *options,

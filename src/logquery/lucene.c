@@ -5,10 +5,13 @@
  *             | /regex/ | (query) ) [~N] [^N]
  *
  * There is no precedence: AND makes both its neighbours required, OR leaves them as they are (with
- * default operator AND: makes the one before optional). Elasticsearch adds field:>5 and its like.
+ * default operator AND: makes both optional). Plain terms that follow each other are one text for
+ * the field's analyzer, so that level:(very bad) asks a keyword for "very bad". A clause whose text
+ * holds no term at all does not count. Elasticsearch adds field:>5 and its like.
  */
 #include "base/check.h"
 #include "base/vec.h"
+#include "codec/number.h"
 #include "logquery/parse.h"
 
 #include <errno.h>
@@ -19,6 +22,33 @@
 enum conjunction { CONJUNCTION_NONE, CONJUNCTION_AND, CONJUNCTION_OR };
 enum modifier { MODIFIER_NONE, MODIFIER_MUST, MODIFIER_NOT };
 enum occurrence { OCCURS_SHOULD, OCCURS_MUST, OCCURS_NOT };
+
+enum token_kind {
+    TOKEN_END,
+    TOKEN_AND,
+    TOKEN_OR,
+    TOKEN_NOT, /* NOT, ! */
+    TOKEN_PLUS,
+    TOKEN_MINUS,
+    TOKEN_BARE, /* + - ! before a blank: a term without a meaning */
+    TOKEN_OPEN,
+    TOKEN_CLOSE,
+    TOKEN_COLON,
+    TOKEN_CARET,
+    TOKEN_TILDE, /* with what follows it */
+    TOKEN_QUOTED,
+    TOKEN_TERM,
+    TOKEN_STAR, /* alone */
+    TOKEN_WILDCARD,
+    TOKEN_REGEX,
+    TOKEN_RANGE,  /* its opening bracket */
+    TOKEN_BROKEN, /* what begins no token */
+};
+
+struct token {
+    enum token_kind kind;
+    size_t start, end;
+};
 
 struct lucene {
     const struct lucene_options *options;
@@ -56,122 +86,227 @@ static int no_memory(struct lucene *lucene)
     return error_set(lucene->error, ERROR_LIMIT, "query needs more memory than it may have");
 }
 
+/* Tokens -------------------------------------------------------------------------------------- */
+
 static char peek(const struct lucene *lucene)
 {
     return lucene->at < lucene->text.size ? lucene->text.data[lucene->at] : 0;
 }
 
-static bool is_blank(char c)
+/* The bytes of the blank that stands there; 0: none does. */
+static size_t blank_size(const struct lucene *lucene, size_t at)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (at >= lucene->text.size) return 0;
+    char c = lucene->text.data[at];
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') return 1;
+    return str_starts_with(str_skip(lucene->text, at), STR("\xe3\x80\x80")) ? 3 : 0;
 }
 
-static void skip_blanks(struct lucene *lucene)
+static size_t after_blanks(const struct lucene *lucene, size_t at)
 {
-    while (lucene->at < lucene->text.size) {
-        struct str rest = str_skip(lucene->text, lucene->at);
-        if (is_blank(rest.data[0]))
-            lucene->at++;
-        else if (str_starts_with(rest, STR("\xe3\x80\x80")))
-            lucene->at += 3; /* wide blank */
-        else
-            break;
-    }
+    for (size_t size; (size = blank_size(lucene, at)) > 0;) at += size;
+    return at;
 }
 
-/* The word stands here by itself, followed by a blank, a bracket or the end. */
-static bool take_word(struct lucene *lucene, struct str word)
+static bool is_mark(char c)
 {
-    struct str rest = str_skip(lucene->text, lucene->at);
-    if (!str_starts_with(rest, word)) return false;
-    if (rest.size > word.size) {
-        char next = rest.data[word.size];
-        if (!is_blank(next) && next != '(' && next != ')' && next != '"') return false;
+    return c == 0 || strchr("+-!():^[]\"{}~*?\\/", c) != NULL;
+}
+
+/* The end of a run of a term's characters that begins there; wildcards belong to it when asked. */
+static size_t term_end(const struct lucene *lucene, size_t at, bool takes_wildcards,
+                       bool *has_wildcard)
+{
+    size_t start = at;
+    while (at < lucene->text.size && blank_size(lucene, at) == 0) {
+        char c = lucene->text.data[at];
+        if (c == '\\') {
+            if (at + 1 == lucene->text.size) break;
+            at += 2;
+            continue;
+        }
+        bool is_wildcard = takes_wildcards && (c == '*' || c == '?');
+        bool is_inner = at > start && (c == '+' || c == '-');
+        if (c != 0 && is_mark(c) && !is_wildcard && !is_inner) break;
+        if (is_wildcard) *has_wildcard = true;
+        at++;
     }
-    lucene->at += word.size;
-    return true;
+    return at;
+}
+
+static size_t quoted_end(const struct lucene *lucene, size_t at)
+{
+    for (at++; at < lucene->text.size; at++) {
+        if (lucene->text.data[at] == '"') return at + 1;
+        if (lucene->text.data[at] == '\\') at++;
+    }
+    return STR_NONE;
+}
+
+/* Up to the last slash that can close it: an escaped one goes on when another follows. */
+static size_t regex_end(const struct lucene *lucene, size_t at)
+{
+    size_t end = STR_NONE;
+    for (at++; at < lucene->text.size; at++) {
+        if (lucene->text.data[at] != '/') continue;
+        end = at + 1;
+        if (lucene->text.data[at - 1] != '\\') break;
+    }
+    return end;
+}
+
+static size_t tilde_end(const struct lucene *lucene, size_t at)
+{
+    size_t digits = at + 1;
+    bool unused;
+    while (digits < lucene->text.size && lucene->text.data[digits] >= '0' &&
+           lucene->text.data[digits] <= '9') {
+        digits++;
+    }
+    size_t end = term_end(lucene, at + 1, false, &unused);
+    return end > digits ? end : digits;
+}
+
+struct word {
+    struct str text;
+    enum token_kind kind;
+};
+
+static const struct word words[] = {
+    { STR_INIT("AND"), TOKEN_AND }, { STR_INIT("&&"), TOKEN_AND },  { STR_INIT("OR"), TOKEN_OR },
+    { STR_INIT("||"), TOKEN_OR },   { STR_INIT("NOT"), TOKEN_NOT },
+};
+
+static enum token_kind word_kind(struct str text)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (str_equal(words[i].text, text)) return words[i].kind;
+    }
+    return TOKEN_TERM;
+}
+
+static const struct mark {
+    char c;
+    enum token_kind kind;
+} marks[] = {
+    { '(', TOKEN_OPEN },  { ')', TOKEN_CLOSE }, { ':', TOKEN_COLON },
+    { '^', TOKEN_CARET }, { '+', TOKEN_PLUS },  { '-', TOKEN_MINUS },
+    { '!', TOKEN_NOT },   { '[', TOKEN_RANGE }, { '{', TOKEN_RANGE },
+};
+
+/* The token that stands at or behind `at`. */
+static struct token scan(const struct lucene *lucene, size_t at)
+{
+    at = after_blanks(lucene, at);
+    if (at == lucene->text.size) return (struct token){ TOKEN_END, at, at };
+    char c = lucene->text.data[at];
+    bool is_operator = c == '+' || c == '-' || c == '!';
+    if (is_operator && blank_size(lucene, at + 1) > 0) {
+        return (struct token){ TOKEN_BARE, at, at + 1 };
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(marks); i++) {
+        if (marks[i].c == c) return (struct token){ marks[i].kind, at, at + 1 };
+    }
+    struct token token = { TOKEN_BROKEN, at, at };
+    if (c == '~') return (struct token){ TOKEN_TILDE, at, tilde_end(lucene, at) };
+    if (c == '"' || c == '/') {
+        token.end = c == '"' ? quoted_end(lucene, at) : regex_end(lucene, at);
+        if (token.end != STR_NONE) token.kind = c == '"' ? TOKEN_QUOTED : TOKEN_REGEX;
+        return token;
+    }
+    bool has_wildcard = false;
+    token.end = term_end(lucene, at, true, &has_wildcard);
+    if (token.end == at) return token;
+    struct str text = { lucene->text.data + at, token.end - at };
+    if (str_equal(text, STR("*")))
+        token.kind = TOKEN_STAR;
+    else
+        token.kind = has_wildcard ? TOKEN_WILDCARD : word_kind(text);
+    return token;
+}
+
+static struct str token_text(const struct lucene *lucene, const struct token *token)
+{
+    return (struct str){ lucene->text.data + token->start, token->end - token->start };
 }
 
 static enum conjunction take_conjunction(struct lucene *lucene)
 {
-    if (take_word(lucene, STR("AND")) || take_word(lucene, STR("&&"))) return CONJUNCTION_AND;
-    if (take_word(lucene, STR("OR")) || take_word(lucene, STR("||"))) return CONJUNCTION_OR;
-    return CONJUNCTION_NONE;
+    struct token token = scan(lucene, lucene->at);
+    if (token.kind != TOKEN_AND && token.kind != TOKEN_OR) return CONJUNCTION_NONE;
+    lucene->at = token.end;
+    return token.kind == TOKEN_AND ? CONJUNCTION_AND : CONJUNCTION_OR;
 }
 
 static enum modifier take_modifier(struct lucene *lucene)
 {
-    char c = peek(lucene);
-    if (c == '+' || c == '-' || c == '!') {
-        lucene->at++;
-        skip_blanks(lucene);
-        return c == '+' ? MODIFIER_MUST : MODIFIER_NOT;
+    struct token token = scan(lucene, lucene->at);
+    if (token.kind != TOKEN_PLUS && token.kind != TOKEN_MINUS && token.kind != TOKEN_NOT) {
+        return MODIFIER_NONE;
     }
-    if (!take_word(lucene, STR("NOT"))) return MODIFIER_NONE;
-    skip_blanks(lucene);
-    return MODIFIER_NOT;
+    lucene->at = token.end;
+    return token.kind == TOKEN_PLUS ? MODIFIER_MUST : MODIFIER_NOT;
 }
 
-static bool ends_term(char c)
+static int hex_digit(char c)
 {
-    return is_blank(c) || strchr("!():^[]\"{}~/", c) != NULL;
+    if (c >= '0' && c <= '9') return c - '0';
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-struct term {
-    struct str raw;  /* as written, escapes and all */
-    struct str text; /* without escapes */
-    bool has_wildcard;
-};
-
-/* Reads a bare term; an empty one when there is none. */
-static int take_term(struct lucene *lucene, struct term *term)
+/* Four hexadecimal digits behind \u as UTF-8; its bytes, 0 when they are none. */
+static size_t put_unicode(struct str digits, char *out)
 {
-    size_t start = lucene->at;
-    char *plain = arena_alloc(lucene->arena, lucene->text.size - start + 1, 1);
+    uint32_t code = 0;
+    if (digits.size < 4) return 0;
+    for (size_t i = 0; i < 4; i++) {
+        int digit = hex_digit(digits.data[i]);
+        if (digit < 0) return 0;
+        code = code << 4 | (uint32_t)digit;
+    }
+    if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | code >> 12);
+    out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (code & 0x3f));
+    return 3;
+}
+
+/* The text without its escapes. */
+static int unescape(struct lucene *lucene, struct str raw, struct str *text)
+{
+    char *plain = arena_alloc(lucene->arena, raw.size + 1, 1);
     size_t size = 0;
     if (plain == NULL) return no_memory(lucene);
-    *term = (struct term){ 0 };
-    while (lucene->at < lucene->text.size) {
-        char c = lucene->text.data[lucene->at];
-        if (c == '\\') {
-            if (lucene->at + 1 == lucene->text.size) return fail(lucene, "\\ at the end");
-            plain[size++] = lucene->text.data[lucene->at + 1];
-            lucene->at += 2;
+    for (size_t i = 0; i < raw.size; i++) {
+        if (raw.data[i] != '\\') {
+            plain[size++] = raw.data[i];
             continue;
         }
-        if (ends_term(c) || ((c == '+' || c == '-') && lucene->at == start)) break;
-        term->has_wildcard |= c == '*' || c == '?';
-        plain[size++] = c;
-        lucene->at++;
+        if (++i == raw.size) return fail(lucene, "\\ at the end of a term");
+        if (raw.data[i] != 'u') {
+            plain[size++] = raw.data[i];
+            continue;
+        }
+        size_t added = put_unicode(str_skip(raw, i + 1), plain + size);
+        if (added == 0) return fail(lucene, "\\u without four hexadecimal digits");
+        size += added;
+        i += 4;
     }
-    term->raw = (struct str){ lucene->text.data + start, lucene->at - start };
-    term->text = (struct str){ plain, size };
+    *text = (struct str){ plain, size };
     return 0;
 }
 
-/* Reads up to the closing mark; escapes stay when `keeps_escapes`. */
-static int take_quoted(struct lucene *lucene, char mark, bool keeps_escapes, struct str *text)
-{
-    size_t start = lucene->at++;
-    char *plain = arena_alloc(lucene->arena, lucene->text.size - start + 1, 1);
-    size_t size = 0;
-    if (plain == NULL) return no_memory(lucene);
-    while (lucene->at < lucene->text.size) {
-        char c = lucene->text.data[lucene->at++];
-        if (c == mark) {
-            *text = (struct str){ plain, size };
-            return 0;
-        }
-        if (c == '\\' && lucene->at < lucene->text.size) {
-            char next = lucene->text.data[lucene->at++];
-            if (keeps_escapes && next != mark) plain[size++] = '\\';
-            c = next;
-        }
-        plain[size++] = c;
-    }
-    lucene->at = start;
-    return fail(lucene, mark == '/' ? "an unclosed regular expression" : "an unclosed quote");
-}
+/* Clauses ------------------------------------------------------------------------------------- */
 
 static struct logstore_filter *leaf(struct lucene *lucene, const struct scope *scope,
                                     enum logstore_filter_kind kind, struct str value)
@@ -189,61 +324,68 @@ static struct logstore_filter *leaf(struct lucene *lucene, const struct scope *s
         .is_lenient = lucene->options->is_lenient || scope->count == 0,
         .needs_all_terms = lucene->options->needs_all,
         .zone_offset_s = lucene->options->zone_offset_s,
+        .is_normalized = true,
+        .is_void_when_empty = true,
     };
     return filter;
 }
 
-/* "~2", "~0.8", "~": *has and the number. */
-static int take_tilde(struct lucene *lucene, bool *has, double *number, bool *has_number)
+struct tilde {
+    bool is_there;
+    bool has_number; /* else by length */
+    double number;
+};
+
+/* "~2", "~0.8", "~", "~AUTO"; and a boost before or behind it. */
+static int take_suffixes(struct lucene *lucene, bool allows_tilde, struct tilde *tilde)
 {
-    *has = peek(lucene) == '~';
-    *has_number = false;
-    if (!*has) return 0;
-    lucene->at++;
-    size_t start = lucene->at;
-    while ((peek(lucene) >= '0' && peek(lucene) <= '9') || peek(lucene) == '.') lucene->at++;
-    double value = 0;
-    double scale = 0;
-    for (size_t i = start; i < lucene->at; i++) {
-        char c = lucene->text.data[i];
-        if (c == '.')
-            scale = 1;
-        else if (scale > 0)
-            value += (double)(c - '0') * (scale /= 10);
-        else if (value < 1e6)
-            value = value * 10 + (double)(c - '0');
+    *tilde = (struct tilde){ 0 };
+    bool has_boost = false;
+    for (;;) {
+        struct token token = scan(lucene, lucene->at);
+        if (token.kind == TOKEN_TILDE && allows_tilde && !tilde->is_there) {
+            struct str digits = str_skip(token_text(lucene, &token), 1);
+            tilde->is_there = true;
+            tilde->has_number = number_parse(digits, &tilde->number);
+            lucene->at = token.end;
+        } else if (token.kind == TOKEN_CARET && !has_boost) {
+            size_t end = token.end;
+            while (end < lucene->text.size && strchr("0123456789", lucene->text.data[end])) end++;
+            if (end == token.end) return fail(lucene, "^ without a number");
+            bool has_part = end + 1 < lucene->text.size && lucene->text.data[end] == '.' &&
+                            strchr("0123456789", lucene->text.data[end + 1]);
+            if (has_part) end++;
+            while (has_part && end < lucene->text.size &&
+                   strchr("0123456789", lucene->text.data[end])) {
+                end++;
+            }
+            lucene->at = end;
+            has_boost = true;
+        } else {
+            return 0;
+        }
     }
-    *has_number = lucene->at > start;
-    *number = value;
-    return 0;
 }
 
-static int take_boost(struct lucene *lucene)
-{
-    if (peek(lucene) != '^') return 0;
-    lucene->at++;
-    size_t start = lucene->at;
-    while ((peek(lucene) >= '0' && peek(lucene) <= '9') || peek(lucene) == '.') lucene->at++;
-    return lucene->at > start ? 0 : fail(lucene, "^ without a number");
-}
+struct bound_text {
+    struct str text;
+    bool is_open; /* * */
+};
 
-static int take_range_end(struct lucene *lucene, struct str *text)
+static int take_range_end(struct lucene *lucene, struct bound_text *bound)
 {
-    skip_blanks(lucene);
-    if (peek(lucene) == '"') return take_quoted(lucene, '"', false, text);
+    lucene->at = after_blanks(lucene, lucene->at);
     size_t start = lucene->at;
-    char *plain = arena_alloc(lucene->arena, lucene->text.size - start + 1, 1);
-    size_t size = 0;
-    if (plain == NULL) return no_memory(lucene);
-    while (lucene->at < lucene->text.size) {
-        char c = lucene->text.data[lucene->at];
-        if (is_blank(c) || c == ']' || c == '}') break;
-        if (c == '\\' && lucene->at + 1 < lucene->text.size) c = lucene->text.data[++lucene->at];
-        plain[size++] = c;
-        lucene->at++;
-    }
-    *text = (struct str){ plain, size };
-    return size == 0 ? fail(lucene, "a range without a bound") : 0;
+    bool is_quoted = peek(lucene) == '"';
+    size_t end = is_quoted ? quoted_end(lucene, start) : start;
+    if (end == STR_NONE) return fail(lucene, "an unclosed quote");
+    while (!is_quoted && end < lucene->text.size && !strchr(" ]}", lucene->text.data[end])) end++;
+    if (end == start) return fail(lucene, "a range without a bound");
+    struct str raw = { lucene->text.data + start, end - start };
+    if (is_quoted) raw = str_first(str_skip(raw, 1), raw.size - 2);
+    lucene->at = end;
+    bound->is_open = !is_quoted && str_equal(raw, STR("*"));
+    return unescape(lucene, raw, &bound->text);
 }
 
 static int read_range(struct lucene *lucene, const struct scope *scope,
@@ -251,109 +393,130 @@ static int read_range(struct lucene *lucene, const struct scope *scope,
 {
     bool lower_inclusive = peek(lucene) == '[';
     lucene->at++;
-    struct str from;
-    struct str to;
+    struct bound_text from;
+    struct bound_text to;
     int code = take_range_end(lucene, &from);
     if (code < 0) return code;
-    skip_blanks(lucene);
-    if (!take_word(lucene, STR("TO"))) return fail(lucene, "a range without TO");
+    lucene->at = after_blanks(lucene, lucene->at);
+    struct str rest = str_skip(lucene->text, lucene->at);
+    bool has_to = str_starts_with(rest, STR("TO")) && rest.size > 2 && strchr(" ]}", rest.data[2]);
+    if (!has_to) return fail(lucene, "a range without TO");
+    lucene->at += 2;
     code = take_range_end(lucene, &to);
     if (code < 0) return code;
-    skip_blanks(lucene);
+    lucene->at = after_blanks(lucene, lucene->at);
     char end = peek(lucene);
     if (end != ']' && end != '}') return fail(lucene, "an unclosed range");
     lucene->at++;
-    struct logstore_filter *filter = leaf(lucene, scope, LOGSTORE_FILTER_RANGE, from);
+    struct logstore_filter *filter = leaf(lucene, scope, LOGSTORE_FILTER_RANGE, from.text);
     if (filter == NULL) return no_memory(lucene);
-    if (!str_equal(from, STR("*"))) {
-        filter->lower = (struct logstore_bound){ true, lower_inclusive, from };
+    if (!from.is_open) {
+        filter->lower = (struct logstore_bound){ true, lower_inclusive, from.text };
     }
-    if (!str_equal(to, STR("*"))) {
-        filter->upper = (struct logstore_bound){ true, end == ']', to };
-    }
-    if (!filter->lower.is_set && !filter->upper.is_set) filter->kind = LOGSTORE_FILTER_EXISTS;
+    if (!to.is_open) filter->upper = (struct logstore_bound){ true, end == ']', to.text };
+    if (from.is_open && to.is_open) filter->kind = LOGSTORE_FILTER_EXISTS;
     *out = filter;
-    return 0;
+    struct tilde tilde;
+    return take_suffixes(lucene, false, &tilde);
 }
 
 /* field:>5 and its like. */
-static bool read_comparison(struct lucene *lucene, const struct scope *scope,
-                            const struct term *term, struct logstore_filter **out)
+static int read_comparison(struct lucene *lucene, const struct scope *scope, struct str text,
+                           struct logstore_filter **out)
 {
-    struct str text = term->text;
-    if (!scope->is_named || text.size < 2 || (text.data[0] != '>' && text.data[0] != '<')) {
-        return false;
-    }
     bool is_lower = text.data[0] == '>';
     bool is_inclusive = text.data[1] == '=';
     text = str_skip(text, is_inclusive ? 2 : 1);
-    if (text.size == 0) return false;
+    if (text.size == 0 && peek(lucene) == '"') {
+        struct token token = scan(lucene, lucene->at);
+        if (token.kind != TOKEN_QUOTED) return fail(lucene, "an unclosed quote");
+        struct str raw = token_text(lucene, &token);
+        int code = unescape(lucene, str_first(str_skip(raw, 1), raw.size - 2), &text);
+        if (code < 0) return code;
+        lucene->at = token.end;
+    }
     struct logstore_filter *filter = leaf(lucene, scope, LOGSTORE_FILTER_RANGE, text);
-    if (filter == NULL) return false;
+    if (filter == NULL) return no_memory(lucene);
     struct logstore_bound bound = { true, is_inclusive, text };
     if (is_lower)
         filter->lower = bound;
     else
         filter->upper = bound;
     *out = filter;
-    return true;
-}
-
-static int read_term(struct lucene *lucene, const struct scope *scope, const struct term *term,
-                     struct logstore_filter **out)
-{
-    bool has_tilde;
-    bool has_number;
-    double number = 0;
-    int code = take_tilde(lucene, &has_tilde, &number, &has_number);
-    if (code < 0) return code;
-    if (read_comparison(lucene, scope, term, out)) return 0;
-    enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;
-    struct str value = term->text;
-    bool is_star = str_equal(term->raw, STR("*"));
-    if (is_star)
-        kind = scope->is_named ? LOGSTORE_FILTER_EXISTS : LOGSTORE_FILTER_ALL;
-    else if (term->has_wildcard) {
-        kind = LOGSTORE_FILTER_WILDCARD;
-        value = term->raw; /* its escapes are the wildcard's too */
-    } else if (has_tilde) {
-        kind = LOGSTORE_FILTER_MATCH;
-    }
-    struct logstore_filter *filter = leaf(lucene, scope, kind, value);
-    if (filter == NULL) return no_memory(lucene);
-    filter->is_normalized = kind == LOGSTORE_FILTER_WILDCARD;
-    if (has_tilde && kind == LOGSTORE_FILTER_MATCH) {
-        filter->fuzziness = !has_number ? -1 : number >= 2 ? 2 : number >= 1 ? 1 : 0;
-    }
-    *out = filter;
     return 0;
 }
 
-static int read_phrase(struct lucene *lucene, const struct scope *scope,
+static bool is_comparison(const struct lucene *lucene, const struct scope *scope, struct str text)
+{
+    if (!scope->is_named || text.size == 0 || (text.data[0] != '>' && text.data[0] != '<')) {
+        return false;
+    }
+    bool has_value = text.size > (text.size > 1 && text.data[1] == '=' ? 2u : 1u);
+    return has_value || peek(lucene) == '"';
+}
+
+static int read_term(struct lucene *lucene, const struct scope *scope, const struct token *token,
+                     struct logstore_filter **out)
+{
+    struct str raw = token_text(lucene, token);
+    struct str text;
+    struct tilde tilde;
+    lucene->at = token->end;
+    int code = unescape(lucene, raw, &text);
+    if (code < 0) return code;
+    if (token->kind == TOKEN_TERM && is_comparison(lucene, scope, text)) {
+        code = read_comparison(lucene, scope, text, out);
+        return code < 0 ? code : take_suffixes(lucene, false, &tilde);
+    }
+    code = take_suffixes(lucene, true, &tilde);
+    if (code < 0) return code;
+    enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;
+    if (token->kind == TOKEN_STAR)
+        kind = scope->count > 0 ? LOGSTORE_FILTER_EXISTS : LOGSTORE_FILTER_ALL;
+    else if (token->kind == TOKEN_WILDCARD)
+        kind = LOGSTORE_FILTER_WILDCARD;
+    else if (tilde.is_there)
+        kind = LOGSTORE_FILTER_FUZZY;
+    /* A wildcard's escapes are the pattern's too. */
+    *out = leaf(lucene, scope, kind, kind == LOGSTORE_FILTER_WILDCARD ? raw : text);
+    if (*out == NULL) return no_memory(lucene);
+    if (kind == LOGSTORE_FILTER_FUZZY) {
+        double edits = tilde.number;
+        (*out)->fuzziness = !tilde.has_number ? -1 : edits >= 2 ? 2 : edits >= 1 ? 1 : 0;
+    }
+    return 0;
+}
+
+static int read_phrase(struct lucene *lucene, const struct scope *scope, const struct token *token,
                        struct logstore_filter **out)
 {
     struct str text;
-    int code = take_quoted(lucene, '"', false, &text);
-    if (code < 0) return code;
-    bool has_tilde;
-    bool has_number;
-    double slop = 0;
-    code = take_tilde(lucene, &has_tilde, &slop, &has_number);
+    struct str raw = token_text(lucene, token);
+    struct tilde tilde;
+    lucene->at = token->end;
+    int code = unescape(lucene, str_first(str_skip(raw, 1), raw.size - 2), &text);
+    if (code == 0) code = take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;
     struct logstore_filter *filter = leaf(lucene, scope, LOGSTORE_FILTER_PHRASE, text);
     if (filter == NULL) return no_memory(lucene);
-    filter->slop = has_tilde && has_number ? (int32_t)slop : lucene->options->phrase_slop;
+    double slop = tilde.has_number ? tilde.number : lucene->options->phrase_slop;
+    filter->slop = slop > 1000000 ? 1000000 : (int32_t)slop;
     *out = filter;
     return 0;
 }
 
-static int read_regex(struct lucene *lucene, const struct scope *scope,
+static int read_regex(struct lucene *lucene, const struct scope *scope, const struct token *token,
                       struct logstore_filter **out)
 {
-    struct str text;
-    int code = take_quoted(lucene, '/', true, &text);
+    struct str raw = token_text(lucene, token);
+    struct str pattern = str_first(str_skip(raw, 1), raw.size - 2);
+    struct tilde tilde;
+    int code = logstore_regex_check(pattern, lucene->error);
+    if (code < 0) return code == ERROR_INVALID ? ERROR_PARSE : code;
+    lucene->at = token->end;
+    code = take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;
-    *out = leaf(lucene, scope, LOGSTORE_FILTER_REGEXP, text);
+    *out = leaf(lucene, scope, LOGSTORE_FILTER_REGEXP, pattern);
     return *out == NULL ? no_memory(lucene) : 0;
 }
 
@@ -369,72 +532,92 @@ static int read_group(struct lucene *lucene, const struct scope *scope,
     int code = read_query(lucene, scope, true, out);
     lucene->depth--;
     if (code < 0) return code;
+    lucene->at = after_blanks(lucene, lucene->at);
     if (peek(lucene) != ')') return fail(lucene, "an unclosed bracket");
     lucene->at++;
-    return 0;
+    struct tilde tilde;
+    return take_suffixes(lucene, false, &tilde);
 }
 
 static int read_value(struct lucene *lucene, const struct scope *scope,
                       struct logstore_filter **out)
 {
-    char c = peek(lucene);
-    if (c == '(') return read_group(lucene, scope, out);
-    if (c == '"') return read_phrase(lucene, scope, out);
-    if (c == '/') return read_regex(lucene, scope, out);
-    if (c == '[' || c == '{') return read_range(lucene, scope, out);
-    struct term term;
-    int code = take_term(lucene, &term);
-    if (code < 0) return code;
-    if (term.raw.size == 0)
-        return fail(lucene, lucene->at < lucene->text.size ? "a character that "
-                                                             "begins no clause"
-                                                           : "<EOF>");
-    return read_term(lucene, scope, &term, out);
+    struct token token = scan(lucene, lucene->at);
+    struct tilde tilde;
+    lucene->at = token.start;
+    switch (token.kind) {
+    case TOKEN_OPEN: return read_group(lucene, scope, out);
+    case TOKEN_QUOTED: return read_phrase(lucene, scope, &token, out);
+    case TOKEN_REGEX: return read_regex(lucene, scope, &token, out);
+    case TOKEN_RANGE: return read_range(lucene, scope, out);
+    case TOKEN_TERM:
+    case TOKEN_STAR:
+    case TOKEN_WILDCARD: return read_term(lucene, scope, &token, out);
+    case TOKEN_BARE:
+        lucene->at = token.end;
+        *out = leaf(lucene, scope, LOGSTORE_FILTER_MATCH, token_text(lucene, &token));
+        return *out == NULL ? no_memory(lucene) : take_suffixes(lucene, true, &tilde);
+    case TOKEN_END: return fail(lucene, "<EOF>");
+    case TOKEN_BROKEN: {
+        char c = peek(lucene);
+        return fail(lucene, c == '"'   ? "an unclosed quote"
+                            : c == '/' ? "an unclosed regular expression"
+                                       : "a character that begins no clause");
+    }
+    case TOKEN_AND:
+    case TOKEN_OR:
+    case TOKEN_NOT:
+    case TOKEN_PLUS:
+    case TOKEN_MINUS:
+    case TOKEN_CLOSE:
+    case TOKEN_COLON:
+    case TOKEN_CARET:
+    case TOKEN_TILDE: break;
+    }
+    return fail(lucene, "a character that begins no clause");
 }
 
 /* `_exists_:field` */
 static int read_exists(struct lucene *lucene, struct logstore_filter **out)
 {
-    struct term term;
-    int code = 0;
-    if (peek(lucene) == '"')
-        code = take_quoted(lucene, '"', false, &term.text);
-    else
-        code = take_term(lucene, &term);
-    if (code < 0) return code;
+    struct token token = scan(lucene, lucene->at);
+    if (token.kind != TOKEN_QUOTED && token.kind != TOKEN_TERM && token.kind != TOKEN_WILDCARD) {
+        return fail(lucene, "_exists_ without the name of a field");
+    }
+    struct str raw = token_text(lucene, &token);
+    if (token.kind == TOKEN_QUOTED) raw = str_first(str_skip(raw, 1), raw.size - 2);
     struct str *fields = ARENA_NEW(lucene->arena, struct str);
+    struct tilde tilde;
     if (fields == NULL) return no_memory(lucene);
-    fields[0] = term.text;
+    lucene->at = token.end;
+    int code = unescape(lucene, raw, &fields[0]);
+    if (code == 0) code = take_suffixes(lucene, true, &tilde);
+    if (code < 0) return code;
     struct scope scope = { fields, 1, true };
-    *out = leaf(lucene, &scope, LOGSTORE_FILTER_EXISTS, term.text);
+    *out = leaf(lucene, &scope, LOGSTORE_FILTER_EXISTS, fields[0]);
     return *out == NULL ? no_memory(lucene) : 0;
 }
 
 /* A field's name and its colon, when they stand here; else nothing is taken. */
 static int take_field(struct lucene *lucene, struct scope *scope, bool *is_exists, bool *is_all)
 {
-    size_t start = lucene->at;
-    struct term term;
-    char c = peek(lucene);
-    if (c == '"' || c == '(' || c == '[' || c == '{' || c == '/') return 0;
-    int code = take_term(lucene, &term);
-    if (code < 0) return code;
-    if (term.raw.size == 0 || peek(lucene) != ':') {
-        lucene->at = start;
-        return 0;
-    }
-    lucene->at++;
-    skip_blanks(lucene);
-    if (str_equal(term.text, STR("_exists_"))) *is_exists = true;
-    if (str_equal(term.text, STR("*")) && peek(lucene) == '*') {
-        *is_all = true;
-        lucene->at++;
-        return 0;
-    }
+    struct token name = scan(lucene, lucene->at);
+    if (name.kind != TOKEN_TERM && name.kind != TOKEN_STAR) return 0;
+    struct token colon = scan(lucene, name.end);
+    if (colon.kind != TOKEN_COLON) return 0;
     struct str *fields = ARENA_NEW(lucene->arena, struct str);
     if (fields == NULL) return no_memory(lucene);
-    fields[0] = term.text;
-    bool is_any = str_equal(term.text, STR("*"));
+    int code = unescape(lucene, token_text(lucene, &name), &fields[0]);
+    if (code < 0) return code;
+    lucene->at = colon.end;
+    *is_exists = str_equal(fields[0], STR("_exists_"));
+    bool is_any = name.kind == TOKEN_STAR;
+    struct token value = scan(lucene, colon.end);
+    if (is_any && value.kind == TOKEN_STAR) {
+        *is_all = true;
+        lucene->at = value.end;
+        return 0;
+    }
     *scope = (struct scope){ fields, is_any ? 0 : 1, true };
     return 0;
 }
@@ -445,17 +628,77 @@ static int read_clause(struct lucene *lucene, const struct scope *outer,
     struct scope scope = *outer;
     bool is_exists = false;
     bool is_all = false;
+    struct tilde tilde;
     int code = take_field(lucene, &scope, &is_exists, &is_all);
     if (code < 0) return code;
-    if (is_all) {
-        *out = leaf(lucene, outer, LOGSTORE_FILTER_ALL, STR(""));
-        if (*out == NULL) return no_memory(lucene);
-    } else if (is_exists) {
-        code = read_exists(lucene, out);
-    } else {
-        code = read_value(lucene, &scope, out);
+    if (is_exists) return read_exists(lucene, out);
+    if (!is_all) return read_value(lucene, &scope, out);
+    *out = leaf(lucene, outer, LOGSTORE_FILTER_ALL, STR(""));
+    return *out == NULL ? no_memory(lucene) : take_suffixes(lucene, true, &tilde);
+}
+
+/* Whether a plain term stands there that may be one of several read together: what would change the
+ * meaning of the last of them must not follow. */
+static bool is_run_term(const struct lucene *lucene, const struct scope *scope,
+                        const struct token *token)
+{
+    if (token->kind != TOKEN_TERM) return false;
+    struct str text = token_text(lucene, token);
+    if (scope->is_named && (text.data[0] == '>' || text.data[0] == '<')) return false;
+    static const enum token_kind ends[] = { TOKEN_COLON, TOKEN_STAR, TOKEN_TILDE,
+                                            TOKEN_CARET, TOKEN_AND,  TOKEN_OR };
+    enum token_kind next = scan(lucene, token->end).kind;
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        if (ends[i] == next) return false;
     }
-    return code < 0 ? code : take_boost(lucene);
+    return true;
+}
+
+/* Two or more plain terms behind each other as one clause; *out stays NULL when there are not. */
+static int read_run(struct lucene *lucene, const struct scope *scope, struct logstore_filter **out)
+{
+    struct token first = scan(lucene, lucene->at);
+    struct token token = scan(lucene, first.end);
+    if (!is_run_term(lucene, scope, &first) || !is_run_term(lucene, scope, &token)) return 0;
+    size_t end = first.end;
+    size_t size = 0;
+    for (token = first; is_run_term(lucene, scope, &token); token = scan(lucene, end)) {
+        end = token.end;
+    }
+    char *joined = arena_alloc(lucene->arena, end - first.start + 1, 1);
+    if (joined == NULL) return no_memory(lucene);
+    for (token = first; token.start < end; token = scan(lucene, token.end)) {
+        struct str text;
+        int code = unescape(lucene, token_text(lucene, &token), &text);
+        if (code < 0) return code;
+        if (size > 0) joined[size++] = ' ';
+        memcpy(joined + size, text.data, text.size);
+        size += text.size;
+        if (++lucene->clause_count > CLAUSES_MAX) return fail(lucene, "more clauses than 1024");
+    }
+    lucene->at = end;
+    *out = leaf(lucene, scope, LOGSTORE_FILTER_MATCH, (struct str){ joined, size });
+    return *out == NULL ? no_memory(lucene) : 0;
+}
+
+/* Whether the clause's text holds no term: Lucene drops it, so that an AND behind it is for the
+ * clause before it. Only an analyzed field can tell; keywords are rarely asked for such texts. */
+static bool is_blank_clause(const struct logstore_filter *filter)
+{
+    bool is_text = filter->kind == LOGSTORE_FILTER_MATCH || filter->kind == LOGSTORE_FILTER_PHRASE;
+    if (!is_text || !filter->is_void_when_empty) return false;
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, filter->values[0]);
+    return !analyzer_next(&analyzer, &token);
+}
+
+static struct clause *last_clause(struct clause_vec *clauses)
+{
+    for (size_t i = clauses->count; i > 0; i--) {
+        if (!is_blank_clause(clauses->items[i - 1].filter)) return &clauses->items[i - 1];
+    }
+    return NULL;
 }
 
 static void place_clause(struct lucene *lucene, struct clause_vec *clauses,
@@ -463,15 +706,14 @@ static void place_clause(struct lucene *lucene, struct clause_vec *clauses,
                          struct clause *clause)
 {
     bool needs_all = lucene->options->needs_all;
-    if (clauses->count > 0 && VEC_LAST(clauses).occurrence != OCCURS_NOT) {
-        if (conjunction == CONJUNCTION_AND) VEC_LAST(clauses).occurrence = OCCURS_MUST;
-        if (needs_all && conjunction == CONJUNCTION_OR) {
-            VEC_LAST(clauses).occurrence = OCCURS_SHOULD;
-        }
+    struct clause *last = conjunction == CONJUNCTION_NONE ? NULL : last_clause(clauses);
+    if (last != NULL && last->occurrence != OCCURS_NOT) {
+        if (conjunction == CONJUNCTION_AND) last->occurrence = OCCURS_MUST;
+        if (needs_all && conjunction == CONJUNCTION_OR) last->occurrence = OCCURS_SHOULD;
     }
     if (modifier == MODIFIER_NOT)
         clause->occurrence = OCCURS_NOT;
-    else if (modifier == MODIFIER_MUST)
+    else if (modifier == MODIFIER_MUST && !needs_all)
         clause->occurrence = OCCURS_MUST;
     else if (needs_all) {
         clause->occurrence = conjunction == CONJUNCTION_OR ? OCCURS_SHOULD : OCCURS_MUST;
@@ -516,16 +758,20 @@ static int read_clauses(struct lucene *lucene, const struct scope *scope, bool i
                         struct clause_vec *clauses)
 {
     for (;;) {
-        skip_blanks(lucene);
-        if (lucene->at == lucene->text.size || (in_group && peek(lucene) == ')')) return 0;
-        enum conjunction conjunction = take_conjunction(lucene);
-        if (conjunction != CONJUNCTION_NONE && clauses->count == 0) {
-            return fail(lucene, "an operator without a clause before it");
-        }
-        skip_blanks(lucene);
-        enum modifier modifier = take_modifier(lucene);
+        struct token token = scan(lucene, lucene->at);
+        if (token.kind == TOKEN_END || (in_group && token.kind == TOKEN_CLOSE)) return 0;
         struct clause clause = { 0 };
-        int code = read_clause(lucene, scope, &clause.filter);
+        enum conjunction conjunction = CONJUNCTION_NONE;
+        enum modifier modifier = MODIFIER_NONE;
+        int code = read_run(lucene, scope, &clause.filter);
+        if (code == 0 && clause.filter == NULL) {
+            conjunction = take_conjunction(lucene);
+            if (conjunction != CONJUNCTION_NONE && clauses->count == 0) {
+                return fail(lucene, "an operator without a clause before it");
+            }
+            modifier = take_modifier(lucene);
+            code = read_clause(lucene, scope, &clause.filter);
+        }
         if (code < 0) return code;
         if (++lucene->clause_count > CLAUSES_MAX) return fail(lucene, "more clauses than 1024");
         place_clause(lucene, clauses, conjunction, modifier, &clause);

@@ -1,5 +1,7 @@
 /* query.c - Elasticsearch's query DSL into filters: one row a query kind. */
 #include "base/check.h"
+#include "codec/json_writer.h"
+#include "logquery/kql.h"
 #include "logquery/parse.h"
 
 #include <errno.h>
@@ -453,6 +455,36 @@ static int read_simple_query_string(struct parse *parse, const struct json *body
     return logquery_parse_simple(query->text, &options, parse->arena, out, parse->error);
 }
 
+/* {"kql":{"query":"level:error and not service:web"}}, as Elasticsearch 8.16 has it: written as
+ * query DSL and read again. */
+static int read_kql(struct parse *parse, const struct json *body, struct logstore_filter **out)
+{
+    struct str text = json_text(json_get(body, STR("query")), STR(""));
+    const struct kql_node *tree = NULL;
+    const struct json *root = NULL;
+    struct error error = { 0 };
+    if (!json_is(json_get(body, STR("query")), JSON_TEXT)) {
+        return parse_fail(parse, "parsing_exception", "[kql] must be provided with a [query]");
+    }
+    int code = kql_parse(text, parse->arena, &tree, &error);
+    if (code == ERROR_LIMIT) return parse_out_of_memory(parse);
+    if (code < 0) {
+        return parse_fail(parse, "parsing_exception", "failed to parse KQL [" STR_FMT "]: %s",
+                          STR_ARG(str_first(text, text.size < 200 ? text.size : 200)), error.text);
+    }
+    CLEANUP(buf_release) struct buf dsl = { 0 };
+    struct json_writer json;
+    buf_init(&dsl, LOGQUERY_MEMORY_MAX / 4);
+    json_writer_init(&json, &dsl);
+    kql_write_dsl(tree, &json);
+    if (dsl.has_failed) return parse_out_of_memory(parse);
+    code = json_parse(NULL, parse->arena, buf_str(&dsl), &root, &error);
+    if (code == ERROR_PARSE) {
+        return parse_fail(parse, "parsing_exception", "KQL is not UTF-8: %s", error.text);
+    }
+    return code < 0 ? parse_out_of_memory(parse) : parse_query(parse, root, out);
+}
+
 struct query_row {
     struct str name;
     query_reader *read;
@@ -482,6 +514,7 @@ static const struct query_row query_rows[] = {
     { STR_INIT("dis_max"), read_dis_max },
     { STR_INIT("query_string"), read_query_string },
     { STR_INIT("simple_query_string"), read_simple_query_string },
+    { STR_INIT("kql"), read_kql },
 };
 
 int parse_query(struct parse *parse, const struct json *json, struct logstore_filter **filter)

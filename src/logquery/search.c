@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/pipeline.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,14 +141,20 @@ static int collect_hits(struct search *search, size_t segment, const uint32_t *d
     if (capacity == 0) return 0;
     bool needs_values = search->key_count > 0;
     struct sort_segment *sort = NULL;
+    struct collapse_segment *group = NULL;
     int code = needs_values ? sort_segment_begin(search, segment, &sort) : 0;
+    if (code == 0 && search->collapse != NULL) {
+        code = collapse_segment_begin(search, segment, &group);
+    }
     for (size_t i = 0; code == 0 && i < count; i++) {
         /* Without keys the order is that of arrival: what is full stays. */
-        if (!needs_values && search->heap_count == capacity) break;
+        if (!needs_values && group == NULL && search->heap_count == capacity) break;
         struct sort_value values[SORT_KEYS_MAX];
         struct candidate found = { segment, documents[i], values };
         if (needs_values) code = sort_segment_values(search, sort, documents[i], values);
-        if (code == 0 && sort_is_after(search, &found)) code = offer(search, &found, capacity);
+        if (code < 0 || !sort_is_after(search, &found)) continue;
+        code =
+            group != NULL ? collapse_offer(search, group, &found) : offer(search, &found, capacity);
     }
     return code;
 }
@@ -182,6 +189,14 @@ static size_t terminate(struct search *search, const struct logstore_segment_vie
     return count;
 }
 
+static void keep_slice(const struct search *search, uint64_t *bits, uint32_t document_count)
+{
+    for (uint32_t i = 0; i < document_count; i++) {
+        if (i % search->slice_max == search->slice_id) continue;
+        bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    }
+}
+
 static int search_segment(struct search *search, size_t segment, uint64_t *bits,
                           uint32_t *documents, void **states)
 {
@@ -189,6 +204,7 @@ static int search_segment(struct search *search, size_t segment, uint64_t *bits,
     int code = logstore_filter_run(search->snapshot, segment, search->filter, &search->context,
                                    bits, search->parse.error);
     if (code < 0) return code;
+    if (search->slice_max > 0) keep_slice(search, bits, view->document_count);
     size_t count = list_documents(bits, view->document_count, documents);
     if (search->terminate_after > 0) count = terminate(search, view, bits, documents, count);
     if (search->agg_count > 0) {
@@ -213,6 +229,33 @@ static int by_order(const void *a, const void *b, void *argument)
     return sort_compare(argument, a, b);
 }
 
+/* Further pages of a scroll in the order of documents: the segments that lie wholly before it are
+ * passed over, and a full page ends it; what there is in all is known since the first page. */
+static bool is_passed(const struct search *search, uint64_t document_end)
+{
+    const struct logquery_page *page = search->request->page;
+    bool is_in_order = page != NULL && page->is_scroll && search->after != NULL &&
+                       search->keys[0].kind == SORT_DOCUMENT && !search->keys[0].is_descending;
+    if (!is_in_order) return false;
+    if (search->heap_count == (size_t)search->size) return true;
+    return search->after[0].type == SORT_TYPE_INTEGER &&
+           document_end <= (uint64_t)search->after[0].integer;
+}
+
+/* Once an index: values that cannot be of their fields' types are told of, matter or not. */
+static int check_values(struct search *search)
+{
+    const struct logstore_index_view *last = NULL;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        if (search->snapshot->segments[i].index == last) continue;
+        last = search->snapshot->segments[i].index;
+        code = logstore_filter_check(search->snapshot, i, search->filter, &search->context,
+                                     search->parse.error);
+    }
+    return code;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -226,8 +269,11 @@ static int run(struct search *search, void **states)
     uint32_t *documents = calloc((size_t)largest + 1, sizeof(*documents));
     int code = search->heap == NULL || bits == NULL || documents == NULL
                    ? parse_out_of_memory(&search->parse)
-                   : 0;
+                   : check_values(search);
+    uint64_t document_end = 0;
     for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        document_end += search->snapshot->segments[i].document_count;
+        if (is_passed(search, document_end)) continue;
         code = search_segment(search, i, bits, documents, states);
         if (code == ERROR_TIMEOUT) {
             search->is_timed_out = true; /* what was found until now is the answer */
@@ -237,6 +283,7 @@ static int run(struct search *search, void **states)
     }
     free(bits);
     free(documents);
+    if (code == 0 && search->collapse != NULL) return collapse_finish(search);
     if (code == 0 && search->heap_count > 0) {
         qsort_r(search->heap, search->heap_count, sizeof(*search->heap), by_order, search);
     }
@@ -255,36 +302,51 @@ static void put_shards(const struct search *search, struct json_writer *json)
     json_object_end(json);
 }
 
-/* One collector over all segments is what there is to tell: the query is not broken down. */
-static void put_profile(const struct search *search, struct json_writer *json)
+/* Where the next page of a scroll begins: the sort values of the last hit. */
+static void keep_page(struct search *search)
 {
-    json_key(json, STR("profile"));
-    json_object_begin(json);
-    json_key(json, STR("shards"));
-    json_array_begin(json);
-    json_object_begin(json);
-    json_member_cstr(json, "id", "[all][0]");
-    json_key(json, STR("searches"));
-    json_array_begin(json);
-    json_object_begin(json);
-    json_key(json, STR("query"));
-    json_put_raw(json, STR("[]"));
-    json_member_int(json, "rewrite_time", 0);
-    json_key(json, STR("collector"));
-    json_array_begin(json);
-    json_object_begin(json);
-    json_member_cstr(json, "name", "segments");
-    json_member_cstr(json, "reason", "search_top_hits");
-    json_member_int(json, "time_in_nanos", search->collect_ns);
-    json_object_end(json);
-    json_array_end(json);
-    json_object_end(json);
-    json_array_end(json);
-    json_key(json, STR("aggregations"));
-    json_put_raw(json, STR("[]"));
-    json_object_end(json);
-    json_array_end(json);
-    json_object_end(json);
+    const struct logquery_page *page = search->request->page;
+    if (page == NULL || !page->is_scroll) return;
+    if (page->after.size > 0) search->total = page->known_total;
+    *page->total_out = search->total;
+    buf_reset(page->after_out);
+    if (search->heap_count == 0) return;
+    struct json_writer json;
+    json_writer_init(&json, page->after_out);
+    sort_write(search, &search->heap[search->heap_count - 1], search->key_count, &json);
+}
+
+static void put_page(const struct search *search, struct json_writer *json)
+{
+    const struct logquery_page *page = search->request->page;
+    if (page == NULL) return;
+    if (page->scroll_id.size > 0) json_member_text(json, "_scroll_id", page->scroll_id);
+    if (page->pit_id.size > 0) json_member_text(json, "pit_id", page->pit_id);
+}
+
+/* With pipelines the aggregations are written aside and worked on before they are the answer's. */
+static int write_aggs(struct search *search, void **states, struct json_writer *json)
+{
+    if (!search->has_pipelines) {
+        json_object_begin(json);
+        int code = aggs_write(search, search->aggs, search->agg_count, states, json);
+        json_object_end(json);
+        return code;
+    }
+    CLEANUP(buf_release) struct buf aside = { 0 };
+    CLEANUP(buf_release) struct buf done = { 0 };
+    struct json_writer raw;
+    buf_init(&aside, json->out->size_max);
+    buf_init(&done, json->out->size_max);
+    json_writer_init(&raw, &aside);
+    json_object_begin(&raw);
+    int code = aggs_write(search, search->aggs, search->agg_count, states, &raw);
+    json_object_end(&raw);
+    if (code == 0 && aside.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) code = pipelines_apply(search, buf_str(&aside), &done);
+    if (code == 0 && done.has_failed) code = parse_out_of_memory(&search->parse);
+    if (code == 0) json_put_raw(json, buf_str(&done));
+    return code;
 }
 
 static int write_response(struct search *search, void **states, int64_t start_ns, struct buf *out)
@@ -293,6 +355,8 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     json_writer_init(&json, out);
     int64_t took_ms = (clock_monotonic_ns(search->options->clock) - start_ns) / 1000000;
     json_object_begin(&json);
+    keep_page(search);
+    put_page(search, &json);
     json_member_int(&json, "took", took_ms);
     json_member_bool(&json, "timed_out", search->is_timed_out);
     if (search->terminate_after > 0) {
@@ -303,11 +367,9 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     int code = hits_write(search, &json);
     if (code == 0 && search->agg_count > 0) {
         json_key(&json, STR("aggregations"));
-        json_object_begin(&json);
-        code = aggs_write(search, search->aggs, search->agg_count, states, &json);
-        json_object_end(&json);
+        code = write_aggs(search, states, &json);
     }
-    if (search->has_profile) put_profile(search, &json);
+    if (code == 0 && search->has_profile) code = profile_write(search, &json);
     json_object_end(&json);
     if (code == 0 && out->has_failed) code = parse_out_of_memory(&search->parse);
     return code;
@@ -317,6 +379,10 @@ static int write_response(struct search *search, void **states, int64_t start_ns
 static int begin(struct search *search)
 {
     const struct logquery_request *request = search->request;
+    if (request->page != NULL && request->page->snapshot != NULL) {
+        search->snapshot = request->page->snapshot;
+        return 0;
+    }
     const struct str *names;
     size_t count;
     struct str missing;
@@ -356,7 +422,10 @@ static void set_deadline(struct search *search)
 
 static void search_release(struct search *search)
 {
-    logstore_snapshot_free(search->snapshot);
+    const struct logquery_page *page = search->request->page;
+    bool is_borrowed = page != NULL && page->snapshot == search->snapshot;
+    if (!is_borrowed) logstore_snapshot_free(search->snapshot);
+    collapse_release(search);
     VEC_FOR_EACH (&search->regexes, regex) regex_free(*regex);
     VEC_RELEASE(&search->regexes);
 }
@@ -376,6 +445,7 @@ int logquery_search(const struct logquery_options *options, const struct logquer
     int code = search_read(&search);
     if (code == 0) code = begin(&search);
     if (code == 0) code = sort_prepare(&search);
+    if (code == 0 && search.collapse != NULL) code = collapse_prepare(&search);
     void **states = ARENA_ARRAY(arena, void *, search.agg_count + 1);
     if (code == 0 && states == NULL) code = parse_out_of_memory(&search.parse);
     set_deadline(&search);
@@ -384,6 +454,78 @@ int logquery_search(const struct logquery_options *options, const struct logquer
     search.collect_ns = clock_monotonic_ns(options->clock) - run_ns;
     if (code == 0) code = write_response(&search, states, start_ns, out);
     if (code < 0 && !out->has_failed) buf_truncate(out, size_before);
+    code = explain(&search, code);
+    search_release(&search);
+    return code;
+}
+
+int logquery_snapshot(const struct logquery_options *options,
+                      const struct logquery_request *request, struct arena *arena,
+                      struct logstore_snapshot **snapshot, struct logquery_failure *failure,
+                      struct error *error)
+{
+    struct search search = { 0 };
+    struct error local = { 0 };
+    search_init(&search, options, request, arena);
+    search.parse.failure = failure;
+    search.parse.error = error != NULL ? error : &local;
+    *failure = (struct logquery_failure){ 0 };
+    int code = explain(&search, begin(&search));
+    if (code == 0) *snapshot = search.snapshot;
+    return code;
+}
+
+static int visit_segment(struct search *search, size_t segment, const uint32_t *documents,
+                         size_t count, const struct logquery_visitor *visitor)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    struct logstore_reader *reader = NULL;
+    int code = logstore_reader_new(&reader);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        struct logstore_hit hit;
+        code = logstore_reader_get_meta(reader, view->segment, documents[i], &hit,
+                                        search->parse.error);
+        if (code == 0) code = visitor->visit(visitor->context, view->index->name, &hit);
+    }
+    logstore_reader_free(reader);
+    return code;
+}
+
+static int visit_all(struct search *search, const struct logquery_visitor *visitor)
+{
+    int code = check_values(search);
+    for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
+        uint32_t total = search->snapshot->segments[i].document_count;
+        uint64_t *bits = calloc(LOGSTORE_BITS_WORDS(total) + 1, sizeof(*bits));
+        uint32_t *documents = calloc((size_t)total + 1, sizeof(*documents));
+        if (bits == NULL || documents == NULL) code = parse_out_of_memory(&search->parse);
+        if (code == 0) {
+            code = logstore_filter_run(search->snapshot, i, search->filter, &search->context, bits,
+                                       search->parse.error);
+        }
+        if (code == 0) {
+            size_t count = list_documents(bits, total, documents);
+            code = visit_segment(search, i, documents, count, visitor);
+        }
+        free(bits);
+        free(documents);
+    }
+    return code;
+}
+
+int logquery_each(const struct logquery_options *options, const struct logquery_request *request,
+                  struct arena *arena, const struct logquery_visitor *visitor,
+                  struct logquery_failure *failure, struct error *error)
+{
+    struct search search = { 0 };
+    struct error local = { 0 };
+    search_init(&search, options, request, arena);
+    search.parse.failure = failure;
+    search.parse.error = error != NULL ? error : &local;
+    *failure = (struct logquery_failure){ 0 };
+    int code = search_read(&search);
+    if (code == 0) code = begin(&search);
+    if (code == 0) code = visit_all(&search, visitor);
     code = explain(&search, code);
     search_release(&search);
     return code;

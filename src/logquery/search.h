@@ -2,6 +2,7 @@
 #ifndef LOGQUERY_SEARCH_H
 #define LOGQUERY_SEARCH_H
 
+#include "base/map.h"
 #include "base/vec.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
@@ -12,7 +13,7 @@
 #include <stdint.h>
 
 #define RESULT_WINDOW_MAX 10000
-#define SORT_KEYS_MAX     16
+#define SORT_KEYS_MAX     17 /* the last one is kept for the tie-breaker */
 
 struct agg;
 struct regex;
@@ -101,6 +102,10 @@ struct search {
     int64_t terminate_after; /* documents of one index; 0: all */
     bool finds_nothing;      /* min_score lies above the one score there is */
     bool has_profile;
+    bool has_pipelines;           /* among the aggregations */
+    struct collapse *collapse;    /* NULL: every hit stands for itself */
+    bool hides_last_key;          /* a scroll's tie-breaker */
+    uint32_t slice_id, slice_max; /* slice_max 0: all documents */
 
     /* Results. */
     bool is_terminated;
@@ -129,10 +134,31 @@ int sort_segment_begin(struct search *search, size_t segment, struct sort_segmen
 /* Values of one document; texts in the arena. Documents rising. */
 int sort_segment_values(struct search *search, struct sort_segment *sort, uint32_t document,
                         struct sort_value *values) MUST_CHECK;
-void sort_write(const struct search *search, const struct candidate *candidate,
+/* The values of the first `key_count` keys as an array. */
+void sort_write(const struct search *search, const struct candidate *candidate, size_t key_count,
                 struct json_writer *json);
 /* Whether the candidate lies behind search_after. */
 bool sort_is_after(const struct search *search, const struct candidate *candidate);
+
+/* Adds the order of documents as the last key, so that no two hits are equal. */
+int sort_add_tiebreak(struct search *search) MUST_CHECK;
+
+/* collapse.c: of the hits with one value of a field the best one only. */
+int collapse_read(struct search *search, const struct json *json) MUST_CHECK;
+int collapse_prepare(struct search *search) MUST_CHECK;
+struct collapse_segment;
+int collapse_segment_begin(struct search *search, size_t segment,
+                           struct collapse_segment **out) MUST_CHECK;
+/* Offers a hit to the group of its value. */
+int collapse_offer(struct search *search, struct collapse_segment *group,
+                   const struct candidate *found) MUST_CHECK;
+/* The groups' best as search->heap, in order, no more than from + size. */
+int collapse_finish(struct search *search) MUST_CHECK;
+struct str collapse_field(const struct search *search); /* empty: none */
+void collapse_release(struct search *search);
+
+/* profile.c: what each clause of the query found and took, over all segments. */
+int profile_write(struct search *search, struct json_writer *json) MUST_CHECK;
 
 /* hits.c */
 int hits_write(struct search *search, struct json_writer *json) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* sort.c - the order of hits: keys, their values in each segment, search_after. */
 #include "logquery/search.h"
 
+#include "base/check.h"
 #include "codec/number.h"
 
 #include <math.h>
@@ -8,9 +9,9 @@
 
 static int read_field_sort(struct search *search, struct str name, const struct json *value)
 {
-    if (search->key_count == SORT_KEYS_MAX) {
+    if (search->key_count == SORT_KEYS_MAX - 1) {
         return parse_fail(&search->parse, "illegal_argument_exception",
-                          "more than %d sort keys are not supported", SORT_KEYS_MAX);
+                          "more than %d sort keys are not supported", SORT_KEYS_MAX - 1);
     }
     struct sort_key *key = &search->keys[search->key_count++];
     *key = (struct sort_key){ .field = name };
@@ -80,6 +81,17 @@ int sort_read(struct search *search, const struct json *json)
     return code;
 }
 
+int sort_add_tiebreak(struct search *search)
+{
+    for (size_t i = 0; i < search->key_count; i++) {
+        if (search->keys[i].kind == SORT_DOCUMENT) return 0;
+    }
+    CHECK(search->key_count < SORT_KEYS_MAX);
+    search->keys[search->key_count++] =
+        (struct sort_key){ .kind = SORT_DOCUMENT, .field = STR_INIT("_shard_doc") };
+    return 0;
+}
+
 int sort_read_after(struct search *search, const struct json *json)
 {
     if (!json_is(json, JSON_ARRAY) || json->array.count != search->key_count ||
@@ -115,12 +127,28 @@ static enum sort_type type_of(enum logstore_type type)
     return SORT_TYPE_NONE;
 }
 
+/* What put_missing writes for a document without a value comes back as no value. */
+static bool is_missing_mark(const struct sort_key *key, struct str text)
+{
+    if (key->kind != SORT_FIELD || key->missing_value != NULL) return false;
+    bool is_least = key->is_missing_first != key->is_descending;
+    if (key->type == SORT_TYPE_INTEGER) {
+        return str_equal(text, is_least ? STR("-9223372036854775808") : STR("9223372036854775807"));
+    }
+    return key->type == SORT_TYPE_REAL &&
+           str_equal(text, is_least ? STR("-Infinity") : STR("Infinity"));
+}
+
 static int prepare_after(struct search *search, const struct sort_key *key,
                          struct sort_value *after)
 {
     enum sort_type type = key->kind == SORT_FIELD ? key->type : SORT_TYPE_INTEGER;
     if (after->type != SORT_TYPE_TEXT || type == SORT_TYPE_TEXT) return 0;
     struct str text = after->text;
+    if (is_missing_mark(key, text)) {
+        after->type = SORT_TYPE_NONE;
+        return 0;
+    }
     after->type = type;
     double real;
     if (type == SORT_TYPE_REAL && number_parse(text, &after->real)) return 0;
@@ -351,11 +379,11 @@ static void put_missing(const struct sort_key *key, struct json_writer *json)
         json_put_text(json, is_least ? STR("-Infinity") : STR("Infinity"));
 }
 
-void sort_write(const struct search *search, const struct candidate *candidate,
+void sort_write(const struct search *search, const struct candidate *candidate, size_t key_count,
                 struct json_writer *json)
 {
     json_array_begin(json);
-    for (size_t i = 0; i < search->key_count; i++) {
+    for (size_t i = 0; i < key_count; i++) {
         const struct sort_key *key = &search->keys[i];
         const struct sort_value *value = &candidate->values[i];
         bool is_date = key->kind == SORT_FIELD &&

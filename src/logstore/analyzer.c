@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "logstore/word_break.h"
 
+#define WINDOW_SIZE (ANALYZER_TERM_CHARS_MAX * 4 + 64) /* bytes */
+
 #define O  WORD_BREAK_OTHER
 #define L  WORD_BREAK_LETTER
 #define N  WORD_BREAK_NUMERIC
@@ -132,7 +134,8 @@ void analyzer_init(struct analyzer *analyzer, struct str text)
 
 static bool is_letter(enum word_break_class class)
 {
-    return class == WORD_BREAK_LETTER || class == WORD_BREAK_HEBREW || class == WORD_BREAK_HANGUL;
+    return class == WORD_BREAK_LETTER || class == WORD_BREAK_HEBREW || class == WORD_BREAK_HANGUL ||
+           class == WORD_BREAK_EMOJI_LETTER;
 }
 
 static bool is_mid_letter(enum word_break_class class)
@@ -161,13 +164,18 @@ static bool joins(enum word_break_class left, enum word_break_class right)
     return left == WORD_BREAK_SOUTHEAST && right == WORD_BREAK_SOUTHEAST;
 }
 
-/* The end of the character at `offset` with the marks that belong to it. */
+static bool is_mark(enum word_break_class class)
+{
+    return class == WORD_BREAK_EXTEND || class == WORD_BREAK_SOUTHEAST_MARK;
+}
+
+/* The end of the marks that belong to what ends at `offset`. */
 static size_t skip_marks(struct str text, size_t offset)
 {
     for (;;) {
         if (offset < text.size && (unsigned char)text.data[offset] < 0x80) return offset;
         struct character mark = character_at(text, offset);
-        if (mark.size == 0 || mark.class != WORD_BREAK_EXTEND) return offset;
+        if (mark.size == 0 || !is_mark(mark.class)) return offset;
         offset += mark.size;
     }
 }
@@ -203,6 +211,8 @@ static size_t word_end(struct str text, size_t offset, struct character first,
     bool has_number = last == WORD_BREAK_NUMERIC;
     bool has_katakana = last == WORD_BREAK_KATAKANA;
     bool is_hangul = last == WORD_BREAK_HANGUL;
+    bool has_low_line = last == WORD_BREAK_EXTEND_NUM_LET;
+    bool is_closed = false; /* behind a Hebrew quote no mid letter joins */
     size_t end = skip_marks(text, offset + first.size);
     for (;;) {
         if (last != WORD_BREAK_KATAKANA) {
@@ -210,6 +220,8 @@ static size_t word_end(struct str text, size_t offset, struct character first,
             has_letter |= run.has_letter;
             has_number |= run.has_number;
             is_hangul &= run.end == end;
+            has_low_line |= run.last == WORD_BREAK_EXTEND_NUM_LET;
+            is_closed &= run.end == end;
             last = run.last;
             end = run.end == end ? end : skip_marks(text, run.end);
             bool is_ascii = end < text.size && (unsigned char)text.data[end] < 0x80;
@@ -221,50 +233,138 @@ static size_t word_end(struct str text, size_t offset, struct character first,
         enum word_break_class class = next.class;
         if (!joins(last, class)) {
             struct character after = character_at(text, skip_marks(text, next_end));
-            bool letters = is_letter(last) && is_mid_letter(class) && is_letter(after.class);
+            bool letters =
+                !is_closed && is_letter(last) && is_mid_letter(class) && is_letter(after.class);
             bool numbers = last == WORD_BREAK_NUMERIC && is_mid_number(class) &&
                            after.class == WORD_BREAK_NUMERIC;
-            bool hebrew = last == WORD_BREAK_HEBREW && class == WORD_BREAK_DOUBLE_QUOTE &&
-                          after.class == WORD_BREAK_HEBREW;
-            bool apostrophe = last == WORD_BREAK_HEBREW && class == WORD_BREAK_SINGLE_QUOTE;
+            bool hebrew = !is_closed && last == WORD_BREAK_HEBREW &&
+                          class == WORD_BREAK_DOUBLE_QUOTE && after.class == WORD_BREAK_HEBREW;
+            bool apostrophe =
+                !is_closed && last == WORD_BREAK_HEBREW && class == WORD_BREAK_SINGLE_QUOTE;
             if (apostrophe && !letters) {
                 end = skip_marks(text, next_end);
-                break;
+                is_closed = true;
+                continue;
             }
             if (!letters && !numbers && !hebrew) break;
+            is_closed = hebrew;
+            is_hangul = false;
             next_end = skip_marks(text, next_end) + after.size;
             class = after.class;
+        } else {
+            is_closed = false;
         }
         has_letter |= is_letter(class);
+        has_low_line |= class == WORD_BREAK_EXTEND_NUM_LET;
         has_number |= class == WORD_BREAK_NUMERIC;
         has_katakana |= class == WORD_BREAK_KATAKANA;
         is_hangul &= class == WORD_BREAK_HANGUL;
         last = class;
         end = skip_marks(text, next_end);
     }
-    *kind = is_hangul                    ? ANALYZER_HANGUL
-            : has_letter                 ? ANALYZER_ALPHANUM
-            : has_katakana && has_number ? ANALYZER_ALPHANUM
-            : has_katakana               ? ANALYZER_KATAKANA
-                                         : ANALYZER_NUMBER;
+    *kind = is_hangul                                      ? ANALYZER_HANGUL
+            : has_letter                                   ? ANALYZER_ALPHANUM
+            : has_katakana && (has_number || has_low_line) ? ANALYZER_ALPHANUM
+            : has_katakana                                 ? ANALYZER_KATAKANA
+                                                           : ANALYZER_NUMBER;
     return has_letter || has_number || has_katakana ? end : offset;
 }
 
-static size_t emoji_end(struct str text, size_t offset, struct character first)
+/* Emoji, as UTS #51 puts them together --------------------------------------------------------- */
+
+#define JOINER       0x200d
+#define TEXT_LOOK    0xfe0e
+#define PICTURE_LOOK 0xfe0f
+#define KEYCAP       0x20e3
+
+/* The end of the marks but those that choose a look; whether a keycap was among them. */
+static size_t skip_plain_marks(struct str text, size_t offset, bool *has_keycap, bool *ends_joined)
 {
-    size_t end = skip_marks(text, offset + first.size);
+    for (;;) {
+        struct character mark = character_at(text, offset);
+        bool is_look = mark.code == TEXT_LOOK || mark.code == PICTURE_LOOK;
+        if (mark.size == 0 || !is_mark(mark.class) || is_look) return offset;
+        *has_keycap |= mark.code == KEYCAP;
+        *ends_joined = mark.code == JOINER;
+        offset += mark.size;
+    }
+}
+
+/* The end of one picture with its modifier and look; `offset` when there is none. */
+static size_t picture_end(struct str text, size_t offset, bool *ends_joined)
+{
+    bool unused = false;
+    struct character picture = character_at(text, offset);
+    bool is_base = picture.class == WORD_BREAK_EMOJI_BASE;
+    bool is_modifier = picture.class == WORD_BREAK_EMOJI_MODIFIER;
+    *ends_joined = false;
+    bool is_picture = picture.class == WORD_BREAK_EMOJI || picture.class == WORD_BREAK_EMOJI_LETTER;
+    if (!is_base && !is_modifier && !is_picture) return offset;
+    size_t end = skip_plain_marks(text, offset + picture.size, &unused, ends_joined);
     struct character next = character_at(text, end);
-    if (first.class == WORD_BREAK_REGIONAL) {
-        return next.class == WORD_BREAK_REGIONAL ? end + next.size : end;
+    if (is_base && next.class == WORD_BREAK_EMOJI_MODIFIER) {
+        *ends_joined = false;
+        return skip_plain_marks(text, end + next.size, &unused, ends_joined);
     }
-    bool is_joined = end - offset > first.size;
-    while (is_joined && next.class == WORD_BREAK_EMOJI) {
-        size_t start = end + next.size;
-        end = skip_marks(text, start);
-        is_joined = end > start;
-        next = character_at(text, end);
+    if (is_modifier || next.code != PICTURE_LOOK) return end;
+    *ends_joined = false;
+    return end + next.size;
+}
+
+static size_t skip_joiners(struct str text, size_t offset)
+{
+    for (struct character next; (next = character_at(text, offset)).code == JOINER;) {
+        offset += next.size;
     }
-    return end;
+    return offset;
+}
+
+static size_t emoji_end(struct str text, size_t offset)
+{
+    bool is_joined;
+    size_t end = picture_end(text, skip_joiners(text, offset), &is_joined);
+    if (end == skip_joiners(text, offset)) return offset;
+    for (;;) {
+        size_t start = skip_joiners(text, end);
+        if (start == end && !is_joined) return end;
+        size_t next_end = picture_end(text, start, &is_joined);
+        if (next_end == start) return end;
+        end = next_end;
+    }
+}
+
+static size_t flag_end(struct str text, size_t offset, struct character first)
+{
+    size_t middle = skip_marks(text, offset + first.size);
+    struct character second = character_at(text, middle);
+    bool is_pair = second.class == WORD_BREAK_REGIONAL;
+    return is_pair ? skip_marks(text, middle + second.size) : offset;
+}
+
+/* A digit, # or * on a key; `offset` when it is none. */
+static size_t keycap_end(struct str text, size_t offset)
+{
+    bool is_key = false;
+    bool unused = false;
+    size_t end = skip_plain_marks(text, offset + 1, &is_key, &unused);
+    if (is_key) return end;
+    struct character look = character_at(text, end);
+    if (look.code != PICTURE_LOOK) return offset;
+    struct character key = character_at(text, end + look.size);
+    if (key.code != KEYCAP) return offset;
+    return skip_plain_marks(text, end + look.size + key.size, &is_key, &unused);
+}
+
+/* Characters of South East Asia, marks of theirs that stand alone too. */
+static size_t southeast_end(struct str text, size_t offset)
+{
+    for (;;) {
+        struct character next = character_at(text, offset);
+        if (next.class != WORD_BREAK_SOUTHEAST && next.class != WORD_BREAK_SOUTHEAST_MARK) {
+            return offset;
+        }
+        offset = skip_marks(text, offset + next.size);
+    }
 }
 
 /* Where the token that may start here ends; `offset` itself when none does. */
@@ -276,26 +376,40 @@ static size_t token_end(struct str text, size_t offset, struct character first,
     case WORD_BREAK_HIRAGANA:
         *kind = ANALYZER_HIRAGANA;
         return skip_marks(text, offset + first.size);
-    case WORD_BREAK_SOUTHEAST: {
-        size_t end = skip_marks(text, offset + first.size);
-        struct character next = character_at(text, end);
-        while (next.size != 0 && next.class == WORD_BREAK_SOUTHEAST) {
-            end = skip_marks(text, end + next.size);
-            next = character_at(text, end);
-        }
+    case WORD_BREAK_SOUTHEAST:
+    case WORD_BREAK_SOUTHEAST_MARK:
         *kind = ANALYZER_SOUTHEAST_ASIAN;
-        return end;
+        return southeast_end(text, offset);
+    case WORD_BREAK_REGIONAL: *kind = ANALYZER_EMOJI; return flag_end(text, offset, first);
+    case WORD_BREAK_EXTEND:
+        if (first.code != JOINER) return offset;
+        *kind = ANALYZER_EMOJI;
+        return emoji_end(text, offset);
+    case WORD_BREAK_EMOJI:
+    case WORD_BREAK_EMOJI_BASE:
+    case WORD_BREAK_EMOJI_MODIFIER: *kind = ANALYZER_EMOJI; return emoji_end(text, offset);
+    case WORD_BREAK_EMOJI_LETTER: {
+        size_t end = word_end(text, offset, first, kind);
+        size_t picture = emoji_end(text, offset);
+        if (picture < end) return end;
+        *kind = ANALYZER_EMOJI;
+        return picture;
     }
-    case WORD_BREAK_REGIONAL:
-    case WORD_BREAK_EMOJI: *kind = ANALYZER_EMOJI; return emoji_end(text, offset, first);
-    case WORD_BREAK_NUMERIC:
+    case WORD_BREAK_NUMERIC: {
+        size_t end = word_end(text, offset, first, kind);
+        size_t key_end = first.size == 1 ? keycap_end(text, offset) : offset;
+        if (key_end == offset || key_end < end) return end;
+        *kind = ANALYZER_EMOJI;
+        return key_end;
+    }
     case WORD_BREAK_HEBREW:
     case WORD_BREAK_HANGUL:
     case WORD_BREAK_LETTER:
     case WORD_BREAK_KATAKANA:
     case WORD_BREAK_EXTEND_NUM_LET: return word_end(text, offset, first, kind);
     case WORD_BREAK_OTHER:
-    case WORD_BREAK_EXTEND:
+        *kind = ANALYZER_EMOJI;
+        return first.code == '#' || first.code == '*' ? keycap_end(text, offset) : offset;
     case WORD_BREAK_MID_LETTER:
     case WORD_BREAK_MID_NUM:
     case WORD_BREAK_MID_NUM_LET:
@@ -338,19 +452,78 @@ static size_t write_term(struct str text, size_t start, size_t end, char *term)
     return size;
 }
 
+/* Letters and digits of ASCII as they are in a term, letters with PLAIN_LETTER; 0: no such byte. */
+#define PLAIN_LETTER 0x80
+#define PLAIN_BYTE   0x7f
+
+static const uint8_t plain_bytes[256] = {
+    ['0'] = 0x30, ['1'] = 0x31, ['2'] = 0x32, ['3'] = 0x33, ['4'] = 0x34, ['5'] = 0x35,
+    ['6'] = 0x36, ['7'] = 0x37, ['8'] = 0x38, ['9'] = 0x39, ['A'] = 0xe1, ['B'] = 0xe2,
+    ['C'] = 0xe3, ['D'] = 0xe4, ['E'] = 0xe5, ['F'] = 0xe6, ['G'] = 0xe7, ['H'] = 0xe8,
+    ['I'] = 0xe9, ['J'] = 0xea, ['K'] = 0xeb, ['L'] = 0xec, ['M'] = 0xed, ['N'] = 0xee,
+    ['O'] = 0xef, ['P'] = 0xf0, ['Q'] = 0xf1, ['R'] = 0xf2, ['S'] = 0xf3, ['T'] = 0xf4,
+    ['U'] = 0xf5, ['V'] = 0xf6, ['W'] = 0xf7, ['X'] = 0xf8, ['Y'] = 0xf9, ['Z'] = 0xfa,
+    ['a'] = 0xe1, ['b'] = 0xe2, ['c'] = 0xe3, ['d'] = 0xe4, ['e'] = 0xe5, ['f'] = 0xe6,
+    ['g'] = 0xe7, ['h'] = 0xe8, ['i'] = 0xe9, ['j'] = 0xea, ['k'] = 0xeb, ['l'] = 0xec,
+    ['m'] = 0xed, ['n'] = 0xee, ['o'] = 0xef, ['p'] = 0xf0, ['q'] = 0xf1, ['r'] = 0xf2,
+    ['s'] = 0xf3, ['t'] = 0xf4, ['u'] = 0xf5, ['v'] = 0xf6, ['w'] = 0xf7, ['x'] = 0xf8,
+    ['y'] = 0xf9, ['z'] = 0xfa,
+};
+
+/* As much of the text as can matter to the token at `offset`: what is longer is cut before, and a
+ * word of a megabyte must not be walked over once for each of its pieces. */
+static struct str window_at(struct str text, size_t offset)
+{
+    return text.size - offset > WINDOW_SIZE ? str_first(text, offset + WINDOW_SIZE) : text;
+}
+
+/* A word of ASCII letters and digits that nothing can go on: most words of logs. False leaves it to
+ * the rules. */
+static bool take_plain_word(struct analyzer *analyzer, size_t offset, struct analyzer_token *token)
+{
+    struct str text = analyzer->text;
+    size_t most =
+        text.size - offset < ANALYZER_TERM_CHARS_MAX ? text.size - offset : ANALYZER_TERM_CHARS_MAX;
+    const unsigned char *bytes = (const unsigned char *)text.data + offset;
+    uint8_t seen = 0;
+    size_t size = 0;
+    for (; size < most; size++) {
+        uint8_t byte = plain_bytes[bytes[size]];
+        if (byte == 0) break;
+        seen |= byte & PLAIN_LETTER;
+        analyzer->term[size] = (char)(byte & PLAIN_BYTE);
+    }
+    bool is_open =
+        size == 0 || size == ANALYZER_TERM_CHARS_MAX ||
+        (size < text.size - offset && !(bytes[size] < 0x80 && ascii_classes[bytes[size]] == O));
+    if (is_open) return false;
+    *token = (struct analyzer_token){
+        .term = { analyzer->term, size },
+        .start = offset,
+        .end = offset + size,
+        .position = analyzer->position++,
+        .kind = seen != 0 ? ANALYZER_ALPHANUM : ANALYZER_NUMBER,
+    };
+    analyzer->offset = offset + size;
+    return true;
+}
+
 bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
 {
     struct str text = analyzer->text;
     size_t offset = analyzer->offset;
     while (offset < text.size) {
         unsigned char byte = (unsigned char)text.data[offset];
-        if (byte < 0x80 && ascii_classes[byte] == O) {
+        bool may_be_key = (byte == '#' || byte == '*') && offset + 1 < text.size &&
+                          (unsigned char)text.data[offset + 1] >= 0x80;
+        if (byte < 0x80 && ascii_classes[byte] == O && !may_be_key) {
             offset++;
             continue;
         }
+        if (plain_bytes[byte] != 0 && take_plain_word(analyzer, offset, token)) return true;
         struct character first = character_at(text, offset);
         enum analyzer_token_kind kind = ANALYZER_ALPHANUM;
-        size_t end = token_end(text, offset, first, &kind);
+        size_t end = token_end(window_at(text, offset), offset, first, &kind);
         if (end == offset) {
             offset += first.size;
             continue;

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "logstore/analyzer.h"
+#include "logstore/rare.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,21 +17,31 @@ int builder_new(struct builder **builder_out, uint64_t segment_id, struct error 
     if (builder == NULL) return error_set(error, -ENOMEM, "make a buffer: out of memory");
     builder->segment_id = segment_id;
     buf_init(&builder->sources, SOURCES_SIZE_MAX);
-    buf_init(&builder->ids, UINT32_MAX);
+    id_list_init(&builder->ids);
+    builder->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
     *builder_out = builder;
     return 0;
 }
 
-static void field_free(struct builder_field *field)
+void builder_field_release(struct builder_field *field)
 {
-    if (field == NULL) return;
     buf_release(&field->bytes);
     VEC_RELEASE(&field->terms);
     free(field->slots);
     VEC_RELEASE(&field->pairs);
     VEC_RELEASE(&field->numbers);
     VEC_RELEASE(&field->documents);
+    VEC_RELEASE(&field->value_terms);
+    VEC_RELEASE(&field->hashes);
+    free(field->values);
     free((char *)(uintptr_t)field->path.data);
+    free((char *)(uintptr_t)field->source_path.data);
+}
+
+static void field_free(struct builder_field *field)
+{
+    if (field == NULL) return;
+    builder_field_release(field);
     free(field);
 }
 
@@ -44,9 +55,28 @@ void builder_free(struct builder *builder)
     map_release(&builder->field_by_path);
     map_release(&builder->id_to_document);
     buf_release(&builder->sources);
-    buf_release(&builder->ids);
+    id_list_release(&builder->ids);
     free(builder->dead);
     free(builder);
+}
+
+/* Ids in runs are found by counting; the others have a map. */
+static bool add_id(struct builder *builder, struct str id)
+{
+    uint32_t number = (uint32_t)builder->documents.count;
+    uint32_t demoted;
+    if (!id_list_add(&builder->ids, id, &demoted)) return false;
+    char buffer[ID_MADE_SIZE];
+    if (demoted != UINT32_MAX) {
+        struct str other = id_list_at(&builder->ids, demoted, buffer);
+        uintptr_t value = (uintptr_t)demoted + 1;
+        if (map_put(&builder->id_to_document, other, (void *)value) < 0) return false;
+    }
+    bool is_in_run =
+        builder->ids.runs.count > 0 &&
+        VEC_LAST(&builder->ids.runs).first + VEC_LAST(&builder->ids.runs).count > number;
+    uintptr_t value = (uintptr_t)number + 1;
+    return is_in_run || map_put(&builder->id_to_document, id, (void *)value) == 0;
 }
 
 int builder_add_document(struct builder *builder, struct str id, struct str source, int64_t seq_no,
@@ -65,16 +95,11 @@ int builder_add_document(struct builder *builder, struct str id, struct str sour
     struct builder_document document = {
         .source_offset = builder->sources.size,
         .source_size = (uint32_t)source.size,
-        .id_offset = (uint32_t)builder->ids.size,
-        .id_size = (uint32_t)id.size,
         .seq_no = seq_no,
         .version = version,
     };
-    uintptr_t number = builder->documents.count + 1;
     buf_append_str(&builder->sources, source);
-    buf_append_str(&builder->ids, id);
-    if (builder->sources.has_failed || builder->ids.has_failed ||
-        map_put(&builder->id_to_document, id, (void *)number) < 0 ||
+    if (builder->sources.has_failed || !add_id(builder, id) ||
         !VEC_PUSH(&builder->documents, document)) {
         builder->has_failed = true;
         return error_set(error, -ENOMEM, "buffer a document: out of memory");
@@ -120,8 +145,30 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
     return field;
 }
 
-struct builder_field *builder_mapped_field(struct builder *builder, uint32_t number,
-                                           struct str path, enum logstore_type type)
+/* The path under which the source has the values: a sub-field's is its parent's. */
+static struct str source_path(const struct logstore_field *field)
+{
+    struct str path = field->path;
+    if (!field->is_sub_field) return path;
+    while (path.size > 0 && path.data[path.size - 1] != '.') path.size--;
+    return path.size == 0 ? field->path : str_first(path, path.size - 1);
+}
+
+static struct builder_field *make_mapped(struct builder *builder,
+                                         const struct logstore_field *mapped)
+{
+    struct builder_field *field = builder_field(builder, mapped->path, mapped->type, false);
+    if (field == NULL || field->source_path.data != NULL) return field;
+    struct str path = source_path(mapped);
+    char *copy = str_copy(path);
+    if (copy == NULL) builder->has_failed = true;
+    field->source_path = (struct str){ copy, copy == NULL ? 0 : path.size };
+    field->ignore_above = mapped->ignore_above;
+    return field;
+}
+
+struct builder_field *builder_mapped_field(struct builder *builder,
+                                           const struct logstore_mapping *mapping, uint32_t number)
 {
     while (builder->by_number.count <= number) {
         if (VEC_PUSH(&builder->by_number, NULL)) continue;
@@ -129,13 +176,15 @@ struct builder_field *builder_mapped_field(struct builder *builder, uint32_t num
         return NULL;
     }
     struct builder_field **field = &builder->by_number.items[number];
-    if (*field == NULL) *field = builder_field(builder, path, type, false);
+    if (*field == NULL) *field = make_mapped(builder, &mapping->fields.items[number]);
     return *field;
 }
 
 static bool grow_slots(struct builder_field *field)
 {
-    size_t count = field->slot_count == 0 ? 16 : field->slot_count * 2;
+    size_t count = field->slot_count == 0      ? 16
+                   : field->slot_count < 65536 ? field->slot_count * 4
+                                               : field->slot_count * 2;
     uint64_t *slots = calloc(count, sizeof(*slots));
     if (slots == NULL) return false;
     for (size_t i = 0; i < field->terms.count; i++) {
@@ -149,28 +198,10 @@ static bool grow_slots(struct builder_field *field)
     return true;
 }
 
-/* FNV-like over eight bytes at a time: terms are short, and the table lives as long as a buffer. */
-static uint32_t term_hash(struct str term)
-{
-    uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ term.size;
-    size_t i = 0;
-    for (; i + 8 <= term.size; i += 8) {
-        uint64_t word;
-        memcpy(&word, term.data + i, 8);
-        hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
-        hash ^= hash >> 32;
-    }
-    uint64_t word = 0;
-    if (i < term.size) memcpy(&word, term.data + i, term.size - i);
-    hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
-    return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
-}
-
 /* The number of the term, new or not; UINT32_MAX when out of memory. */
-static uint32_t term_number(struct builder_field *field, struct str term)
+static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
 {
     if (field->terms.count * 2 >= field->slot_count && !grow_slots(field)) return UINT32_MAX;
-    uint32_t hash = term_hash(term);
     size_t mask = field->slot_count - 1;
     size_t at = hash & mask;
     while (field->slots[at] != 0) {
@@ -193,23 +224,148 @@ static uint32_t term_number(struct builder_field *field, struct str term)
     return (uint32_t)field->terms.count - 1;
 }
 
+static uint32_t term_number(struct builder_field *field, struct str term)
+{
+    return hashed_term_number(field, term, rare_hash(term));
+}
+
+static bool add_pair(struct builder_field *field, uint32_t document, uint32_t number)
+{
+    struct builder_term *known = &field->terms.items[number];
+    if (known->last_document == document + 1) return true;
+    known->last_document = document + 1;
+    known->count++;
+    return VEC_PUSH(&field->pairs, (struct builder_pair){ document, number });
+}
+
+bool builder_field_add(struct builder_field *field, uint32_t document, struct str term)
+{
+    uint32_t number = term_number(field, term.data == NULL ? STR("") : term);
+    return number != UINT32_MAX && add_pair(field, document, number);
+}
+
+/* A document names a value once. */
+static bool add_hash(struct builder_field *field, uint32_t document, uint32_t hash)
+{
+    for (size_t i = field->hashes.count; i > 0; i--) {
+        const struct builder_hash *before = &field->hashes.items[i - 1];
+        if (before->document != document) break;
+        if (before->hash == hash) return true;
+    }
+    return VEC_PUSH(&field->hashes, (struct builder_hash){ document, hash });
+}
+
+/* From now on hashes alone; what is there becomes hashes too. */
+static bool keep_hashes_only(struct builder_field *field)
+{
+    if (!VEC_RESERVE(&field->hashes, field->pairs.count)) return false;
+    for (size_t i = 0; i < field->pairs.count; i++) {
+        const struct builder_pair *pair = &field->pairs.items[i];
+        field->hashes.items[field->hashes.count++] =
+            (struct builder_hash){ pair->document, field->terms.items[pair->term].hash };
+    }
+    field->has_hashes_only = true;
+    VEC_RELEASE(&field->pairs);
+    VEC_RELEASE(&field->terms);
+    buf_release(&field->bytes);
+    free(field->slots);
+    field->slots = NULL;
+    field->slot_count = 0;
+    return true;
+}
+
+static bool wants_hashes_only(const struct builder *builder, const struct builder_field *field)
+{
+    return field->pairs.count == BUILDER_HASHES_FROM && field->type == LOGSTORE_KEYWORD &&
+           !field->is_malformed && field->source_path.size > 0 &&
+           field->terms.count * 2 > field->pairs.count &&
+           builder->documents.count >= builder->rare_documents_min;
+}
+
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
 {
     CHECK(builder->documents.count > 0);
     uint32_t document = (uint32_t)builder->documents.count - 1;
-    uint32_t number = term.size == 0 && term.data == NULL ? term_number(field, STR(""))
-                                                          : term_number(field, term);
-    if (number == UINT32_MAX) {
-        builder->has_failed = true;
-        return;
+    bool is_added = field->has_hashes_only ? add_hash(field, document, rare_hash(term))
+                                           : builder_field_add(field, document, term);
+    if (is_added && wants_hashes_only(builder, field)) is_added = keep_hashes_only(field);
+    if (!is_added) builder->has_failed = true;
+}
+
+/* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
+static struct builder_value *value_place(struct builder_field *field, struct str text)
+{
+    if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
+    if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
+    return field->values == NULL ? NULL : &field->values[rare_hash(text) % BUILDER_VALUES_COUNT];
+}
+
+static bool add_known_value(struct builder_field *field, uint32_t document,
+                            const struct builder_value *value)
+{
+    const uint32_t *terms = field->value_terms.items + value->first_term;
+    bool is_added = true;
+    for (uint32_t i = 0; is_added && i < value->term_count; i++) {
+        is_added = add_pair(field, document, terms[i]);
     }
-    struct builder_term *known = &field->terms.items[number];
-    if (known->last_document == document + 1) return;
-    known->last_document = document + 1;
-    known->count++;
-    if (!VEC_PUSH(&field->pairs, (struct builder_pair){ document, number })) {
-        builder->has_failed = true;
+    return is_added;
+}
+
+/* Some tokens with their hashes: the table's places are fetched for all of them before the first is
+ * looked for, for each is a miss of the cache. */
+#define TOKEN_BATCH 32
+
+struct token_batch {
+    size_t count;
+    uint32_t hashes[TOKEN_BATCH];
+    uint16_t starts[TOKEN_BATCH + 1];
+    char bytes[TOKEN_BATCH * 16 + ANALYZER_TERM_SIZE_MAX];
+};
+
+/* The next tokens; false when there are none. */
+static bool take_tokens(const struct builder_field *field, struct analyzer *analyzer,
+                        struct token_batch *batch)
+{
+    struct analyzer_token token;
+    size_t mask = field->slot_count - 1;
+    batch->count = 0;
+    batch->starts[0] = 0;
+    while (batch->count < TOKEN_BATCH && batch->starts[batch->count] < TOKEN_BATCH * 16 &&
+           analyzer_next(analyzer, &token)) {
+        size_t start = batch->starts[batch->count];
+        uint32_t hash = rare_hash(token.term);
+        if (field->slots != NULL) __builtin_prefetch(&field->slots[hash & mask]);
+        memcpy(batch->bytes + start, token.term.data, token.term.size);
+        batch->hashes[batch->count++] = hash;
+        batch->starts[batch->count] = (uint16_t)(start + token.term.size);
     }
+    return batch->count > 0;
+}
+
+/* Cuts the text into terms, and notes them in `place`, unless that is NULL or taken. */
+static bool add_new_value(struct builder_field *field, uint32_t document, struct str text,
+                          struct builder_value *place)
+{
+    struct analyzer analyzer;
+    size_t first = field->value_terms.count;
+    bool is_noted = place != NULL && place->size == 0;
+    struct token_batch batch;
+    analyzer_init(&analyzer, text);
+    while (take_tokens(field, &analyzer, &batch)) {
+        for (size_t i = 0; i < batch.count; i++) {
+            struct str term = { batch.bytes + batch.starts[i],
+                                (size_t)(batch.starts[i + 1] - batch.starts[i]) };
+            uint32_t number = hashed_term_number(field, term, batch.hashes[i]);
+            if (number == UINT32_MAX || !add_pair(field, document, number)) return false;
+            if (is_noted && !VEC_PUSH(&field->value_terms, number)) return false;
+        }
+    }
+    if (!is_noted) return true;
+    place->size = (uint8_t)(text.size + 1);
+    place->first_term = (uint32_t)first;
+    place->term_count = (uint16_t)(field->value_terms.count - first);
+    memcpy(place->bytes, text.data, text.size);
+    return true;
 }
 
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
@@ -219,10 +375,12 @@ void builder_add_text(struct builder *builder, struct builder_field *field, stru
     if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
         if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
     }
-    struct analyzer analyzer;
-    struct analyzer_token token;
-    analyzer_init(&analyzer, text);
-    while (analyzer_next(&analyzer, &token)) builder_add_term(builder, field, token.term);
+    struct builder_value *place = value_place(field, text);
+    bool is_known = place != NULL && place->size == text.size + 1 &&
+                    memcmp(place->bytes, text.data, text.size) == 0;
+    bool is_added = is_known ? add_known_value(field, document, place)
+                             : add_new_value(field, document, text, place);
+    if (!is_added) builder->has_failed = true;
 }
 
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)
@@ -237,8 +395,9 @@ void builder_add_number(struct builder *builder, struct builder_field *field, in
 uint32_t builder_find(const struct builder *builder, struct str id)
 {
     uintptr_t number = (uintptr_t)map_get(&builder->id_to_document, id);
-    if (number == 0) return UINT32_MAX;
-    uint32_t document = (uint32_t)(number - 1);
+    uint32_t document =
+        number == 0 ? id_list_find_in_runs(&builder->ids, id) : (uint32_t)(number - 1);
+    if (document == UINT32_MAX) return UINT32_MAX;
     return builder_is_dead(builder, document) ? UINT32_MAX : document;
 }
 
@@ -257,7 +416,8 @@ bool builder_is_dead(const struct builder *builder, uint32_t document)
 
 size_t builder_memory(const struct builder *builder)
 {
-    size_t size = builder->sources.capacity + builder->ids.capacity +
+    size_t size = builder->sources.capacity + builder->ids.bytes.capacity +
+                  builder->ids.starts.capacity * sizeof(uint32_t) +
                   builder->documents.capacity * sizeof(struct builder_document) +
                   builder->id_to_document.capacity * sizeof(struct map_entry);
     for (size_t i = 0; i < builder->fields.count; i++) {
@@ -265,6 +425,7 @@ size_t builder_memory(const struct builder *builder)
         size += sizeof(*field) + field->bytes.capacity + field->slot_count * sizeof(uint64_t) +
                 field->terms.capacity * sizeof(struct builder_term) +
                 field->pairs.capacity * sizeof(struct builder_pair) +
+                field->hashes.capacity * sizeof(struct builder_hash) +
                 field->numbers.capacity * sizeof(struct builder_number);
     }
     return size;

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "logstore/id_list.h"
 #include "logstore/mapping.h"
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@
 struct builder_term {
     uint32_t offset; /* into builder_field.bytes */
     uint32_t size;
-    uint32_t hash;
+    uint32_t hash;          /* rare_hash */
     uint32_t count;         /* pairs that name it */
     uint32_t last_document; /* plus one, so that a document names it once */
 };
@@ -32,15 +33,26 @@ struct builder_pair {
     uint32_t term;
 };
 
+struct builder_hash {
+    uint32_t document;
+    uint32_t hash;
+};
+
 struct builder_number {
     uint32_t document;
     int64_t value; /* or the bits of a double */
 };
 
+struct builder_value;
+
+#define BUILDER_HASHES_FROM 2048 /* values, from which on a field may keep hashes alone */
+
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
-    bool is_malformed; /* values that did not fit the field of this path; keyword */
+    bool is_malformed;      /* values that did not fit the field of this path; keyword */
+    struct str source_path; /* where sources have the values; empty: unknown; owned */
+    uint32_t ignore_above;  /* of the field of the mapping */
 
     struct buf bytes; /* terms, one behind the other */
     VEC(struct builder_term) terms;
@@ -50,14 +62,31 @@ struct builder_field {
 
     VEC(struct builder_number) numbers;
 
+    /* Of keyword fields whose values are mostly different: documents and hashes of terms, in place
+     * of terms and pairs; see segment.h about sourced columns. */
+    bool has_hashes_only;
+    VEC(struct builder_hash) hashes;
+
     VEC(uint32_t) documents; /* of text fields: which have it */
+
+    /* Of text fields: short values that were cut into terms before, for most come again. */
+    struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
+    VEC(uint32_t) value_terms;
+};
+
+#define BUILDER_VALUES_COUNT   256 /* places, by hash */
+#define BUILDER_VALUE_SIZE_MAX 40  /* bytes */
+
+struct builder_value {
+    uint8_t size; /* plus one; 0: free */
+    uint16_t term_count;
+    uint32_t first_term; /* in value_terms: numbers of terms */
+    char bytes[BUILDER_VALUE_SIZE_MAX];
 };
 
 struct builder_document {
     uint64_t source_offset;
     uint32_t source_size;
-    uint32_t id_offset;
-    uint32_t id_size;
     int64_t seq_no;
     int64_t version;
 };
@@ -65,7 +94,7 @@ struct builder_document {
 struct builder {
     uint64_t segment_id;
     struct buf sources;
-    struct buf ids;
+    struct id_list ids;
     VEC(struct builder_document) documents;
     VEC(struct builder_field *) fields;
     VEC(struct builder_field *) by_number; /* of fields of the mapping; NULL: not met yet */
@@ -73,9 +102,12 @@ struct builder {
     uint64_t *dead;                        /* one bit a document; grows with documents */
     size_t dead_capacity;                  /* words */
     size_t dead_count;
-    struct map id_to_document; /* plus one, of given ids and made ones alike */
+    struct map id_to_document; /* plus one; of ids that are in no run */
+    size_t rare_documents_min; /* a segment of fewer documents has dictionaries of all terms */
     bool has_failed;           /* out of memory somewhere */
 };
+
+#define BUILDER_RARE_DOCUMENTS_MIN 256
 
 int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error) MUST_CHECK;
 void builder_free(struct builder *builder); /* NULL is fine */
@@ -90,12 +122,20 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
 
 /* The same, faster, for the field that has this number in the index's mapping. A builder serves one
  * mapping, whose fields keep their numbers. */
-struct builder_field *builder_mapped_field(struct builder *builder, uint32_t number,
-                                           struct str path, enum logstore_type type);
+struct builder_field *builder_mapped_field(struct builder *builder,
+                                           const struct logstore_mapping *mapping, uint32_t number);
 
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term);
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text);
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value);
+
+/* The same for a document by its number, which must not be less than that of the call before. */
+bool builder_field_add(struct builder_field *field, uint32_t document, struct str term);
+void builder_field_release(struct builder_field *field); /* of one that stands alone */
+
+/* The dictionary of a keyword field, and of each of its pairs the ordinal. */
+int builder_field_ordinals(const struct builder_field *field, struct buf *terms, int64_t *values,
+                           struct error *error) MUST_CHECK;
 
 /* Document with that id that is not dead; UINT32_MAX when there is none. */
 uint32_t builder_find(const struct builder *builder, struct str id);

@@ -13,12 +13,21 @@
 #include <stdlib.h>
 
 #define PARSE_MEMORY_MAX  ((size_t)4 << 30)
+#define RECORDS_KEPT_MAX  ((size_t)4 << 20)
 #define COMMIT_GROUP_SIZE ((size_t)64 << 20) /* source bytes that one leader carries out together */
+
+/* A document that was read: by its shape, or by the parser; neither for deletes and broken ones. */
+struct parsed {
+    const struct json *root;
+    struct known_document known; /* shape not NULL */
+};
 
 struct commit {
     struct commit *next;
     struct logstore_operation *operations;
-    const struct json **roots; /* one an operation; NULL for deletes and broken ones */
+    struct parsed *parsed; /* one an operation */
+    struct store_parser *parser;
+    struct arena *memory; /* of what is parsed */
     size_t count;
     size_t source_size;
     struct arena *arena;
@@ -43,21 +52,40 @@ struct group {
     VEC(struct decision) decisions;
     struct map pending; /* "uuid id" to the last decision about it, plus one */
     struct buf records;
+    struct str name; /* of name_index, in name_arena */
+    const struct store_index *name_index;
+    const struct arena *name_arena;
     struct store_index *record_index; /* of the record that is open */
     size_t record_start;
 };
 
-struct json_parser *store_parser_take(struct logstore *store)
+void store_parser_free(struct store_parser *parser)
 {
-    struct json_parser *parser = NULL;
+    if (parser == NULL) return;
+    known_release(&parser->known);
+    json_parser_free(parser->json);
+    free(parser);
+}
+
+struct store_parser *store_parser_take(struct logstore *store)
+{
+    struct store_parser *parser = NULL;
     mutex_lock(&store->queue);
     if (store->parser_count > 0) parser = store->parsers[--store->parser_count];
     mutex_unlock(&store->queue);
-    if (parser == NULL && json_parser_new(&parser, NULL) < 0) return NULL;
-    return parser;
+    if (parser != NULL) {
+        known_trim(&parser->known);
+        return parser;
+    }
+    parser = calloc(1, sizeof(*parser));
+    if (parser == NULL) return NULL;
+    known_init(&parser->known);
+    if (json_parser_new(&parser->json, NULL) == 0) return parser;
+    store_parser_free(parser);
+    return NULL;
 }
 
-void store_parser_give(struct logstore *store, struct json_parser *parser)
+void store_parser_give(struct logstore *store, struct store_parser *parser)
 {
     mutex_lock(&store->queue);
     if (store->parser_count < STORE_PARSERS_MAX) {
@@ -65,7 +93,7 @@ void store_parser_give(struct logstore *store, struct json_parser *parser)
         parser = NULL;
     }
     mutex_unlock(&store->queue);
-    json_parser_free(parser);
+    store_parser_free(parser);
 }
 
 static void fail(struct logstore_operation *operation, int status, const char *type,
@@ -85,10 +113,27 @@ static void refuse_source(struct logstore_operation *operation, struct arena *ar
     operation->cause_reason = arena_copy(arena, str_from(cause));
 }
 
-/* Parses the documents of a commit; broken ones are refused here. */
-static void parse_all(struct logstore *store, struct commit *commit, struct arena *memory)
+/* Parses one document; a broken one is refused. */
+static void parse_one(struct commit *commit, struct logstore_operation *operation,
+                      struct parsed *parsed)
 {
-    struct json_parser *parser = store_parser_take(store);
+    struct known_shapes *known = &commit->parser->known;
+    if (known_read(known, operation->source, commit->memory, &parsed->known)) return;
+    struct error error = { 0 };
+    const struct json *root = NULL;
+    if (json_parse(commit->parser->json, commit->memory, operation->source, &root, &error) < 0) {
+        refuse_source(operation, commit->arena, error.text);
+    } else if (!json_is(root, JSON_OBJECT)) {
+        refuse_source(operation, commit->arena, "document must be an object");
+    } else {
+        parsed->root = root;
+        known_learn(known, operation->source);
+    }
+}
+
+/* Parses the documents of a commit. */
+static void parse_all(struct logstore *store, struct commit *commit)
+{
     for (size_t i = 0; i < commit->count; i++) {
         struct logstore_operation *operation = &commit->operations[i];
         operation->status = 0;
@@ -101,33 +146,17 @@ static void parse_all(struct logstore *store, struct commit *commit, struct aren
             fail(operation, 413, "illegal_argument_exception", STR("document is too large"));
             continue;
         }
-        struct error error = { 0 };
-        const struct json *root = NULL;
-        if (json_parse(parser, memory, operation->source, &root, &error) < 0) {
-            refuse_source(operation, commit->arena, error.text);
-        } else if (!json_is(root, JSON_OBJECT)) {
-            refuse_source(operation, commit->arena, "document must be an object");
-        } else {
-            commit->roots[i] = root;
-        }
+        parse_one(commit, operation, &commit->parsed[i]);
     }
-    if (parser != NULL) store_parser_give(store, parser);
 }
 
 static struct str make_id(struct logstore *store, struct arena *arena)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned char bytes[SEGMENT_ID_PACKED_SIZE];
-    uint64_t counter = store->id_counter++;
-    memcpy(bytes, store->id_prefix, sizeof(store->id_prefix));
-    for (size_t i = 0; i < 6; i++) bytes[9 + i] = (unsigned char)(counter >> (40 - 8 * i));
-    char id[SEGMENT_ID_BUFFER];
-    for (size_t group = 0; group < 5; group++) {
-        uint32_t bits = (uint32_t)bytes[group * 3] << 16 | (uint32_t)bytes[group * 3 + 1] << 8 |
-                        bytes[group * 3 + 2];
-        for (size_t i = 0; i < 4; i++) id[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
-    }
+    char packed[ID_PACKED_SIZE];
+    char id[ID_MADE_SIZE];
+    memcpy(packed, store->id_prefix, sizeof(store->id_prefix));
+    id_set_counter(packed, store->id_counter++);
+    id_unpack(packed, id);
     return arena_copy(arena, (struct str){ id, sizeof(id) });
 }
 
@@ -238,28 +267,47 @@ static void append_record(struct group *group, const struct decision *decision)
     if (!is_delete) bytes_put_text(&group->records, operation->source);
 }
 
-static int map_document(struct group *group, struct decision *decision, struct arena *arena,
-                        const struct json *root)
+/* By its shape when all its fields are known, which changes nothing in the mapping; else parsed. */
+static int map_parsed(struct group *group, struct commit *commit, struct decision *decision,
+                      struct parsed *parsed, struct document_refusal *refusal)
 {
     struct logstore *store = group->store;
-    struct logstore_operation *operation = decision->operation;
     struct store_index *index = decision->index;
-    mutex_lock(&store->state);
-    int code = store_index_own_mapping(index, NULL);
-    if (code == 0) {
-        /* Readers copy the pointer under the state lock and count themselves in; one that has done
-         * so makes the next change a copy. */
-        struct document_options options = { index->is_strict, store->options.field_count_max };
-        struct document_refusal refusal = { 0 };
-        code = document_map(root, operation->result_id, index->mapping, &options, &group->arena,
-                            &group->leaves, &store->stats.ignored_values_total, &refusal);
-        if (code == ERROR_INVALID) {
-            fail(operation, 400, refusal.type, arena_copy(arena, refusal.reason));
-            operation->cause_type = arena_copy(arena, refusal.cause_type);
-            operation->cause_reason = arena_copy(arena, refusal.cause_reason);
-        }
+    struct str id = decision->operation->result_id;
+    struct document_options options = { index->is_strict, store->options.field_count_max };
+    uint64_t *ignored = &store->stats.ignored_values_total;
+    int code = 1;
+    if (parsed->root == NULL) {
+        code = document_map_known(&parsed->known, id, index->mapping, &options, &group->arena,
+                                  &group->leaves, ignored, refusal);
     }
-    mutex_unlock(&store->state);
+    if (code != 1) return code;
+    if (parsed->root == NULL) {
+        /* Its values were checked, so this can only run out of memory. */
+        code = json_parse(commit->parser->json, commit->memory, decision->operation->source,
+                          &parsed->root, NULL);
+        if (code < 0) return code;
+    }
+    /* Readers copy the pointer under the state lock and count themselves in; one that has done so
+     * makes the next change a copy. */
+    code = store_index_own_mapping(index, NULL);
+    if (code < 0) return code;
+    return document_map(parsed->root, id, index->mapping, &options, &group->arena, &group->leaves,
+                        ignored, refusal);
+}
+
+static int map_document(struct group *group, struct commit *commit, struct decision *decision,
+                        struct parsed *parsed)
+{
+    struct logstore_operation *operation = decision->operation;
+    struct document_refusal refusal = { 0 };
+    mutex_lock(&group->store->state);
+    int code = map_parsed(group, commit, decision, parsed, &refusal);
+    mutex_unlock(&group->store->state);
+    if (code != ERROR_INVALID) return code;
+    fail(operation, 400, refusal.type, arena_copy(commit->arena, refusal.reason));
+    operation->cause_type = arena_copy(commit->arena, refusal.cause_type);
+    operation->cause_reason = arena_copy(commit->arena, refusal.cause_reason);
     return code;
 }
 
@@ -281,14 +329,27 @@ static void decide_outcome(struct decision *decision, const struct store_place *
     operation->status = place->is_found ? 200 : 201;
 }
 
-static int decide(struct group *group, struct logstore_operation *operation,
-                  const struct json *root, struct arena *arena)
+/* The name of an index in the memory of the caller, once for operations that follow each other. */
+static struct str name_for(struct group *group, const struct commit *commit,
+                           const struct store_index *index)
 {
+    if (group->name_index != index || group->name_arena != commit->arena) {
+        group->name = arena_copy(commit->arena, index->name);
+        group->name_index = index;
+        group->name_arena = commit->arena;
+    }
+    return group->name;
+}
+
+static int decide(struct group *group, struct commit *commit, size_t at)
+{
+    struct logstore_operation *operation = &commit->operations[at];
+    struct arena *arena = commit->arena;
     if (operation->status != 0) return 0; /* refused while it was parsed */
     struct decision decision = { .operation = operation, .leaf_start = group->leaves.count };
     decision.index = target_index(group, operation, arena);
     if (decision.index == NULL || !is_valid_id(operation, arena)) return 0;
-    operation->result_index = arena_copy(arena, decision.index->name);
+    operation->result_index = name_for(group, commit, decision.index);
     struct store_place place = { 0 };
     struct str key = { NULL, 0 };
     if (operation->id.size > 0) {
@@ -309,7 +370,7 @@ static int decide(struct group *group, struct logstore_operation *operation,
         if (operation->result_id.data == NULL) return -ENOMEM;
     }
     if (operation->action != LOGSTORE_DELETE) {
-        int code = map_document(group, &decision, arena, root);
+        int code = map_document(group, commit, &decision, &commit->parsed[at]);
         if (code < 0) return code == ERROR_INVALID ? 0 : code;
         decision.leaf_count = group->leaves.count - decision.leaf_start;
     }
@@ -325,6 +386,7 @@ static struct builder *builder_of(struct logstore *store, struct store_index *in
 {
     if (index->builder != NULL) return index->builder;
     if (builder_new(&index->builder, store->segment_id_next++, error) < 0) return NULL;
+    index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
 
@@ -399,7 +461,7 @@ static int decide_all(struct group *group, struct commit *commits)
 {
     for (struct commit *commit = commits; commit != NULL; commit = commit->next) {
         for (size_t i = 0; i < commit->count; i++) {
-            int code = decide(group, &commit->operations[i], commit->roots[i], commit->arena);
+            int code = decide(group, commit, i);
             if (code < 0) return code;
         }
     }
@@ -449,10 +511,17 @@ static void commit_group(struct logstore *store, struct commit *commits)
     struct group group = { .store = store };
     struct error error = { 0 };
     arena_init(&group.arena, PARSE_MEMORY_MAX);
-    buf_init(&group.records, LOG_RECORD_SIZE_MAX);
     mutex_lock(&store->writer);
+    /* The buffer is kept from group to group, unless a large one was needed. */
+    group.records = store->records;
+    buf_reset(&group.records);
     int code = commit_group_locked(&group, commits, &error);
     bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
+    if (group.records.capacity > RECORDS_KEPT_MAX) {
+        buf_release(&group.records);
+        buf_init(&group.records, LOG_RECORD_SIZE_MAX);
+    }
+    store->records = group.records;
     mutex_unlock(&store->writer);
     if (code < 0) refuse_all(commits, code, &error);
     if (is_full && !store->options.manual) {
@@ -462,7 +531,6 @@ static void commit_group(struct logstore *store, struct commit *commits)
         mutex_unlock(&store->queue);
     }
     arena_release(&group.arena);
-    buf_release(&group.records);
     VEC_RELEASE(&group.leaves);
     VEC_RELEASE(&group.decisions);
     map_release(&group.pending);
@@ -514,7 +582,7 @@ static void run_commit(struct logstore *store, struct commit *commit)
 static bool is_overfull(struct logstore *store)
 {
     mutex_lock(&store->state);
-    bool is_over = store->stats.buffer_size > store->options.buffer_size_max * 4;
+    bool is_over = store->stats.buffer_size > store->options.buffer_size_max * 2;
     mutex_unlock(&store->state);
     return is_over && !store->options.manual;
 }
@@ -533,14 +601,21 @@ int logstore_write(struct logstore *store, struct logstore_operation *operations
     struct commit commit = {
         .operations = operations,
         .count = count,
-        .roots = calloc(count, sizeof(const struct json *)),
+        .parsed = calloc(count, sizeof(struct parsed)),
+        .parser = store_parser_take(store),
+        .memory = &memory,
         .arena = arena,
         .error = error,
     };
-    if (commit.roots == NULL) return error_set(error, -ENOMEM, "write: out of memory");
-    parse_all(store, &commit, &memory);
-    run_commit(store, &commit);
-    free(commit.roots);
+    if (commit.parsed == NULL || commit.parser == NULL) {
+        commit.code = error_set(error, -ENOMEM, "write: out of memory");
+    } else {
+        parse_all(store, &commit);
+        run_commit(store, &commit);
+    }
+    /* The parser's shapes were in use until now. */
+    if (commit.parser != NULL) store_parser_give(store, commit.parser);
+    free(commit.parsed);
     arena_release(&memory);
     return commit.code;
 }
@@ -596,10 +671,10 @@ int store_replay_record(void *argument, struct str payload, struct error *error)
         return error_set(error, ERROR_CORRUPT, "log record names no index");
     }
     struct store_index *index = store_index_find_uuid(store, uuid);
-    struct json_parser *parser = store_parser_take(store);
-    int code = 0;
+    struct store_parser *parser = store_parser_take(store);
+    int code = parser == NULL ? error_set(error, -ENOMEM, "replay the log: out of memory") : 0;
     while (code == 0 && payload.size > 0) {
-        code = replay_operation(store, index, &payload, parser, error);
+        code = replay_operation(store, index, &payload, parser->json, error);
     }
     if (parser != NULL) store_parser_give(store, parser);
     if (code < 0) return code;

@@ -14,10 +14,9 @@
 #include <math.h>
 #include <string.h>
 
-#define PATH_SIZE_MAX    1024
-#define KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
-#define DEPTH_MAX        64
-#define PREVIEW_SIZE     60
+#define PATH_SIZE_MAX 1024
+#define DEPTH_MAX     64
+#define PREVIEW_SIZE  60
 
 struct walk {
     struct str id;
@@ -82,7 +81,7 @@ static int misfit(struct walk *walk, struct str path, const struct json *value, 
     struct str copy = arena_copy(walk->arena, path);
     if (copy.data == NULL) return -ENOMEM;
     int code = push_ignored(walk, copy);
-    if (code < 0 || text.size > KEYWORD_SIZE_MAX) return code;
+    if (code < 0 || text.size > DOCUMENT_KEYWORD_SIZE_MAX) return code;
     return push(walk, (struct document_leaf){ .field = UINT32_MAX,
                                               .is_malformed = true,
                                               .is_text = true,
@@ -203,7 +202,7 @@ static int map_keyword(struct walk *walk, uint32_t index, const struct json *val
     bool is_long = field->ignore_above != 0 && text.size > field->ignore_above &&
                    character_count(text) > field->ignore_above;
     if (is_long) return push_ignored(walk, field->path);
-    if (text.size > KEYWORD_SIZE_MAX) {
+    if (text.size > DOCUMENT_KEYWORD_SIZE_MAX) {
         if (!walk->options->is_strict) return push_ignored(walk, field->path);
         struct str reason = arena_printf(
             walk->arena, "Document contains at least one immense term in field=\"" STR_FMT "\"",
@@ -326,6 +325,20 @@ static const struct logstore_field *find_here(const struct walk *walk)
     return logstore_mapping_find(mapping, here(walk));
 }
 
+/* A value into its field and the sub-fields, which stand right behind it. */
+static int map_to_fields(struct walk *walk, uint32_t index, const struct json *value)
+{
+    const struct logstore_mapping *mapping = walk->mapping;
+    int code = map_to_field(walk, index, value);
+    uint32_t i = index + 1;
+    for (; code == 0 && i < mapping->fields.count; i++) {
+        if (!mapping->fields.items[i].is_sub_field) break;
+        code = map_to_field(walk, i, value);
+    }
+    walk->next_field = i;
+    return code;
+}
+
 static int map_leaf(struct walk *walk, const struct json *value)
 {
     struct logstore_mapping *mapping = walk->mapping;
@@ -357,20 +370,10 @@ static int map_leaf(struct walk *walk, const struct json *value)
     } else if (field->is_sub_field) {
         return 0;
     }
-    uint32_t index = (uint32_t)(field - mapping->fields.items);
     if (field->type == LOGSTORE_OBJECT) {
         return misfit(walk, here(walk), value, "object", STR("found a concrete value"));
     }
-    int code = map_to_field(walk, index, value);
-    /* Sub-fields stand right behind their field. */
-    uint32_t i = index + 1;
-    for (; code == 0 && i < mapping->fields.count; i++) {
-        const struct logstore_field *below = &mapping->fields.items[i];
-        if (!below->is_sub_field) break;
-        code = map_to_field(walk, i, value);
-    }
-    walk->next_field = i;
-    return code;
+    return map_to_fields(walk, (uint32_t)(field - mapping->fields.items), value);
 }
 
 static int bad_key(struct walk *walk, struct str key)
@@ -463,6 +466,32 @@ int document_map(const struct json *root, struct str id, struct logstore_mapping
     return code;
 }
 
+int document_map_known(const struct known_document *known, struct str id,
+                       struct logstore_mapping *mapping, const struct document_options *options,
+                       struct arena *arena, struct document_leaf_vec *leaves, uint64_t *ignored,
+                       struct document_refusal *refusal)
+{
+    if (!known_plan(known->shape, mapping)) return 1;
+    struct walk walk;
+    walk.id = id;
+    walk.mapping = mapping;
+    walk.options = options;
+    walk.arena = arena;
+    walk.leaves = leaves;
+    walk.ignored = ignored;
+    walk.refusal = refusal;
+    walk.path_size = 0; /* the path itself is not looked at, and large */
+    walk.depth = 0;
+    size_t count_before = leaves->count;
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < known->shape->shape->hole_count; i++) {
+        if (known->values[i].kind == JSON_NULL) continue;
+        code = map_to_fields(&walk, known->shape->fields[i], &known->values[i]);
+    }
+    if (code < 0) leaves->count = count_before;
+    return code;
+}
+
 void document_index(const struct document_leaf *leaves, size_t count,
                     const struct logstore_mapping *mapping, struct builder *builder)
 {
@@ -476,7 +505,7 @@ void document_index(const struct document_leaf *leaves, size_t count,
             continue;
         }
         const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
-        field = builder_mapped_field(builder, leaf->field, mapped->path, mapped->type);
+        field = builder_mapped_field(builder, mapping, leaf->field);
         if (field == NULL) return;
         switch (logstore_type_column(mapped->type)) {
         case LOGSTORE_COLUMN_NONE: break;

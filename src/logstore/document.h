@@ -8,11 +8,14 @@
 #include "base/vec.h"
 #include "codec/json.h"
 #include "logstore/builder.h"
+#include "logstore/known.h"
 #include "logstore/mapping.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define DOCUMENT_KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
 
 struct document_leaf {
     uint32_t field; /* index in the mapping; UINT32_MAX: only `path` is known */
@@ -51,6 +54,12 @@ int document_map(const struct json *root, struct str id, struct logstore_mapping
                  const struct document_options *options, struct arena *arena,
                  struct document_leaf_vec *leaves, uint64_t *ignored,
                  struct document_refusal *refusal) MUST_CHECK;
+
+/* The same for a document that was read by its shape: 1 when it has to be parsed for that. */
+int document_map_known(const struct known_document *known, struct str id,
+                       struct logstore_mapping *mapping, const struct document_options *options,
+                       struct arena *arena, struct document_leaf_vec *leaves, uint64_t *ignored,
+                       struct document_refusal *refusal) MUST_CHECK;
 
 /* Adds the leaves to the document that the builder holds last. */
 void document_index(const struct document_leaf *leaves, size_t count,

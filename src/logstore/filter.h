@@ -58,7 +58,10 @@ struct logstore_filter {
     bool has_minimum_match;
     bool is_percent_minimum;     /* minimum_match is a percentage */
     bool is_case_insensitive;    /* TERM, PREFIX, WILDCARD, REGEXP */
-    bool is_normalized;          /* PREFIX, WILDCARD of query_string: lower case on text */
+    bool is_normalized;          /* PREFIX, WILDCARD, REGEXP, FUZZY, RANGE of query_string:
+                                    lower case on text */
+    bool is_void_when_empty;     /* MATCH, PHRASE of query_string: a text without terms makes the
+                                    clause not count, where the field is analyzed */
     bool matches_all_when_empty; /* MATCH whose text has no terms: all, not none */
     int32_t slop;                /* PHRASE */
     int32_t fuzziness;           /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
@@ -71,5 +74,8 @@ struct logstore_filter {
     struct logstore_filter **must_not;
     size_t must_not_count;
 };
+
+/* Whether Lucene would take it as a regular expression: 0, or ERROR_INVALID and why not. */
+int logstore_regex_check(struct str pattern, struct error *error) MUST_CHECK;
 
 #endif

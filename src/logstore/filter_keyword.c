@@ -1,9 +1,11 @@
 /* filter_keyword.c - filters over keywords: which terms pass, then which documents hold them. */
 #include "base/check.h"
 #include "logstore/filter_run.h"
+#include "logstore/text_scan.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Terms that passed, by ordinal. One is held as a number, more as bits. */
 struct term_set {
@@ -77,16 +79,19 @@ static int add_range(const struct logstore_filter *filter, struct terms_cursor *
     return code < 0 ? code : 0;
 }
 
-static int add_terms(const struct logstore_filter *filter, struct terms_cursor *cursor,
-                     struct term_set *set, struct error *error)
+static bool is_exact_filter(const struct logstore_filter *filter)
 {
     bool is_fuzzy = filter->kind == LOGSTORE_FILTER_MATCH && filter->fuzziness != 0;
     bool is_exact = filter->kind == LOGSTORE_FILTER_TERM || filter->kind == LOGSTORE_FILTER_MATCH ||
                     filter->kind == LOGSTORE_FILTER_PHRASE;
+    return is_exact && !is_fuzzy && !filter->is_case_insensitive;
+}
+
+static int add_terms(const struct logstore_filter *filter, struct terms_cursor *cursor,
+                     struct term_set *set, struct error *error)
+{
     if (filter->kind == LOGSTORE_FILTER_RANGE) return add_range(filter, cursor, set, error);
-    if (is_exact && !is_fuzzy && !filter->is_case_insensitive) {
-        return add_exact(filter, cursor, set, error);
-    }
+    if (is_exact_filter(filter)) return add_exact(filter, cursor, set, error);
     int code = 0;
     for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
         code = add_tested(filter, filter->values[i], cursor, set, error);
@@ -94,10 +99,78 @@ static int add_terms(const struct logstore_filter *filter, struct terms_cursor *
     return code;
 }
 
+/* The blocks that may hold a value: by its hash, or by the terms of the text beside. */
+static int name_blocks(struct filter_run *run, const struct logstore_column *column,
+                       struct str value, uint64_t *blocks, struct error *error)
+{
+    const struct logstore_segment *segment = column->segment;
+    uint32_t count = segment_block_count(segment);
+    if (column->has_rare) {
+        bool is_sound = scan_rare_blocks(column, value, blocks);
+        return is_sound ? 0 : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+    }
+    const struct logstore_column *text = segment_column(segment, column->source_path, false);
+    bool has_text = text != NULL && logstore_column_kind(text) == LOGSTORE_COLUMN_TEXT;
+    uint64_t *bits = calloc(run->word_count + 1, sizeof(*bits));
+    if (bits == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = 0;
+    if (has_text) code = filter_text_candidates(run, text, value, bits, error);
+    for (uint32_t i = 0; code == 0 && i < count; i++) {
+        uint32_t first = (uint32_t)packed_get(&segment->block_first, i);
+        uint32_t end = (uint32_t)packed_get(&segment->block_first, i + 1);
+        if (!has_text || bits_have_any(bits, first, end)) blocks[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    free(bits);
+    return code;
+}
+
+/* A column without a dictionary. A value that is asked for exactly is looked for in the blocks that
+ * its hash names; for the others all blocks are read. */
+static int scan_exact(struct filter_run *run, const struct logstore_filter *filter,
+                      const struct logstore_column *column, uint64_t *bits, struct error *error)
+{
+    uint64_t *blocks = scan_blocks_new(column);
+    if (blocks == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    size_t word_count = LOGSTORE_BITS_WORDS(segment_block_count(column->segment));
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
+        struct str value = filter->values[i].data == NULL ? STR("") : filter->values[i];
+        struct scan_test test = { .term = value };
+        memset(blocks, 0, word_count * sizeof(*blocks));
+        code = name_blocks(run, column, value, blocks, error);
+        if (code == 0) code = scan_keywords(run, column, blocks, &test, bits, error);
+    }
+    free(blocks);
+    return code;
+}
+
+static int scan_tested(struct filter_run *run, const struct logstore_filter *filter,
+                       const struct logstore_column *column, uint64_t *bits, struct error *error)
+{
+    if (filter->kind == LOGSTORE_FILTER_RANGE) {
+        struct scan_test test = { .range = filter };
+        return scan_keywords(run, column, NULL, &test, bits, error);
+    }
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
+        struct term_test *test = NULL;
+        code = term_test_new(&test, filter, filter->values[i], false, error);
+        if (code < 0) break;
+        struct scan_test scan = { .test = test, .literal = term_test_literal(test) };
+        code = scan_keywords(run, column, NULL, &scan, bits, error);
+        term_test_free(test);
+    }
+    return code;
+}
+
 int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
                    const struct logstore_column *column, uint64_t *bits, struct error *error)
 {
-    (void)run;
+    if ((column->flags & SEGMENT_COLUMN_SOURCED) != 0) {
+        int code = is_exact_filter(filter) ? scan_exact(run, filter, column, bits, error)
+                                           : scan_tested(run, filter, column, bits, error);
+        return code == ERROR_INVALID && filter->is_lenient ? 0 : code;
+    }
     struct term_set set = { .least = 1, .most = 0 };
     set.bits = calloc(LOGSTORE_BITS_WORDS(column->terms.term_count) + 1, sizeof(uint64_t));
     if (set.bits == NULL) return error_set(error, -ENOMEM, "filter: out of memory");

@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "logstore/analyzer.h"
 #include "logstore/catalog.h"
+#include "logstore/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +23,18 @@ static void bits_fill(const struct filter_run *run, uint64_t *bits)
     uint32_t count = run->segment->document_count;
     memset(bits, 0xff, count / 64 * sizeof(uint64_t));
     if (count % 64 != 0) bits[count / 64] = (UINT64_C(1) << (count % 64)) - 1;
+}
+
+bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end)
+{
+    for (uint32_t i = start; i < end;) {
+        uint64_t word = bits[i / 64] >> (i % 64);
+        uint32_t left = 64 - i % 64;
+        if (end - i < left) word &= (UINT64_C(1) << (end - i)) - 1;
+        if (word != 0) return true;
+        i += left;
+    }
+    return false;
 }
 
 /* How many of `count` clauses or terms must match. */
@@ -213,6 +227,51 @@ static bool is_empty(const struct filter_run *run, const uint64_t *bits)
     return any == 0;
 }
 
+static bool has_terms(struct str text)
+{
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, text);
+    return analyzer_next(&analyzer, &token);
+}
+
+/* Whether a clause of a query string does not count here: its text holds no term for a field that
+ * is analyzed. A group of such clauses alone does not count either. Depth: DEPTH_MAX. */
+static bool is_void(const struct filter_run *run, const struct logstore_filter *filter)
+{
+    if (filter->kind == LOGSTORE_FILTER_BOOL) {
+        size_t count = filter->must_count + filter->should_count + filter->must_not_count;
+        for (size_t i = 0; i < filter->must_count; i++) {
+            if (!is_void(run, filter->must[i])) return false;
+        }
+        for (size_t i = 0; i < filter->should_count; i++) {
+            if (!is_void(run, filter->should[i])) return false;
+        }
+        for (size_t i = 0; i < filter->must_not_count; i++) {
+            if (!is_void(run, filter->must_not[i])) return false;
+        }
+        return count > 0;
+    }
+    if (!filter->is_void_when_empty || filter->field_count == 0) return false;
+    if (filter->kind != LOGSTORE_FILTER_MATCH && filter->kind != LOGSTORE_FILTER_PHRASE) {
+        return false;
+    }
+    for (size_t i = 0; i < filter->field_count; i++) {
+        const struct logstore_field *field =
+            logstore_mapping_find(run->view->index->mapping, filter->fields[i]);
+        if (field == NULL || field->type != LOGSTORE_TEXT) return false;
+    }
+    return !has_terms(filter->values[0]);
+}
+
+static size_t count_real(const struct filter_run *run, struct logstore_filter **clauses,
+                         size_t count)
+{
+    size_t real = 0;
+    for (size_t i = 0; i < count; i++) real += !is_void(run, clauses[i]);
+    return real;
+}
+
 static int run_must(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
                     uint64_t *bits, struct error *error)
 {
@@ -220,6 +279,7 @@ static int run_must(struct filter_run *run, const struct logstore_filter *filter
     if (clause == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
     int code = 0;
     for (size_t i = 0; code == 0 && i < filter->must_count; i++) {
+        if (is_void(run, filter->must[i])) continue;
         memset(clause, 0, run->word_count * sizeof(*clause));
         code = run_filter(run, filter->must[i], depth + 1, clause, error);
         and_bits(run, bits, clause);
@@ -269,16 +329,19 @@ static int run_should(struct filter_run *run, const struct logstore_filter *filt
 static int run_bool(struct filter_run *run, const struct logstore_filter *filter, unsigned depth,
                     uint64_t *bits, struct error *error)
 {
+    if (is_void(run, filter)) return 0;
     bits_fill(run, bits);
     int code = run_must(run, filter, depth, bits, error);
-    if (code < 0 || filter->should_count == 0) {
+    size_t should_count = count_real(run, filter->should, filter->should_count);
+    if (code < 0 || should_count == 0) {
         bool is_impossible =
             filter->has_minimum_match && filter->should_count == 0 && filter->minimum_match > 0;
         if (is_impossible) memset(bits, 0, run->word_count * sizeof(*bits));
         return code;
     }
-    bool is_needed = filter->must_count == 0 || filter->has_minimum_match;
-    int32_t minimum = filter_minimum(filter, filter->should_count);
+    bool is_needed =
+        count_real(run, filter->must, filter->must_count) == 0 || filter->has_minimum_match;
+    int32_t minimum = filter_minimum(filter, should_count);
     if (!is_needed || minimum <= 0 || is_empty(run, bits)) return code;
     return run_should(run, filter, minimum, depth, bits, error);
 }
@@ -314,6 +377,57 @@ static int run_filter(struct filter_run *run, const struct logstore_filter *filt
     check_failed("a filter of a known kind", __FILE__, __LINE__);
 }
 
+static int check_leaf(struct filter_run *run, const struct logstore_filter *filter,
+                      struct error *error)
+{
+    for (size_t i = 0; i < filter->field_count; i++) {
+        const struct logstore_field *field =
+            logstore_mapping_find(run->view->index->mapping, filter->fields[i]);
+        if (field == NULL || field->alias_of.size > 0 || has_misfits(run, field->path)) continue;
+        enum logstore_column_kind kind = logstore_type_column(field->type);
+        if (kind != LOGSTORE_COLUMN_INTEGER && kind != LOGSTORE_COLUMN_REAL) continue;
+        int code = filter_number(run, filter, field, NULL, NULL, error);
+        if (code < 0) return code;
+    }
+    return 0;
+}
+
+/* Depth: DEPTH_MAX, as when it is carried out. */
+static int check_filter(struct filter_run *run, const struct logstore_filter *filter,
+                        unsigned depth, struct error *error)
+{
+    if (depth > DEPTH_MAX || filter->is_lenient || filter->kind == LOGSTORE_FILTER_EXISTS) return 0;
+    struct {
+        struct logstore_filter **list;
+        size_t count;
+    } parts[] = {
+        { filter->must, filter->must_count },
+        { filter->should, filter->should_count },
+        { filter->must_not, filter->must_not_count },
+    };
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        for (size_t k = 0; code == 0 && k < parts[i].count; k++) {
+            code = check_filter(run, parts[i].list[k], depth + 1, error);
+        }
+    }
+    return code < 0 ? code : check_leaf(run, filter, error);
+}
+
+int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
+                          const struct logstore_filter *filter,
+                          struct logstore_filter_context *context, struct error *error)
+{
+    const struct logstore_segment_view *view = &snapshot->segments[segment_index];
+    struct filter_run run = {
+        .snapshot = snapshot,
+        .view = view,
+        .segment = view->segment,
+        .context = context,
+    };
+    return check_filter(&run, filter, 0, error);
+}
+
 int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment_index,
                         const struct logstore_filter *filter,
                         struct logstore_filter_context *context, uint64_t *bits,
@@ -328,7 +442,9 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
         .word_count = LOGSTORE_BITS_WORDS(view->document_count),
     };
     memset(bits, 0, run.word_count * sizeof(*bits));
+    snapshot_moves_on(snapshot, segment_index);
     int code = run_filter(&run, filter, 0, bits, error);
+    value_reader_free(run.values);
     context->scanned_documents += view->document_count;
     if (code == 0 && view->live != NULL) and_bits(&run, bits, view->live);
     return code;

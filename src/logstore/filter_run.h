@@ -11,18 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct value_reader;
+
 struct filter_run {
     const struct logstore_snapshot *snapshot;
     const struct logstore_segment_view *view;
     const struct logstore_segment *segment;
     struct logstore_filter_context *context;
     size_t word_count;
+    struct value_reader *values; /* made when something is read from the sources */
 };
 
 /* Each adds (never takes away) the documents of one column that pass one leaf. */
 int filter_text(struct filter_run *run, const struct logstore_filter *filter,
                 const struct logstore_column *column, uint64_t *bits,
                 struct error *error) MUST_CHECK;
+/* Documents that may hold all the terms of a value, or of no value more than all documents. */
+int filter_text_candidates(struct filter_run *run, const struct logstore_column *column,
+                           struct str value, uint64_t *bits, struct error *error) MUST_CHECK;
 int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
                    const struct logstore_column *column, uint64_t *bits,
                    struct error *error) MUST_CHECK;
@@ -49,6 +55,14 @@ int term_test_new(struct term_test **test_out, const struct logstore_filter *fil
 void term_test_free(struct term_test *test);
 bool term_test_matches(struct term_test *test, struct str term);
 struct str term_test_prefix(const struct term_test *test); /* every match begins with it */
+/* Bytes of ASCII that every match holds, whatever its letters' case; empty: none are known. */
+struct str term_test_literal(const struct term_test *test);
+
+/* Says that a filter is run over that segment: what was read for another one can be given back. */
+void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
+
+/* Whether a bit from `start` on, before `end`, is set. */
+bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end);
 
 int32_t filter_minimum(const struct logstore_filter *filter, size_t count);
 

@@ -3,6 +3,7 @@
 #include "base/vec.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
+#include "logstore/text_scan.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,51 +44,85 @@ static int analyze(struct analyzed *analyzed, struct str text, struct error *err
     return 0;
 }
 
-static int add_exact(const struct logstore_column *column, struct terms_cursor *cursor,
-                     struct str term, uint64_t *bits, struct error *error)
+/* What the filters over one column share. */
+struct text_run {
+    struct filter_run *run;
+    const struct logstore_column *column;
+    struct terms_cursor cursor;
+};
+
+static int add_listed(struct text_run *text, struct str term, uint64_t *bits, struct error *error)
 {
-    int code = terms_cursor_seek(cursor, term, error);
+    int code = terms_cursor_seek(&text->cursor, term, error);
     if (code <= 0) return code;
-    if (!str_equal(buf_str(&cursor->term), term)) return 0;
-    return segment_postings(column, cursor, bits, error);
+    if (!str_equal(buf_str(&text->cursor.term), term)) return 0;
+    return segment_postings(text->column, &text->cursor, bits, error);
 }
 
-static int add_tested(const struct logstore_column *column, struct terms_cursor *cursor,
-                      const struct logstore_filter *filter, struct str value, uint64_t *bits,
-                      struct error *error)
+/* Documents of a term: those that the dictionary lists, and of the blocks that may hold it among
+ * their rare terms those that do. */
+static int add_exact(struct text_run *text, struct str term, uint64_t *bits, struct error *error)
+{
+    int code = add_listed(text, term, bits, error);
+    if (code < 0 || !text->column->has_rare) return code;
+    uint64_t *blocks = scan_blocks_new(text->column);
+    if (blocks == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    struct scan_test test = { .term = term, .literal = term };
+    for (size_t i = 0; i < test.literal.size; i++) {
+        if ((unsigned char)term.data[i] >= 0x80) test.literal = STR("");
+    }
+    code = scan_rare_blocks(text->column, term, blocks)
+               ? scan_terms(text->run, text->column, blocks, &test, bits, error)
+               : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+    free(blocks);
+    return code;
+}
+
+static int add_tested_listed(struct text_run *text, struct term_test *test, uint64_t *bits,
+                             struct error *error)
+{
+    struct str prefix = term_test_prefix(test);
+    int code = terms_cursor_seek(&text->cursor, prefix, error);
+    while (code == 1 && str_starts_with(buf_str(&text->cursor.term), prefix)) {
+        if (term_test_matches(test, buf_str(&text->cursor.term))) {
+            code = segment_postings(text->column, &text->cursor, bits, error);
+            if (code < 0) break;
+        }
+        code = terms_cursor_next(&text->cursor, error);
+    }
+    return code < 0 ? code : 0;
+}
+
+static int add_tested(struct text_run *text, const struct logstore_filter *filter, struct str value,
+                      uint64_t *bits, struct error *error)
 {
     struct term_test *test = NULL;
     int code = term_test_new(&test, filter, value, true, error);
     if (code < 0) return code;
-    struct str prefix = term_test_prefix(test);
-    code = terms_cursor_seek(cursor, prefix, error);
-    while (code == 1 && str_starts_with(buf_str(&cursor->term), prefix)) {
-        if (term_test_matches(test, buf_str(&cursor->term))) {
-            code = segment_postings(column, cursor, bits, error);
-            if (code < 0) break;
-        }
-        code = terms_cursor_next(cursor, error);
+    code = add_tested_listed(text, test, bits, error);
+    if (code == 0 && text->column->has_rare) {
+        struct scan_test scan = { .test = test, .literal = term_test_literal(test) };
+        code = scan_terms(text->run, text->column, NULL, &scan, bits, error);
     }
     term_test_free(test);
-    return code < 0 ? code : 0;
+    return code;
 }
 
 /* One term of a match: exact, or within the fuzziness. */
-static int add_term(const struct logstore_column *column, struct terms_cursor *cursor,
-                    const struct logstore_filter *filter, struct str term, uint64_t *bits,
-                    struct error *error)
+static int add_term(struct text_run *text, const struct logstore_filter *filter, struct str term,
+                    uint64_t *bits, struct error *error)
 {
-    if (filter->fuzziness == 0) return add_exact(column, cursor, term, bits, error);
+    if (filter->fuzziness == 0) return add_exact(text, term, bits, error);
     struct logstore_filter fuzzy = *filter;
     fuzzy.kind = LOGSTORE_FILTER_FUZZY;
-    return add_tested(column, cursor, &fuzzy, term, bits, error);
+    return add_tested(text, &fuzzy, term, bits, error);
 }
 
 /* Documents that hold at least `minimum` of the terms. */
-static int add_some(struct filter_run *run, const struct logstore_column *column,
-                    struct terms_cursor *cursor, const struct logstore_filter *filter,
+static int add_some(struct text_run *text, const struct logstore_filter *filter,
                     const struct analyzed *analyzed, uint64_t *bits, struct error *error)
 {
+    const struct filter_run *run = text->run;
     size_t minimum =
         filter->needs_all_terms ? analyzed->count : (size_t)filter_minimum(filter, analyzed->count);
     uint32_t document_count = run->segment->document_count;
@@ -97,7 +132,7 @@ static int add_some(struct filter_run *run, const struct logstore_column *column
         one == NULL || counts == NULL ? error_set(error, -ENOMEM, "filter: out of memory") : 0;
     for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
         memset(one, 0, run->word_count * sizeof(*one));
-        code = add_term(column, cursor, filter, analyzed->terms[i], one, error);
+        code = add_term(text, filter, analyzed->terms[i], one, error);
         for (size_t word = 0; code == 0 && word < run->word_count; word++) {
             for (uint64_t left = one[word]; left != 0; left &= left - 1) {
                 counts[word * 64 + (size_t)__builtin_ctzll(left)]++;
@@ -112,10 +147,10 @@ static int add_some(struct filter_run *run, const struct logstore_column *column
     return code;
 }
 
-static int run_match(struct filter_run *run, const struct logstore_filter *filter,
-                     const struct logstore_column *column, struct terms_cursor *cursor,
-                     uint64_t *bits, struct error *error)
+static int run_match(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
+                     struct error *error)
 {
+    const struct filter_run *run = text->run;
     struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
     if (analyzed == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
     int code = analyze(analyzed, filter->values[0], error);
@@ -125,32 +160,57 @@ static int run_match(struct filter_run *run, const struct logstore_filter *filte
         for (uint32_t i = 0; i < count; i++) bits[i / 64] |= UINT64_C(1) << (i % 64);
     } else if (code == 0 && (is_any || analyzed->count == 1)) {
         for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
-            code = add_term(column, cursor, filter, analyzed->terms[i], bits, error);
+            code = add_term(text, filter, analyzed->terms[i], bits, error);
         }
     } else if (code == 0) {
-        code = add_some(run, column, cursor, filter, analyzed, bits, error);
+        code = add_some(text, filter, analyzed, bits, error);
     }
     buf_release(&analyzed->bytes);
     free(analyzed);
     return code;
 }
 
-static int phrase_candidates(struct filter_run *run, const struct logstore_column *column,
-                             struct terms_cursor *cursor, const struct phrase *phrase,
-                             uint64_t *bits, struct error *error)
+/* Documents that may hold a term: those listed, and all of the blocks that name it as rare. */
+static int add_possible(struct text_run *text, struct str term, uint64_t *bits, struct error *error)
 {
-    uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
-    if (one == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < phrase->count; i++) {
-        memset(one, 0, run->word_count * sizeof(*one));
-        if (phrase->is_prefix && i + 1 == phrase->count) {
-            struct logstore_filter prefix = { .kind = LOGSTORE_FILTER_PREFIX };
-            code = add_tested(column, cursor, &prefix, phrase->terms[i], one, error);
-        } else {
-            code = add_exact(column, cursor, phrase->terms[i], one, error);
+    int code = add_listed(text, term, bits, error);
+    if (code < 0 || !text->column->has_rare) return code;
+    const struct logstore_segment *segment = text->column->segment;
+    uint64_t *blocks = scan_blocks_new(text->column);
+    if (blocks == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    bool is_sound = scan_rare_blocks(text->column, term, blocks);
+    for (uint32_t i = 0; is_sound && i < segment_block_count(segment); i++) {
+        if ((blocks[i / 64] >> (i % 64) & 1) == 0) continue;
+        uint32_t end = (uint32_t)packed_get(&segment->block_first, i + 1);
+        for (uint32_t k = (uint32_t)packed_get(&segment->block_first, i); k < end; k++) {
+            bits[k / 64] |= UINT64_C(1) << (k % 64);
         }
-        for (size_t word = 0; word < run->word_count; word++) {
+    }
+    free(blocks);
+    return is_sound ? 0 : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+}
+
+/* Documents that may hold all the terms. A last term that may go on is left to the second look when
+ * others have been looked for. */
+static int phrase_candidates(struct text_run *text, const struct phrase *phrase, uint64_t *bits,
+                             struct error *error)
+{
+    size_t word_count = text->run->word_count;
+    uint64_t *one = calloc(word_count + 1, sizeof(*one));
+    if (one == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    size_t count = phrase->is_prefix && phrase->count > 1 ? phrase->count - 1 : phrase->count;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        memset(one, 0, word_count * sizeof(*one));
+        if (phrase->is_prefix && phrase->count == 1) {
+            struct logstore_filter prefix = { .kind = LOGSTORE_FILTER_PREFIX };
+            code = add_tested(text, &prefix, phrase->terms[i], one, error);
+        } else if (phrase->count == 1) {
+            code = add_exact(text, phrase->terms[i], one, error);
+        } else {
+            code = add_possible(text, phrase->terms[i], one, error);
+        }
+        for (size_t word = 0; word < word_count; word++) {
             bits[word] = i == 0 ? one[word] : bits[word] & one[word];
         }
     }
@@ -158,10 +218,36 @@ static int phrase_candidates(struct filter_run *run, const struct logstore_colum
     return code;
 }
 
-static int run_phrase(struct filter_run *run, const struct logstore_filter *filter,
-                      const struct logstore_column *column, struct terms_cursor *cursor,
-                      uint64_t *bits, struct error *error)
+int filter_text_candidates(struct filter_run *run, const struct logstore_column *column,
+                           struct str value, uint64_t *bits, struct error *error)
 {
+    struct text_run text = { .run = run, .column = column };
+    uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
+    struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
+    int code = one == NULL || analyzed == NULL ? error_set(error, -ENOMEM, "filter: out of memory")
+                                               : analyze(analyzed, value, error);
+    if (code == ERROR_INVALID) {
+        code = 0; /* more terms than a query may have: any document may hold it */
+        analyzed->count = 0;
+    }
+    terms_cursor_init(&text.cursor, &column->terms);
+    memset(bits, 0xff, run->word_count * sizeof(*bits));
+    for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
+        memset(one, 0, run->word_count * sizeof(*one));
+        code = add_possible(&text, analyzed->terms[i], one, error);
+        for (size_t word = 0; word < run->word_count; word++) bits[word] &= one[word];
+    }
+    terms_cursor_release(&text.cursor);
+    if (analyzed != NULL) buf_release(&analyzed->bytes);
+    free(analyzed);
+    free(one);
+    return code;
+}
+
+static int run_phrase(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
+                      struct error *error)
+{
+    struct filter_run *run = text->run;
     struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
     uint64_t *candidates = calloc(run->word_count + 1, sizeof(*candidates));
     int code = analyzed == NULL || candidates == NULL
@@ -174,13 +260,13 @@ static int run_phrase(struct filter_run *run, const struct logstore_filter *filt
             .slop = filter->slop,
             .is_prefix = filter->kind == LOGSTORE_FILTER_PHRASE_PREFIX,
         };
-        code = phrase_candidates(run, column, cursor, &phrase, candidates, error);
+        code = phrase_candidates(text, &phrase, candidates, error);
         /* Deleted documents need no second look. */
         for (size_t i = 0; run->view->live != NULL && i < run->word_count; i++) {
             candidates[i] &= run->view->live[i];
         }
         if (code == 0 && phrase.count > 1) {
-            code = filter_phrase_verify(run, column, &phrase, candidates, error);
+            code = filter_phrase_verify(run, text->column, &phrase, candidates, error);
         }
         for (size_t i = 0; code == 0 && i < run->word_count; i++) bits[i] |= candidates[i];
     }
@@ -190,35 +276,50 @@ static int run_phrase(struct filter_run *run, const struct logstore_filter *filt
     return code;
 }
 
-static int run_range(const struct logstore_filter *filter, const struct logstore_column *column,
-                     struct terms_cursor *cursor, uint64_t *bits, struct error *error)
+/* A bound of the range as terms are: in lower case, when it comes from a query string. */
+static struct str bound_term(const struct logstore_filter *filter,
+                             const struct logstore_bound *bound, struct buf *lower)
 {
-    struct str from = filter->lower.is_set ? filter->lower.text : STR("");
-    int code = terms_cursor_seek(cursor, from, error);
-    while (code == 1) {
-        struct str term = buf_str(&cursor->term);
-        int above = filter->upper.is_set ? str_compare(term, filter->upper.text) : -1;
-        if (above > 0 || (above == 0 && !filter->upper.is_inclusive)) break;
-        bool is_bound = filter->lower.is_set && str_equal(term, from);
-        if (!is_bound || filter->lower.is_inclusive) {
-            code = segment_postings(column, cursor, bits, error);
-            if (code < 0) return code;
-        }
-        code = terms_cursor_next(cursor, error);
-    }
-    return code < 0 ? code : 0;
+    buf_init(lower, SIZE_MAX);
+    if (!bound->is_set || !filter->is_normalized) return bound->is_set ? bound->text : STR("");
+    analyzer_lowercase(bound->text, lower);
+    return buf_str(lower);
 }
 
-static int run_values(const struct logstore_filter *filter, const struct logstore_column *column,
-                      struct terms_cursor *cursor, uint64_t *bits, struct error *error)
+static int run_range(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
+                     struct error *error)
+{
+    CLEANUP(buf_release) struct buf lower_bytes = { 0 };
+    CLEANUP(buf_release) struct buf upper_bytes = { 0 };
+    struct logstore_filter bounds = *filter; /* with the bounds as terms are */
+    bounds.lower.text = bound_term(filter, &filter->lower, &lower_bytes);
+    bounds.upper.text = bound_term(filter, &filter->upper, &upper_bytes);
+    int code = terms_cursor_seek(&text->cursor, bounds.lower.text, error);
+    while (code == 1) {
+        struct str term = buf_str(&text->cursor.term);
+        int above = filter->upper.is_set ? str_compare(term, bounds.upper.text) : -1;
+        if (above > 0) break;
+        if (scan_in_range(&bounds, term)) {
+            code = segment_postings(text->column, &text->cursor, bits, error);
+            if (code < 0) return code;
+        }
+        code = terms_cursor_next(&text->cursor, error);
+    }
+    if (code < 0 || !text->column->has_rare) return code < 0 ? code : 0;
+    struct scan_test test = { .range = &bounds };
+    return scan_terms(text->run, text->column, NULL, &test, bits, error);
+}
+
+static int run_values(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,
+                      struct error *error)
 {
     int code = 0;
     bool is_exact = filter->kind == LOGSTORE_FILTER_TERM && !filter->is_case_insensitive;
     for (size_t i = 0; code == 0 && i < filter->value_count; i++) {
         if (is_exact)
-            code = add_exact(column, cursor, filter->values[i], bits, error);
+            code = add_exact(text, filter->values[i], bits, error);
         else
-            code = add_tested(column, cursor, filter, filter->values[i], bits, error);
+            code = add_tested(text, filter, filter->values[i], bits, error);
     }
     return code;
 }
@@ -226,19 +327,19 @@ static int run_values(const struct logstore_filter *filter, const struct logstor
 int filter_text(struct filter_run *run, const struct logstore_filter *filter,
                 const struct logstore_column *column, uint64_t *bits, struct error *error)
 {
-    struct terms_cursor cursor;
-    terms_cursor_init(&cursor, &column->terms);
+    struct text_run text = { .run = run, .column = column };
+    terms_cursor_init(&text.cursor, &column->terms);
     int code;
     if (filter->kind == LOGSTORE_FILTER_MATCH) {
-        code = run_match(run, filter, column, &cursor, bits, error);
+        code = run_match(&text, filter, bits, error);
     } else if (filter->kind == LOGSTORE_FILTER_PHRASE ||
                filter->kind == LOGSTORE_FILTER_PHRASE_PREFIX) {
-        code = run_phrase(run, filter, column, &cursor, bits, error);
+        code = run_phrase(&text, filter, bits, error);
     } else if (filter->kind == LOGSTORE_FILTER_RANGE) {
-        code = run_range(filter, column, &cursor, bits, error);
+        code = run_range(&text, filter, bits, error);
     } else {
-        code = run_values(filter, column, &cursor, bits, error);
+        code = run_values(&text, filter, bits, error);
     }
-    terms_cursor_release(&cursor);
+    terms_cursor_release(&text.cursor);
     return code == ERROR_INVALID && filter->is_lenient ? 0 : code;
 }

@@ -6,10 +6,12 @@
  *        the first log file that is still needed, and the older log files go.
  * PROOF  A document is in the log until a catalog on the medium names a segment that holds it. A
  *        crash in between leaves a segment that no catalog names; it is removed at the next open.
- * MERGE  Live documents are read, parsed and indexed again: it costs what writing them cost, but
- *        needs no second way to build a segment. Deletes that happen meanwhile are carried over.
+ * MERGE  What was written once is put together (merge.h). Deletes that happen meanwhile are carried
+ *        over.
  */
 #include "base/check.h"
+#include "logstore/merge.h"
+#include "logstore/source_block.h"
 #include "logstore/store.h"
 
 #include <errno.h>
@@ -17,7 +19,6 @@
 #include <stdlib.h>
 
 #define MERGE_COUNT       8 /* segments of like size that become one */
-#define MERGE_MEMORY_MAX  ((size_t)1 << 30)
 #define SEGMENT_BYTES_MAX ((size_t)4 << 30)
 
 int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)
@@ -49,10 +50,9 @@ void store_check_space(struct logstore *store)
 /* A job: some segments of one index become one. ---------------------------------------------- */
 
 struct job {
-    struct str uuid;                  /* owned */
-    struct store_segment_vec inputs;  /* references held */
-    struct logstore_mapping *mapping; /* our copy */
-    uint32_t **new_numbers;           /* for each input: of each document, or UINT32_MAX */
+    struct str uuid;                 /* owned */
+    struct store_segment_vec inputs; /* references held */
+    uint32_t **new_numbers;          /* for each input: of each document, or UINT32_MAX */
     uint64_t segment_id;
     struct logstore_segment *output; /* NULL: nothing was alive */
 };
@@ -72,7 +72,6 @@ static void job_release(struct logstore *store, struct job *job)
     }
     free(job->new_numbers);
     VEC_RELEASE(&job->inputs);
-    logstore_mapping_free(job->mapping);
     free((char *)(uintptr_t)job->uuid.data);
 }
 
@@ -90,61 +89,7 @@ static int job_begin(struct logstore *store, struct job *job, const struct store
     *job = (struct job){ .segment_id = store->segment_id_next++ };
     char *uuid = str_copy(index->uuid);
     job->uuid = (struct str){ uuid, index->uuid.size };
-    job->mapping = logstore_mapping_copy(index->mapping);
-    return uuid == NULL || job->mapping == NULL ? -ENOMEM : 0;
-}
-
-struct merge {
-    struct job *job;
-    struct builder *builder;
-    struct logstore_reader *reader;
-    struct json_parser *parser;
-    struct arena arena;
-    struct document_leaf_vec leaves;
-    struct document_options options;
-};
-
-static int merge_document(struct merge *merge, const struct store_segment *input, uint32_t document,
-                          struct error *error)
-{
-    struct logstore_hit hit;
-    int code = logstore_reader_get(merge->reader, input->segment, document, &hit, error);
-    if (code < 0) return code;
-    const struct json *root;
-    arena_reset(&merge->arena);
-    merge->leaves.count = 0;
-    code = json_parse(merge->parser, &merge->arena, hit.source, &root, error);
-    if (code < 0) return code;
-    struct document_refusal refusal;
-    uint64_t ignored = 0;
-    code = document_map(root, hit.id, merge->job->mapping, &merge->options, &merge->arena,
-                        &merge->leaves, &ignored, &refusal);
-    if (code < 0) return code;
-    code = builder_add_document(merge->builder, hit.id, hit.source, hit.seq_no, hit.version, error);
-    if (code < 0) return code;
-    document_index(merge->leaves.items, merge->leaves.count, merge->job->mapping, merge->builder);
-    return merge->builder->has_failed ? error_set(error, -ENOMEM, "merge: out of memory") : 0;
-}
-
-static int merge_inputs(struct merge *merge, struct error *error)
-{
-    struct job *job = merge->job;
-    job->new_numbers = calloc(job->inputs.count + 1, sizeof(uint32_t *));
-    if (job->new_numbers == NULL) return error_set(error, -ENOMEM, "merge: out of memory");
-    for (size_t i = 0; i < job->inputs.count; i++) {
-        const struct store_segment *input = &job->inputs.items[i];
-        uint32_t count = input->segment->document_count;
-        job->new_numbers[i] = malloc((count + 1) * sizeof(uint32_t));
-        if (job->new_numbers[i] == NULL) return error_set(error, -ENOMEM, "merge: out of memory");
-        for (uint32_t k = 0; k < count; k++) {
-            job->new_numbers[i][k] = UINT32_MAX;
-            if (!store_segment_is_live(input, k)) continue;
-            job->new_numbers[i][k] = (uint32_t)merge->builder->documents.count;
-            int code = merge_document(merge, input, k, error);
-            if (code < 0) return code;
-        }
-    }
-    return 0;
+    return uuid == NULL ? -ENOMEM : 0;
 }
 
 static int write_file(struct logstore *store, uint64_t id, struct str bytes, struct error *error)
@@ -175,31 +120,38 @@ static int write_as_is(struct logstore *store, struct job *job, struct error *er
     return code < 0 ? code : open_output(store, job, error);
 }
 
+static int merge_inputs(const struct logstore *store, struct job *job, struct buf *bytes,
+                        struct error *error)
+{
+    struct merge_input *inputs = calloc(job->inputs.count, sizeof(*inputs));
+    job->new_numbers = calloc(job->inputs.count + 1, sizeof(uint32_t *));
+    if (inputs == NULL || job->new_numbers == NULL) {
+        free(inputs);
+        return error_set(error, -ENOMEM, "merge: out of memory");
+    }
+    for (size_t i = 0; i < job->inputs.count; i++) {
+        const struct store_live *live = job->inputs.items[i].live;
+        inputs[i] = (struct merge_input){ job->inputs.items[i].segment,
+                                          live == NULL ? NULL : live->bits, NULL };
+    }
+    struct merge_options options = { store->options.rare_documents_min, SOURCE_LEVEL_FAST };
+    int code = segments_merge(inputs, job->inputs.count, &options, bytes, error);
+    for (size_t i = 0; i < job->inputs.count; i++) job->new_numbers[i] = inputs[i].new_numbers;
+    free(inputs);
+    return code;
+}
+
 static int run_merge(struct logstore *store, struct job *job, struct error *error)
 {
     if (job->inputs.count == 1 && job->inputs.items[0].live == NULL) {
         return write_as_is(store, job, error);
     }
-    struct merge merge = { .job = job, .options = { false, SIZE_MAX } };
-    arena_init(&merge.arena, MERGE_MEMORY_MAX);
-    int code = builder_new(&merge.builder, job->segment_id, error);
-    if (code == 0) code = json_parser_new(&merge.parser, error);
-    if (code == 0) code = logstore_reader_new(&merge.reader);
-    if (code == 0) code = merge_inputs(&merge, error);
     CLEANUP(buf_release) struct buf bytes = { 0 };
     buf_init(&bytes, SEGMENT_BYTES_MAX);
-    bool has_documents = code == 0 && merge.builder->documents.count > 0;
-    if (has_documents) code = builder_encode(merge.builder, &bytes, error);
-    builder_free(merge.builder);
-    json_parser_free(merge.parser);
-    logstore_reader_free(merge.reader);
-    VEC_RELEASE(&merge.leaves);
-    arena_release(&merge.arena);
-    if (has_documents && code == 0) {
-        code = write_file(store, job->segment_id, buf_str(&bytes), error);
-        if (code == 0) code = open_output(store, job, error);
-    }
-    return code;
+    int code = merge_inputs(store, job, &bytes, error);
+    if (code < 0 || bytes.size == 0) return code;
+    code = write_file(store, job->segment_id, buf_str(&bytes), error);
+    return code < 0 ? code : open_output(store, job, error);
 }
 
 /* The live bits of the output: what died in the inputs since they were read is dead here too. */
@@ -536,6 +488,7 @@ static bool retain_once(struct logstore *store)
 
 void logstore_maintain(struct logstore *store)
 {
+    store_kept_expire(store);
     mutex_lock(&store->maintenance);
     mutex_lock(&store->writer);
     store_check_space(store);

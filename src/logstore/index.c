@@ -141,7 +141,7 @@ struct store_place store_index_lookup(const struct store_index *index, struct st
             i - 1,
             lookup.document,
             packed_get(&segment->segment->versions, lookup.document),
-            packed_get(&segment->segment->seq_nos, lookup.document),
+            segment_seq_no(segment->segment, lookup.document),
         };
         return place;
     }

@@ -70,9 +70,13 @@ struct logstore_options {
     size_t document_size_max;  /* bytes of one document; 0: 100 MiB */
     size_t field_count_max;    /* fields of one index; 0: 10,000 */
     size_t merge_size_max;     /* source bytes of the largest segment a merge makes; 0: 64 MiB */
+    size_t rare_documents_min; /* documents from which a segment keeps of rare terms a hash alone,
+                                  and of a keyword with mostly different values no dictionary; 0:
+                                  256 */
     uint64_t disk_reserve;     /* free bytes below which writes are refused; 0: 64 MiB */
     int64_t retention_ms;      /* documents older than this go, whole segments; 0: never */
     uint64_t retention_size;   /* bytes on disk above which the oldest segments go; 0: never */
+    size_t kept_snapshots_max; /* scrolls and points in time at once; 0: 500 */
     bool strict_mapping;       /* a value that does not fit its field refuses the document, as
                                   Elasticsearch does; false: it is kept and named in _ignored */
     bool is_folder_locked;     /* the caller holds the lock of the folder */

@@ -2,6 +2,7 @@
 #include "logstore/mapping.h"
 
 #include "base/check.h"
+#include "base/random.h"
 #include "logstore/mapping_template.h"
 
 #include <errno.h>
@@ -97,7 +98,9 @@ bool logstore_type_from_name(struct str name, enum logstore_type *type)
 struct logstore_mapping *logstore_mapping_new(void)
 {
     struct logstore_mapping *mapping = calloc(1, sizeof(*mapping));
-    if (mapping != NULL) mapping->ref_count = 1;
+    if (mapping == NULL) return NULL;
+    mapping->ref_count = 1;
+    random_secret(&mapping->serial, sizeof(mapping->serial));
     return mapping;
 }
 
@@ -164,6 +167,7 @@ int logstore_mapping_add(struct logstore_mapping *mapping, const struct logstore
         return error_set(error, -ENOMEM, "add a field: out of memory");
     }
     (void)VEC_PUSH(&mapping->fields, copy);
+    mapping->changes++;
     return 0;
 }
 
@@ -181,6 +185,8 @@ struct logstore_mapping *logstore_mapping_copy(const struct logstore_mapping *ma
     for (size_t i = 0; is_copied && i < mapping->fields.count; i++) {
         is_copied = logstore_mapping_add(copy, &mapping->fields.items[i], NULL) == 0;
     }
+    copy->serial = mapping->serial;
+    copy->changes = mapping->changes;
     if (is_copied) return copy;
     logstore_mapping_free(copy);
     return NULL;

@@ -83,6 +83,8 @@ enum logstore_dynamic {
 struct logstore_dynamic_template; /* one rule of "dynamic_templates" */
 
 struct logstore_mapping {
+    uint64_t serial; /* the same for copies, else by chance; with `changes` it names a state */
+    uint64_t changes;
     unsigned ref_count; /* guarded by the store's lock; one that others hold is not changed */
     struct logstore_field_vec fields; /* in order of arrival */
     struct map by_path;               /* path to index in fields, plus one */

@@ -192,6 +192,7 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
 {
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, JSON_ARENA_MAX);
+    mapping->changes++;
     const struct json *root;
     int code = json_parse(NULL, &arena, json, &root, error);
     if (code < 0) return code;

@@ -1,12 +1,41 @@
-/* packed.c - an array of integers in as few bytes each as their range needs. */
+/* packed.c - an array of integers in as few bits each as their range needs. */
 #include "logstore/packed.h"
+
+#define WIDTH_MAX 57 /* with up to 7 bits before it, a value lies within eight bytes */
+#define PAD_SIZE  8
 
 static uint8_t width_for(uint64_t range)
 {
     if (range == 0) return 0;
-    if (range <= UINT8_MAX) return 1;
-    if (range <= UINT16_MAX) return 2;
-    return range <= UINT32_MAX ? 4 : 8;
+    unsigned width = 64 - (unsigned)__builtin_clzll(range);
+    return width > WIDTH_MAX ? 64 : (uint8_t)width;
+}
+
+static uint64_t size_of(uint64_t count, unsigned width)
+{
+    return width == 0 ? 0 : (count * width + 7) / 8 + PAD_SIZE;
+}
+
+static void put_bits(const int64_t *values, size_t count, int64_t least, unsigned width,
+                     unsigned char *bytes)
+{
+    uint64_t word = 0; /* bits that wait */
+    unsigned filled = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t delta = (uint64_t)values[i] - (uint64_t)least;
+        word |= delta << filled;
+        filled += width;
+        for (; filled >= 8 && width < 64; filled -= 8) {
+            *bytes++ = (unsigned char)word;
+            word >>= 8;
+        }
+        if (width < 64) continue;
+        memcpy(bytes, &delta, sizeof(delta));
+        bytes += sizeof(delta);
+        word = 0;
+        filled = 0;
+    }
+    if (filled > 0) *bytes = (unsigned char)word;
 }
 
 void packed_write(const int64_t *values, size_t count, struct buf *out)
@@ -22,14 +51,12 @@ void packed_write(const int64_t *values, size_t count, struct buf *out)
     bytes_put32(out, (uint32_t)count);
     char tail[4] = { (char)width, 0, 0, 0 };
     buf_append(out, tail, sizeof(tail));
-    if (width == 0) return;
-    char *bytes = buf_reserve(out, count * width);
+    size_t size = (size_t)size_of(count, width);
+    char *bytes = size == 0 ? NULL : buf_reserve(out, size);
     if (bytes == NULL) return;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t delta = (uint64_t)values[i] - (uint64_t)least;
-        memcpy(bytes + i * width, &delta, width);
-    }
-    out->size += count * width;
+    memset(bytes, 0, size);
+    put_bits(values, count, least, width, (unsigned char *)bytes);
+    out->size += size;
 }
 
 bool packed_open(struct str *rest, struct packed *packed)
@@ -41,14 +68,14 @@ bool packed_open(struct str *rest, struct packed *packed)
         .width = (uint8_t)rest->data[12],
         .bytes = rest->data + PACKED_HEADER_SIZE,
     };
-    if (opened.width > 8 || (opened.width & (opened.width - 1)) != 0) return false;
-    uint64_t size = (uint64_t)opened.count * opened.width;
+    if (opened.width > WIDTH_MAX && opened.width != 64) return false;
+    opened.mask = opened.width == 64 ? UINT64_MAX : (UINT64_C(1) << opened.width) - 1;
+    uint64_t size = size_of(opened.count, opened.width);
     if (size > rest->size - PACKED_HEADER_SIZE) return false;
     *packed = opened;
     *rest = str_skip(*rest, PACKED_HEADER_SIZE + (size_t)size);
     return true;
 }
-
 size_t packed_lower_bound(const struct packed *packed, size_t from, int64_t value)
 {
     size_t low = from;

@@ -1,11 +1,13 @@
-/* packed.h - an array of integers in as few bytes each as their range needs, read in place.
+/* packed.h - an array of integers in as few bits each as their range needs, read in place.
  *
  * FORMAT  offset size
  *           0     8   base: the least value (int64)
  *           8     4   count
- *          12     1   width: bytes a value, 0, 1, 2, 4 or 8
+ *          12     1   width: bits a value, 0 to 57, or 64
  *          13     3   zero
- *          16   c*w   value - base, unsigned
+ *          16     n   value - base, unsigned, one behind the other from the lowest bit of the first
+ *                     byte on; n = (count * width + 7) / 8, and when width is not 0, 8 zero bytes,
+ *                     so that eight bytes can be read from where any value begins
  */
 #ifndef LOGSTORE_PACKED_H
 #define LOGSTORE_PACKED_H
@@ -23,7 +25,8 @@
 struct packed {
     const char *bytes; /* of the values */
     uint32_t count;
-    uint8_t width;
+    uint8_t width; /* bits */
+    uint64_t mask;
     int64_t base;
 };
 
@@ -34,15 +37,10 @@ bool packed_open(struct str *rest, struct packed *packed);
 
 static inline int64_t packed_get(const struct packed *packed, size_t i)
 {
-    uint64_t delta = 0;
-    switch (packed->width) {
-    case 0: break;
-    case 1: delta = (unsigned char)packed->bytes[i]; break;
-    case 2: delta = bytes_get16(packed->bytes + 2 * i); break;
-    case 4: delta = bytes_get32(packed->bytes + 4 * i); break;
-    default: delta = bytes_get64(packed->bytes + 8 * i); break;
-    }
-    return (int64_t)((uint64_t)packed->base + delta);
+    if (packed->width == 0) return packed->base;
+    uint64_t bit = (uint64_t)i * packed->width;
+    uint64_t word = bytes_get64(packed->bytes + bit / 8) >> (bit % 8);
+    return (int64_t)((uint64_t)packed->base + (word & packed->mask));
 }
 
 /* The first index whose value is not less than `value`; the array must be rising. */

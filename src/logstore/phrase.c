@@ -2,16 +2,15 @@
  * candidates, which hold all the terms, are read and cut into terms again.
  */
 #include "base/check.h"
-#include "codec/json.h"
+#include "base/vec.h"
 #include "logstore/analyzer.h"
-#include "logstore/catalog.h"
 #include "logstore/filter_run.h"
+#include "logstore/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define VERIFY_MEMORY_MAX ((size_t)512 << 20)
-#define POSITION_GAP      100 /* between the values of an array */
+#define POSITION_GAP 100 /* between the values of an array */
 
 struct occurrence {
     uint32_t term; /* of the phrase */
@@ -46,43 +45,42 @@ static void add_text(struct verify *verify, struct str text)
     verify->base = last + POSITION_GAP;
 }
 
-static void add_value(struct verify *verify, const struct json *value)
-{
-    if (value->kind == JSON_ARRAY) {
-        for (size_t i = 0; i < value->array.count; i++) add_value(verify, &value->array.items[i]);
-    } else if (value->kind == JSON_TEXT) {
-        add_text(verify, value->text);
-    } else if (value->kind != JSON_NULL && value->kind != JSON_OBJECT) {
-        add_text(verify, value->raw);
-    }
-}
-
-/* Adds what stands at the dotted path; keys may hold dots themselves. Depth: JSON_DEPTH_MAX. */
-static void add_path(struct verify *verify, const struct json *value, struct str path)
-{
-    if (value->kind == JSON_ARRAY) {
-        for (size_t i = 0; i < value->array.count; i++) {
-            add_path(verify, &value->array.items[i], path);
-        }
-        return;
-    }
-    if (value->kind != JSON_OBJECT) return;
-    for (size_t i = 0; i < value->object.count; i++) {
-        const struct json_member *member = &value->object.members[i];
-        if (str_equal(member->key, path))
-            add_value(verify, &member->value);
-        else if (path.size > member->key.size && path.data[member->key.size] == '.' &&
-                 str_starts_with(path, member->key)) {
-            add_path(verify, &member->value, str_skip(path, member->key.size + 1));
-        }
-    }
-}
-
 static int by_shift(const void *a, const void *b)
 {
     const struct occurrence *left = a;
     const struct occurrence *right = b;
     return left->shift < right->shift ? -1 : left->shift > right->shift;
+}
+
+/* The least position of a term in the window that lies behind `last`; INT64_MAX: none. */
+static int64_t position_behind(const struct occurrence *window, size_t count, uint32_t term,
+                               int64_t last)
+{
+    int64_t best = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        int64_t position = window[i].shift + (int64_t)term;
+        if (window[i].term == term && position > last && position < best) best = position;
+    }
+    return best;
+}
+
+/* Whether a term that the phrase has twice stands twice in the window, and not once for both. The
+ * places that may serve it move on with it, so the first free one is always the right choice. */
+static bool is_distinct(const struct phrase *phrase, const struct occurrence *window, size_t count)
+{
+    for (uint32_t first = 0; first < phrase->count; first++) {
+        int64_t last = INT64_MIN;
+        bool is_first = true;
+        for (uint32_t i = 0; i < first; i++) {
+            is_first &= !str_equal(phrase->terms[i], phrase->terms[first]);
+        }
+        for (uint32_t i = first; is_first && i < phrase->count; i++) {
+            if (!str_equal(phrase->terms[i], phrase->terms[first])) continue;
+            last = position_behind(window, count, i, last);
+            if (last == INT64_MAX) return false;
+        }
+    }
+    return true;
 }
 
 /* In a sound phrase all shifts are equal; slop lets them lie that far apart. A window over the
@@ -102,61 +100,54 @@ static bool holds_phrase(struct verify *verify, uint32_t *counts)
         while (items[end].shift - items[start].shift > phrase->slop) {
             if (--counts[items[start++].term] == 0) missing++;
         }
-        if (missing == 0) return true;
+        if (missing > 0) continue;
+        bool needs_look = phrase->slop > 0 && !phrase->is_prefix;
+        if (!needs_look || is_distinct(phrase, items + start, end + 1 - start)) return true;
     }
     return false;
 }
 
-/* The path under which the source has the text: a sub-field's is its parent's. */
-static struct str source_path(const struct filter_run *run, const struct logstore_column *column)
-{
-    const struct logstore_field *field =
-        logstore_mapping_find(run->view->index->mapping, column->path);
-    struct str path = column->path;
-    if (field == NULL || !field->is_sub_field) return path;
-    while (path.size > 0 && path.data[path.size - 1] != '.') path.size--;
-    return path.size == 0 ? column->path : str_first(path, path.size - 1);
-}
-
 struct verifier {
-    struct logstore_reader *reader;
-    struct json_parser *parser;
-    struct arena arena;
     struct verify verify;
     uint32_t *counts;
-    struct str path;
+    uint64_t *bits;
+    uint32_t document; /* whose occurrences are in verify; UINT32_MAX: none */
 };
 
-static int verify_document(struct verifier *verifier, const struct filter_run *run,
-                           uint32_t document, bool *holds, struct error *error)
+static void finish_document(struct verifier *verifier)
 {
-    struct logstore_hit hit;
-    int code = logstore_reader_get(verifier->reader, run->segment, document, &hit, error);
-    if (code < 0) return code;
-    const struct json *root;
-    arena_reset(&verifier->arena);
-    code = json_parse(verifier->parser, &verifier->arena, hit.source, &root, error);
-    if (code < 0) return code;
+    uint32_t document = verifier->document;
+    if (document != UINT32_MAX && holds_phrase(&verifier->verify, verifier->counts)) {
+        verifier->bits[document / 64] |= UINT64_C(1) << (document % 64);
+    }
+    verifier->document = UINT32_MAX;
     verifier->verify.occurrences.count = 0;
     verifier->verify.base = 0;
-    add_path(&verifier->verify, root, verifier->path);
-    if (verifier->verify.has_failed) return error_set(error, -ENOMEM, "filter: out of memory");
-    *holds = holds_phrase(&verifier->verify, verifier->counts);
-    return 0;
 }
 
-static int verify_all(struct verifier *verifier, struct filter_run *run, uint64_t *bits,
+static int visit(void *argument, uint32_t document, struct str text)
+{
+    struct verifier *verifier = argument;
+    if (document != verifier->document) finish_document(verifier);
+    verifier->document = document;
+    add_text(&verifier->verify, text);
+    return verifier->verify.has_failed ? -ENOMEM : 0;
+}
+
+static int verify_all(struct verifier *verifier, struct filter_run *run,
+                      const struct logstore_column *column, const uint64_t *wanted,
                       struct error *error)
 {
     const struct logstore_filter_context *context = run->context;
-    for (size_t word = 0; word < run->word_count; word++) {
-        for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(left);
-            bool holds = false;
-            int code = verify_document(verifier, run, (uint32_t)word * 64 + bit, &holds, error);
-            if (code < 0) return code;
-            if (!holds) bits[word] &= ~(UINT64_C(1) << bit);
-        }
+    const struct logstore_segment *segment = column->segment;
+    for (uint32_t block = 0; block < segment_block_count(segment); block++) {
+        uint32_t start = (uint32_t)packed_get(&segment->block_first, block);
+        uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
+        if (!bits_have_any(wanted, start, end)) continue;
+        run->context->scanned_blocks++;
+        int code = value_reader_block(run->values, column, block, wanted, visit, verifier, error);
+        if (code < 0) return code;
+        finish_document(verifier);
         if (context->deadline_ns != 0 &&
             clock_monotonic_ns(context->clock) > context->deadline_ns) {
             return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
@@ -168,17 +159,19 @@ static int verify_all(struct verifier *verifier, struct filter_run *run, uint64_
 int filter_phrase_verify(struct filter_run *run, const struct logstore_column *column,
                          const struct phrase *phrase, uint64_t *bits, struct error *error)
 {
-    struct verifier verifier = { .verify = { .phrase = phrase }, .path = source_path(run, column) };
-    arena_init(&verifier.arena, VERIFY_MEMORY_MAX);
+    struct verifier verifier = { .verify = { .phrase = phrase }, .document = UINT32_MAX };
     verifier.counts = calloc(phrase->count + 1, sizeof(*verifier.counts));
-    int code = verifier.counts == NULL ? error_set(error, -ENOMEM, "filter: out of memory") : 0;
-    if (code == 0) code = logstore_reader_new(&verifier.reader);
-    if (code == 0) code = json_parser_new(&verifier.parser, error);
-    if (code == 0) code = verify_all(&verifier, run, bits, error);
+    verifier.bits = calloc(run->word_count + 1, sizeof(*verifier.bits));
+    uint64_t *wanted = segment_presence_bits(column);
+    bool has_memory = verifier.counts != NULL && verifier.bits != NULL && wanted != NULL &&
+                      (run->values != NULL || value_reader_new(&run->values) == 0);
+    int code = has_memory ? 0 : error_set(error, -ENOMEM, "filter: out of memory");
+    for (size_t i = 0; code == 0 && i < run->word_count; i++) wanted[i] &= bits[i];
+    if (code == 0) code = verify_all(&verifier, run, column, wanted, error);
+    for (size_t i = 0; code == 0 && i < run->word_count; i++) bits[i] = verifier.bits[i];
     VEC_RELEASE(&verifier.verify.occurrences);
-    logstore_reader_free(verifier.reader);
-    json_parser_free(verifier.parser);
-    arena_release(&verifier.arena);
     free(verifier.counts);
+    free(verifier.bits);
+    free(wanted);
     return code;
 }

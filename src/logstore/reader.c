@@ -1,9 +1,9 @@
 /* reader.c - documents out of a segment; the last unpacked block is kept. */
+#include "logstore/reader.h"
 #include "base/check.h"
 #include "codec/crc32c.h"
-#include "logstore/block.h"
 #include "logstore/bytes.h"
-#include "logstore/segment.h"
+#include "logstore/source_block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +11,14 @@
 #define BLOCK_SIZE_MAX ((size_t)1 << 31)
 
 struct logstore_reader {
-    const struct logstore_segment *segment; /* of the block; a name only, never followed */
-    uint64_t segment_id;
+    uint64_t segment_id;                    /* of the block */
+    const struct logstore_segment *segment; /* a name only, never followed */
     uint32_t block;
+    bool has_block;     /* it is open */
+    bool has_documents; /* they are in raw */
+    struct source_block *sources;
     struct buf raw;
+    struct buf ends;
     char id[SEGMENT_ID_BUFFER];
 };
 
@@ -23,6 +27,11 @@ int logstore_reader_new(struct logstore_reader **reader_out)
     struct logstore_reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) return -ENOMEM;
     buf_init(&reader->raw, BLOCK_SIZE_MAX);
+    buf_init(&reader->ends, BLOCK_SIZE_MAX);
+    if (source_block_new(&reader->sources) < 0) {
+        free(reader);
+        return -ENOMEM;
+    }
     *reader_out = reader;
     return 0;
 }
@@ -30,46 +39,75 @@ int logstore_reader_new(struct logstore_reader **reader_out)
 void logstore_reader_free(struct logstore_reader *reader)
 {
     if (reader == NULL) return;
+    source_block_free(reader->sources);
     buf_release(&reader->raw);
+    buf_release(&reader->ends);
     free(reader);
 }
 
 int logstore_reader_get_meta(struct logstore_reader *reader, const struct logstore_segment *segment,
                              uint32_t document, struct logstore_hit *hit, struct error *error)
 {
-    (void)error;
     CHECK(document < segment->document_count);
+    int code = segment_open_ids(segment, error);
+    if (code < 0) return code;
     *hit = (struct logstore_hit){
         .id = segment_id_at(segment, document, reader->id),
         .version = packed_get(&segment->versions, document),
-        .seq_no = packed_get(&segment->seq_nos, document),
+        .seq_no = segment_seq_no(segment, document),
     };
     return 0;
 }
 
-static int load_block(struct logstore_reader *reader, const struct logstore_segment *segment,
-                      uint32_t block, struct error *error)
+int reader_open_block(struct logstore_reader *reader, const struct logstore_segment *segment,
+                      uint32_t block, struct source_block **sources, struct error *error)
 {
-    if (reader->segment == segment && reader->segment_id == segment->id && reader->block == block &&
-        reader->raw.size > 0) {
+    *sources = reader->sources;
+    if (reader->has_block && reader->segment == segment && reader->segment_id == segment->id &&
+        reader->block == block) {
         return 0;
     }
+    reader->has_block = false;
+    reader->has_documents = false;
     size_t start = (size_t)packed_get(&segment->block_offset, block);
     size_t end = (size_t)packed_get(&segment->block_offset, block + 1);
     struct str stored = { segment->sections[SEGMENT_SOURCE].bytes.data + start, end - start };
-    int64_t raw_size = packed_get(&segment->block_size, block);
-    buf_reset(&reader->raw);
-    reader->segment = NULL;
-    if (raw_size < 4 || raw_size > (int64_t)BLOCK_SIZE_MAX ||
-        crc32c(stored.data, stored.size) != (uint32_t)packed_get(&segment->block_crc, block)) {
+    if (crc32c(stored.data, stored.size) != (uint32_t)packed_get(&segment->block_crc, block)) {
         return error_set(error, ERROR_CORRUPT, "block %u of a segment fails its checksum",
                          (unsigned)block);
     }
-    int code = block_expand_source(stored, (size_t)raw_size, &reader->raw, error);
+    int code = source_block_open(reader->sources, stored, error);
     if (code < 0) return code;
+    int64_t count =
+        packed_get(&segment->block_first, block + 1) - packed_get(&segment->block_first, block);
+    if (count != source_block_count(reader->sources)) {
+        return error_set(error, ERROR_CORRUPT, "block %u of a segment is broken", (unsigned)block);
+    }
+    reader->has_block = true;
     reader->segment = segment;
     reader->segment_id = segment->id;
     reader->block = block;
+    return 0;
+}
+
+int reader_document(struct logstore_reader *reader, const struct logstore_segment *segment,
+                    uint32_t document, struct str *source, struct error *error)
+{
+    uint32_t block = segment_block_of(segment, document);
+    struct source_block *sources;
+    int code = reader_open_block(reader, segment, block, &sources, error);
+    if (code == 0 && !reader->has_documents) {
+        buf_reset(&reader->raw);
+        buf_reset(&reader->ends);
+        code = source_block_documents(sources, &reader->raw, &reader->ends, error);
+        reader->has_documents = code == 0;
+    }
+    if (code < 0) return code;
+    size_t index = document - (size_t)packed_get(&segment->block_first, block);
+    CHECK((index + 1) * 4 <= reader->ends.size);
+    uint32_t start = index == 0 ? 0 : bytes_get32(reader->ends.data + (index - 1) * 4);
+    uint32_t end = bytes_get32(reader->ends.data + index * 4);
+    *source = (struct str){ reader->raw.data + start, end - start };
     return 0;
 }
 
@@ -78,26 +116,7 @@ int logstore_reader_get(struct logstore_reader *reader, const struct logstore_se
 {
     struct logstore_hit found;
     int code = logstore_reader_get_meta(reader, segment, document, &found, error);
-    if (code < 0) return code;
-    size_t above = packed_lower_bound(&segment->block_first, 0, (int64_t)document + 1);
-    CHECK(above > 0 && above < segment->block_first.count);
-    uint32_t block = (uint32_t)above - 1;
-    code = load_block(reader, segment, block, error);
-    if (code < 0) return code;
-    uint32_t index = document - (uint32_t)packed_get(&segment->block_first, block);
-    struct str raw = buf_str(&reader->raw);
-    uint32_t count = bytes_get32(raw.data);
-    if (index >= count || raw.size < 4 + (size_t)count * 4) {
-        return error_set(error, ERROR_CORRUPT, "block %u of a segment is cut short",
-                         (unsigned)block);
-    }
-    struct str sources = str_skip(raw, 4 + (size_t)count * 4);
-    uint32_t start = index == 0 ? 0 : bytes_get32(raw.data + (size_t)index * 4);
-    uint32_t end = bytes_get32(raw.data + 4 + (size_t)index * 4);
-    if (end < start || end > sources.size) {
-        return error_set(error, ERROR_CORRUPT, "block %u of a segment is broken", (unsigned)block);
-    }
-    found.source = (struct str){ sources.data + start, end - start };
-    *hit = found;
-    return 0;
+    if (code == 0) code = reader_document(reader, segment, document, &found.source, error);
+    if (code == 0) *hit = found;
+    return code;
 }

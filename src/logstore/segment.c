@@ -8,17 +8,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-uint64_t segment_id_hash(struct str id)
-{
-    return str_hash(id, UINT64_C(0x626172656f677261));
-}
-
 static int corrupt(struct error *error, const char *what)
 {
     return error_set(error, ERROR_CORRUPT, "segment: %s", what);
 }
 
-static bool section_holds(const struct segment_section *section)
+bool segment_section_holds(const struct segment_section *section)
 {
     return crc32c(section->bytes.data, section->bytes.size) == section->crc;
 }
@@ -34,7 +29,8 @@ static struct segment_section *section_place(struct logstore_segment *segment, u
     case SEGMENT_PRESENCE: return &place->presence;
     case SEGMENT_VALUES: return &place->values;
     case SEGMENT_TERMS: return &place->terms_bytes;
-    default: return &place->postings;
+    case SEGMENT_POSTINGS: return &place->postings;
+    default: return &place->rare_bytes;
     }
 }
 
@@ -51,8 +47,11 @@ static int read_directory(const struct logstore_segment *segment, struct directo
         !str_starts_with(bytes, STR(SEGMENT_MAGIC)) || !str_ends_with(bytes, STR(SEGMENT_END))) {
         return corrupt(error, "not a segment, or cut short");
     }
-    if (bytes_get32(bytes.data + 12) > SEGMENT_VERSION) {
-        return error_set(error, ERROR_UNSUPPORTED, "segment is of a newer version");
+    uint32_t version = bytes_get32(bytes.data + 8);
+    if (bytes_get32(bytes.data + 12) > SEGMENT_VERSION || version < SEGMENT_VERSION) {
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "segment is of version %u, only version %u can be read", (unsigned)version,
+                         (unsigned)SEGMENT_VERSION);
     }
     const char *trailer = bytes.data + bytes.size - SEGMENT_TRAILER_SIZE;
     uint64_t offset = bytes_get64(trailer);
@@ -93,7 +92,7 @@ static int place_sections(struct logstore_segment *segment, const struct directo
 static int read_meta(struct logstore_segment *segment, struct error *error)
 {
     struct segment_section *meta = &segment->sections[SEGMENT_META];
-    if (meta->bytes.size < 48 || !section_holds(meta))
+    if (meta->bytes.size < 48 || !segment_section_holds(meta))
         return corrupt(error, "checksum of meta fails");
     const char *bytes = meta->bytes.data;
     segment->document_count = bytes_get32(bytes);
@@ -111,11 +110,14 @@ static bool read_column_row(struct str *rest, struct logstore_column *column)
     uint64_t documents;
     uint64_t least;
     uint64_t most;
+    uint64_t above;
     if (!bytes_take_text(rest, &column->path) || !bytes_take(rest, 2, &two) ||
         !bytes_take_varint(rest, &documents) || !bytes_take64(rest, &least) ||
-        !bytes_take64(rest, &most)) {
+        !bytes_take64(rest, &most) || !bytes_take_text(rest, &column->source_path) ||
+        !bytes_take_varint(rest, &above) || above > UINT32_MAX) {
         return false;
     }
+    column->ignore_above = (uint32_t)above;
     unsigned char type = (unsigned char)two.data[0];
     if (type >= LOGSTORE_TYPE_COUNT || documents > UINT32_MAX) return false;
     column->type = (enum logstore_type)type;
@@ -129,7 +131,7 @@ static bool read_column_row(struct str *rest, struct logstore_column *column)
 static int read_columns(struct logstore_segment *segment, struct error *error)
 {
     struct segment_section *section = &segment->sections[SEGMENT_COLUMNS];
-    if (section->bytes.data == NULL || !section_holds(section)) {
+    if (section->bytes.data == NULL || !segment_section_holds(section)) {
         return corrupt(error, "checksum of the columns fails");
     }
     struct str rest = section->bytes;
@@ -149,18 +151,11 @@ static int read_columns(struct logstore_segment *segment, struct error *error)
     return 0;
 }
 
-static bool open_packed(const struct segment_section *section, struct packed *packed,
-                        uint32_t count)
-{
-    struct str rest = section->bytes;
-    return section_holds(section) && packed_open(&rest, packed) && packed->count == count;
-}
-
 static bool open_source_table(struct logstore_segment *segment)
 {
     struct segment_section *section = &segment->sections[SEGMENT_SOURCE_TABLE];
     struct str rest = section->bytes;
-    if (!section_holds(section) || !packed_open(&rest, &segment->block_first) ||
+    if (!segment_section_holds(section) || !packed_open(&rest, &segment->block_first) ||
         !packed_open(&rest, &segment->block_offset) || !packed_open(&rest, &segment->block_size) ||
         !packed_open(&rest, &segment->block_crc)) {
         return false;
@@ -183,37 +178,6 @@ static bool open_source_table(struct logstore_segment *segment)
            packed_get(&segment->block_first, 0) == 0;
 }
 
-static bool open_ids(struct logstore_segment *segment)
-{
-    uint32_t count = segment->document_count;
-    struct segment_section *ids = &segment->sections[SEGMENT_IDS];
-    segment->has_packed_ids = segment->sections[SEGMENT_ID_TABLE].bytes.data == NULL;
-    if (!section_holds(ids) ||
-        !open_packed(&segment->sections[SEGMENT_ID_ORDER], &segment->id_order, count) ||
-        !section_holds(&segment->sections[SEGMENT_ID_BLOOM]) ||
-        segment->sections[SEGMENT_ID_BLOOM].bytes.size < 8 ||
-        !open_packed(&segment->sections[SEGMENT_SEQ_NO], &segment->seq_nos, count) ||
-        !open_packed(&segment->sections[SEGMENT_VERSIONS], &segment->versions, count)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t document = packed_get(&segment->id_order, i);
-        if (document < 0 || document >= (int64_t)count) return false;
-    }
-    if (segment->has_packed_ids) {
-        return ids->bytes.size == (size_t)count * SEGMENT_ID_PACKED_SIZE;
-    }
-    if (!open_packed(&segment->sections[SEGMENT_ID_TABLE], &segment->id_table, count + 1)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t start = packed_get(&segment->id_table, i);
-        int64_t end = packed_get(&segment->id_table, i + 1);
-        if (start < 0 || end < start || (uint64_t)end > ids->bytes.size) return false;
-    }
-    return true;
-}
-
 static int open_parts(struct logstore_segment *segment, struct error *error)
 {
     struct directory directory = { 0 };
@@ -224,7 +188,6 @@ static int open_parts(struct logstore_segment *segment, struct error *error)
     if (code == 0) code = place_sections(segment, &directory, true, error);
     if (code < 0) return code;
     if (!open_source_table(segment)) return corrupt(error, "table of sources is broken");
-    if (!open_ids(segment)) return corrupt(error, "ids are broken");
     return 0;
 }
 
@@ -233,6 +196,7 @@ static int segment_new(struct logstore_segment **segment_out, uint64_t id, struc
     struct logstore_segment *segment = calloc(1, sizeof(*segment));
     if (segment == NULL) return error_set(error, -ENOMEM, "open segment: out of memory");
     mutex_init(&segment->mutex);
+    mutex_init(&segment->making);
     segment->id = id;
     segment->ref_count = 1;
     *segment_out = segment;
@@ -290,7 +254,10 @@ int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const 
 void segment_free(struct logstore_segment *segment)
 {
     if (segment == NULL) return;
-    for (size_t i = 0; i < segment->column_count; i++) terms_release(&segment->columns[i].terms);
+    for (size_t i = 0; i < segment->column_count; i++) {
+        terms_release(&segment->columns[i].terms);
+        free(segment->columns[i].made);
+    }
     free(segment->columns);
     if (segment->is_mapped) {
         segment->disk->unmap(segment->disk->state, segment->bytes.data, segment->bytes.size);
@@ -301,63 +268,32 @@ void segment_free(struct logstore_segment *segment)
         (void)segment->disk->remove(segment->disk->state, segment->path);
     }
     mutex_release(&segment->mutex);
+    mutex_release(&segment->making);
     free(segment);
 }
 
-struct str segment_id_at(const struct logstore_segment *segment, uint32_t document, char *buffer)
+bool segment_is_sound(const struct logstore_segment *segment)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    const char *bytes = segment->sections[SEGMENT_IDS].bytes.data;
-    if (!segment->has_packed_ids) {
-        size_t start = (size_t)packed_get(&segment->id_table, document);
-        size_t end = (size_t)packed_get(&segment->id_table, document + 1);
-        return (struct str){ bytes + start, end - start };
+    struct directory directory = { 0 };
+    if (read_directory(segment, &directory, NULL) < 0) return false;
+    for (uint32_t i = 0; i < directory.count; i++) {
+        const char *row = directory.rows + (size_t)i * SEGMENT_ROW_SIZE;
+        if (bytes_get32(row) == SEGMENT_SOURCE) continue;
+        struct segment_section section = {
+            { segment->bytes.data + bytes_get64(row + 8), (size_t)bytes_get64(row + 16) },
+            bytes_get32(row + 24),
+        };
+        if (!segment_section_holds(&section)) return false;
     }
-    const unsigned char *packed =
-        (const unsigned char *)bytes + (size_t)document * SEGMENT_ID_PACKED_SIZE;
-    for (size_t group = 0; group < 5; group++) {
-        uint32_t bits = (uint32_t)packed[group * 3] << 16 | (uint32_t)packed[group * 3 + 1] << 8 |
-                        packed[group * 3 + 2];
-        for (size_t i = 0; i < 4; i++) buffer[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
-    }
-    return (struct str){ buffer, SEGMENT_ID_BUFFER };
-}
-
-static bool bloom_has(const struct logstore_segment *segment, uint64_t hash)
-{
-    struct str bloom = segment->sections[SEGMENT_ID_BLOOM].bytes;
-    uint64_t bits = bloom.size * 8;
-    for (unsigned probe = 0; probe < 4; probe++) {
-        uint64_t bit = hash % bits;
-        if (((unsigned char)bloom.data[bit / 8] >> (bit % 8) & 1) == 0) return false;
-        hash = (hash >> 17 | hash << 47) * UINT64_C(0x9e3779b97f4a7c15);
+    const char *sources = segment->sections[SEGMENT_SOURCE].bytes.data;
+    for (uint32_t i = 0; i < segment_block_count(segment); i++) {
+        size_t start = (size_t)packed_get(&segment->block_offset, i);
+        size_t end = (size_t)packed_get(&segment->block_offset, i + 1);
+        if (crc32c(sources + start, end - start) != (uint32_t)packed_get(&segment->block_crc, i)) {
+            return false;
+        }
     }
     return true;
-}
-
-void segment_find_id(const struct logstore_segment *segment, struct str id,
-                     bool (*visit)(void *argument, uint32_t document), void *argument)
-{
-    uint64_t hash = segment_id_hash(id);
-    if (!bloom_has(segment, hash)) return;
-    char buffer[SEGMENT_ID_BUFFER];
-    uint32_t low = 0;
-    uint32_t high = segment->document_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        uint32_t document = (uint32_t)packed_get(&segment->id_order, middle);
-        if (segment_id_hash(segment_id_at(segment, document, buffer)) < hash)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < segment->document_count; low++) {
-        uint32_t document = (uint32_t)packed_get(&segment->id_order, low);
-        struct str found = segment_id_at(segment, document, buffer);
-        if (segment_id_hash(found) != hash) return;
-        if (str_equal(found, id) && !visit(argument, document)) return;
-    }
 }
 
 /* Columns ---------------------------------------------------------------------------------- */
@@ -388,29 +324,39 @@ static bool ordinals_are_sound(const struct logstore_column *column)
     return true;
 }
 
+static bool open_rare(struct logstore_column *column)
+{
+    column->has_rare = column->rare_bytes.bytes.data != NULL;
+    return !column->has_rare || (segment_section_holds(&column->rare_bytes) &&
+                                 rare_open(column->rare_bytes.bytes, &column->rare));
+}
+
 static bool open_column(struct logstore_column *column)
 {
     enum logstore_column_kind kind = logstore_column_kind(column);
-    if (has_terms(column)) {
-        if (!section_holds(&column->terms_bytes) ||
+    bool is_sourced = (column->flags & SEGMENT_COLUMN_SOURCED) != 0;
+    if (is_sourced && kind != LOGSTORE_COLUMN_KEYWORD) return false;
+    if (!open_rare(column)) return false;
+    if (has_terms(column) && !is_sourced) {
+        if (!segment_section_holds(&column->terms_bytes) ||
             terms_open(column->terms_bytes.bytes, kind == LOGSTORE_COLUMN_TEXT, &column->terms,
                        NULL) < 0) {
             return false;
         }
-        if (kind == LOGSTORE_COLUMN_TEXT && !section_holds(&column->postings)) return false;
+        if (kind == LOGSTORE_COLUMN_TEXT && !segment_section_holds(&column->postings)) return false;
     }
     column->is_dense = column->presence.bytes.data == NULL;
     column->value_count = column->segment->document_count;
     if (!column->is_dense) {
         struct str rest = column->presence.bytes;
-        if (!section_holds(&column->presence) || !packed_open(&rest, &column->presence_packed) ||
-            !presence_is_sound(column)) {
+        if (!segment_section_holds(&column->presence) ||
+            !packed_open(&rest, &column->presence_packed) || !presence_is_sound(column)) {
             return false;
         }
         column->value_count = column->presence_packed.count;
     }
-    if (kind == LOGSTORE_COLUMN_TEXT) return true;
-    if (!section_holds(&column->values)) return false;
+    if (kind == LOGSTORE_COLUMN_TEXT || is_sourced) return true;
+    if (!segment_section_holds(&column->values)) return false;
     if (kind == LOGSTORE_COLUMN_REAL) {
         return column->values.bytes.size == (size_t)column->value_count * 8;
     }
@@ -458,7 +404,23 @@ const struct logstore_column *segment_column(const struct logstore_segment *segm
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path)
 {
-    return segment_column(segment, path, false);
+    const struct logstore_column *column = segment_column(segment, path, false);
+    if (column == NULL || (column->flags & SEGMENT_COLUMN_SOURCED) == 0) return column;
+    struct logstore_column *own = &segment->columns[column - segment->columns];
+    return segment_column_make(own, NULL) < 0 ? NULL : column;
+}
+
+uint64_t *segment_presence_bits(const struct logstore_column *column)
+{
+    uint32_t count = column->segment->document_count;
+    uint64_t *bits = calloc(LOGSTORE_BITS_WORDS(count) + 1, sizeof(*bits));
+    if (bits == NULL) return NULL;
+    for (uint32_t i = 0; i < column->value_count; i++) {
+        uint32_t document =
+            column->is_dense ? i : (uint32_t)packed_get(&column->presence_packed, i);
+        bits[document / 64] |= UINT64_C(1) << (document % 64);
+    }
+    return bits;
 }
 
 size_t logstore_column_count(const struct logstore_segment *segment)
@@ -576,31 +538,96 @@ int logstore_column_terms(const struct logstore_column *column, const uint32_t *
     return code;
 }
 
-int segment_postings(const struct logstore_column *column, const struct terms_cursor *cursor,
-                     uint64_t *bits, struct error *error)
+enum postings_form { POSTINGS_ALL, POSTINGS_BITMAP, POSTINGS_GAPS };
+
+/* The bytes of a term's postings and their form. */
+static int find_postings(const struct logstore_column *column, const struct terms_cursor *cursor,
+                         struct str *bytes, enum postings_form *form, struct error *error)
 {
     struct str postings = column->postings.bytes;
     uint32_t document_count = column->segment->document_count;
     if (cursor->postings_offset > postings.size ||
-        cursor->postings_size > postings.size - cursor->postings_offset) {
+        cursor->postings_size > postings.size - cursor->postings_offset ||
+        cursor->document_count > document_count) {
         return corrupt(error, "postings are cut short");
     }
-    struct str rest = { postings.data + cursor->postings_offset, cursor->postings_size };
-    if (segment_postings_is_bitmap(cursor->document_count, document_count)) {
+    *bytes = (struct str){ postings.data + cursor->postings_offset, cursor->postings_size };
+    *form = cursor->document_count == document_count                             ? POSTINGS_ALL
+            : segment_postings_is_bitmap(cursor->document_count, document_count) ? POSTINGS_BITMAP
+                                                                                 : POSTINGS_GAPS;
+    if (*form == POSTINGS_BITMAP && bytes->size != LOGSTORE_BITS_WORDS(document_count) * 8) {
+        return corrupt(error, "postings are cut short");
+    }
+    return 0;
+}
+
+static int take_document(struct str *rest, uint32_t document_count, uint64_t *document,
+                         struct error *error)
+{
+    uint64_t gap;
+    if (!bytes_take_varint(rest, &gap) || gap > document_count) {
+        return corrupt(error, "postings are cut short");
+    }
+    *document += gap;
+    return *document < document_count ? 0 : corrupt(error, "postings name no document");
+}
+
+int segment_postings(const struct logstore_column *column, const struct terms_cursor *cursor,
+                     uint64_t *bits, struct error *error)
+{
+    uint32_t document_count = column->segment->document_count;
+    struct str rest;
+    enum postings_form form;
+    int code = find_postings(column, cursor, &rest, &form, error);
+    if (code < 0) return code;
+    if (form == POSTINGS_ALL) {
+        for (uint32_t i = 0; i < document_count / 64; i++) bits[i] = UINT64_MAX;
+        if (document_count % 64 != 0) {
+            bits[document_count / 64] |= (UINT64_C(1) << (document_count % 64)) - 1;
+        }
+        return 0;
+    }
+    if (form == POSTINGS_BITMAP) {
         size_t words = LOGSTORE_BITS_WORDS(document_count);
-        if (rest.size != words * 8) return corrupt(error, "postings are cut short");
         for (size_t i = 0; i < words; i++) bits[i] |= bytes_get64(rest.data + i * 8);
+        /* Damaged bytes must not name documents that are not there. */
+        if (document_count % 64 != 0) bits[words - 1] &= (UINT64_C(1) << (document_count % 64)) - 1;
         return 0;
     }
     uint64_t document = 0;
     for (uint32_t i = 0; i < cursor->document_count; i++) {
-        uint64_t gap;
-        if (!bytes_take_varint(&rest, &gap) || gap > document_count) {
-            return corrupt(error, "postings are cut short");
-        }
-        document += gap;
-        if (document >= document_count) return corrupt(error, "postings name no document");
+        code = take_document(&rest, document_count, &document, error);
+        if (code < 0) return code;
         bits[document / 64] |= UINT64_C(1) << (document % 64);
+    }
+    return 0;
+}
+
+int segment_postings_list(const struct logstore_column *column, const struct terms_cursor *cursor,
+                          uint32_t *documents, struct error *error)
+{
+    uint32_t document_count = column->segment->document_count;
+    struct str rest;
+    enum postings_form form;
+    int code = find_postings(column, cursor, &rest, &form, error);
+    if (code < 0) return code;
+    uint64_t document = 0;
+    uint32_t count = 0;
+    if (form == POSTINGS_BITMAP) {
+        for (size_t word = 0; word < LOGSTORE_BITS_WORDS(document_count); word++) {
+            uint64_t left = bytes_get64(rest.data + word * 8);
+            for (; left != 0 && count < cursor->document_count; left &= left - 1) {
+                documents[count++] = (uint32_t)word * 64 + (uint32_t)__builtin_ctzll(left);
+            }
+        }
+        bool is_sound = count == cursor->document_count &&
+                        (count == 0 || documents[count - 1] < document_count);
+        return is_sound ? 0 : corrupt(error, "postings name another number of documents");
+    }
+    for (; count < cursor->document_count; count++) {
+        if (form == POSTINGS_GAPS) code = take_document(&rest, document_count, &document, error);
+        if (code < 0) return code;
+        documents[count] = form == POSTINGS_ALL ? count : (uint32_t)document;
     }
     return 0;
 }

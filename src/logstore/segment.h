@@ -17,8 +17,10 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/thread.h"
+#include "logstore/id_list.h"
 #include "logstore/mapping.h"
 #include "logstore/packed.h"
+#include "logstore/rare.h"
 #include "logstore/snapshot.h"
 #include "logstore/terms.h"
 
@@ -26,37 +28,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEGMENT_MAGIC          "BGLOGSEG"
-#define SEGMENT_END            "BGLOGEND"
-#define SEGMENT_VERSION        1
-#define SEGMENT_HEADER_SIZE    16
-#define SEGMENT_ROW_SIZE       32
-#define SEGMENT_TRAILER_SIZE   32
-#define SEGMENT_SOURCE_SIZE    ((size_t)128 << 10) /* of a block of sources, before packing */
-#define SEGMENT_ID_PACKED_SIZE 15                  /* bytes of an id of 20 characters we made */
+#define SEGMENT_MAGIC        "BGLOGSEG"
+#define SEGMENT_END          "BGLOGEND"
+#define SEGMENT_VERSION      2
+#define SEGMENT_HEADER_SIZE  16
+#define SEGMENT_ROW_SIZE     32
+#define SEGMENT_TRAILER_SIZE 32
+#define SEGMENT_SOURCE_SIZE  ((size_t)256 << 10) /* of a block of sources, before packing */
 
 enum segment_section_kind {
     SEGMENT_META = 1,     /* u32 documents, u32 zero, u64 bytes of sources, i64 least and most
                              @timestamp in ms (least > most: none), i64 least and most seq_no */
     SEGMENT_COLUMNS,      /* for each column: text path, u8 type, u8 flags, varint documents,
-                             i64 least, i64 most */
-    SEGMENT_SOURCE,       /* blocks, one behind the other */
+                             i64 least, i64 most, text path in sources, varint ignore_above */
+    SEGMENT_SOURCE,       /* blocks (source_block.h), one behind the other; no checksum here */
     SEGMENT_SOURCE_TABLE, /* packed: first documents; offsets; raw sizes; checksums of blocks */
     SEGMENT_IDS,          /* 15 bytes each, or their bytes one behind the other */
     SEGMENT_ID_TABLE,     /* packed: where each id begins, and the end; absent for packed ids */
     SEGMENT_ID_ORDER,     /* packed: documents in order of the hash of their id */
     SEGMENT_ID_BLOOM,     /* bits */
-    SEGMENT_SEQ_NO,       /* packed */
+    SEGMENT_SEQ_NO,       /* packed: less the document's number */
     SEGMENT_VERSIONS,     /* packed */
+    SEGMENT_ID_RUNS,      /* in place of the four above: u32 count; 15 bytes of the first id, u32
+                             first document: ids that count on */
     SEGMENT_PRESENCE,     /* of a column: packed: the document of each value; absent: one each */
     SEGMENT_VALUES,       /* of a column: packed integers or ordinals; doubles: 8 bytes each */
     SEGMENT_TERMS,        /* of a column: terms.h */
     SEGMENT_POSTINGS,     /* of a column: for each term its documents, see segment_postings */
+    SEGMENT_RARE,         /* of a column: rare.h; terms that are not in its dictionary */
     SEGMENT_SECTION_COUNT,
 };
 
 enum segment_column_flags {
     SEGMENT_COLUMN_MALFORMED = 1, /* values that did not fit the field of this path */
+    SEGMENT_COLUMN_SOURCED = 2,   /* a keyword without dictionary: the values are in the sources */
 };
 
 struct segment_section {
@@ -71,16 +76,21 @@ struct logstore_column {
     uint8_t flags;
     uint32_t document_count; /* that have a value */
     int64_t least, most;     /* of integers; least > most: not known */
-    struct segment_section presence, values, terms_bytes, postings;
+    struct str source_path;  /* where sources have the values; empty: not known */
+    uint32_t ignore_above;
+    struct segment_section presence, values, terms_bytes, postings, rare_bytes;
 
     /* Opened at first use, under the segment's mutex. */
     bool is_open;
     bool is_broken;
     bool is_dense; /* value i is document i's */
+    bool has_rare;
     uint32_t value_count;
     struct packed presence_packed;
     struct packed values_packed; /* integers and ordinals */
     struct terms terms;
+    struct rare rare;
+    char *made; /* of sourced ones: terms and ordinals read from the sources; owned */
 };
 
 struct logstore_segment {
@@ -99,11 +109,15 @@ struct logstore_segment {
     struct logstore_column *columns; /* sorted by path; malformed ones behind their namesake */
     size_t column_count;
     struct segment_section sections[SEGMENT_SECTION_COUNT];
-    bool has_packed_ids;
-    struct packed id_table, id_order, seq_nos, versions;
     struct packed block_first, block_offset, block_size, block_crc;
 
-    struct mutex mutex; /* guards the opening of columns */
+    unsigned snapshot_count; /* that hold it; guarded by the store's lock */
+    struct mutex making;     /* guards what sourced columns have made */
+    struct mutex mutex;      /* guards the opening of columns, ids and numbers; never both */
+    bool has_ids;            /* the following are opened at first use */
+    bool has_packed_ids;
+    bool has_id_runs;
+    struct packed id_table, id_order, seq_nos, versions;
 };
 
 /* Takes over `bytes` (malloc'ed, or mapped from `path`); freed with the segment, or on failure. */
@@ -115,16 +129,39 @@ void segment_free(struct logstore_segment *segment); /* NULL is fine */
 
 uint64_t segment_id_hash(struct str id);
 
+/* Ids, sequence numbers and versions are opened by the first who asks; ERROR_CORRUPT when they do
+ * not hold what they should. The functions below want it done. */
+int segment_open_ids(const struct logstore_segment *segment, struct error *error) MUST_CHECK;
+
+static inline int64_t segment_seq_no(const struct logstore_segment *segment, uint32_t document)
+{
+    return packed_get(&segment->seq_nos, document) + document;
+}
+
 /* The id of a document, in `buffer` when it has to be unpacked. */
-#define SEGMENT_ID_BUFFER 20
+#define SEGMENT_ID_BUFFER ID_MADE_SIZE
 struct str segment_id_at(const struct logstore_segment *segment, uint32_t document, char *buffer);
 
 /* Calls visit for each document with that id, dead or alive, until it answers false. */
 void segment_find_id(const struct logstore_segment *segment, struct str id,
                      bool (*visit)(void *argument, uint32_t document), void *argument);
 
-/* The column's insides, opened and checked; NULL when it is broken. */
+/* The column's insides, opened and checked; NULL when it is broken. A sourced one has neither terms
+ * nor values yet. */
 const struct logstore_column *segment_column_open(struct logstore_column *column);
+
+/* Reads the values of a sourced column out of the sources, unless that is done; sourced.c. */
+int segment_column_make(struct logstore_column *column, struct error *error) MUST_CHECK;
+
+/* A bit for each document that has the column; malloc'ed; NULL: out of memory. */
+uint64_t *segment_presence_bits(const struct logstore_column *column);
+
+/* Gives back what segment_column_make has made. Nobody may read the columns meanwhile. */
+void segment_columns_forget(struct logstore_segment *segment);
+
+/* Whether the checksums of all sections and blocks hold: reads everything. */
+bool segment_is_sound(const struct logstore_segment *segment);
+bool segment_section_holds(const struct segment_section *section);
 
 /* A column of that path, malformed values or not; NULL when there is none. */
 const struct logstore_column *segment_column(const struct logstore_segment *segment,
@@ -134,7 +171,24 @@ const struct logstore_column *segment_column(const struct logstore_segment *segm
 int segment_postings(const struct logstore_column *column, const struct terms_cursor *cursor,
                      uint64_t *bits, struct error *error) MUST_CHECK;
 
-/* A term that many documents hold has a bitmap, others a list of varint gaps. */
+/* Its documents one by one, rising: cursor->document_count of them. */
+int segment_postings_list(const struct logstore_column *column, const struct terms_cursor *cursor,
+                          uint32_t *documents, struct error *error) MUST_CHECK;
+
+/* The block that a document is in. */
+static inline uint32_t segment_block_of(const struct logstore_segment *segment, uint32_t document)
+{
+    size_t above = packed_lower_bound(&segment->block_first, 0, (int64_t)document + 1);
+    return (uint32_t)above - 1;
+}
+
+static inline uint32_t segment_block_count(const struct logstore_segment *segment)
+{
+    return segment->block_first.count - 1;
+}
+
+/* A term that all documents hold has nothing, one that many hold a bitmap, others a list of varint
+ * gaps. */
 static inline bool segment_postings_is_bitmap(uint32_t document_count, uint32_t segment_documents)
 {
     return document_count > segment_documents / 16 && document_count > 16;

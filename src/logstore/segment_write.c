@@ -1,290 +1,93 @@
-/* segment_write.c - a builder's documents and fields as the bytes of a segment. */
+/* segment_write.c - a builder's documents and fields as the bytes of a segment.
+ *
+ * Of a text column the terms that more than one document holds have a dictionary with their
+ * documents; the others leave a hash (rare.h). A keyword column with mostly different values has
+ * no dictionary at all: its values are in the sources already and are read from there.
+ */
 #include "base/check.h"
 #include "codec/crc32c.h"
-#include "logstore/block.h"
 #include "logstore/builder.h"
 #include "logstore/bytes.h"
 #include "logstore/packed.h"
-#include "logstore/segment.h"
-#include "logstore/terms.h"
+#include "logstore/rare.h"
+#include "logstore/segment_writer.h"
+#include "logstore/source_block.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct row {
-    uint32_t kind;
-    uint32_t column;
-    uint64_t offset;
-    uint64_t size;
-    uint32_t crc;
-};
+#define SOURCED_SIZE_MIN 4096 /* bytes of terms; a smaller dictionary is no burden */
 
-struct writer {
+struct encoder {
+    struct segment_writer writer;
     const struct builder *builder;
-    struct buf *out;
-    size_t base; /* where the segment begins in out */
-    VEC(struct row) rows;
-    size_t section_start;
-    int64_t *numbers; /* room for one number a document, or more where asked */
-    size_t number_capacity;
-    struct error *error;
+    struct segment_block_vec blocks;
 };
 
-static int out_of_memory(struct writer *writer)
+static int write_source_block(struct encoder *encoder, struct source_packer *packer, size_t start,
+                              size_t end, struct str *documents)
 {
-    return error_set(writer->error, -ENOMEM, "encode a segment: out of memory");
-}
-
-static void section_begin(struct writer *writer)
-{
-    while ((writer->out->size - writer->base) % 8 != 0 && !writer->out->has_failed) {
-        buf_append_char(writer->out, 0);
-    }
-    writer->section_start = writer->out->size;
-}
-
-static int section_end(struct writer *writer, enum segment_section_kind kind, size_t column)
-{
-    if (writer->out->has_failed) return out_of_memory(writer);
-    size_t size = writer->out->size - writer->section_start;
-    struct row row = {
-        .kind = kind,
-        .column = (uint32_t)column,
-        .offset = writer->section_start - writer->base,
-        .size = size,
-        .crc = crc32c(writer->out->data + writer->section_start, size),
-    };
-    return VEC_PUSH(&writer->rows, row) ? 0 : out_of_memory(writer);
-}
-
-static int64_t *numbers_for(struct writer *writer, size_t count)
-{
-    if (count > writer->number_capacity) {
-        int64_t *grown = realloc(writer->numbers, count * sizeof(*grown));
-        if (grown == NULL) return NULL;
-        writer->numbers = grown;
-        writer->number_capacity = count;
-    }
-    return writer->numbers;
-}
-
-static int write_section_packed(struct writer *writer, enum segment_section_kind kind,
-                                size_t column, size_t count)
-{
-    section_begin(writer);
-    packed_write(writer->numbers, count, writer->out);
-    return section_end(writer, kind, column);
-}
-
-struct source_block {
-    int64_t first;
-    int64_t offset;
-    int64_t size;
-    int64_t crc;
-};
-
-VEC_TYPE(source_block_vec, struct source_block);
-
-static int write_source_table(struct writer *writer, const struct source_block_vec *blocks)
-{
-    section_begin(writer);
-    for (size_t part = 0; part < 4; part++) {
-        int64_t *numbers = numbers_for(writer, blocks->count + 1);
-        if (numbers == NULL) return out_of_memory(writer);
-        for (size_t i = 0; i < blocks->count; i++) {
-            const struct source_block *block = &blocks->items[i];
-            int64_t parts[] = { block->first, block->offset, block->size, block->crc };
-            numbers[i] = parts[part];
-        }
-        packed_write(numbers, blocks->count, writer->out);
-    }
-    return section_end(writer, SEGMENT_SOURCE_TABLE, 0);
-}
-
-/* A block is: u32 count, u32 end of each source, the sources. */
-static int write_source_block(struct writer *writer, size_t start, size_t end, struct buf *raw,
-                              struct source_block_vec *blocks)
-{
-    const struct builder *builder = writer->builder;
-    buf_reset(raw);
-    bytes_put32(raw, (uint32_t)(end - start));
-    uint32_t size = 0;
+    struct segment_writer *writer = &encoder->writer;
+    const struct builder *builder = encoder->builder;
+    int64_t raw_size = 0;
     for (size_t i = start; i < end; i++) {
-        size += builder->documents.items[i].source_size;
-        bytes_put32(raw, size);
+        const struct builder_document *item = &builder->documents.items[i];
+        documents[i - start] =
+            (struct str){ builder->sources.data + item->source_offset, item->source_size };
+        raw_size += item->source_size;
     }
-    buf_append(raw, builder->sources.data + builder->documents.items[start].source_offset, size);
-    if (raw->has_failed) return out_of_memory(writer);
     size_t before = writer->out->size;
-    int code = block_compress_source(buf_str(raw), writer->out, writer->error);
+    int code = source_block_pack(packer, documents, end - start, writer->out, writer->error);
     if (code < 0) return code;
-    struct source_block block = {
+    struct segment_block block = {
         .first = (int64_t)start,
         .offset = (int64_t)(before - writer->section_start),
-        .size = (int64_t)raw->size,
+        .raw_size = raw_size,
         .crc = crc32c(writer->out->data + before, writer->out->size - before),
     };
-    return VEC_PUSH(blocks, block) ? 0 : out_of_memory(writer);
+    return VEC_PUSH(&encoder->blocks, block) ? 0 : segment_out_of_memory(writer);
 }
 
-static int write_sources(struct writer *writer)
+static int write_sources(struct encoder *encoder)
 {
-    const struct builder *builder = writer->builder;
-    CLEANUP(buf_release) struct buf raw = { 0 };
-    struct source_block_vec blocks = { 0 };
-    buf_init(&raw, UINT32_MAX);
-    section_begin(writer);
-    int code = 0;
-    for (size_t start = 0; code == 0 && start < builder->documents.count;) {
+    struct segment_writer *writer = &encoder->writer;
+    const struct builder *builder = encoder->builder;
+    size_t count = builder->documents.count;
+    struct source_packer *packer = NULL;
+    struct str *documents = malloc((count + 1) * sizeof(*documents));
+    int code = documents == NULL ? -ENOMEM : source_packer_new(&packer, SOURCE_LEVEL_FAST);
+    if (code < 0) (void)segment_out_of_memory(writer);
+    segment_section_begin(writer);
+    for (size_t start = 0; code == 0 && start < count;) {
         size_t end = start;
         size_t size = 0;
-        while (end < builder->documents.count && (size < SEGMENT_SOURCE_SIZE || end == start)) {
+        while (end < count && (size < SEGMENT_SOURCE_SIZE || end == start)) {
             size += builder->documents.items[end++].source_size;
         }
-        code = write_source_block(writer, start, end, &raw, &blocks);
+        code = write_source_block(encoder, packer, start, end, documents);
         start = end;
     }
-    /* The end of the last block, so that each size stored can be told. */
-    struct source_block last = { .first = (int64_t)builder->documents.count,
-                                 .offset = (int64_t)(writer->out->size - writer->section_start) };
-    if (code == 0 && !VEC_PUSH(&blocks, last)) code = out_of_memory(writer);
-    if (code == 0) code = section_end(writer, SEGMENT_SOURCE, 0);
-    if (code == 0) code = write_source_table(writer, &blocks);
-    VEC_RELEASE(&blocks);
+    if (code == 0) code = segment_write_blocks(writer, &encoder->blocks);
+    source_packer_free(packer);
+    free(documents);
     return code;
 }
 
-static int base64url_value(char c)
+static int write_versions(struct encoder *encoder)
 {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-static bool pack_id(struct str id, char *packed)
-{
-    if (id.size != SEGMENT_ID_BUFFER) return false;
-    for (size_t group = 0; group < 5; group++) {
-        uint32_t bits = 0;
-        for (size_t i = 0; i < 4; i++) {
-            int value = base64url_value(id.data[group * 4 + i]);
-            if (value < 0) return false;
-            bits = bits << 6 | (uint32_t)value;
-        }
-        packed[group * 3] = (char)(bits >> 16);
-        packed[group * 3 + 1] = (char)(bits >> 8);
-        packed[group * 3 + 2] = (char)bits;
-    }
-    return true;
-}
-
-static struct str id_of(const struct builder *builder, size_t document)
-{
-    const struct builder_document *item = &builder->documents.items[document];
-    return (struct str){ builder->ids.data + item->id_offset, item->id_size };
-}
-
-static int write_id_bytes(struct writer *writer)
-{
-    const struct builder *builder = writer->builder;
+    struct segment_writer *writer = &encoder->writer;
+    const struct builder *builder = encoder->builder;
     size_t count = builder->documents.count;
-    char packed[SEGMENT_ID_PACKED_SIZE];
-    bool are_packed = true;
-    for (size_t i = 0; are_packed && i < count; i++) {
-        are_packed = pack_id(id_of(builder, i), packed);
-    }
-    section_begin(writer);
-    if (!are_packed) {
-        buf_append_str(writer->out, buf_str(&builder->ids));
-        int code = section_end(writer, SEGMENT_IDS, 0);
-        if (code < 0) return code;
-        int64_t *numbers = numbers_for(writer, count + 1);
-        if (numbers == NULL) return out_of_memory(writer);
-        for (size_t i = 0; i < count; i++) numbers[i] = builder->documents.items[i].id_offset;
-        numbers[count] = (int64_t)builder->ids.size;
-        return write_section_packed(writer, SEGMENT_ID_TABLE, 0, count + 1);
-    }
-    for (size_t i = 0; i < count; i++) {
-        (void)pack_id(id_of(builder, i), packed);
-        buf_append(writer->out, packed, sizeof(packed));
-    }
-    return section_end(writer, SEGMENT_IDS, 0);
-}
-
-struct id_hash {
-    uint64_t hash;
-    uint32_t document;
-};
-
-static int by_hash(const void *a, const void *b)
-{
-    const struct id_hash *left = a;
-    const struct id_hash *right = b;
-    if (left->hash != right->hash) return left->hash < right->hash ? -1 : 1;
-    return left->document < right->document ? -1 : left->document > right->document;
-}
-
-/* Ten bits a document and four probes: one in a hundred ids that are not there is looked for. */
-static int write_bloom(struct writer *writer, const struct id_hash *hashes, size_t count)
-{
-    size_t words = (count * 10 + 63) / 64 + 1;
-    section_begin(writer);
-    char *bytes = buf_reserve(writer->out, words * 8);
-    if (bytes == NULL) return out_of_memory(writer);
-    memset(bytes, 0, words * 8);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t hash = hashes[i].hash;
-        for (unsigned probe = 0; probe < 4; probe++) {
-            uint64_t bit = hash % (words * 64);
-            bytes[bit / 8] = (char)((unsigned char)bytes[bit / 8] | 1u << (bit % 8));
-            hash = (hash >> 17 | hash << 47) * UINT64_C(0x9e3779b97f4a7c15);
-        }
-    }
-    writer->out->size += words * 8;
-    return section_end(writer, SEGMENT_ID_BLOOM, 0);
-}
-
-static int write_ids(struct writer *writer)
-{
-    size_t count = writer->builder->documents.count;
-    int code = write_id_bytes(writer);
+    if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = builder->documents.items[i].seq_no;
+    int code = segment_write_seq_nos(writer);
     if (code < 0) return code;
-    struct id_hash *hashes = calloc(count + 1, sizeof(*hashes));
-    int64_t *numbers = numbers_for(writer, count + 1);
-    if (hashes == NULL || numbers == NULL) {
-        free(hashes);
-        return out_of_memory(writer);
-    }
-    for (size_t i = 0; i < count; i++) {
-        hashes[i] = (struct id_hash){ segment_id_hash(id_of(writer->builder, i)), (uint32_t)i };
-    }
-    qsort(hashes, count, sizeof(*hashes), by_hash);
-    for (size_t i = 0; i < count; i++) numbers[i] = hashes[i].document;
-    code = write_section_packed(writer, SEGMENT_ID_ORDER, 0, count);
-    if (code == 0) code = write_bloom(writer, hashes, count);
-    free(hashes);
-    return code;
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = builder->documents.items[i].version;
+    return segment_write_packed(writer, SEGMENT_VERSIONS, 0, count);
 }
 
-static int write_versions(struct writer *writer)
-{
-    const struct builder *builder = writer->builder;
-    int64_t *numbers = numbers_for(writer, builder->documents.count + 1);
-    if (numbers == NULL) return out_of_memory(writer);
-    for (size_t i = 0; i < builder->documents.count; i++) {
-        numbers[i] = builder->documents.items[i].seq_no;
-    }
-    int code = write_section_packed(writer, SEGMENT_SEQ_NO, 0, builder->documents.count);
-    if (code < 0) return code;
-    for (size_t i = 0; i < builder->documents.count; i++) {
-        numbers[i] = builder->documents.items[i].version;
-    }
-    return write_section_packed(writer, SEGMENT_VERSIONS, 0, builder->documents.count);
-}
-
-/* Columns ---------------------------------------------------------------------------------- */
+/* Terms ----------------------------------------------------------------------------------- */
 
 struct term_order {
     struct str term;
@@ -292,6 +95,8 @@ struct term_order {
     uint32_t count;
     uint64_t prefix;
 };
+
+VEC_TYPE(term_order_vec, struct term_order);
 
 /* The first eight bytes as a number in whose order the terms are, where it differs. */
 static uint64_t term_prefix(struct str term)
@@ -311,49 +116,30 @@ static int by_term(const void *a, const void *b)
     return str_compare(left->term, right->term);
 }
 
-static struct term_order *sort_terms(const struct builder_field *field)
+/* The terms that at least `least` documents hold, in order. */
+static bool sort_terms(const struct builder_field *field, uint32_t least,
+                       struct term_order_vec *order)
 {
-    struct term_order *order = calloc(field->terms.count + 1, sizeof(*order));
-    if (order == NULL) return NULL;
     for (size_t i = 0; i < field->terms.count; i++) {
         const struct builder_term *term = &field->terms.items[i];
-        order[i] = (struct term_order){
+        if (term->count < least) continue;
+        struct term_order item = {
             { field->bytes.data + term->offset, term->size }, (uint32_t)i, term->count, 0
         };
-        if (term->size > 0) order[i].prefix = term_prefix(order[i].term);
+        if (term->size > 0) item.prefix = term_prefix(item.term);
+        if (!VEC_PUSH(order, item)) return false;
     }
-    qsort(order, field->terms.count, sizeof(*order), by_term);
-    return order;
+    if (order->count > 0) qsort(order->items, order->count, sizeof(*order->items), by_term);
+    return true;
 }
 
-static void write_posting_list(const uint32_t *documents, uint32_t count, uint32_t document_count,
-                               struct buf *out)
-{
-    if (segment_postings_is_bitmap(count, document_count)) {
-        size_t size = LOGSTORE_BITS_WORDS(document_count) * 8;
-        char *bytes = buf_reserve(out, size);
-        if (bytes == NULL) return;
-        memset(bytes, 0, size);
-        for (uint32_t i = 0; i < count; i++) {
-            char *byte = &bytes[documents[i] / 8];
-            *byte = (char)((unsigned char)*byte | 1u << (documents[i] % 8));
-        }
-        out->size += size;
-        return;
-    }
-    uint32_t before = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes_put_varint(out, documents[i] - before);
-        before = documents[i];
-    }
-}
-
-/* The documents of each term, one list behind the other, by counting. */
-static uint32_t *group_documents(const struct builder_field *field, uint32_t **starts_out)
+/* The documents of each term that has a dictionary, one list behind the other, by counting. */
+static uint32_t *group_documents(const struct builder_field *field, uint32_t least,
+                                 uint32_t **starts_out)
 {
     size_t term_count = field->terms.count;
     uint32_t *starts = calloc(term_count + 1, sizeof(*starts));
-    uint32_t *documents = calloc(field->pairs.count + 1, sizeof(*documents));
+    uint32_t *documents = malloc((field->pairs.count + 1) * sizeof(*documents));
     if (starts == NULL || documents == NULL) {
         free(starts);
         free(documents);
@@ -362,137 +148,215 @@ static uint32_t *group_documents(const struct builder_field *field, uint32_t **s
     uint32_t start = 0;
     for (size_t i = 0; i < term_count; i++) {
         starts[i] = start;
-        start += field->terms.items[i].count;
+        if (field->terms.items[i].count >= least) start += field->terms.items[i].count;
     }
     for (size_t i = 0; i < field->pairs.count; i++) {
         const struct builder_pair *pair = &field->pairs.items[i];
+        if (field->terms.items[pair->term].count < least) continue;
         documents[starts[pair->term]++] = pair->document;
     }
-    for (size_t i = 0; i < term_count; i++) starts[i] -= field->terms.items[i].count;
+    for (size_t i = 0; i < term_count; i++) {
+        if (field->terms.items[i].count >= least) starts[i] -= field->terms.items[i].count;
+    }
     *starts_out = starts;
     return documents;
 }
 
-static int write_postings(struct writer *writer, const struct builder_field *field, size_t column,
-                          const struct term_order *order, struct terms_entry *entries)
+static int write_all_postings(struct encoder *encoder, const struct builder_field *field,
+                              size_t column, uint32_t least, const struct term_order_vec *order,
+                              struct terms_entry *entries)
 {
+    struct segment_writer *writer = &encoder->writer;
     uint32_t *starts = NULL;
-    uint32_t *documents = group_documents(field, &starts);
-    if (documents == NULL) return out_of_memory(writer);
-    uint32_t document_count = (uint32_t)writer->builder->documents.count;
-    section_begin(writer);
-    for (size_t i = 0; i < field->terms.count; i++) {
+    uint32_t *documents = group_documents(field, least, &starts);
+    if (documents == NULL) return segment_out_of_memory(writer);
+    segment_section_begin(writer);
+    for (size_t i = 0; i < order->count; i++) {
+        const struct term_order *term = &order->items[i];
         size_t before = writer->out->size;
-        write_posting_list(documents + starts[order[i].number], order[i].count, document_count,
-                           writer->out);
-        entries[i] = (struct terms_entry){ order[i].term, order[i].count,
-                                           (uint32_t)(writer->out->size - before) };
+        segment_write_postings(documents + starts[term->number], term->count,
+                               writer->document_count, writer->out);
+        entries[i] =
+            (struct terms_entry){ term->term, term->count, (uint32_t)(writer->out->size - before) };
     }
     free(starts);
     free(documents);
-    return section_end(writer, SEGMENT_POSTINGS, column);
+    return segment_section_end(writer, SEGMENT_POSTINGS, column);
 }
 
-static int write_presence(struct writer *writer, size_t column, size_t value_count,
-                          bool *is_dense_out)
+/* Hashes of the terms that fewer than `least` documents hold, each with its block. */
+static int write_rare(struct encoder *encoder, const struct builder_field *field, size_t column,
+                      uint32_t least)
 {
-    /* writer->numbers holds the document of each value. */
-    bool is_dense = value_count == writer->builder->documents.count;
-    for (size_t i = 0; is_dense && i < value_count; i++) {
-        is_dense = writer->numbers[i] == (int64_t)i;
-    }
-    *is_dense_out = is_dense;
-    return is_dense ? 0 : write_section_packed(writer, SEGMENT_PRESENCE, column, value_count);
-}
-
-static int write_text_column(struct writer *writer, const struct builder_field *field,
-                             size_t column, const struct term_order *order,
-                             struct terms_entry *entries)
-{
-    int code = write_postings(writer, field, column, order, entries);
-    if (code < 0) return code;
-    section_begin(writer);
-    code = terms_write(entries, field->terms.count, true, writer->out, writer->error);
-    if (code == 0) code = section_end(writer, SEGMENT_TERMS, column);
-    if (code < 0) return code;
-    int64_t *numbers = numbers_for(writer, field->documents.count + 1);
-    if (numbers == NULL) return out_of_memory(writer);
-    for (size_t i = 0; i < field->documents.count; i++) numbers[i] = field->documents.items[i];
-    bool is_dense;
-    return write_presence(writer, column, field->documents.count, &is_dense);
-}
-
-static int write_keyword_column(struct writer *writer, const struct builder_field *field,
-                                size_t column, const struct term_order *order,
-                                struct terms_entry *entries)
-{
-    for (size_t i = 0; i < field->terms.count; i++) entries[i].term = order[i].term;
-    section_begin(writer);
-    int code = terms_write(entries, field->terms.count, false, writer->out, writer->error);
-    if (code == 0) code = section_end(writer, SEGMENT_TERMS, column);
-    if (code < 0) return code;
-    uint32_t *ordinals = calloc(field->terms.count + 1, sizeof(*ordinals));
-    int64_t *numbers = numbers_for(writer, field->pairs.count + 1);
-    if (ordinals == NULL || numbers == NULL) {
-        free(ordinals);
-        return out_of_memory(writer);
-    }
-    for (size_t i = 0; i < field->terms.count; i++) ordinals[order[i].number] = (uint32_t)i;
+    struct segment_writer *writer = &encoder->writer;
+    uint64_t *entries = malloc((field->pairs.count + 1) * sizeof(*entries));
+    if (entries == NULL) return segment_out_of_memory(writer);
+    size_t count = 0;
+    uint32_t block = 0;
     for (size_t i = 0; i < field->pairs.count; i++) {
-        numbers[i] = ordinals[field->pairs.items[i].term];
+        const struct builder_pair *pair = &field->pairs.items[i];
+        const struct builder_term *term = &field->terms.items[pair->term];
+        if (term->count >= least) continue;
+        /* The last of blocks is the end. */
+        while (encoder->blocks.items[block + 1].first <= (int64_t)pair->document) block++;
+        entries[count++] = RARE_ENTRY(term->hash, block);
     }
-    free(ordinals);
-    code = write_section_packed(writer, SEGMENT_VALUES, column, field->pairs.count);
-    if (code < 0) return code;
-    for (size_t i = 0; i < field->pairs.count; i++) numbers[i] = field->pairs.items[i].document;
-    bool is_dense;
-    return write_presence(writer, column, field->pairs.count, &is_dense);
-}
-
-static int write_term_column(struct writer *writer, const struct builder_field *field,
-                             size_t column)
-{
-    struct term_order *order = sort_terms(field);
-    struct terms_entry *entries = calloc(field->terms.count + 1, sizeof(*entries));
-    int code = 0;
-    if (order == NULL || entries == NULL)
-        code = out_of_memory(writer);
-    else if (logstore_type_column(field->type) == LOGSTORE_COLUMN_TEXT && !field->is_malformed) {
-        code = write_text_column(writer, field, column, order, entries);
-    } else {
-        code = write_keyword_column(writer, field, column, order, entries);
-    }
-    free(order);
+    int code = count == 0 ? 0 : segment_write_rare(writer, column, entries, count);
     free(entries);
     return code;
 }
 
-static int write_number_column(struct writer *writer, const struct builder_field *field,
+static int write_text_column(struct encoder *encoder, const struct builder_field *field,
+                             size_t column)
+{
+    struct segment_writer *writer = &encoder->writer;
+    uint32_t least = writer->document_count < encoder->builder->rare_documents_min ? 1 : 2;
+    struct term_order_vec order = { 0 };
+    struct terms_entry *entries = NULL;
+    int code = 0;
+    if (sort_terms(field, least, &order)) entries = calloc(order.count + 1, sizeof(*entries));
+    if (entries == NULL) code = segment_out_of_memory(writer);
+    if (code == 0) code = write_all_postings(encoder, field, column, least, &order, entries);
+    if (code == 0) code = segment_write_terms(writer, column, entries, order.count, true);
+    if (code == 0 && least > 1) code = write_rare(encoder, field, column, least);
+    free(entries);
+    VEC_RELEASE(&order);
+    if (code < 0) return code;
+    size_t count = field->documents.count;
+    if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = field->documents.items[i];
+    return segment_write_presence(writer, column, count);
+}
+
+int builder_field_ordinals(const struct builder_field *field, struct buf *terms, int64_t *values,
+                           struct error *error)
+{
+    struct term_order_vec order = { 0 };
+    struct terms_entry *entries = NULL;
+    uint32_t *ordinals = calloc(field->terms.count + 1, sizeof(*ordinals));
+    int code = 0;
+    if (ordinals != NULL && sort_terms(field, 0, &order)) {
+        entries = calloc(order.count + 1, sizeof(*entries));
+    }
+    if (entries == NULL) {
+        code = error_set(error, -ENOMEM, "encode a segment: out of memory");
+    } else {
+        for (size_t i = 0; i < order.count; i++) {
+            entries[i].term = order.items[i].term;
+            ordinals[order.items[i].number] = (uint32_t)i;
+        }
+        code = terms_write(entries, order.count, false, terms, error);
+        for (size_t i = 0; i < field->pairs.count; i++) {
+            values[i] = ordinals[field->pairs.items[i].term];
+        }
+    }
+    free(ordinals);
+    free(entries);
+    VEC_RELEASE(&order);
+    return code;
+}
+
+static int write_keyword_column(struct encoder *encoder, const struct builder_field *field,
+                                size_t column)
+{
+    struct segment_writer *writer = &encoder->writer;
+    size_t count = field->pairs.count;
+    if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
+    segment_section_begin(writer);
+    int code = builder_field_ordinals(field, writer->out, writer->numbers, writer->error);
+    if (code == 0) code = segment_section_end(writer, SEGMENT_TERMS, column);
+    if (code == 0) code = segment_write_packed(writer, SEGMENT_VALUES, column, count);
+    if (code < 0) return code;
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = field->pairs.items[i].document;
+    return segment_write_presence(writer, column, count);
+}
+
+/* A sub-field beside the text that it is of: its values are looked for by the text's terms. */
+static bool has_text_beside(const struct builder *builder, const struct builder_field *field)
+{
+    if (str_equal(field->path, field->source_path)) return false;
+    const struct builder_field *beside = map_get(&builder->field_by_path, field->source_path);
+    return beside != NULL && logstore_type_column(beside->type) == LOGSTORE_COLUMN_TEXT;
+}
+
+/* The same of a field that has hashes alone. */
+static int write_hashes(struct encoder *encoder, const struct builder_field *field, size_t column)
+{
+    struct segment_writer *writer = &encoder->writer;
+    size_t count = field->hashes.count;
+    uint64_t *entries = malloc((count + 1) * sizeof(*entries));
+    if (entries == NULL) return segment_out_of_memory(writer);
+    uint32_t block = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct builder_hash *hash = &field->hashes.items[i];
+        while (encoder->blocks.items[block + 1].first <= (int64_t)hash->document) block++;
+        entries[i] = RARE_ENTRY(hash->hash, block);
+    }
+    int code = segment_write_rare(writer, column, entries, count);
+    free(entries);
+    return code;
+}
+
+static int write_sourced_column(struct encoder *encoder, const struct builder_field *field,
+                                size_t column)
+{
+    struct segment_writer *writer = &encoder->writer;
+    bool has_hashes = field->has_hashes_only;
+    size_t count = has_hashes ? field->hashes.count : field->pairs.count;
+    int code = has_text_beside(encoder->builder, field) ? 0
+               : has_hashes                             ? write_hashes(encoder, field, column)
+                            : write_rare(encoder, field, column, UINT32_MAX);
+    if (code < 0) return code;
+    if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < count; i++) {
+        writer->numbers[i] =
+            has_hashes ? field->hashes.items[i].document : field->pairs.items[i].document;
+    }
+    return segment_write_presence(writer, column, count);
+}
+
+static int write_number_column(struct encoder *encoder, const struct builder_field *field,
                                size_t column)
 {
+    struct segment_writer *writer = &encoder->writer;
     size_t count = field->numbers.count;
-    int64_t *numbers = numbers_for(writer, count + 1);
-    if (numbers == NULL) return out_of_memory(writer);
-    for (size_t i = 0; i < count; i++) numbers[i] = field->numbers.items[i].value;
+    if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = field->numbers.items[i].value;
     int code;
     if (logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL) {
-        section_begin(writer);
-        buf_append(writer->out, numbers, count * sizeof(*numbers));
-        code = section_end(writer, SEGMENT_VALUES, column);
+        segment_section_begin(writer);
+        buf_append(writer->out, writer->numbers, count * sizeof(*writer->numbers));
+        code = segment_section_end(writer, SEGMENT_VALUES, column);
     } else {
-        code = write_section_packed(writer, SEGMENT_VALUES, column, count);
+        code = segment_write_packed(writer, SEGMENT_VALUES, column, count);
     }
     if (code < 0) return code;
-    for (size_t i = 0; i < count; i++) numbers[i] = field->numbers.items[i].document;
-    bool is_dense;
-    return write_presence(writer, column, count, &is_dense);
+    for (size_t i = 0; i < count; i++) writer->numbers[i] = field->numbers.items[i].document;
+    return segment_write_presence(writer, column, count);
 }
+
+/* Columns --------------------------------------------------------------------------------- */
 
 static bool is_number_field(const struct builder_field *field)
 {
     enum logstore_column_kind kind = logstore_type_column(field->type);
     return !field->is_malformed &&
            (kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL);
+}
+
+static bool is_text_field(const struct builder_field *field)
+{
+    return !field->is_malformed && logstore_type_column(field->type) == LOGSTORE_COLUMN_TEXT;
+}
+
+/* Whether a keyword's values are so different that a dictionary would be the values again. */
+static bool is_sourced(const struct builder *builder, const struct builder_field *field)
+{
+    if (field->has_hashes_only) return true;
+    return !field->is_malformed && field->type == LOGSTORE_KEYWORD && field->source_path.size > 0 &&
+           builder->documents.count >= builder->rare_documents_min &&
+           (field->bytes.size >= SOURCED_SIZE_MIN || builder->rare_documents_min == 1) &&
+           field->terms.count * 2 > field->pairs.count;
 }
 
 static uint32_t field_document_count(const struct builder_field *field)
@@ -503,6 +367,10 @@ static uint32_t field_document_count(const struct builder_field *field)
     for (size_t i = 0; i < field->pairs.count; i++) {
         count += field->pairs.items[i].document != before;
         before = field->pairs.items[i].document;
+    }
+    for (size_t i = 0; i < field->hashes.count; i++) {
+        count += field->hashes.items[i].document != before;
+        before = field->hashes.items[i].document;
     }
     for (size_t i = 0; i < field->numbers.count; i++) {
         count += field->numbers.items[i].document != before;
@@ -532,125 +400,94 @@ static int by_path(const void *a, const void *b)
     return order != 0 ? order : (int)left->is_malformed - (int)right->is_malformed;
 }
 
-static int write_columns(struct writer *writer, struct builder_field **fields, size_t count)
+static int write_column(struct encoder *encoder, const struct builder_field *field, size_t column,
+                        struct segment_column_row *row)
 {
-    int code = 0;
+    bool reads_sources = is_sourced(encoder->builder, field);
+    *row = (struct segment_column_row){
+        .path = field->path,
+        .type = field->type,
+        .flags = (uint8_t)((field->is_malformed ? SEGMENT_COLUMN_MALFORMED : 0) |
+                           (reads_sources ? SEGMENT_COLUMN_SOURCED : 0)),
+        .document_count = field_document_count(field),
+        .source_path = field->source_path,
+        .ignore_above = field->ignore_above,
+    };
+    number_range(field, &row->least, &row->most);
+    if (is_number_field(field)) return write_number_column(encoder, field, column);
+    if (is_text_field(field)) return write_text_column(encoder, field, column);
+    return reads_sources ? write_sourced_column(encoder, field, column)
+                         : write_keyword_column(encoder, field, column);
+}
+
+static int write_columns(struct encoder *encoder)
+{
+    const struct builder *builder = encoder->builder;
+    struct segment_writer *writer = &encoder->writer;
+    size_t count = builder->fields.count;
+    struct builder_field **fields = calloc(count + 1, sizeof(struct builder_field *));
+    struct segment_column_row *rows = calloc(count + 1, sizeof(*rows));
+    int code = fields == NULL || rows == NULL ? segment_out_of_memory(writer) : 0;
+    if (code == 0) {
+        for (size_t i = 0; i < count; i++) fields[i] = builder->fields.items[i];
+        qsort(fields, count, sizeof(struct builder_field *), by_path);
+    }
     for (size_t i = 0; code == 0 && i < count; i++) {
-        if (is_number_field(fields[i]))
-            code = write_number_column(writer, fields[i], i);
-        else
-            code = write_term_column(writer, fields[i], i);
+        code = write_column(encoder, fields[i], i, &rows[i]);
     }
-    if (code < 0) return code;
-    section_begin(writer);
-    bytes_put_varint(writer->out, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct builder_field *field = fields[i];
-        int64_t least;
-        int64_t most;
-        number_range(field, &least, &most);
-        bytes_put_text(writer->out, field->path);
-        buf_append_char(writer->out, (char)field->type);
-        buf_append_char(writer->out, field->is_malformed ? SEGMENT_COLUMN_MALFORMED : 0);
-        bytes_put_varint(writer->out, field_document_count(field));
-        bytes_put64(writer->out, (uint64_t)least);
-        bytes_put64(writer->out, (uint64_t)most);
-    }
-    return section_end(writer, SEGMENT_COLUMNS, 0);
+    if (code == 0) code = segment_write_column_rows(writer, rows, count);
+    free(fields);
+    free(rows);
+    return code;
 }
 
-static void time_range(const struct builder *builder, int64_t *least, int64_t *most)
+static struct segment_meta meta_of(const struct builder *builder)
 {
-    *least = 1;
-    *most = 0;
-    struct builder_field *field = map_get(&builder->field_by_path, STR("@timestamp"));
-    if (field == NULL) return;
-    int64_t unit = field->type == LOGSTORE_DATE_NANOS ? 1000000 : 1;
-    if (field->type != LOGSTORE_DATE && field->type != LOGSTORE_DATE_NANOS) return;
-    number_range(field, least, most);
-    if (*least > *most) return;
-    *least /= unit;
-    *most /= unit;
-}
-
-static int write_meta(struct writer *writer)
-{
-    const struct builder *builder = writer->builder;
-    int64_t time_least;
-    int64_t time_most;
-    time_range(builder, &time_least, &time_most);
-    int64_t seq_no_least = INT64_MAX;
-    int64_t seq_no_most = -1;
+    struct segment_meta meta = { .source_size = builder->sources.size,
+                                 .time_least = 1,
+                                 .time_most = 0,
+                                 .seq_no_least = INT64_MAX,
+                                 .seq_no_most = -1 };
     for (size_t i = 0; i < builder->documents.count; i++) {
         int64_t seq_no = builder->documents.items[i].seq_no;
-        if (seq_no < seq_no_least) seq_no_least = seq_no;
-        if (seq_no > seq_no_most) seq_no_most = seq_no;
+        if (seq_no < meta.seq_no_least) meta.seq_no_least = seq_no;
+        if (seq_no > meta.seq_no_most) meta.seq_no_most = seq_no;
     }
-    section_begin(writer);
-    bytes_put32(writer->out, (uint32_t)builder->documents.count);
-    bytes_put32(writer->out, 0);
-    bytes_put64(writer->out, builder->sources.size);
-    bytes_put64(writer->out, (uint64_t)time_least);
-    bytes_put64(writer->out, (uint64_t)time_most);
-    bytes_put64(writer->out, (uint64_t)seq_no_least);
-    bytes_put64(writer->out, (uint64_t)seq_no_most);
-    return section_end(writer, SEGMENT_META, 0);
+    const struct builder_field *field = map_get(&builder->field_by_path, STR("@timestamp"));
+    if (field == NULL || (field->type != LOGSTORE_DATE && field->type != LOGSTORE_DATE_NANOS)) {
+        return meta;
+    }
+    int64_t unit = field->type == LOGSTORE_DATE_NANOS ? 1000000 : 1;
+    number_range(field, &meta.time_least, &meta.time_most);
+    if (meta.time_least <= meta.time_most) {
+        meta.time_least /= unit;
+        meta.time_most /= unit;
+    }
+    return meta;
 }
 
-static int write_directory(struct writer *writer)
+static int encode(struct encoder *encoder)
 {
-    section_begin(writer);
-    uint64_t offset = writer->section_start - writer->base;
-    VEC_FOR_EACH (&writer->rows, row) {
-        bytes_put32(writer->out, row->kind);
-        bytes_put32(writer->out, row->column);
-        bytes_put64(writer->out, row->offset);
-        bytes_put64(writer->out, row->size);
-        bytes_put32(writer->out, row->crc);
-        bytes_put32(writer->out, 0);
-    }
-    if (writer->out->has_failed) return out_of_memory(writer);
-    uint32_t crc = crc32c(writer->out->data + writer->section_start,
-                          writer->out->size - writer->section_start);
-    bytes_put64(writer->out, offset);
-    bytes_put32(writer->out, (uint32_t)writer->rows.count);
-    bytes_put32(writer->out, crc);
-    bytes_put64(writer->out, 0);
-    buf_append_cstr(writer->out, SEGMENT_END);
-    return writer->out->has_failed ? out_of_memory(writer) : 0;
-}
-
-static int encode(struct writer *writer, struct builder_field **fields, size_t count)
-{
-    buf_append_cstr(writer->out, SEGMENT_MAGIC);
-    bytes_put32(writer->out, SEGMENT_VERSION);
-    bytes_put32(writer->out, SEGMENT_VERSION);
-    int code = write_meta(writer);
-    if (code == 0) code = write_sources(writer);
-    if (code == 0) code = write_ids(writer);
-    if (code == 0) code = write_versions(writer);
-    if (code == 0) code = write_columns(writer, fields, count);
-    if (code == 0) code = write_directory(writer);
+    struct segment_writer *writer = &encoder->writer;
+    struct segment_meta meta = meta_of(encoder->builder);
+    segment_write_header(writer);
+    int code = segment_write_meta(writer, &meta);
+    if (code == 0) code = write_sources(encoder);
+    if (code == 0) code = segment_write_ids(writer, &encoder->builder->ids);
+    if (code == 0) code = write_versions(encoder);
+    if (code == 0) code = write_columns(encoder);
+    if (code == 0) code = segment_write_directory(writer);
     return code;
 }
 
 int builder_encode(const struct builder *builder, struct buf *out, struct error *error)
 {
     if (builder->has_failed) return error_set(error, -ENOMEM, "buffer is out of memory");
-    struct writer writer = { .builder = builder, .out = out, .base = out->size, .error = error };
-    size_t count = builder->fields.count;
-    struct builder_field **fields = calloc(count + 1, sizeof(struct builder_field *));
-    int code;
-    if (fields == NULL)
-        code = out_of_memory(&writer);
-    else {
-        for (size_t i = 0; i < count; i++) fields[i] = builder->fields.items[i];
-        qsort(fields, count, sizeof(struct builder_field *), by_path);
-        code = encode(&writer, fields, count);
-    }
-    if (code < 0) buf_truncate(out, writer.base);
-    VEC_RELEASE(&writer.rows);
-    free(writer.numbers);
-    free(fields);
+    struct encoder encoder = { .builder = builder };
+    segment_writer_init(&encoder.writer, out, (uint32_t)builder->documents.count, error);
+    int code = encode(&encoder);
+    if (code < 0) buf_truncate(out, encoder.writer.base);
+    segment_writer_release(&encoder.writer);
+    VEC_RELEASE(&encoder.blocks);
     return code;
 }

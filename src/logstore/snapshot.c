@@ -1,6 +1,7 @@
 /* snapshot.c - a frozen set of segments, and single documents by id. */
 #include "base/check.h"
 #include "logstore/catalog_text.h"
+#include "logstore/filter_run.h"
 #include "logstore/store.h"
 
 #include <errno.h>
@@ -11,7 +12,34 @@ struct owned_snapshot {
     struct logstore_snapshot public; /* first: the pointers are the same */
     struct logstore *store;
     struct store_live **lives; /* one a segment, may be NULL */
+    size_t segment_at;         /* that a filter was run over last */
+    bool is_shared;            /* kept: several threads may read it */
 };
+
+/* Gives back what the columns have made when no other snapshot looks at the segment. */
+static void forget_columns(struct owned_snapshot *owned, size_t at)
+{
+    struct logstore_segment *segment =
+        (struct logstore_segment *)(uintptr_t)owned->public.segments[at].segment;
+    mutex_lock(&owned->store->state);
+    bool is_ours = segment->snapshot_count == 1;
+    /* Under the lock, so that no new snapshot reads them meanwhile. */
+    if (is_ours) segment_columns_forget(segment);
+    mutex_unlock(&owned->store->state);
+}
+
+void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index)
+{
+    struct owned_snapshot *owned = (struct owned_snapshot *)(uintptr_t)snapshot;
+    if (owned->is_shared || owned->segment_at == segment_index) return;
+    forget_columns(owned, owned->segment_at);
+    owned->segment_at = segment_index;
+}
+
+void snapshot_is_shared(struct logstore_snapshot *snapshot)
+{
+    ((struct owned_snapshot *)(void *)snapshot)->is_shared = true;
+}
 
 static int freeze_index(struct owned_snapshot *owned, struct store_index *index,
                         struct logstore_index_view *view)
@@ -26,6 +54,7 @@ static int freeze_index(struct owned_snapshot *owned, struct store_index *index,
         if (live_count == 0) continue;
         size_t at = owned->public.segment_count++;
         segment->segment->ref_count++;
+        segment->segment->snapshot_count++;
         if (segment->live != NULL) segment->live->ref_count++;
         owned->lives[at] = segment->live;
         owned->public.segments[at] = (struct logstore_segment_view){
@@ -97,7 +126,10 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
     for (size_t i = 0; i < snapshot->segment_count; i++) {
         store_live_unref(owned->lives[i]);
         /* The segments were taken from the store's own, which are not constant. */
-        store_segment_unref((struct logstore_segment *)(uintptr_t)snapshot->segments[i].segment);
+        struct logstore_segment *segment =
+            (struct logstore_segment *)(uintptr_t)snapshot->segments[i].segment;
+        if (--segment->snapshot_count == 0) segment_columns_forget(segment);
+        store_segment_unref(segment);
     }
     for (size_t i = 0; i < snapshot->index_count; i++) {
         struct logstore_mapping *mapping =

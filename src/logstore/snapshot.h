@@ -59,6 +59,61 @@ int logstore_snapshot_take(struct logstore *store, const struct str *names, size
                            struct logstore_snapshot **snapshot_out, struct error *error) MUST_CHECK;
 void logstore_snapshot_free(struct logstore_snapshot *snapshot); /* NULL is fine */
 
+/* Snapshots that are kept between requests ---------------------------------------------------
+ *
+ *     struct logstore_keep_options keep = { .kind = KIND_SCROLL, .keep_ms = 60000,
+ *                                           .state = scroll, .state_free = scroll_free };
+ *     char id[LOGSTORE_KEPT_ID_SIZE];
+ *     code = logstore_snapshot_keep(store, snapshot, &keep, id, error);     // owns both from now
+ *     ...
+ *     struct logstore_kept kept;
+ *     code = logstore_snapshot_borrow(store, given_id, 60000, &kept, error);  // 60 s more
+ *     ... read kept.snapshot; kept.state is the caller's, with whatever lock it needs ...
+ *     logstore_snapshot_return(store, &kept);
+ *
+ * A kept snapshot does not change: its segments stay, also when they are merged, deleted or
+ * dropped by retention meanwhile. So (segment's place in it, document) is a key by which a later
+ * request can go on behind the last hit; `_shard_doc` is the two in one number. It goes when its
+ * time is over and nobody has it in hand, when it is dropped, or when the store closes. */
+
+#define LOGSTORE_KEPT_ID_SIZE 33 /* with its NUL; hexadecimal, not to be guessed */
+
+struct logstore_keep_options {
+    int kind;                        /* the caller's own: scroll, point in time */
+    int64_t keep_ms;                 /* from now; from each borrowing anew */
+    void *state;                     /* the caller's; freed with the snapshot */
+    void (*state_free)(void *state); /* NULL: nothing to free. No lock of the store is held. */
+};
+
+struct store_kept;
+
+struct logstore_kept {
+    const struct logstore_snapshot *snapshot;
+    void *state; /* shared by all who borrow it at the same time */
+    int kind;
+    struct store_kept *inside;
+};
+
+/* Takes over snapshot and state. ERROR_LIMIT when as many are kept as may be
+ * (options.kept_snapshots_max); then both are still the caller's. */
+int logstore_snapshot_keep(struct logstore *store, struct logstore_snapshot *snapshot,
+                           const struct logstore_keep_options *options, char *id,
+                           struct error *error) MUST_CHECK;
+
+/* -ENOENT when there is none with that id, or no more. It ends no sooner than keep_ms from now. */
+int logstore_snapshot_borrow(struct logstore *store, struct str id, int64_t keep_ms,
+                             struct logstore_kept *kept_out, struct error *error) MUST_CHECK;
+void logstore_snapshot_return(struct logstore *store, struct logstore_kept *borrowed);
+
+bool logstore_snapshot_drop(struct logstore *store, struct str id); /* whether it was there */
+size_t logstore_snapshot_drop_all(struct logstore *store, int kind);
+size_t logstore_snapshot_kept_count(struct logstore *store, int kind);
+
+static inline int64_t logstore_shard_doc(size_t segment_index, uint32_t document)
+{
+    return (int64_t)((uint64_t)segment_index << 32 | document);
+}
+
 /* Filters ---------------------------------------------------------------------------------- */
 
 struct logstore_filter_context {
@@ -66,6 +121,7 @@ struct logstore_filter_context {
     int64_t deadline_ns; /* monotonic; 0: none */
     const struct clock *clock;
     uint64_t scanned_documents; /* out: adds up */
+    uint64_t scanned_blocks;    /* out: blocks of sources that were unpacked and looked through */
 };
 
 #define LOGSTORE_BITS_WORDS(count) (((size_t)(count) + 63) / 64)
@@ -77,9 +133,17 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error) MUST_CHECK;
 
+/* Whether all values of the filter can be of their fields' types, in the index of that segment:
+ * carrying it out may pass over clauses that cannot matter. 0 or ERROR_INVALID. */
+int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
+                          const struct logstore_filter *filter,
+                          struct logstore_filter_context *context, struct error *error) MUST_CHECK;
+
 /* Columns ---------------------------------------------------------------------------------- */
 
-struct logstore_column; /* one field in one segment */
+/* One field in one segment. Good until a filter is run over another segment of the same snapshot;
+ * of a kept one, until the snapshot goes. */
+struct logstore_column;
 
 /* NULL when no document of the segment has the field. */
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,

@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUFFER_SIZE_DEFAULT   ((size_t)8 << 20)
-#define DOCUMENT_SIZE_DEFAULT ((size_t)100 << 20)
-#define FIELD_COUNT_DEFAULT   10000
-#define MERGE_SIZE_DEFAULT    ((size_t)64 << 20)
-#define DISK_RESERVE_DEFAULT  ((uint64_t)64 << 20)
-#define MAINTAIN_PERIOD_MS    1000
+#define BUFFER_SIZE_DEFAULT    ((size_t)8 << 20)
+#define DOCUMENT_SIZE_DEFAULT  ((size_t)100 << 20)
+#define FIELD_COUNT_DEFAULT    10000
+#define MERGE_SIZE_DEFAULT     ((size_t)64 << 20)
+#define DISK_RESERVE_DEFAULT   ((uint64_t)64 << 20)
+#define KEPT_SNAPSHOTS_DEFAULT 500
+#define MAINTAIN_PERIOD_MS     1000
 
 void store_tell(const struct logstore *store, const struct logstore_event *event)
 {
@@ -37,6 +38,10 @@ static void set_defaults(struct logstore_options *options)
     if (options->field_count_max == 0) options->field_count_max = FIELD_COUNT_DEFAULT;
     if (options->merge_size_max == 0) options->merge_size_max = MERGE_SIZE_DEFAULT;
     if (options->disk_reserve == 0) options->disk_reserve = DISK_RESERVE_DEFAULT;
+    if (options->rare_documents_min == 0) {
+        options->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
+    }
+    if (options->kept_snapshots_max == 0) options->kept_snapshots_max = KEPT_SNAPSHOTS_DEFAULT;
 }
 
 struct listing {
@@ -168,6 +173,8 @@ static void *run_thread(void *argument)
 static void store_free(struct logstore *store)
 {
     log_close(&store->log);
+    buf_release(&store->records);
+    store_kept_release(store);
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);
     }
@@ -187,11 +194,12 @@ static void store_free(struct logstore *store)
     VEC_RELEASE(&store->aliases);
     VEC_RELEASE(&store->streams);
     VEC_RELEASE(&store->objects);
-    for (size_t i = 0; i < store->parser_count; i++) json_parser_free(store->parsers[i]);
+    for (size_t i = 0; i < store->parser_count; i++) store_parser_free(store->parsers[i]);
     mutex_release(&store->maintenance);
     mutex_release(&store->writer);
     mutex_release(&store->state);
     mutex_release(&store->queue);
+    mutex_release(&store->keeping);
     condition_release(&store->queue_changed);
     condition_release(&store->maintenance_wanted);
     if (store->lock >= 0) file_unlock(store->lock);
@@ -223,12 +231,14 @@ int logstore_open(struct logstore **store_out, const struct logstore_options *op
     store->lock = -1;
     store->log = (struct log){ .disk = store->disk, .handle = -1 };
     store->log_first = 1;
+    buf_init(&store->records, LOG_RECORD_SIZE_MAX);
     store->segment_id_next = 1;
     store->commits_end = &store->commits;
     mutex_init(&store->maintenance);
     mutex_init(&store->writer);
     mutex_init(&store->state);
     mutex_init(&store->queue);
+    mutex_init(&store->keeping);
     condition_init(&store->queue_changed);
     condition_init(&store->maintenance_wanted);
     uint64_t seed;

@@ -5,6 +5,7 @@
  *   writer       one change at a time: commits, catalog, swapping segments; held over the fsync
  *   state        what readers look at: indices, segments, buffers, mappings; held briefly
  *   queue        commits that wait
+ *   keeping      the list of kept snapshots; none of the others is taken under it
  */
 #ifndef LOGSTORE_STORE_H
 #define LOGSTORE_STORE_H
@@ -75,9 +76,27 @@ struct store_object {
 
 VEC_TYPE(store_index_vec, struct store_index *);
 
+/* A snapshot kept between requests; see kept.c. Guarded by keeping. */
+struct store_kept {
+    char id[LOGSTORE_KEPT_ID_SIZE];
+    int kind;
+    int64_t end_ms; /* monotonic */
+    size_t user_count;
+    bool is_dropped; /* out of the list; goes with its last user */
+    void *state;
+    void (*state_free)(void *state);
+    struct logstore_snapshot *snapshot;
+};
+
 struct commit;
 
 #define STORE_PARSERS_MAX 8
+
+/* What a call that writes reads documents with; kept from call to call. */
+struct store_parser {
+    struct json_parser *json;
+    struct known_shapes known;
+};
 
 struct logstore {
     struct logstore_options options;
@@ -102,6 +121,7 @@ struct logstore {
 
     /* Guarded by writer. */
     struct log log;
+    struct buf records; /* of the group that is committed */
     uint64_t log_first; /* oldest file that is still needed */
     struct random dice;
     uint64_t id_counter;
@@ -113,13 +133,16 @@ struct logstore {
     struct commit *commits;
     struct commit **commits_end;
     bool has_leader;
-    struct json_parser *parsers[STORE_PARSERS_MAX];
+    struct store_parser *parsers[STORE_PARSERS_MAX];
     size_t parser_count;
     bool is_closing;
     bool wants_maintenance;
     struct condition maintenance_wanted;
     bool has_thread;
     pthread_t thread;
+
+    struct mutex keeping;
+    VEC(struct store_kept *) kept;
 
     /* Guarded by maintenance. */
     int64_t policies_ms;        /* monotonic, when policies were looked at last; 0: never */
@@ -189,6 +212,16 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
 int store_auto_create(struct logstore *store, struct str name, struct store_index **index_out,
                       struct error *error) MUST_CHECK;
 
+/* snapshot.c ---------------------------------------------------------------------------------- */
+
+/* Several threads may read it from now on. */
+void snapshot_is_shared(struct logstore_snapshot *snapshot);
+
+/* kept.c -------------------------------------------------------------------------------------- */
+
+void store_kept_expire(struct logstore *store); /* no lock held */
+void store_kept_release(struct logstore *store);
+
 /* flush.c ------------------------------------------------------------------------------------- */
 
 void store_check_space(struct logstore *store);
@@ -214,7 +247,8 @@ void store_tell(const struct logstore *store, const struct logstore_event *event
 
 /* Applies one record of the log at open. */
 int store_replay_record(void *argument, struct str payload, struct error *error) MUST_CHECK;
-struct json_parser *store_parser_take(struct logstore *store);
-void store_parser_give(struct logstore *store, struct json_parser *parser);
+struct store_parser *store_parser_take(struct logstore *store); /* NULL: out of memory */
+void store_parser_give(struct logstore *store, struct store_parser *parser);
+void store_parser_free(struct store_parser *parser); /* NULL is fine */
 
 #endif

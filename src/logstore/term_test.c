@@ -1,20 +1,14 @@
-/* term_test.c - whether a term passes a prefix, a wildcard, a regular expression or a fuzzy value.
- *
- * Lucene's regular expressions match whole terms, have no anchors (^ and $ are letters), and know
- * operators of their own: '@' any text, '#' nothing, "..." literals. They are rewritten for RE2;
- * '~', '&' and numeric ranges, which RE2 cannot do, are refused.
- */
+/* term_test.c - whether a term passes a prefix, a wildcard, a pattern or a fuzzy value. */
 #include "base/check.h"
-#include "codec/regex.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
+#include "logstore/term_regex.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PATTERN_SIZE_MAX 4096
-#define FUZZY_CHARS_MAX  256
+#define FUZZY_CHARS_MAX 256
 
 struct term_test {
     enum logstore_filter_kind kind;
@@ -22,7 +16,8 @@ struct term_test {
     struct buf value;  /* as compared: lower case where case does not matter */
     struct buf folded; /* the term at hand in lower case */
     struct buf prefix;
-    struct regex *regex;
+    struct buf literal; /* every match holds it */
+    struct term_regex *regex;
     uint32_t *wanted; /* characters of the value, for fuzzy */
     size_t wanted_count;
     size_t edits_max;
@@ -83,85 +78,31 @@ static void wildcard_prefix(struct str pattern, struct buf *prefix)
     }
 }
 
-static int refuse_operator(struct error *error, char c)
+/* The longest run of plain bytes of a wildcard. */
+static void wildcard_literal(struct str pattern, struct buf *literal)
 {
-    return error_set(error, ERROR_INVALID, "operator [%c] of regular expressions is not supported",
-                     c);
-}
-
-static bool is_number_range(struct str rest)
-{
-    size_t end = str_find_char(rest, '>');
-    if (end == STR_NONE) return false;
-    for (size_t i = 1; i < end; i++) {
-        if ((rest.data[i] < '0' || rest.data[i] > '9') && rest.data[i] != '-') return false;
-    }
-    return end > 1;
-}
-
-/* Lucene's pattern in RE2's words. */
-static int rewrite_regex(struct str pattern, struct buf *out, struct error *error)
-{
-    bool in_class = false;
-    while (pattern.size > 0) {
-        char c = pattern.data[0];
-        struct str rest = str_skip(pattern, 1);
-        if (c == '\\' && rest.size > 0) {
-            unsigned char next = (unsigned char)rest.data[0];
-            if (next < 0x80)
-                regex_quote(out, str_first(rest, 1));
-            else
-                buf_append_char(out, (char)next);
-            rest = str_skip(rest, 1);
-        } else if (in_class) {
-            in_class = c != ']';
-            buf_append_char(out, c);
-        } else if (c == '[') {
-            in_class = true;
-            buf_append_char(out, c);
-            if (rest.size > 0 && rest.data[0] == '^') {
-                buf_append_char(out, '^');
-                rest = str_skip(rest, 1);
-            }
-        } else if (c == '"') {
-            size_t end = str_find_char(rest, '"');
-            if (end == STR_NONE) return error_set(error, ERROR_INVALID, "expected '\"' in pattern");
-            regex_quote(out, str_first(rest, end));
-            rest = str_skip(rest, end + 1);
-        } else if (c == '^' || c == '$') {
-            buf_append_char(out, '\\');
-            buf_append_char(out, c);
-        } else if (c == '@') {
-            buf_append_cstr(out, "(?s:.*)");
-        } else if (c == '#') {
-            buf_append_cstr(out, "[^\\x00-\\x{10FFFF}]");
-        } else if (c == '~' || c == '&' || (c == '<' && is_number_range(pattern))) {
-            return refuse_operator(error, c);
-        } else {
-            buf_append_char(out, c);
+    size_t start = 0;
+    size_t best = 0;
+    size_t best_size = 0;
+    for (size_t i = 0; i <= pattern.size; i++) {
+        bool ends = i == pattern.size || pattern.data[i] == '*' || pattern.data[i] == '?' ||
+                    pattern.data[i] == '\\' || (unsigned char)pattern.data[i] >= 0x80;
+        if (!ends) continue;
+        if (i - start > best_size) {
+            best = start;
+            best_size = i - start;
         }
-        pattern = rest;
+        start = i + 1;
+        if (i < pattern.size && pattern.data[i] == '\\') i++, start = i + 1;
     }
-    return out->has_failed ? error_set(error, ERROR_LIMIT, "pattern is too long") : 0;
+    buf_append(literal, pattern.data + best, best_size);
 }
 
 static int prepare_regex(struct term_test *test, struct str value, struct error *error)
 {
-    if (value.size > PATTERN_SIZE_MAX) {
-        return error_set(error, ERROR_INVALID,
-                         "The length of regex [%zu] used in the Regexp Query "
-                         "request has exceeded the allowed maximum of [%d]",
-                         value.size, PATTERN_SIZE_MAX);
-    }
-    CLEANUP(buf_release) struct buf pattern = { 0 };
-    buf_init(&pattern, PATTERN_SIZE_MAX * 16);
-    int code = rewrite_regex(value, &pattern, error);
-    if (code < 0) return code;
-    unsigned flags = REGEX_DOT_NEWLINE | (test->is_nocase ? REGEX_NOCASE : 0);
-    code = regex_new(&test->regex, buf_str(&pattern), flags, error);
-    if (code < 0) return code == -ENOMEM ? code : ERROR_INVALID;
-    if (!test->is_nocase) buf_append_str(&test->prefix, regex_prefix(test->regex));
-    return 0;
+    int code = term_regex_new(&test->regex, value, test->is_nocase, error);
+    if (code == 0) buf_append_str(&test->prefix, term_regex_prefix(test->regex));
+    return code;
 }
 
 static int prepare_fuzzy(struct term_test *test, const struct logstore_filter *filter,
@@ -206,6 +147,23 @@ static int prepare(struct term_test *test, const struct logstore_filter *filter,
     return code;
 }
 
+static void find_literal(struct term_test *test)
+{
+    if (test->wanted != NULL) return; /* a fuzzy value need not be there at all */
+    if (test->kind == LOGSTORE_FILTER_WILDCARD)
+        wildcard_literal(buf_str(&test->value), &test->literal);
+    else
+        buf_append_str(&test->literal, buf_str(test->regex != NULL ? &test->prefix : &test->value));
+    for (size_t i = 0; i < test->literal.size; i++) {
+        if ((unsigned char)test->literal.data[i] >= 0x80) buf_truncate(&test->literal, i);
+    }
+}
+
+struct str term_test_literal(const struct term_test *test)
+{
+    return buf_str(&test->literal);
+}
+
 int term_test_new(struct term_test **test_out, const struct logstore_filter *filter,
                   struct str value, bool is_text, struct error *error)
 {
@@ -216,7 +174,9 @@ int term_test_new(struct term_test **test_out, const struct logstore_filter *fil
     buf_init(&test->value, SIZE_MAX);
     buf_init(&test->folded, SIZE_MAX);
     buf_init(&test->prefix, SIZE_MAX);
+    buf_init(&test->literal, SIZE_MAX);
     int code = prepare(test, filter, value, is_text, error);
+    if (code == 0) find_literal(test);
     if (code < 0) {
         term_test_free(test);
         return code;
@@ -231,7 +191,8 @@ void term_test_free(struct term_test *test)
     buf_release(&test->value);
     buf_release(&test->folded);
     buf_release(&test->prefix);
-    regex_free(test->regex);
+    buf_release(&test->literal);
+    term_regex_free(test->regex);
     free(test->wanted);
     free(test);
 }
@@ -284,7 +245,7 @@ static bool is_near(const struct term_test *test, struct str term)
 
 bool term_test_matches(struct term_test *test, struct str term)
 {
-    if (test->regex != NULL) return regex_matches(test->regex, term);
+    if (test->regex != NULL) return term_regex_matches(test->regex, term);
     if (test->is_nocase) {
         buf_reset(&test->folded);
         analyzer_lowercase(term, &test->folded);

@@ -11,10 +11,12 @@ enum word_break_class {
     WORD_BREAK_HAN,
     WORD_BREAK_HIRAGANA,
     WORD_BREAK_SOUTHEAST,
+    WORD_BREAK_SOUTHEAST_MARK, /* EXTEND, and SOUTHEAST where a token may begin */
     WORD_BREAK_NUMERIC,
     WORD_BREAK_HEBREW,
     WORD_BREAK_HANGUL,
     WORD_BREAK_LETTER,
+    WORD_BREAK_EMOJI_LETTER, /* both: the longer token wins */
     WORD_BREAK_KATAKANA,
     WORD_BREAK_EXTEND_NUM_LET,
     WORD_BREAK_MID_LETTER,
@@ -24,6 +26,8 @@ enum word_break_class {
     WORD_BREAK_DOUBLE_QUOTE,
     WORD_BREAK_REGIONAL,
     WORD_BREAK_EMOJI,
+    WORD_BREAK_EMOJI_BASE, /* takes a modifier */
+    WORD_BREAK_EMOJI_MODIFIER,
 };
 
 struct word_break_range {

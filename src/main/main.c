@@ -35,6 +35,12 @@ static const struct command {
     { "metrics", metrics_server_main, "Role: scrapes, keeps, answers PromQL (:9090)." },
     { "ship", shipper_main, "Role: follows log files, delivers by _bulk." },
     { "metric", metric_main, "Count from a script: metric inc jobs_total --label ok=true." },
+    { "log", log_main, "Log from a script: log info \"backup done\" size=123 --file FILE." },
+    { "query", query_main, "Ask a metrics server: query 'sum(up)' --start -1h --format plot." },
+    { "promql", promql_main, "Expressions: promql fmt|check|tree 'sum(up)'." },
+    { "search", search_main, "Find log lines: search 'level:error AND timeout' --since 1h." },
+    { "tail", tail_main, "Log lines as they come: tail 'level:error'." },
+    { "check", check_main, "Check what others wrote: check ecs FILE." },
     { "version", version_main, "Show the version." },
 };
 

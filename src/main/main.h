@@ -7,6 +7,12 @@ int up_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int down_main(int argc, char **argv);
 int metric_main(int argc, char **argv);
+int log_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int query_main(int argc, char **argv);
+int promql_main(int argc, char **argv);
+int search_main(int argc, char **argv);
+int tail_main(int argc, char **argv);
 int logs_main(int argc, char **argv); /* the role, or `logs recover` */
 
 #endif

@@ -4,6 +4,8 @@
  *     barograph metric set queue_length 17
  *     barograph metric observe backup_seconds 12.5 --bounds 1,10,100
  *     barograph metric state backup running --states idle,running,failed
+ *     barograph metric create counter jobs_total --label ok --help-text "Jobs done."
+ *     barograph metric --socket /run/app.sock inc jobs_total      where memory cannot be mapped
  */
 #include "main/main.h"
 
@@ -23,6 +25,9 @@ struct flags {
     const char *help_text;
     const char *bounds;
     const char *states;
+    const char *unit;
+    const char *socket;
+    bool uses_socket;
     bool must_exist;
     bool wants_help;
 };
@@ -36,9 +41,14 @@ static const struct option options[] = {
     { "bounds", "LIST", OPTION_TEXT, FLAG(bounds), NULL,
       "Upper bounds, rising: makes a histogram where observe would make a summary." },
     { "states", "LIST", OPTION_TEXT, FLAG(states), NULL, "All states, for when an enum is made." },
+    { "unit", "UNIT", OPTION_TEXT, FLAG(unit), NULL, "The base unit, for when it is created." },
     { "must-exist", NULL, OPTION_FLAG, FLAG(must_exist), NULL, "Never make a metric." },
     { "region", "FILE", OPTION_TEXT, FLAG(region), NULL,
       "The shared memory; default $BAROGRAPH_METRICS, else the driver's own." },
+    { "socket", "FILE", OPTION_TEXT, FLAG(socket), NULL,
+      "Send a datagram there instead of sharing memory." },
+    { "use-socket", NULL, OPTION_FLAG, FLAG(uses_socket), NULL,
+      "The same to $BAROGRAPH_METRICS_SOCKET, else the region's name and .sock." },
     { "help", NULL, OPTION_FLAG, FLAG(wants_help), NULL, "Show this text." },
 };
 
@@ -52,6 +62,13 @@ static const struct verb {
     { "set", PM_DO_SET, 2, 2 },       { "observe", PM_DO_OBSERVE, 2, 2 },
     { "info", PM_DO_INFO, 1, 1 },     { "state", PM_DO_STATE, 2, 2 },
     { "remove", PM_DO_REMOVE, 1, 1 }, { "list", PM_DO_LIST, 0, 0 },
+    { "create", PM_DO_CREATE, 2, 2 },
+};
+
+static const char *const type_names[] = {
+    [PM_UNTYPED] = "untyped",     [PM_COUNTER] = "counter", [PM_GAUGE] = "gauge",
+    [PM_HISTOGRAM] = "histogram", [PM_SUMMARY] = "summary", [PM_INFO] = "info",
+    [PM_ENUM] = "enum",
 };
 
 /* Everything a command points to. */
@@ -84,7 +101,8 @@ static int read_labels(struct words *words, const struct flags *flags, struct pm
 {
     for (size_t i = 0; i < flags->labels.count; i++) {
         struct str rest = str_from(flags->labels.items[i]);
-        if (str_find_char(rest, '=') == STR_NONE || i == PM_LABELS_MAX) {
+        bool has_value = str_find_char(rest, '=') != STR_NONE || command->action == PM_DO_CREATE;
+        if (!has_value || i == PM_LABELS_MAX) {
             return fail("--label wants NAME=VALUE, got", flags->labels.items[i]);
         }
         struct pm_label *label = &words->labels[i];
@@ -133,6 +151,17 @@ static int read_value(const struct verb *verb, const char *text, struct pm_comma
     return fail("expected a number, got", text);
 }
 
+/* "create TYPE NAME": the words of all others begin with the name. */
+static int read_type(const char *text, struct pm_command *command)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(type_names); i++) {
+        if (strcmp(type_names[i], text) != 0) continue;
+        command->type = (enum pm_type)i;
+        return 0;
+    }
+    return fail("expected counter, gauge, histogram, summary, info or enum, got", text);
+}
+
 static const struct verb *find_verb(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++) {
@@ -152,7 +181,7 @@ static int show_help(const struct option_table *table)
     buf_init(&text, 65536);
     options_help(table, 1,
                  "barograph metric inc|dec NAME [AMOUNT] | set|observe NAME VALUE | info NAME |\n"
-                 "       state NAME STATE | remove NAME | list   [OPTIONS]",
+                 "       state NAME STATE | remove NAME | create TYPE NAME | list   [OPTIONS]",
                  &text);
     (void)fwrite(text.data, 1, text.size, stdout);
     return ROLE_EXIT_OK;
@@ -176,19 +205,26 @@ int metric_main(int argc, char **argv)
         return fail("wrong number of words for", verb->name);
     }
     struct words words = { 0 };
+    bool is_create = verb->action == PM_DO_CREATE;
     struct pm_command command = { .action = verb->action,
                                   .path = flags.region,
-                                  .name = words_count > 0 ? rest.items[1] : NULL,
+                                  .name = words_count > 0 ? rest.items[is_create ? 2 : 1] : NULL,
                                   .help = flags.help_text,
+                                  .unit = flags.unit,
                                   .must_exist = flags.must_exist };
-    int status = words_count > 1 ? read_value(verb, rest.items[2], &command) : 0;
+    int status = 0;
+    if (is_create)
+        status = read_type(rest.items[1], &command);
+    else if (words_count > 1)
+        status = read_value(verb, rest.items[2], &command);
     if (status == 0) status = read_labels(&words, &flags, &command);
     if (status == 0) status = read_lists(&words, &flags, &command);
     if (status != 0) return status;
     struct pm_error cause = { 0 };
-    if (pm_command_run(&command, write_out, stdout, &cause) != 0) {
-        (void)fprintf(stderr, "barograph metric: %s\n", cause.text);
-        return ROLE_EXIT_FAILED;
-    }
-    return ROLE_EXIT_OK;
+    int code = flags.socket != NULL || flags.uses_socket
+                   ? pm_socket_run(&command, flags.socket, &cause)
+                   : pm_command_run(&command, write_out, stdout, &cause);
+    if (code == 0) return ROLE_EXIT_OK;
+    (void)fprintf(stderr, "barograph metric: %s\n", cause.text);
+    return ROLE_EXIT_FAILED;
 }

@@ -3,9 +3,17 @@
 
 #include "prometheus/prometheus.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define POINTS_MAX 11000 /* steps of a range query, as in Prometheus */
+
+/* What a network thread spends on a query, in samples, before it hands it to a worker: about a
+ * millisecond. Handing on costs more than most queries do. */
+#define QUICK_WORK 150000
+
+#define POINT_SIZE_LEAST 18 /* bytes of `[1700000000,"1"],` */
+#define TREE_SIZE_MAX ((size_t)64 << 20) /* bytes of parse_query's answer */
 
 /* What both kinds of queries read from their request. */
 struct query {
@@ -13,6 +21,7 @@ struct query {
     struct promql_expr *expr;
     struct promql_request request;
     size_t limit;
+    size_t slot; /* among the active ones */
 };
 
 static void query_release(struct query *query)
@@ -20,10 +29,31 @@ static void query_release(struct query *query)
     promql_expr_free(query->expr);
 }
 
+/* What is answered where it came in ends within a millisecond or goes to a worker; noting it would
+ * cost more than it takes. */
+static void query_begin(struct query *query)
+{
+    struct metrics_server *server = query->server;
+    query->slot = ACTIVE_QUERIES_NO_SLOT;
+    if (query->request.work_max > 0) return;
+    int64_t now_s = clock_realtime_ms(role_clock(server->role)) / 1000;
+    query->slot = active_queries_add(&server->active, promql_expr_text(query->expr), now_s);
+}
+
+static void query_end(struct query *query)
+{
+    active_queries_remove(&query->server->active, query->slot);
+}
+
 static int query_read(struct query *query, struct metrics_server *server,
-                      const struct http_request *request, struct error *error)
+                      const struct http_request *request, const struct http_response *response,
+                      struct error *error)
 {
     *query = (struct query){ .server = server };
+    query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
+    query->request.points_max = response->body.size_max / POINT_SIZE_LEAST;
+    query->request.skips_cache = str_equal(http_request_parameter(request, "nocache"), STR("1"));
+    query->request.counts_steps = str_equal(http_request_parameter(request, "stats"), STR("all"));
     int code = api_limit(request, &query->limit, error);
     if (code == 0) code = api_duration(request, "timeout", &query->request.timeout_ms, error);
     if (code == 0)
@@ -73,12 +103,24 @@ static void write_stats(struct json_writer *json, const struct promql_stats *sta
     json_object_begin(json);
     json_member_int(json, "totalQueryableSamples", (int64_t)stats->samples);
     json_member_int(json, "peakSamples", (int64_t)stats->samples_peak);
+    if (stats->samples_per_step != NULL) {
+        json_key(json, STR("totalQueryableSamplesPerStep"));
+        json_array_begin(json);
+        for (size_t i = 0; i < stats->step_count; i++) {
+            json_array_begin(json);
+            json_put_double(json, (double)(stats->start_ms + (int64_t)i * stats->step_ms) / 1000);
+            json_put_uint(json, stats->samples_per_step[i]);
+            json_array_end(json);
+        }
+        json_array_end(json);
+    }
     json_object_end(json);
     json_object_end(json);
 }
 
-static void write_result(struct query *query, struct promql_result *result,
-                         const struct http_request *request, struct http_response *response)
+static int write_result(struct query *query, struct promql_result *result,
+                        const struct http_request *request, struct http_response *response,
+                        struct error *error)
 {
     bool is_list = result->type == PROMQL_VECTOR || result->type == PROMQL_MATRIX;
     bool is_cut = is_list && query->limit > 0 && result->series_count > query->limit;
@@ -96,6 +138,11 @@ static void write_result(struct query *query, struct promql_result *result,
                 is_cut ? "results truncated due to limit" : NULL);
     write_notes(&json, "infos", result->infos, result->info_count, NULL);
     api_end(response, &json);
+    if (!response->body.has_failed) return 0;
+    return error_set(error, ERROR_LIMIT,
+                     "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
+                     "or fewer series",
+                     response->body.size_max);
 }
 
 API_HANDLER(api_query)
@@ -104,15 +151,17 @@ API_HANDLER(api_query)
     CLEANUP(query_release) struct query query = { 0 };
     int64_t time_ms = clock_realtime_ms(role_clock(server->role));
     int code = api_time(request, "time", &time_ms, error);
-    if (code == 0) code = query_read(&query, server, request, error);
+    if (code == 0) code = query_read(&query, server, request, response, error);
     if (code != 0) return code;
     struct promql_result *result = NULL;
+    query_begin(&query);
     code = promql_query_instant(server->engine, &server->source, query.expr, time_ms,
                                 &query.request, &result, error);
-    if (code != 0) return code;
-    write_result(&query, result, request, response);
+    query_end(&query);
+    if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
+    code = write_result(&query, result, request, response, error);
     promql_result_free(result);
-    return 0;
+    return code;
 }
 
 static int check_range(const struct promql_range *range, struct error *error)
@@ -158,7 +207,7 @@ API_HANDLER(api_query_range)
     CLEANUP(query_release) struct query query = { 0 };
     struct promql_range range = { 0 };
     int code = read_range(request, &range, error);
-    if (code == 0) code = query_read(&query, server, request, error);
+    if (code == 0) code = query_read(&query, server, request, response, error);
     if (code != 0) return code;
     enum promql_type type = promql_expr_type(query.expr);
     if (type != PROMQL_SCALAR && type != PROMQL_VECTOR) {
@@ -168,18 +217,20 @@ API_HANDLER(api_query_range)
                          promql_type_name(type));
     }
     struct promql_result *result = NULL;
+    query_begin(&query);
     code = promql_query_range(server->engine, &server->source, query.expr, &range, &query.request,
                               &result, error);
-    if (code != 0) return code;
-    write_result(&query, result, request, response);
+    query_end(&query);
+    if (code != 0) return code == -EAGAIN ? HTTP_LATER : code;
+    code = write_result(&query, result, request, response, error);
     promql_result_free(result);
-    return 0;
+    return code;
 }
 
 API_HANDLER(api_format_query)
 {
     CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, error);
+    int code = query_read(&query, context, request, response, error);
     if (code != 0) return code;
     CLEANUP(buf_release) struct buf text;
     buf_init(&text, PROMQL_TEXT_SIZE_MAX * 4);
@@ -191,11 +242,29 @@ API_HANDLER(api_format_query)
     return 0;
 }
 
+API_HANDLER(api_parse_query)
+{
+    CLEANUP(query_release) struct query query = { 0 };
+    int code = query_read(&query, context, request, response, error);
+    if (code != 0) return code;
+    CLEANUP(buf_release) struct buf tree;
+    buf_init(&tree, TREE_SIZE_MAX);
+    promql_write_tree(&tree, query.expr);
+    if (tree.has_failed) {
+        return error_set(error, ERROR_LIMIT, "the tree is longer than %zu bytes", TREE_SIZE_MAX);
+    }
+    struct json_writer json;
+    api_begin(response, &json);
+    json_put_raw(&json, buf_str(&tree));
+    api_end(response, &json);
+    return 0;
+}
+
 /* No exemplars are kept: the answer is the empty list, which switches them off in clients. */
 API_HANDLER(api_query_exemplars)
 {
     CLEANUP(query_release) struct query query = { 0 };
-    int code = query_read(&query, context, request, error);
+    int code = query_read(&query, context, request, response, error);
     if (code != 0) return code;
     struct json_writer json;
     api_begin(response, &json);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define SELECT_ARENA_SIZE (512u << 20)
+#define QUICK_SERIES      500 /* more than these go to a worker */
 
 static int read_span(const struct http_request *request, struct series_query *query,
                      struct error *error)
@@ -17,6 +18,7 @@ static int read_span(const struct http_request *request, struct series_query *qu
     query->end_ms = INT64_MAX / 2;
     query->want = SERIES_WANT_LABELS;
     query->deadline_ns = request->deadline_ns;
+    query->match_max = request->is_on_network_thread ? QUICK_SERIES : 0;
     int code = api_time(request, "start", &query->start_ms, error);
     if (code == 0) code = api_time(request, "end", &query->end_ms, error);
     if (code == 0 && query->end_ms < query->start_ms) {
@@ -85,6 +87,35 @@ static void write_series(struct http_response *response, const struct labels_lis
     api_end(response, &json);
 }
 
+/* One selector's series come sorted, each once: they are written as they come. */
+static int stream_series(struct metrics_server *server, const struct series_query *query,
+                         struct http_response *response, size_t limit, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, SELECT_ARENA_SIZE);
+    struct series_cursor *cursor = NULL;
+    struct series_source *source = &server->source;
+    int code = source->select(source->state, query, &arena, &cursor, error);
+    if (code != 0) return code;
+    struct json_writer json;
+    struct series_columns series;
+    size_t written = 0;
+    bool is_cut = false;
+    api_begin(response, &json);
+    json_array_begin(&json);
+    while (!is_cut && (code = cursor->next(cursor, &series, error)) == 1) {
+        is_cut = limit > 0 && written == limit;
+        if (is_cut) break;
+        api_write_labels(&json, series.labels);
+        written++;
+    }
+    json_array_end(&json);
+    write_limit_warning(&json, is_cut);
+    api_end(response, &json);
+    cursor->close(cursor);
+    return code < 0 ? code : 0;
+}
+
 API_HANDLER(api_series)
 {
     struct metrics_server *server = context;
@@ -97,6 +128,11 @@ API_HANDLER(api_series)
     if (code != 0) return code;
     if (matches.count == 0) {
         return error_set(error, ERROR_INVALID, "no match[] parameter provided");
+    }
+    if (matches.count == 1 &&
+        promql_expr_selector(matches.exprs[0], &query.matchers, &query.matcher_count)) {
+        code = stream_series(server, &query, response, limit, error);
+        return code == -EAGAIN ? HTTP_LATER : code;
     }
     CLEANUP(arena_release) struct arena arena;
     arena_init(&arena, SELECT_ARENA_SIZE);
@@ -111,7 +147,7 @@ API_HANDLER(api_series)
         write_series(response, &list, limit);
     }
     VEC_RELEASE(&list);
-    return code;
+    return code == -EAGAIN ? HTTP_LATER : code;
 }
 
 /* ---- names and values ---- */
@@ -143,7 +179,10 @@ static int collect_texts(struct metrics_server *server, const struct api_matches
         if (!VEC_RESERVE(list, found.count)) return error_set(error, -ENOMEM, "no memory");
         for (size_t j = 0; j < found.count; j++) list->items[list->count++] = found.items[j];
     }
-    if (list->count > 1) qsort(list->items, list->count, sizeof(list->items[0]), compare_texts);
+    /* What one round finds is sorted. */
+    if (rounds > 1 && list->count > 1) {
+        qsort(list->items, list->count, sizeof(list->items[0]), compare_texts);
+    }
     return 0;
 }
 
@@ -179,7 +218,7 @@ static int answer_texts(struct metrics_server *server, const struct http_request
         api_end(response, &json);
     }
     VEC_RELEASE(&list);
-    return code;
+    return code == -EAGAIN ? HTTP_LATER : code;
 }
 
 API_HANDLER(api_labels)

@@ -231,6 +231,9 @@ static int put_in_force(struct metrics_server *server, struct str text,
     server->config_text = mask(text);
     mutex_unlock(&server->mutex);
     if (code != 0) return error_set(error, -ENOMEM, "no memory for external labels");
+    if (config->evaluation_interval_ms > 0) {
+        promql_engine_set_default_step(server->engine, config->evaluation_interval_ms);
+    }
     return scrape_manager_apply(server->scrapes, &config->scrapes, error);
 }
 

@@ -46,7 +46,7 @@ static const struct option options[] = {
     { "query.lookback-delta", "DURATION", OPTION_DURATION, FLAG(lookback_ms), "5m",
       "How far back a sample is looked for." },
     { "query.max-memory", "SIZE", OPTION_SIZE, FLAG(query_memory_max), "1GB",
-      "Memory a single query may take." },
+      "Memory that queries may take, all together." },
     { "enable-feature", "NAMES", OPTION_LIST, FLAG(features), NULL,
       "Comma separated feature names to enable." },
     { "web.console.templates", "DIR", OPTION_IGNORED, 0, NULL, NULL },
@@ -129,15 +129,17 @@ static const struct http_route page_routes[] = {
 
 #define GET_POST (HTTP_GET | HTTP_POST)
 #define READS    HTTP_ROUTE_READS
+#define QUICK    (HTTP_ROUTE_READS | HTTP_ROUTE_FAST)
 
 static const struct http_route api_routes[] = {
-    { GET_POST, "/api/v1/query", api_query, NULL, READS, 0 },
-    { GET_POST, "/api/v1/query_range", api_query_range, NULL, READS, 0 },
+    { GET_POST, "/api/v1/query", api_query, NULL, QUICK, 0 },
+    { GET_POST, "/api/v1/query_range", api_query_range, NULL, QUICK, 0 },
     { GET_POST, "/api/v1/query_exemplars", api_query_exemplars, NULL, READS, 0 },
     { GET_POST, "/api/v1/format_query", api_format_query, NULL, READS, 0 },
-    { GET_POST, "/api/v1/labels", api_labels, NULL, READS, 0 },
-    { GET_POST, "/api/v1/series", api_series, NULL, READS, 0 },
-    { HTTP_GET, "/api/v1/label/:name/values", api_label_values, NULL, 0, 0 },
+    { GET_POST, "/api/v1/parse_query", api_parse_query, NULL, READS, 0 },
+    { GET_POST, "/api/v1/labels", api_labels, NULL, QUICK, 0 },
+    { GET_POST, "/api/v1/series", api_series, NULL, QUICK, 0 },
+    { HTTP_GET, "/api/v1/label/:name/values", api_label_values, NULL, QUICK, 0 },
     { HTTP_GET, "/api/v1/metadata", api_metadata, NULL, 0, 0 },
     { HTTP_GET, "/api/v1/targets", api_targets, NULL, 0, 0 },
     { HTTP_GET, "/api/v1/targets/metadata", api_targets_metadata, NULL, 0, 0 },
@@ -214,6 +216,19 @@ static uint32_t read_features(struct metrics_server *server)
     return features;
 }
 
+static void tell_left(void *argument, struct str query, int64_t time_s)
+{
+    struct metrics_server *server = argument;
+    sl_warn(role_log(server->role), "query was running when the server ended", "query",
+            sl_strn(query.data, query.size), "event.start", time_s);
+}
+
+static int open_active_queries(struct metrics_server *server, struct error *error)
+{
+    return active_queries_open(&server->active, role_data(server->role),
+                               (size_t)server->flags.concurrency_max, tell_left, server, error);
+}
+
 static int open_engine(struct metrics_server *server, struct error *error)
 {
     const struct metrics_flags *flags = &server->flags;
@@ -270,6 +285,7 @@ static int open_all(struct metrics_server *server, struct error *error)
     server->remote_samples = pm_counter_new(registry, "prometheus_api_remote_write_samples_total",
                                             "Samples accepted by remote write.");
     int code = open_store(server, error);
+    if (code == 0) code = open_active_queries(server, error);
     if (code == 0) code = open_engine(server, error);
     if (code == 0) code = open_scrapes(server, error);
     if (code == 0 && pm_register_collector(registry, metrics_collect, server, &cause) != 0) {
@@ -283,7 +299,9 @@ static void close_all(struct metrics_server *server)
     scrape_manager_stop(server->scrapes);
     (void)pm_unregister_collector(role_registry(server->role), metrics_collect, server);
     if (server->engine != NULL) promql_engine_free(server->engine);
+    active_queries_close(&server->active);
     tsdb_close(server->db);
+    write_cache_release(&server->write_cache);
     free(server->config_text);
     arena_release(&server->arena);
     mutex_release(&server->mutex);
@@ -310,6 +328,7 @@ int metrics_server_main(int argc, char **argv)
     if (server.role == NULL) return status;
 
     mutex_init(&server.mutex);
+    write_cache_init(&server.write_cache);
     arena_init(&server.arena, 16u << 20);
     if (open_all(&server, &error) != 0) {
         status = role_fail(server.role, &error);

@@ -5,6 +5,8 @@
 #include "base/thread.h"
 #include "codec/json_writer.h"
 #include "http/server.h"
+#include "metrics_server/active_queries.h"
+#include "metrics_server/write_cache.h"
 #include "promql/promql.h"
 #include "role/role.h"
 #include "scrape/scrape.h"
@@ -48,8 +50,10 @@ struct metrics_server {
     struct series_source source;
     struct promql_engine *engine;
     struct scrape_manager *scrapes;
+    struct active_queries active;
     struct pm_summary *query_duration;
     struct pm_counter *remote_samples;
+    struct write_cache write_cache; /* series that others push */
 
     struct mutex mutex;  /* guards what follows */
     char *config_text;   /* as read, secrets masked */
@@ -132,6 +136,7 @@ void api_write_rfc3339(struct json_writer *json, int64_t time_ms);      /* zero 
 API_HANDLER(api_query);
 API_HANDLER(api_query_range);
 API_HANDLER(api_format_query);
+API_HANDLER(api_parse_query);
 API_HANDLER(api_query_exemplars);
 
 API_HANDLER(api_series);

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/compiler.h"
+#include "base/error.h"
 #include "base/vec.h"
 
 #include <stdbool.h>
@@ -41,6 +42,7 @@ struct histogram_bucket {
 struct histogram {
     int32_t schema;
     enum histogram_hint hint;
+    bool is_integer; /* it was made of whole counts: kept for who writes it out again */
     double zero_threshold;
     double zero_count;
     double count;
@@ -60,6 +62,13 @@ static inline bool histogram_is_custom(const struct histogram *histogram)
 
 /* Equal in every number and bucket; the hint does not count. */
 bool histogram_equal(const struct histogram *a, const struct histogram *b);
+
+/* Equal bit by bit, hint and all: the same number for a store. */
+bool histogram_identical(const struct histogram *a, const struct histogram *b);
+
+/* Whether a store may keep it: a schema that is known, buckets and bounds in order, no count below
+ * zero. ERROR_INVALID says what is wrong. */
+int histogram_check(const struct histogram *histogram, struct error *error) MUST_CHECK;
 
 /* True when `later` cannot be `earlier` counted on. */
 bool histogram_is_reset(const struct histogram *later, const struct histogram *earlier);

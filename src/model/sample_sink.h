@@ -19,9 +19,18 @@
 #include "base/str.h"
 #include "model/labels.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
+struct exemplar;  /* model/exemplar.h */
 struct histogram; /* model/histogram.h */
+
+/* A sample of a series that the store has given a number. */
+struct sample_row {
+    uint64_t ref;
+    int64_t time_ms;
+    double value;
+};
 
 struct sample_batch {
     /*
@@ -40,6 +49,24 @@ struct sample_batch {
     int (*append_histogram)(struct sample_batch *batch, uint64_t *ref, struct labels labels,
                             int64_t time_ms, const struct histogram *histogram,
                             struct error *error); /* NULL: the store takes floats only */
+    /*
+     * Adds many samples at once, in order, without their labels.
+     *
+     *   taken  out: how many went in (or were there already), also on failure
+     *
+     * Returns 0 when all did; -ENOENT when row number *taken has a ref that is not in memory, so
+     * that its labels are needed; or what append would return for that row. NULL: not offered.
+     */
+    int (*append_rows)(struct sample_batch *batch, const struct sample_row *rows, size_t count,
+                       size_t *taken, struct error *error);
+    /* What is appended from now on has counted since start_ms; 0 (as at first) = not known.
+     * NULL: the store does not keep it. */
+    void (*set_start)(struct sample_batch *batch, int64_t start_ms);
+    /* Adds an exemplar of a series that has a sample in this batch or in the store: `ref` is what
+     * append gave. ERROR_OUT_OF_ORDER and ERROR_INVALID leave the batch usable; the same exemplar
+     * again is 0. NULL: the store keeps none. */
+    int (*append_exemplar)(struct sample_batch *batch, uint64_t ref,
+                           const struct exemplar *exemplar, struct error *error);
     int (*commit)(struct sample_batch *batch, struct error *error);
     void (*rollback)(struct sample_batch *batch);
 };

@@ -36,6 +36,7 @@ struct histogram; /* model/histogram.h */
 enum series_want {
     SERIES_WANT_SAMPLES, /* everything */
     SERIES_WANT_LABELS,  /* labels only: columns empty, samples never touched */
+    SERIES_WANT_LAST,    /* the newest sample in the range alone, also a stale marker: count is 1 */
 };
 
 struct series_query {
@@ -46,6 +47,12 @@ struct series_query {
     enum series_want want;
     size_t series_max;   /* 0 = no limit; past it ERROR_LIMIT */
     int64_t deadline_ns; /* monotonic; 0 = none; past it ERROR_TIMEOUT */
+    /* Times and values are good until the next call of next() only, so that their memory can be
+     * used again; labels and histograms stay until close, as ever. */
+    bool reuses_columns;
+    /* More series than this that the matchers fit, whether or not they have samples in the range:
+     * -EAGAIN at once, before samples are touched. 0 = no limit. For callers in a hurry. */
+    size_t match_max;
 };
 
 struct series_columns {
@@ -54,7 +61,9 @@ struct series_columns {
     const int64_t *times_ms; /* ascending */
     const double *values;    /* for a histogram sample: its sum, or a stale marker */
     const struct histogram *const
-        *histograms; /* NULL: floats only; else count entries, NULL = float */
+        *histograms;          /* NULL: floats only; else count entries, NULL = float */
+    const int64_t *starts_ms; /* NULL: not known of any; else count entries: since when a counter
+                                 has counted, 0 = not known */
 };
 
 struct series_cursor {
@@ -79,6 +88,12 @@ struct series_source {
     /* Values of one label among the series that the query selects. */
     int (*label_values)(void *state, struct str name, const struct series_query *query,
                         struct arena *arena, struct str_list *out, struct error *error);
+    /*
+     * For caches: the least time of a sample that came or went after *position was given out, and
+     * in *position what to ask with the next time (begin with 0). What is before that time is as
+     * it was. INT64_MAX: nothing came or went. NULL: this source cannot tell.
+     */
+    int64_t (*changed_since)(void *state, uint64_t *position);
 };
 
 #endif

@@ -78,6 +78,9 @@ int pm_daemon_open(struct pm_daemon **daemon_out, const struct pm_daemon_options
     if (daemon == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a daemon");
     pm_store_lock();
     int code = pm_region_create(&daemon->client.region, options, error);
+    if (code == PM_OK && options != NULL && options->guards_cuts) {
+        code = pm_region_guard(daemon->client.region, error);
+    }
     pm_store_unlock();
     if (code == PM_OK) code = attach(&daemon->client, daemon->client.region, error);
     if (code < 0) {
@@ -118,6 +121,9 @@ static void emit_use(struct pm_emit *emit, const struct pm_registry *registry)
     pm_emit_one(emit, PM_GAUGE, "pm_region_bad_records",
                 "Records of the shared region that make no sense and are not shown.",
                 (double)registry->bad_records);
+    pm_emit_one(emit, PM_GAUGE, "pm_region_cut",
+                "Whether the shared region's file was cut short: then start the daemon again.",
+                use.is_cut ? 1 : 0);
     pm_emit_family(emit, PM_COUNTER, "pm_region_errors_total",
                    "What clients of the shared region got wrong.");
     for (int code = -1; code > -PM_ERROR_CODES; code--) {
@@ -125,7 +131,7 @@ static void emit_use(struct pm_emit *emit, const struct pm_registry *registry)
     }
 }
 
-static void collect(struct pm_emit *emit, void *arg)
+static void collect_region(struct pm_emit *emit, void *arg)
 {
     struct pm_daemon *daemon = arg;
     struct pm_registry *registry = daemon->client.registry;
@@ -143,7 +149,7 @@ int pm_daemon_register(struct pm_daemon *daemon, struct pm_registry *registry,
     if (daemon->shown_in != NULL) {
         return pm_fail(error, PM_ERROR_TYPE, "the daemon is registered already");
     }
-    int code = pm_register_collector(registry, collect, daemon, error);
+    int code = pm_register_collector(registry, collect_region, daemon, error);
     if (code == PM_OK) daemon->shown_in = registry;
     return code;
 }
@@ -152,7 +158,7 @@ void pm_daemon_close(struct pm_daemon *daemon)
 {
     if (daemon == NULL) return;
     if (daemon->shown_in != NULL) {
-        (void)pm_unregister_collector(daemon->shown_in, collect, daemon);
+        (void)pm_unregister_collector(daemon->shown_in, collect_region, daemon);
     }
     detach(&daemon->client);
     free(daemon);

@@ -41,6 +41,10 @@ struct pm_daemon_options {
     const char *path;      /* NULL: BAROGRAPH_METRICS, else /dev/shm/barograph-<uid>-metrics */
     size_t directory_size; /* bytes for names, labels and texts; 0 = 8 MiB */
     size_t word_count;     /* words of 8 bytes a CPU, rounded up to 8192; 0 = 131072 */
+    bool guards_cuts;      /* takes SIGBUS, so that a file cut short under this process is zeros
+                              and pm_region_cut 1 instead of its end; other faults go to whoever
+                              had the signal before. Threads that use the region must not block
+                              it */
 };
 
 /* Makes the region, or takes over the one that is there (its counters go on). A file of another
@@ -75,18 +79,22 @@ enum pm_action {
     PM_DO_INFO,    /* info: labels are its pairs; makes one */
     PM_DO_STATE,   /* enum: text is the state; makes one of `states` */
     PM_DO_REMOVE,  /* the series with these labels; without labels the whole metric */
-    PM_DO_LIST     /* writes the region's exposition text */
+    PM_DO_LIST,    /* writes the region's exposition text */
+    PM_DO_CREATE   /* makes a metric of `type`; what is there stays as it is */
 };
 
 struct pm_command {
     enum pm_action action;
-    const char *path; /* of the region, NULL as above */
-    const char *name; /* not for LIST */
-    const char *help; /* NULL: "Made by a script." when the metric is made */
-    const struct pm_label *labels;
+    const char *path;              /* of the region, NULL as above */
+    const char *name;              /* not for LIST */
+    const char *help;              /* NULL: "Made by a script." when the metric is made */
+    const char *unit;              /* CREATE: may be NULL */
+    enum pm_type type;             /* CREATE */
+    const struct pm_label *labels; /* CREATE: the values are not looked at */
     size_t label_count;
     bool has_value; /* INC, DEC: false = 1; SET, OBSERVE: needed */
     bool must_exist;
+    bool fills_labels; /* labels that are not given are empty, instead of an error */
     double value;
     const char *state;
     const char *const *states; /* STATE: all states, needed when it is made */
@@ -98,9 +106,11 @@ struct pm_command {
 /* Opens the region, does it, closes. Returns 0 or a code with a text for people. */
 int pm_command_run(const struct pm_command *command, pm_write_function *write, void *arg,
                    struct pm_error *error);
-/* The same on an open client; LIST is PM_ERROR_TYPE here. */
+/* The same on an open client, or on any registry; LIST is PM_ERROR_TYPE here. */
 int pm_client_command(struct pm_client *client, const struct pm_command *command,
                       struct pm_error *error);
+int pm_registry_command(struct pm_registry *registry, const struct pm_command *command,
+                        struct pm_error *error);
 
 #ifdef __cplusplus
 }

@@ -38,7 +38,9 @@ static int order_values(const struct family *family, const struct pm_command *co
             values[i] = command->labels[j].value;
             found++;
         }
-        if (values[i] == NULL) {
+        if (values[i] == NULL && command->fills_labels) {
+            values[i] = "";
+        } else if (values[i] == NULL) {
             return pm_fail(error, PM_ERROR_LABELS, "metric '%s' needs the label '%s'",
                            family->exposed, family->label_names[i]);
         }
@@ -48,22 +50,31 @@ static int order_values(const struct family *family, const struct pm_command *co
                    family->exposed, family->label_count);
 }
 
-static int make(struct pm_registry *registry, const struct pm_command *command,
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int make(struct pm_registry *registry, const struct pm_command *command, enum pm_type type,
                 struct family **family, struct pm_error *error)
 {
     if (command->label_count > PM_LABELS_MAX) {
+        (void)pm_store_count_error(registry, PM_ERROR_FULL);
         return pm_fail(error, PM_ERROR_FULL, "%zu labels are over the limit of %d",
                        command->label_count, PM_LABELS_MAX);
     }
     const char *names[PM_LABELS_MAX];
-    enum pm_type type = actions[command->action].made;
-    if (command->action == PM_DO_OBSERVE && command->bound_count > 0) type = PM_HISTOGRAM;
-    struct pm_options options = { .name = command->name, .help = command->help };
+    struct pm_options options = { .name = command->name,
+                                  .help = command->help,
+                                  .unit = command->unit };
     if (options.help == NULL) options.help = "Made by a script.";
     for (size_t i = 0; type != PM_INFO && i < command->label_count; i++) {
         names[i] = command->labels[i].name;
         options.label_count = i + 1;
     }
+    /* Two scripts that give the same labels in another order mean the same metric. */
+    if (command->action != PM_DO_CREATE)
+        qsort((void *)names, options.label_count, sizeof(names[0]), compare_names);
     options.label_names = names;
     options.states = command->states;
     options.state_count = command->state_count;
@@ -113,7 +124,8 @@ static int update(struct series *series, const struct pm_command *command, struc
     case PM_SUMMARY: pm_summary_observe((struct pm_summary *)metric, value); return PM_OK;
     case PM_INFO: return set_info(series, command, error);
     case PM_ENUM: return pm_store_set_state(series, command->state, error);
-    case PM_UNTYPED: break;
+    case PM_UNTYPED:
+    case PM_GAUGE_HISTOGRAM: break;
     }
     return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be updated", series->family->exposed);
 }
@@ -130,8 +142,11 @@ static int change(struct pm_registry *registry, const struct pm_command *command
     }
     struct family *family = NULL;
     int code = pm_store_find_family(registry, command->name, &family, error);
-    if (code == PM_ERROR_UNKNOWN && !command->must_exist)
-        code = make(registry, command, &family, error);
+    if (code == PM_ERROR_UNKNOWN && !command->must_exist) {
+        bool has_bounds = command->action == PM_DO_OBSERVE && command->bound_count > 0;
+        code = make(registry, command, has_bounds ? PM_HISTOGRAM : action->made, &family, error);
+        if (code < 0) return code;
+    }
     if (code < 0) return pm_store_count_error(registry, code);
     if ((action->takes >> family->type & 1) == 0) {
         (void)pm_store_count_error(registry, PM_ERROR_TYPE);
@@ -160,15 +175,29 @@ static int remove_one(struct pm_registry *registry, const struct pm_command *com
     return pm_remove(metric, values, family->label_count, error);
 }
 
+static int create(struct pm_registry *registry, const struct pm_command *command,
+                  struct pm_error *error)
+{
+    struct family *family = NULL;
+    if ((unsigned)command->type > PM_ENUM) return pm_fail(error, PM_ERROR_TYPE, "no such type");
+    return make(registry, command, command->type, &family, error);
+}
+
+int pm_registry_command(struct pm_registry *registry, const struct pm_command *command,
+                        struct pm_error *error)
+{
+    registry = pm_store_registry(registry);
+    if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
+    if (command->action == PM_DO_CREATE) return create(registry, command, error);
+    if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
+    if ((unsigned)command->action < PM_DO_REMOVE) return change(registry, command, error);
+    return pm_fail(error, PM_ERROR_TYPE, "that is no update");
+}
+
 int pm_client_command(struct pm_client *client, const struct pm_command *command,
                       struct pm_error *error)
 {
-    if ((unsigned)command->action > PM_DO_REMOVE) {
-        return pm_fail(error, PM_ERROR_TYPE, "that is no update");
-    }
-    struct pm_registry *registry = pm_client_registry(client);
-    if (command->action == PM_DO_REMOVE) return remove_one(registry, command, error);
-    return change(registry, command, error);
+    return pm_registry_command(pm_client_registry(client), command, error);
 }
 
 int pm_command_run(const struct pm_command *command, pm_write_function *write, void *arg,
@@ -182,7 +211,7 @@ int pm_command_run(const struct pm_command *command, pm_write_function *write, v
         pm_store_lock();
         pm_shared_read_locked(registry);
         pm_store_unlock();
-        code = pm_render(registry, (struct pm_format){ PM_TEXT_0_0_4 }, write, arg);
+        code = pm_render(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, write, arg);
         if (code < 0) (void)pm_fail(error, code, "the list could not be written");
     } else {
         code = pm_client_command(client, command, error);

@@ -1,19 +1,25 @@
-/* emit.c - the writer of an exposition: families and samples in one of the formats, in pieces.
+/* emit.c - the writer of an exposition: its buffer, its families, and what collectors call.
  *
  * FORMATS  text 0.0.4       # HELP x_total ..., # TYPE x_total counter, x_total{a="b"} 1
+ *          text 1.0.0       the same; names that are not plain: {"x.y_total",a="b"} 1
  *          OpenMetrics 1.0  # TYPE x counter, # UNIT ..., # HELP x ..., x_total{a="b"} 1, # EOF
- *          Info and enum are gauges in the first, types of their own in the second. Numbers are
- *          Go's shortest in both; what is counted in whole numbers is written in full.
+ *          protobuf         io.prometheus.client.MetricFamily messages, each behind its size
+ *          Info and enum are gauges but in OpenMetrics. Numbers are Go's shortest; what is counted
+ *          in whole numbers is written in full.
  */
 #include "prometheus/emit.h"
 
+#include "prometheus/escape.h"
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
+#include "prometheus/proto.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- The buffer ---- */
 
 int pm_emit_init(struct pm_emit *emit, struct pm_format format, pm_write_function *write, void *arg)
 {
@@ -21,6 +27,7 @@ int pm_emit_init(struct pm_emit *emit, struct pm_format format, pm_write_functio
     emit->write = write;
     emit->write_arg = arg;
     emit->format = format;
+    emit->escaping = pm_escape_of(format);
     emit->data = malloc(EMIT_PIECE_SIZE);
     emit->capacity = EMIT_PIECE_SIZE;
     return emit->data == NULL ? PM_ERROR_MEMORY : PM_OK;
@@ -44,16 +51,21 @@ void pm_emit_release(struct pm_emit *emit)
 
 char *pm_emit_room(struct pm_emit *emit, size_t size)
 {
-    if (emit->capacity - emit->used < size && pm_emit_flush(emit) < 0) return NULL;
+    if (__builtin_expect(emit->code == PM_OK && emit->capacity - emit->used >= size, 1)) {
+        return emit->data + emit->used;
+    }
+    if (emit->message == 0 && pm_emit_flush(emit) < 0) return NULL;
     if (emit->code < 0) return NULL;
-    if (emit->capacity < size) { /* a label of more than a piece */
-        char *bigger = realloc(emit->data, size);
+    if (emit->capacity - emit->used < size) { /* a label of more than a piece; a message */
+        size_t capacity =
+            emit->used + size > emit->capacity * 2 ? emit->used + size : emit->capacity * 2;
+        char *bigger = realloc(emit->data, capacity);
         if (bigger == NULL) {
             emit->code = PM_ERROR_MEMORY;
             return NULL;
         }
         emit->data = bigger;
-        emit->capacity = size;
+        emit->capacity = capacity;
     }
     return emit->data + emit->used;
 }
@@ -87,11 +99,6 @@ size_t pm_emit_print_value(char *to, double value)
 }
 
 /* ---- Families ---- */
-
-static bool is_openmetrics(const struct pm_emit *emit)
-{
-    return emit->format.kind != PM_TEXT_0_0_4;
-}
 
 /* 64 bits of the name decide: two names of one scrape meet once in 10^13 scrapes of 1000. */
 static uint64_t hash_name(const char *name, size_t size)
@@ -158,24 +165,85 @@ static const char *type_text(enum pm_type type, bool openmetrics)
     case PM_SUMMARY: return "summary";
     case PM_INFO: return openmetrics ? "info" : "gauge";
     case PM_ENUM: return openmetrics ? "stateset" : "gauge";
+    case PM_GAUGE_HISTOGRAM: return openmetrics ? "gaugehistogram" : "histogram";
     case PM_UNTYPED: break;
     }
     return openmetrics ? "unknown" : "untyped";
 }
 
-static void emit_metadata(struct pm_emit *emit, const char *kind, const char *name,
-                          size_t name_size)
+/* Quoted when it has to be, escaped as the scraper wants it. */
+static void emit_name(struct pm_emit *emit, const char *kind, const char *name, size_t size)
 {
     emit_text(emit, kind);
-    pm_emit_bytes(emit, name, name_size);
-    pm_emit_bytes(emit, " ", 1);
+    char *to = pm_emit_room(emit, size * ESCAPE_GROWTH + ESCAPE_MORE);
+    if (to == NULL) return;
+    bool is_quoted = emit->escaping == PM_ESCAPE_NONE && !pm_escape_is_plain(name, size, false);
+    char *at = to;
+    if (is_quoted) *at++ = '"';
+    at += pm_escape_name(at, name, size, emit->escaping, false);
+    if (is_quoted) *at++ = '"';
+    *at++ = ' ';
+    emit->used += (size_t)(at - to);
+}
+
+struct emit_metadata {
+    enum pm_type type;
+    const char *name;
+    size_t size; /* of the name as this format has it */
+    const char *help;
+    const char *unit; /* "" = none */
+};
+
+static void emit_proto_metadata(struct pm_emit *emit, const struct emit_metadata *metadata)
+{
+    static const unsigned types[] = {
+        [PM_UNTYPED] = 3, [PM_COUNTER] = 0, [PM_GAUGE] = 1, [PM_HISTOGRAM] = 4,
+        [PM_SUMMARY] = 2, [PM_INFO] = 1,    [PM_ENUM] = 1,  [PM_GAUGE_HISTOGRAM] = 5,
+    };
+    char name[sizeof(emit->sample_name)];
+    size_t size = metadata->size;
+    memcpy(name, metadata->name, size);
+    if (emit->escaping != PM_ESCAPE_NONE) {
+        size = pm_escape_name(name, metadata->name, metadata->size, emit->escaping, false);
+    }
+    emit->message = pm_proto_begin(emit, 0);
+    pm_proto_bytes(emit, 1, name, size);
+    pm_proto_bytes(emit, 2, metadata->help, strlen(metadata->help));
+    pm_proto_uint(emit, 3, types[metadata->type]);
+    if (metadata->unit[0] != '\0') {
+        pm_proto_bytes(emit, 5, metadata->unit, strlen(metadata->unit));
+    }
+}
+
+static void emit_metadata(struct pm_emit *emit, const struct emit_metadata *metadata)
+{
+    const char *name = metadata->name;
+    size_t size = metadata->size;
+    if (pm_emit_is_openmetrics(emit->format)) {
+        emit_name(emit, "# TYPE ", name, size);
+        emit_text(emit, type_text(metadata->type, true));
+        if (metadata->unit[0] != '\0') {
+            emit_name(emit, "\n# UNIT ", name, size);
+            emit_text(emit, metadata->unit);
+        }
+        emit_name(emit, "\n# HELP ", name, size);
+        emit_escaped(emit, metadata->help, true);
+    } else {
+        emit_name(emit, "# HELP ", name, size);
+        emit_escaped(emit, metadata->help, false);
+        emit_name(emit, "\n# TYPE ", name, size);
+        emit_text(emit, type_text(metadata->type, false));
+    }
+    pm_emit_bytes(emit, "\n", 1);
 }
 
 bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
                    const char *unit)
 {
+    pm_emit_end(emit);
     size_t size = strlen(name);
     size_t base_size = size;
+    bool openmetrics = pm_emit_is_openmetrics(emit->format);
     if (type == PM_COUNTER && pm_name_ends_in(name, "_total")) base_size -= 6;
     if (type == PM_INFO && pm_name_ends_in(name, "_info")) base_size -= 5;
     if (emit->code < 0 || !is_wanted(emit, name, base_size)) return false;
@@ -185,121 +253,81 @@ bool pm_emit_begin(struct pm_emit *emit, enum pm_type type, const char *name, co
     }
     /* Go's runtime has a gauge x and a counter x_total: in OpenMetrics both would be the family x.
      * The later one then loses its type rather than its samples. */
-    if (is_openmetrics(emit) && base_size < size && !see(emit, name, base_size)) {
+    if (openmetrics && base_size < size && !see(emit, name, base_size)) {
         base_size = size;
         type = PM_UNTYPED;
     }
-    if (is_openmetrics(emit)) {
-        emit_metadata(emit, "# TYPE ", name, base_size);
-        emit_text(emit, type_text(type, true));
-        if (unit != NULL && unit[0] != '\0') {
-            emit_metadata(emit, "\n# UNIT ", name, base_size);
-            emit_text(emit, unit);
-        }
-        emit_metadata(emit, "\n# HELP ", name, base_size);
-        emit_escaped(emit, help, true);
-    } else {
-        emit_metadata(emit, "# HELP ", name, size);
-        emit_escaped(emit, help, false);
-        emit_metadata(emit, "\n# TYPE ", name, size);
-        emit_text(emit, type_text(type, false));
-    }
-    pm_emit_bytes(emit, "\n", 1);
+    struct emit_metadata metadata = { type, name, openmetrics ? base_size : size, help, unit };
+    if (unit == NULL) metadata.unit = "";
+    emit->type = type;
+
+    emit->is_quoted = emit->escaping == PM_ESCAPE_NONE && !pm_escape_is_plain(name, size, false);
+    emit->sample_name_size = pm_escape_name(emit->sample_name, name, size, emit->escaping, false);
+    if (emit->format.kind == PM_PROTOBUF)
+        emit_proto_metadata(emit, &metadata);
+    else
+        emit_metadata(emit, &metadata);
     return emit->code == PM_OK;
+}
+
+void pm_emit_end(struct pm_emit *emit)
+{
+    emit->is_open = false;
+    if (emit->message == 0) return;
+    pm_proto_end(emit, emit->message);
+    emit->message = 0;
+    if (emit->used >= EMIT_PIECE_SIZE) (void)pm_emit_flush(emit);
 }
 
 /* ---- What collectors call ---- */
 
-void pm_emit_family(struct pm_emit *emit, enum pm_type type, const char *name, const char *help)
+void pm_emit_family_unit(struct pm_emit *emit, enum pm_type type, const char *name,
+                         const char *help, const char *unit)
 {
-    emit->is_open = false;
-    if (!pm_name_is_metric(name) || help == NULL) {
+    pm_emit_end(emit);
+    if (!pm_name_is_metric_in(name, emit->has_utf8) || help == NULL ||
+        (unsigned)type > PM_GAUGE_HISTOGRAM) {
         pm_fail_note(PM_ERROR_NAME, NULL);
         return;
     }
-    if (!pm_emit_begin(emit, type, name, help, NULL)) return;
-    size_t size = strlen(name);
-    memcpy(emit->sample_name, name, size + 1);
-    if (is_openmetrics(emit)) { /* there the ending is not the caller's choice */
-        const char *ending = type == PM_COUNTER ? "_total" : type == PM_INFO ? "_info" : "";
-        if (!pm_name_ends_in(name, ending) && size + strlen(ending) < sizeof(emit->sample_name)) {
-            memcpy(emit->sample_name + size, ending, strlen(ending) + 1);
-            size += strlen(ending);
+    if (!pm_emit_begin(emit, type, name, help, unit)) return;
+    if (pm_emit_is_openmetrics(emit->format)) { /* there the ending is not the caller's choice */
+        const char *ending = emit->type == PM_COUNTER ? "_total"
+                             : emit->type == PM_INFO  ? "_info"
+                                                      : "";
+        if (!pm_name_ends_in(name, ending)) {
+            memcpy(emit->sample_name + emit->sample_name_size, ending, strlen(ending) + 1);
+            emit->sample_name_size += strlen(ending);
         }
     }
-    emit->sample_name_size = size;
-    emit->type = type;
     emit->is_open = true;
 }
 
-/* 'name_ending{labels,extra' with its brace open, or without brace when there is no label. False
- * when a label name is not valid: then nothing is written. extra is 'le="..."', or NULL. */
-static bool emit_series(struct pm_emit *emit, const char *ending, const struct pm_label *labels,
-                        size_t count, const char *extra)
+void pm_emit_family(struct pm_emit *emit, enum pm_type type, const char *name, const char *help)
 {
-    size_t size = emit->sample_name_size + strlen(ending) + 4;
-    size += extra == NULL ? 0 : strlen(extra);
-    for (size_t i = 0; i < count; i++) {
-        if (!pm_name_is_label(labels[i].name) || labels[i].value == NULL) {
-            pm_fail_note(PM_ERROR_LABELS, NULL);
-            return false;
-        }
-        size += strlen(labels[i].name) + strlen(labels[i].value) * 3 + 4;
-    }
-    char *to = pm_emit_room(emit, size);
-    if (to == NULL) return false;
-    char *at = to;
-    memcpy(at, emit->sample_name, emit->sample_name_size);
-    at += emit->sample_name_size;
-    memcpy(at, ending, strlen(ending));
-    at += strlen(ending);
-    char separator = '{';
-    for (size_t i = 0; i < count; i++) {
-        if (labels[i].value[0] == '\0') continue;
-        *at++ = separator;
-        separator = ',';
-        size_t name_size = strlen(labels[i].name);
-        memcpy(at, labels[i].name, name_size);
-        memcpy(at + name_size, "=\"", 2);
-        at += name_size + 2;
-        at += pm_name_escape(at, labels[i].value, true);
-        *at++ = '"';
-    }
-    if (extra != NULL) {
-        *at++ = separator;
-        separator = ',';
-        memcpy(at, extra, strlen(extra));
-        at += strlen(extra);
-    }
-    if (separator == ',') *at++ = '}';
-    *at++ = ' ';
-    emit->used += (size_t)(at - to);
-    return true;
+    pm_emit_family_unit(emit, type, name, help, NULL);
 }
 
-static void emit_double_end(struct pm_emit *emit, double value)
+void pm_emit_point(struct pm_emit *emit, const struct pm_point *point)
 {
-    char *to = pm_emit_room(emit, NUMBER_SIZE_MAX + 1);
-    if (to == NULL) return;
-    size_t size = pm_emit_print_value(to, value);
-    to[size] = '\n';
-    emit->used += size + 1;
-}
-
-static void emit_u64_end(struct pm_emit *emit, uint64_t value)
-{
-    char *to = pm_emit_room(emit, NUMBER_SIZE_MAX + 1);
-    if (to == NULL) return;
-    size_t size = pm_number_print_u64(to, value);
-    to[size] = '\n';
-    emit->used += size + 1;
+    if (!emit->is_open || emit->code < 0) return;
+    for (size_t i = 0; i < point->label_count; i++) {
+        const struct pm_label *label = &point->labels[i];
+        if (pm_name_is_label_in(label->name, emit->has_utf8) && label->value != NULL) continue;
+        pm_fail_note(PM_ERROR_LABELS, NULL);
+        return;
+    }
+    if (emit->format.kind == PM_PROTOBUF)
+        pm_emit_proto_point(emit, point);
+    else
+        pm_emit_text_point(emit, point);
 }
 
 void pm_emit_sample(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
                     double value)
 {
-    if (!emit->is_open || !emit_series(emit, "", labels, label_count, NULL)) return;
-    emit_double_end(emit, value);
+    struct pm_point point = { .labels = labels, .label_count = label_count, .value = value };
+    pm_emit_point(emit, &point);
 }
 
 static size_t labels_from_list(struct pm_label *labels, va_list arguments)
@@ -331,9 +359,11 @@ void pm_emit_count_(struct pm_emit *emit, uint64_t value, ...)
     struct pm_label labels[PM_LABELS_MAX];
     va_list arguments;
     va_start(arguments, value);
-    size_t count = labels_from_list(labels, arguments);
+    struct pm_point point = { .labels = labels, .whole = value, .is_whole = 1 };
+    point.label_count = labels_from_list(labels, arguments);
     va_end(arguments);
-    if (emit_series(emit, "", labels, count, NULL)) emit_u64_end(emit, value);
+    point.value = (double)value;
+    pm_emit_point(emit, &point);
 }
 
 void pm_emit_one(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
@@ -343,42 +373,20 @@ void pm_emit_one(struct pm_emit *emit, enum pm_type type, const char *name, cons
     pm_emit_sample(emit, NULL, 0, value);
 }
 
-/* 'le="0.5"': in OpenMetrics whole numbers carry ".0". */
-static void print_bound(char *to, double bound, bool openmetrics)
-{
-    memcpy(to, "le=\"", 4);
-    size_t size = 4 + pm_number_print_double(to + 4, bound);
-    to[size] = '\0';
-    if (openmetrics && strpbrk(to + 4, ".eIN") == NULL) {
-        memcpy(to + size, ".0", 2);
-        size += 2;
-    }
-    memcpy(to + size, "\"", 2);
-}
-
 void pm_emit_histogram(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
                        const struct pm_buckets *buckets)
 {
-    if (!emit->is_open || emit->type != PM_HISTOGRAM) return;
-    char extra[NUMBER_SIZE_MAX + 16];
-    uint64_t sum = 0;
-    for (size_t i = 0; i < buckets->bound_count; i++) {
-        sum += buckets->counts[i];
-        print_bound(extra, buckets->bounds[i], is_openmetrics(emit));
-        if (!emit_series(emit, "_bucket", labels, label_count, extra)) return;
-        emit_u64_end(emit, sum);
-    }
-    sum += buckets->counts[buckets->bound_count];
-    if (!emit_series(emit, "_bucket", labels, label_count, "le=\"+Inf\"")) return;
-    emit_u64_end(emit, sum);
-    if (emit_series(emit, "_sum", labels, label_count, NULL)) emit_double_end(emit, buckets->sum);
-    if (emit_series(emit, "_count", labels, label_count, NULL)) emit_u64_end(emit, sum);
+    if (emit->type != PM_HISTOGRAM && emit->type != PM_GAUGE_HISTOGRAM) return;
+    struct pm_point point = { .labels = labels, .label_count = label_count, .buckets = buckets };
+    pm_emit_point(emit, &point);
 }
 
 void pm_emit_summary(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
                      uint64_t count, double sum)
 {
-    if (!emit->is_open || emit->type != PM_SUMMARY) return;
-    if (emit_series(emit, "_sum", labels, label_count, NULL)) emit_double_end(emit, sum);
-    if (emit_series(emit, "_count", labels, label_count, NULL)) emit_u64_end(emit, count);
+    if (emit->type != PM_SUMMARY) return;
+    struct pm_point point = { .labels = labels, .label_count = label_count };
+    point.count = count;
+    point.sum = sum;
+    pm_emit_point(emit, &point);
 }

@@ -7,7 +7,7 @@
 
 static const char *const code_names[PM_ERROR_CODES] = {
     "ok",   "name",    "type",   "labels", "value", "memory",
-    "full", "unknown", "system", "region", "write",
+    "full", "unknown", "system", "region", "write", "parse",
 };
 
 static _Atomic uint64_t counts[PM_ERROR_CODES];

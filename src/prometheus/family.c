@@ -1,8 +1,10 @@
 /* family.c - families: checked, made, found; and the registries that hold them. */
+#include "prometheus/escape.h"
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/number.h"
 #include "prometheus/shared.h"
+#include "prometheus/sketch_index.h"
 #include "prometheus/store.h"
 
 #include <math.h>
@@ -11,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double default_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
+/* Windows of quantiles: within 1.1 % of the value over 16 octaves, 2.2 % over 32, ... */
+enum { QUANTILE_SCHEMA = 5, QUANTILE_BUCKETS = 512, QUANTILE_WINDOW_S = 600 };
+
+const double pm_default_bounds[PM_DEFAULT_BOUND_COUNT] = { .005, .01, .025, .05, .1, .25,
+                                                           .5,   1,   2.5,  5,   10 };
 
 /* ---- Registries ---- */
 
@@ -35,8 +41,11 @@ static void free_family(struct family *family)
     if (family == NULL) return;
     size_t count = family->list == NULL ? 0 : family->list->count;
     for (size_t i = 0; i < count; i++) {
-        free(family->list->items[i]->info);
-        if (family->list->items[i] != family->parent) free(family->list->items[i]);
+        struct series *series = family->list->items[i];
+        free(series->info);
+        free(series->sketch);
+        if (series->record == 0) free(series->exemplars);
+        if (series != family->parent) free(series);
     }
     free(family->parent);
     free(family->name);
@@ -46,7 +55,8 @@ static void free_family(struct family *family)
     free_texts(family->label_names, family->label_count);
     free_texts(family->bound_texts, family->bound_count);
     free_texts(family->states, family->state_count);
-    free(family->bounds);
+    free(family->aid);
+    free(family->quantiles);
     free(family);
 }
 
@@ -73,7 +83,10 @@ static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
 static void make_default(void)
 {
-    (void)pm_registry_new(&default_registry, NULL);
+    struct pm_registry *made = NULL;
+    if (pm_registry_new(&made, NULL) < 0) return;
+    (void)pm_register_process(made, NULL); /* as client libraries do; can be taken out */
+    default_registry = made;
 }
 
 struct pm_registry *pm_registry_default(void)
@@ -85,6 +98,12 @@ struct pm_registry *pm_registry_default(void)
 struct pm_registry *pm_store_registry(struct pm_registry *registry)
 {
     return registry != NULL ? registry : pm_registry_default();
+}
+
+void pm_registry_allow_utf8(struct pm_registry *registry)
+{
+    registry = pm_store_registry(registry);
+    if (registry != NULL) registry->has_utf8 = true;
 }
 
 struct family **pm_store_snapshot(struct pm_registry *registry, size_t *count)
@@ -118,7 +137,8 @@ int pm_exponential_bounds(double *bounds, size_t count, double start, double fac
 
 /* ---- Checking what a caller asks for ---- */
 
-static int check_labels(enum pm_type type, const struct pm_options *options, struct pm_error *error)
+static int check_labels(enum pm_type type, const struct pm_options *options, bool has_utf8,
+                        struct pm_error *error)
 {
     if (options->label_count > PM_LABELS_MAX) {
         return pm_fail(error, PM_ERROR_FULL, "metric '%s' has %zu labels, limit is %d",
@@ -129,7 +149,7 @@ static int check_labels(enum pm_type type, const struct pm_options *options, str
         bool is_taken = name != NULL && ((type == PM_HISTOGRAM && strcmp(name, "le") == 0) ||
                                          (type == PM_SUMMARY && strcmp(name, "quantile") == 0) ||
                                          (type == PM_ENUM && strcmp(name, options->name) == 0));
-        if (!pm_name_is_label(name) || is_taken) {
+        if (!pm_name_is_label_in(name, has_utf8) || is_taken) {
             return pm_fail(error, PM_ERROR_NAME, "metric '%s' cannot have a label '%s'",
                            options->name, name == NULL ? "(null)" : name);
         }
@@ -158,6 +178,36 @@ static int check_bounds(const struct pm_options *options, struct pm_error *error
     return PM_OK;
 }
 
+static int check_native(const struct pm_options *options, struct pm_error *error)
+{
+    bool is_good = !(options->native_factor > 0 && !(options->native_factor > 1)) &&
+                   isfinite(options->native_factor) && isfinite(options->native_zero_threshold) &&
+                   isfinite(options->native_zero_threshold_max) &&
+                   options->native_reset_min_s >= 0 && options->native_reset_min_s < 1e9;
+    if (!is_good || options->native_bucket_max > SKETCH_BUCKETS_MAX) {
+        return pm_fail(error, PM_ERROR_VALUE,
+                       "metric '%s' needs a native factor above 1 and at most %d buckets",
+                       options->name, SKETCH_BUCKETS_MAX);
+    }
+    return PM_OK;
+}
+
+static int check_quantiles(const struct pm_options *options, struct pm_error *error)
+{
+    if (options->quantile_count > PM_QUANTILES_MAX || !(options->window_s >= 0) ||
+        !(options->window_s < 1e9)) {
+        return pm_fail(error, PM_ERROR_VALUE, "metric '%s' has over %d quantiles, or no window",
+                       options->name, PM_QUANTILES_MAX);
+    }
+    for (size_t i = 0; i < options->quantile_count; i++) {
+        double q = options->quantiles[i];
+        if (q >= 0 && q <= 1 && (i == 0 || q > options->quantiles[i - 1])) continue;
+        return pm_fail(error, PM_ERROR_VALUE, "quantile %zu of metric '%s' does not rise in 0 to 1",
+                       i, options->name);
+    }
+    return PM_OK;
+}
+
 static int check_states(const struct pm_options *options, struct pm_error *error)
 {
     if (options->state_count == 0 || options->state_count > PM_STATES_MAX) {
@@ -176,17 +226,17 @@ static int check_states(const struct pm_options *options, struct pm_error *error
     return PM_OK;
 }
 
-static int check_options(enum pm_type type, const struct pm_options *options,
-                         struct pm_error *error)
+static int check_options(const struct pm_registry *registry, enum pm_type type,
+                         const struct pm_options *options, struct pm_error *error)
 {
-    if (!pm_name_is_metric(options->name)) {
+    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
         return pm_fail(error, PM_ERROR_NAME, "'%.60s' is no name for a metric",
                        options->name == NULL ? "(null)" : options->name);
     }
     if (options->help == NULL || options->help[0] == '\0') {
         return pm_fail(error, PM_ERROR_NAME, "metric '%s' has no help text", options->name);
     }
-    if ((unsigned)type > PM_ENUM) {
+    if ((unsigned)type >= PM_GAUGE_HISTOGRAM) {
         return pm_fail(error, PM_ERROR_TYPE, "metric '%s' has an unknown type", options->name);
     }
     if (options->function != NULL &&
@@ -194,8 +244,10 @@ static int check_options(enum pm_type type, const struct pm_options *options,
          (type != PM_COUNTER && type != PM_GAUGE && type != PM_UNTYPED))) {
         return pm_fail(error, PM_ERROR_TYPE, "metric '%s' cannot be a function", options->name);
     }
-    int code = check_labels(type, options, error);
+    int code = check_labels(type, options, registry->has_utf8, error);
     if (code == PM_OK && type == PM_HISTOGRAM) code = check_bounds(options, error);
+    if (code == PM_OK && type == PM_HISTOGRAM) code = check_native(options, error);
+    if (code == PM_OK && type == PM_SUMMARY) code = check_quantiles(options, error);
     if (code == PM_OK && type == PM_ENUM) code = check_states(options, error);
     return code;
 }
@@ -235,6 +287,7 @@ static const char *const *endings_of(enum pm_type type)
     case PM_INFO: return of_info;
     case PM_UNTYPED:
     case PM_GAUGE:
+    case PM_GAUGE_HISTOGRAM:
     case PM_ENUM: return plain;
     }
     return plain;
@@ -295,9 +348,9 @@ static char **copy_texts(const char *const *texts, size_t count)
 
 const double *pm_store_bounds(const struct pm_options *options, uint32_t *count)
 {
-    size_t default_count = sizeof(default_bounds) / sizeof(default_bounds[0]);
-    *count = (uint32_t)(options->bounds == NULL ? default_count : options->bound_count);
-    return options->bounds == NULL ? default_bounds : options->bounds;
+    bool has_default = options->bounds == NULL && !(options->native_factor > 1);
+    *count = (uint32_t)(has_default ? PM_DEFAULT_BOUND_COUNT : options->bound_count);
+    return has_default ? pm_default_bounds : options->bounds;
 }
 
 static int copy_bounds(struct family *family, const struct pm_options *options)
@@ -305,13 +358,16 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     uint32_t count;
     const double *bounds = pm_store_bounds(options, &count);
     size_t padded = ((size_t)count + 3) & ~(size_t)3;
-    family->bounds = calloc(padded + 1, sizeof(double));
+    family->aid = calloc(1, sizeof(*family->aid) + padded * sizeof(double));
     family->bound_texts = calloc(count + 1, sizeof(char *));
-    if (family->bounds == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    if (family->aid == NULL || family->bound_texts == NULL) return PM_ERROR_MEMORY;
+    family->bounds = family->aid->values;
     family->bound_count = count;
-    family->bound_padded = padded;
-    for (size_t i = 0; i < padded; i++)
-        family->bounds[i] = i < count ? bounds[i] : (double)INFINITY;
+    family->aid->padded = padded;
+    family->aid->is_classic = !(options->native_factor > 1);
+    for (size_t i = 0; i < padded; i++) {
+        family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
+    }
     for (size_t i = 0; i < count; i++) {
         char *text = calloc(1, NUMBER_SIZE_MAX + 1);
         if (text == NULL) return PM_ERROR_MEMORY;
@@ -321,9 +377,57 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     return PM_OK;
 }
 
-static size_t count_words(const struct family *family)
+/* What the sketches of a family are like; is_used is false for most. */
+static void set_sketch(struct family *family, const struct pm_options *options)
 {
-    return family->type == PM_HISTOGRAM ? family->bound_count + 2 : 2;
+    struct sketch_options *sketch = &family->sketch;
+    sketch->bucket_max = SKETCH_BUCKETS_DEFAULT;
+    if (family->type == PM_HISTOGRAM && options->native_factor > 1) {
+        sketch->is_used = true;
+        sketch->schema = pm_sketch_schema(options->native_factor);
+        if (options->native_bucket_max > 0)
+            sketch->bucket_max = (uint32_t)options->native_bucket_max;
+        sketch->zero_threshold = options->native_zero_threshold;
+        if (!(sketch->zero_threshold > 0)) {
+            sketch->zero_threshold = options->native_zero_threshold < 0 ? 0 : 0x1p-128;
+        }
+        sketch->zero_threshold_max = options->native_zero_threshold_max;
+        sketch->reset_min_ms = (uint64_t)(options->native_reset_min_s * 1000);
+    } else if (family->type == PM_SUMMARY && options->quantile_count > 0) {
+        sketch->is_used = true;
+        sketch->schema = QUANTILE_SCHEMA;
+        sketch->bucket_max = QUANTILE_BUCKETS;
+        double window_s = options->window_s > 0 ? options->window_s : QUANTILE_WINDOW_S;
+        sketch->window_ms = (uint64_t)(window_s * 1000);
+    }
+    if (sketch->is_used) pm_sketch_tables();
+}
+
+static int copy_quantiles(struct family *family, const struct pm_options *options)
+{
+    size_t count = family->type == PM_SUMMARY ? options->quantile_count : 0;
+    family->quantiles = calloc(count + 1, sizeof(double));
+    if (family->quantiles == NULL) return PM_ERROR_MEMORY;
+    if (count > 0) memcpy(family->quantiles, options->quantiles, count * sizeof(double));
+    family->quantile_count = count;
+    return PM_OK;
+}
+
+static uint64_t double_words(enum pm_type type)
+{
+    if (type == PM_ENUM || type == PM_INFO) return 0;
+    if (type == PM_HISTOGRAM) return 1 << WORD_SUM | 1 << WORD_SECOND_SUM;
+    return type == PM_COUNTER ? 1 << WORD_FRACTION : 1;
+}
+
+static void count_words(struct family *family)
+{
+    family->summed_count =
+        family->type == PM_HISTOGRAM ? WORD_BUCKETS + family->bound_count + 1 : 2;
+    family->word_count = family->summed_count;
+    if (!family->sketch.is_used) return;
+    family->summed_count += family->summed_count & 1;
+    family->word_count = family->summed_count + SKETCH_HEADER_WORDS;
 }
 
 static struct family *new_family(struct pm_registry *registry, enum pm_type type, const char *name,
@@ -346,16 +450,25 @@ static struct family *new_family(struct pm_registry *registry, enum pm_type type
     family->function = options->function;
     family->function_arg = options->function_arg;
     family->series_max = options->series_max == 0 ? PM_SERIES_MAX : options->series_max;
+    family->has_classic =
+        type == PM_HISTOGRAM && (options->bound_count > 0 || !(options->native_factor > 1));
     bool is_whole = family->name != NULL && family->exposed != NULL && family->help != NULL &&
                     family->unit != NULL && family->label_names != NULL && family->states != NULL;
-    if (!is_whole || (type == PM_HISTOGRAM && copy_bounds(family, options) < 0)) {
+    if (!is_whole || copy_quantiles(family, options) < 0 ||
+        (type == PM_HISTOGRAM && copy_bounds(family, options) < 0)) {
         free_family(family);
         return NULL;
     }
     memcpy(family->exposed, name, strlen(name));
     memcpy(family->exposed + strlen(name), ending, strlen(ending));
-    family->word_count = count_words(family);
-    family->double_words = type == PM_COUNTER ? 2 : type == PM_ENUM || type == PM_INFO ? 0 : 1;
+    family->is_plain = pm_escape_is_plain(family->exposed, strlen(family->exposed), false);
+    for (size_t i = 0; i < family->label_count; i++) {
+        const char *label = family->label_names[i];
+        family->is_plain = family->is_plain && pm_escape_is_plain(label, strlen(label), true);
+    }
+    set_sketch(family, options);
+    count_words(family);
+    family->double_words = double_words(type);
     return family;
 }
 
@@ -392,7 +505,7 @@ int pm_store_add_family_locked(struct pm_registry *registry, enum pm_type type,
                                struct pm_error *error)
 {
     char name[PM_NAME_SIZE_MAX + 1];
-    int code = check_options(type, options, error);
+    int code = check_options(registry, type, options, error);
     if (code == PM_OK) code = pm_store_base_name(type, options, name, error);
     if (code == PM_OK) code = pm_store_check_clash_locked(registry, name, type, error);
     if (code < 0) return code;
@@ -456,18 +569,18 @@ int pm_store_create(struct pm_registry *registry, enum pm_type type,
     registry = pm_store_registry(registry);
     if (registry == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a registry");
     char name[PM_NAME_SIZE_MAX + 1];
-    if (!pm_name_is_metric(options->name)) {
-        return pm_store_count_error(registry, check_options(type, options, error));
+    if (!pm_name_is_metric_in(options->name, registry->has_utf8)) {
+        return pm_store_count_error(registry, check_options(registry, type, options, error));
     }
     int code = pm_store_base_name(type, options, name, error);
-    if (code < 0) return code;
+    if (code < 0) return pm_store_count_error(registry, code);
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);
     struct family *found = pm_store_family_locked(registry, name);
     if (found != NULL) {
         code = pm_store_check_same(found, type, options, error);
     } else if (registry->region != NULL) {
-        code = check_options(type, options, error);
+        code = check_options(registry, type, options, error);
         if (code == PM_OK) code = pm_shared_family_locked(registry, type, options, &found, error);
     } else {
         code = pm_store_add_family_locked(registry, type, options, &found, error);

@@ -24,6 +24,7 @@ static int register_static(struct pm_registry *registry, struct pm_metric *metri
     int code = pm_store_create(registry, (enum pm_type)metric->type, &options, &family, error);
     if (code < 0) return code;
     char *fast = __atomic_load_n(&family->parent->metric.fast, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&metric->aid, (const void *)family->aid, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->series, (void *)family->parent, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->fast, fast, __ATOMIC_RELEASE);
     return PM_OK;
@@ -79,10 +80,21 @@ static struct pm_metric *create_from_list(struct pm_registry *registry, enum pm_
     return create(registry, type, &options);
 }
 
-static struct pm_metric *child_from_list(struct pm_metric *metric, va_list arguments)
+struct pm_metric *pm_store_child_or_dead(struct pm_metric *metric, const char *const *values,
+                                         size_t count)
 {
     struct series *parent = pm_store_series(metric);
     if (parent->family == NULL) return &pm_store_dead()->metric;
+    struct pm_error error;
+    struct series *child = NULL;
+    int code = pm_store_child(parent->family, values, count, &child, &error);
+    if (code == PM_OK) return &child->metric;
+    pm_fail_note(code, &error);
+    return &pm_store_dead()->metric;
+}
+
+static struct pm_metric *child_from_list(struct pm_metric *metric, va_list arguments)
+{
     const char *values[PM_LABELS_MAX + 1];
     size_t count = 0;
     while (count <= PM_LABELS_MAX) {
@@ -90,12 +102,7 @@ static struct pm_metric *child_from_list(struct pm_metric *metric, va_list argum
         if (values[count] == NULL) break;
         count++;
     }
-    struct pm_error error;
-    struct series *child = NULL;
-    int code = pm_store_child(parent->family, values, count, &child, &error);
-    if (code == PM_OK) return &child->metric;
-    pm_fail_note(code, &error);
-    return &pm_store_dead()->metric;
+    return pm_store_child_or_dead(metric, values, count);
 }
 
 /* The six kinds differ in nothing but their types; the handle is a series' first member. */
@@ -147,7 +154,7 @@ int pm_create(struct pm_registry *registry, enum pm_type type, const struct pm_o
 int pm_store_find_family(struct pm_registry *registry, const char *name, struct family **found,
                          struct pm_error *error)
 {
-    if (!pm_name_is_metric(name))
+    if (!pm_name_is_metric_in(name, registry->has_utf8))
         return pm_fail(error, PM_ERROR_NAME, "that is no name for a metric");
     pm_store_lock();
     if (registry->region != NULL) pm_shared_read_locked(registry);

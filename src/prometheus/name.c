@@ -32,17 +32,9 @@ bool pm_name_is_label(const char *name)
     return is_name(name, 1, 2) && !(name[0] == '_' && name[1] == '_');
 }
 
-bool pm_name_ends_in(const char *name, const char *suffix)
+int pm_name_character_size(const char *at)
 {
-    size_t size = strlen(name);
-    size_t suffix_size = strlen(suffix);
-    return size > suffix_size && memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
-}
-
-/* Bytes of the character at text: > 0 valid, < 0 minus the bytes of a bad prefix. Text ends in
- * NUL, which is no continuation, so it is never read past. Source: Unicode 15, table 3-7. */
-static int character_size(const unsigned char *text)
-{
+    const unsigned char *text = (const unsigned char *)at;
     unsigned char lead = text[0];
     if (lead < 0x80) return 1;
     if (lead < 0xc2 || lead > 0xf4) return -1;
@@ -56,13 +48,57 @@ static int character_size(const unsigned char *text)
     return size;
 }
 
+static bool is_utf8_name(const char *name)
+{
+    size_t size = 0;
+    while (name != NULL && name[size] != '\0') {
+        int character = pm_name_character_size(name + size);
+        if (character < 0) return false;
+        size += (size_t)character;
+        if (size > PM_NAME_SIZE_MAX) return false;
+    }
+    return size > 0;
+}
+
+bool pm_name_is_metric_in(const char *name, bool has_utf8)
+{
+    return has_utf8 ? is_utf8_name(name) : pm_name_is_metric(name);
+}
+
+bool pm_name_is_label_in(const char *name, bool has_utf8)
+{
+    if (!has_utf8) return pm_name_is_label(name);
+    return is_utf8_name(name) && !(name[0] == '_' && name[1] == '_');
+}
+
+bool pm_name_ends_in(const char *name, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t suffix_size = strlen(suffix);
+    return size > suffix_size && memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
+}
+
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+
+size_t pm_name_mend(char *to, const char *text)
+{
+    size_t used = 0;
+    for (const char *at = text; *at != '\0';) {
+        int size = pm_name_character_size(at);
+        size_t piece_size = size < 0 ? 3 : (size_t)size;
+        if (to != NULL) memcpy(to + used, size < 0 ? replacement : at, piece_size);
+        used += piece_size;
+        at += size < 0 ? -size : size;
+    }
+    return used;
+}
+
 size_t pm_name_escape(char *to, const char *text, bool quotes)
 {
-    static const char replacement[] = "\xef\xbf\xbd";
     size_t used = 0;
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
-        int size = character_size(at);
-        const char *piece = (const char *)at;
+    for (const char *at = text; *at != '\0';) {
+        int size = pm_name_character_size(at);
+        const char *piece = at;
         size_t piece_size = (size_t)size;
         if (size < 0) {
             piece = replacement;

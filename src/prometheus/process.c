@@ -115,6 +115,65 @@ static void emit_network(struct pm_emit *emit)
     pm_emit_count(emit, sent);
 }
 
+/* ---- The cgroup ---- */
+
+/* Of a file in the process' cgroup, of version 2 or of version 1's `controller`; 0: not there. */
+static size_t read_cgroup(const char *controller, const char *name, const char *old_name,
+                          char *text, size_t size)
+{
+    char groups[4096];
+    char path[4096 + 128];
+    if (read_file("/proc/self/cgroup", groups, sizeof(groups)) == 0) return 0;
+    const char *own = strncmp(groups, "0::", 3) == 0 ? groups + 3 : strstr(groups, "\n0::");
+    if (own != NULL) {
+        own += *own == '\n' ? 4 : 0;
+        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/%s", (int)strcspn(own, "\n"), own,
+                       name);
+        size_t used = read_file(path, text, size);
+        if (used > 0) return used;
+    }
+    /* Within a container the process' own group is mounted at the top. */
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", name);
+    size_t used = read_file(path, text, size);
+    if (used > 0) return used;
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", controller, old_name);
+    return read_file(path, text, size);
+}
+
+/* Limits that are not there ("max", or version 1's page-rounded greatest number) are not shown. */
+static void emit_cgroup(struct pm_emit *emit)
+{
+    static const struct {
+        const char *name;
+        const char *old_name;
+        const char *metric;
+        const char *help;
+    } rows[] = {
+        { "memory.current", "memory.usage_in_bytes", "process_cgroup_memory_bytes",
+          "Memory in use by the cgroup of the process." },
+        { "memory.max", "memory.limit_in_bytes", "process_cgroup_memory_max_bytes",
+          "Memory the cgroup of the process may use." },
+    };
+    char text[128];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *at = text;
+        if (read_cgroup("memory", rows[i].name, rows[i].old_name, text, sizeof(text)) == 0)
+            continue;
+        if (*at < '0' || *at > '9') continue;
+        uint64_t value = read_number(&at);
+        if (value >= (uint64_t)INT64_MAX / 4096 * 4096) continue;
+        pm_emit_one(emit, PM_GAUGE, rows[i].metric, rows[i].help, (double)value);
+    }
+    if (read_cgroup("cpu", "cpu.max", "none", text, sizeof(text)) == 0) return;
+    const char *at = text;
+    if (*at < '0' || *at > '9') return;
+    double quota = (double)read_number(&at);
+    double period = (double)read_number(&at);
+    if (!(period > 0)) return;
+    pm_emit_one(emit, PM_GAUGE, "process_cgroup_cpus_max",
+                "Processors' worth of time the cgroup of the process may use.", quota / period);
+}
+
 static void emit_errors(struct pm_emit *emit)
 {
     pm_emit_family(emit, PM_COUNTER, "pm_errors_total",
@@ -159,10 +218,17 @@ static void collect(struct pm_emit *emit, void *arg)
     emit_limit(emit, RLIMIT_AS, "process_virtual_memory_max_bytes",
                "Maximum amount of virtual memory available in bytes.");
     emit_network(emit);
+    emit_cgroup(emit);
     emit_errors(emit);
 }
 
 int pm_register_process(struct pm_registry *registry, struct pm_error *error)
 {
+    (void)pm_unregister_process(registry); /* once is enough */
     return pm_register_collector(registry, collect, NULL, error);
+}
+
+int pm_unregister_process(struct pm_registry *registry)
+{
+    return pm_unregister_collector(registry, collect, NULL);
 }

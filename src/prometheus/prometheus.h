@@ -48,7 +48,8 @@ enum pm_code {
     PM_ERROR_SYSTEM = -8,  /* the operating system said no; text says what */
     PM_ERROR_REGION = -9,  /* the shared region is not one, or of another version */
     PM_ERROR_WRITE = -10,  /* the writer refused; text names its code */
-    PM_ERROR_CODES = 11
+    PM_ERROR_PARSE = -11,  /* a text is not as its format says */
+    PM_ERROR_CODES = 12
 };
 
 struct pm_error {
@@ -63,6 +64,12 @@ uint64_t pm_error_count(int code);   /* of this process: what pm_errors_total sh
 /* ---- Registries ---- */
 
 struct pm_registry;
+typedef int pm_write_function(void *arg, const char *data, size_t size); /* negative: stop */
+
+struct pm_label {
+    const char *name;
+    const char *value;
+};
 
 /* Limits, with reasons. */
 enum {
@@ -70,21 +77,37 @@ enum {
     PM_NAME_SIZE_MAX = 255,  /* bytes of a metric or label name */
     PM_SERIES_MAX = 1000000, /* children of one family: a label with unbounded values stops here */
     PM_BOUNDS_MAX = 256,     /* buckets of a classic histogram */
+    PM_QUANTILES_MAX = 32,   /* of a summary */
     PM_STATES_MAX = 64       /* states of an enum */
 };
 
 int pm_registry_new(struct pm_registry **registry, struct pm_error *error);
+/* Names of metrics and labels may be any UTF-8 from now on: shown quoted, or escaped to scrapers
+ * that do not know such. Without, they are plain, [a-zA-Z_:][a-zA-Z0-9_:]*. NULL: the default. */
+void pm_registry_allow_utf8(struct pm_registry *registry);
 void pm_registry_free(struct pm_registry *registry); /* NULL is fine; its handles end here */
 struct pm_registry *pm_registry_default(void);       /* never freed; NULL when out of memory */
 
 /* ---- Families ---- */
+
+enum { PM_DEFAULT_BOUND_COUNT = 11 };
+extern const double pm_default_bounds[PM_DEFAULT_BOUND_COUNT]; /* .005 to 10, for seconds */
 
 /* Fill `count` bounds: start + i * width, or start * factor^i; for pm_options.bounds. 0, or
  * PM_ERROR_VALUE when they would not rise: bounds untouched. */
 int pm_linear_bounds(double *bounds, size_t count, double start, double width);
 int pm_exponential_bounds(double *bounds, size_t count, double start, double factor);
 
-enum pm_type { PM_UNTYPED, PM_COUNTER, PM_GAUGE, PM_HISTOGRAM, PM_SUMMARY, PM_INFO, PM_ENUM };
+enum pm_type {
+    PM_UNTYPED,
+    PM_COUNTER,
+    PM_GAUGE,
+    PM_HISTOGRAM,
+    PM_SUMMARY,
+    PM_INFO,
+    PM_ENUM,
+    PM_GAUGE_HISTOGRAM /* of others, passed on: not to be made */
+};
 
 /* Everything a family can be told; zero means default. The texts are copied. */
 struct pm_options {
@@ -93,9 +116,19 @@ struct pm_options {
     const char *unit;               /* base unit, e.g. "seconds"; the name must end in it */
     const char *const *label_names; /* label_count of them */
     size_t label_count;
-    const double
-        *bounds; /* histogram: rising upper bounds without +Inf; NULL = PM_DEFAULT_BOUNDS */
+    const double *bounds; /* histogram: rising upper bounds without +Inf; NULL = the default ones */
     size_t bound_count;
+    /* Histogram: native buckets that grow by at most this factor, e.g. 1.1; 0 = none. With bounds
+     * it has both kinds, without it is native only. */
+    double native_factor;
+    size_t native_bucket_max;  /* of one series; 0 = 160. More buckets than that ... */
+    double native_reset_min_s; /* ... reset it, but so many seconds apart; 0 = never; else */
+    double
+        native_zero_threshold_max; /* ... widen its zero bucket up to here; 0 = not; else halve */
+    double native_zero_threshold;  /* its resolution. 0 = 2^-128, negative = 0 */
+    const double *quantiles;       /* summary: rising, 0 to 1; within 1.1 % of the value (docs) */
+    size_t quantile_count;
+    double window_s;           /* of the quantiles; 0 = 600 */
     const char *const *states; /* enum: its states, the first is the initial one */
     size_t state_count;
     size_t series_max;             /* 0 = PM_SERIES_MAX */
@@ -174,65 +207,32 @@ int pm_info_set_(struct pm_info *info, ...);
 int pm_enum_set(struct pm_enum *state, const char *name); /* PM_ERROR_VALUE: no such state */
 double pm_seconds(void);                                  /* monotonic, for durations */
 
-/* ---- Collectors ---- */
-
-struct pm_emit; /* what a collector writes to */
-typedef void pm_collect_function(struct pm_emit *emit, void *arg);
-typedef int pm_write_function(void *arg, const char *data, size_t size); /* negative: stop */
-
-struct pm_label {
-    const char *name;
-    const char *value;
-};
-
-/* Calls collect at every scrape, after the families, in order of registration. arg borrowed. */
-int pm_register_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg,
-                          struct pm_error *error);
-int pm_unregister_collector(struct pm_registry *registry, pm_collect_function *collect, void *arg);
-int pm_register_process(struct pm_registry *registry, struct pm_error *error); /* process_... */
-
-/*
- * In a collector: pm_emit_family() opens a family, the values after it are its samples.
- *
- *     pm_emit_family(emit, PM_COUNTER, "node_cpu_seconds_total", "Seconds the CPUs spent.");
- *     pm_emit_value(emit, 12.5, "cpu", "0", "mode", "idle");
- *     pm_emit_count(emit, bytes, "device", "eth0");               exact 64 bits
- *
- * Names are shown as given. A name or label that is not valid, and a family opened twice in one
- * scrape, are left out and counted; label values are made valid UTF-8 (U+FFFD); an empty value
- * is no label.
- */
-void pm_emit_family(struct pm_emit *emit, enum pm_type type, const char *name, const char *help);
-void pm_emit_value_(struct pm_emit *emit, double value, ...);
-void pm_emit_count_(struct pm_emit *emit, uint64_t value, ...);
-#define pm_emit_value(emit, ...) pm_emit_value_(emit, __VA_ARGS__, PM_END_)
-#define pm_emit_count(emit, ...) pm_emit_count_(emit, __VA_ARGS__, PM_END_)
-/* The same with an array. */
-void pm_emit_sample(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
-                    double value);
-/* One call for a label-less family of one sample. */
-void pm_emit_one(struct pm_emit *emit, enum pm_type type, const char *name, const char *help,
-                 double value);
-struct pm_buckets {
-    const double *bounds;   /* rising, without +Inf */
-    const uint64_t *counts; /* bound_count + 1 of them, NOT cumulative; the last is the rest */
-    size_t bound_count;
-    double sum;
-};
-void pm_emit_histogram(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
-                       const struct pm_buckets *buckets);
-void pm_emit_summary(struct pm_emit *emit, const struct pm_label *labels, size_t label_count,
-                     uint64_t count, double sum);
-
 /* ---- Exposition ---- */
 
-enum pm_exposition { PM_TEXT_0_0_4, PM_OPENMETRICS_1_0_0, PM_OPENMETRICS_0_0_1 };
+enum pm_exposition {
+    PM_TEXT_0_0_4,
+    PM_OPENMETRICS_1_0_0,
+    PM_OPENMETRICS_0_0_1,
+    PM_TEXT_1_0_0, /* as 0.0.4, with quoted UTF-8 names */
+    PM_PROTOBUF    /* io.prometheus.client.MetricFamily, each behind its size */
+};
+
+/* What becomes of names that are not [a-zA-Z_:][a-zA-Z0-9_:]*; all others stay as they are. */
+enum pm_escaping {
+    PM_ESCAPE_UNDERSCORES, /* a_b for a.b */
+    PM_ESCAPE_DOTS,        /* a_dot_b */
+    PM_ESCAPE_VALUES,      /* U__a_2e_b */
+    PM_ESCAPE_NONE         /* "a.b" in quotes; needs text 1.0.0, OpenMetrics 1.0 or protobuf */
+};
 
 struct pm_format { /* zero = text 0.0.4 */
     enum pm_exposition kind;
+    enum pm_escaping escaping;
+    int has_created; /* OpenMetrics: a _created sample a series; protobuf has them always */
 };
 
-/* The best we have for an Accept header (NULL: text 0.0.4), q-values honoured. */
+/* The best we have for an Accept header (NULL: text 0.0.4): q-values, versions and escaping
+ * honoured. The caller may set has_created. */
 struct pm_format pm_negotiate(const char *accept);
 const char *pm_content_type(struct pm_format format); /* the value of Content-Type, exact */
 
@@ -263,5 +263,13 @@ size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value);
 #endif
 
 #include "prometheus/client.h"
+#include "prometheus/collect.h"
+#include "prometheus/expose.h"
+#include "prometheus/exposer.h"
+#include "prometheus/lint.h"
+#include "prometheus/parse.h"
+#include "prometheus/push.h"
+#include "prometheus/site.h"
+#include "prometheus/socket.h"
 
 #endif

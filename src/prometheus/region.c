@@ -2,6 +2,7 @@
 #include "prometheus/region.h"
 
 #include "prometheus/fail.h"
+#include "prometheus/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 
 enum {
     HEADER_SIZE = 4096,
-    VERSION = 1,
+    VERSION = 2,
     DIRECTORY_SIZE = 8 << 20,
     WORD_COUNT_DEFAULT = 131072,
     CHUNKS_MAX = 65536,
@@ -59,6 +60,7 @@ struct region {
     uint64_t chunks_offset;
     uint64_t lane_of[THREAD_LANES]; /* generation << 32 | owned lane + 1, by our lane */
     uint64_t pid_space;
+    int guard; /* number + 1; 0: none */
 };
 
 static int fail_errno(struct pm_error *error, int code, const char *what, const char *path)
@@ -114,13 +116,13 @@ static int read_geometry(struct region *region, const struct region_header *head
 
 /* ---- Opening ---- */
 
-static void default_path(char *path, const char *wanted)
+void pm_region_default_path(char *path, size_t size, const char *wanted)
 {
     const char *environment = wanted == NULL ? getenv("BAROGRAPH_METRICS") : wanted;
     if (environment != NULL && environment[0] != '\0') {
-        (void)snprintf(path, PATH_SIZE, "%s", environment);
+        (void)snprintf(path, size, "%s", environment);
     } else {
-        (void)snprintf(path, PATH_SIZE, "/dev/shm/barograph-%u-metrics", (unsigned)geteuid());
+        (void)snprintf(path, size, "/dev/shm/barograph-%u-metrics", (unsigned)geteuid());
     }
 }
 
@@ -207,7 +209,7 @@ int pm_region_open(struct region **region_out, const char *path, struct pm_error
 {
     struct region *region = calloc(1, sizeof(*region));
     if (region == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a region");
-    default_path(region->path, path);
+    pm_region_default_path(region->path, PATH_SIZE, path);
     region->fd = -1;
     int fd = open(region->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     int code = fd < 0 ? fail_errno(error, PM_ERROR_SYSTEM, "open the daemon's region", region->path)
@@ -234,6 +236,14 @@ int pm_region_open(struct region **region_out, const char *path, struct pm_error
     return PM_OK;
 }
 
+int pm_region_guard(struct region *region, struct pm_error *error)
+{
+    int guard = pm_guard_add(region->map, region->size);
+    if (guard < 0) return pm_fail(error, PM_ERROR_SYSTEM, "no guard for '%.100s'", region->path);
+    region->guard = guard + 1;
+    return PM_OK;
+}
+
 void pm_region_close(struct region *region)
 {
     if (region == NULL) return;
@@ -244,6 +254,7 @@ void pm_region_close(struct region *region)
         if (lane == 0 || region->lane_of[i] >> 32 != generation) continue;
         __atomic_store_n(&region->header->owners[lane - 1], 0, __ATOMIC_RELEASE);
     }
+    pm_guard_remove(region->guard - 1);
     if (region->map != NULL) (void)munmap(region->map, region->size);
     if (region->fd >= 0) (void)close(region->fd);
     free(region);
@@ -350,11 +361,11 @@ static int create_at(struct region *region, const struct pm_daemon_options *opti
 int pm_region_create(struct region **region_out, const struct pm_daemon_options *options,
                      struct pm_error *error)
 {
-    static const struct pm_daemon_options defaults = { NULL, 0, 0 };
+    static const struct pm_daemon_options defaults = { 0 };
     if (options == NULL) options = &defaults;
     struct region *region = calloc(1, sizeof(*region));
     if (region == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a region");
-    default_path(region->path, options->path);
+    pm_region_default_path(region->path, PATH_SIZE, options->path);
     region->fd = -1;
     int code = create_at(region, options, error);
     if (code < 0) {
@@ -500,6 +511,17 @@ uint32_t *pm_region_flags(const struct region *region, uint32_t offset)
     return &record->flags;
 }
 
+char *pm_region_payload(const struct region *region, uint32_t offset)
+{
+    return region->map + HEADER_SIZE + offset + sizeof(struct record);
+}
+
+uint64_t *pm_region_created(const struct region *region, uint32_t offset)
+{
+    struct record *record = (struct record *)(void *)(region->map + HEADER_SIZE + offset);
+    return &record->created_ms;
+}
+
 void pm_region_words(struct region *region, struct words *words)
 {
     memset(words, 0, sizeof(*words));
@@ -523,6 +545,7 @@ void pm_region_get_use(const struct region *region, struct region_use *use)
     use->directory_size = region->directory_size;
     use->words_used = __atomic_load_n(&header->words_used, __ATOMIC_RELAXED);
     use->words_size = (uint64_t)region->chunk_count * LANE_WORDS;
+    use->is_cut = pm_guard_has_fired(region->guard - 1);
     use->clients = __atomic_load_n(&header->clients, __ATOMIC_RELAXED);
     for (size_t i = 0; i < PM_ERROR_CODES; i++) {
         use->errors[i] = __atomic_load_n(&header->errors[i], __ATOMIC_RELAXED);

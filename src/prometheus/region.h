@@ -6,10 +6,14 @@
  *   4096              directory: records from byte 64 of it on, each a multiple of 8 bytes
  *   behind it, on a   chunks of words: lane_count lanes of 64 KiB each (words.h)
  *   64 KiB boundary
- * RECORD  struct record, then bound_count doubles, then text_size bytes of NUL-terminated texts
+ * RECORD  struct record, then bound_count doubles, then text_size bytes of NUL-terminated texts.
+ *         The last extra_count of the doubles are no bounds but what its kind needs besides: of a
+ *         histogram with native buckets (shared.c has the order), of a summary with quantiles
  *           family  name, help, unit, label names, states
  *           series  label values; word_count words from `word` on are its own
  *           pairs   name, value, name, value, ...: what an info can show
+ *           exemplars  instead of texts slots (exemplar.h) of the series whose record is `word`;
+ *                   the one payload that changes
  * ADDING  needs the lock. A record is written behind the end, then directory_used is moved with
  *         release: it is there whole or not at all. Records are never moved nor taken away; a
  *         flag says removed.
@@ -17,14 +21,15 @@
  *         dies, a child of fork never has it. Such a lock ends when its process closes any
  *         descriptor of the file, so opening, closing and locking are done under the store's lock.
  * TRUST   Readers believe nothing: sizes, offsets and texts are checked on a copy, and the
- *         geometry is read once. What a reader cannot survive is a file cut short under it.
+ *         geometry is read once. A file cut short under its readers is their end, but where
+ *         pm_region_guard() was called.
  */
 #ifndef PROMETHEUS_REGION_H
 #define PROMETHEUS_REGION_H
 
 #include "prometheus/words.h"
 
-enum record_kind { RECORD_FAMILY = 1, RECORD_SERIES = 2, RECORD_PAIRS = 3 };
+enum record_kind { RECORD_FAMILY = 1, RECORD_SERIES = 2, RECORD_PAIRS = 3, RECORD_EXEMPLARS = 4 };
 
 enum {
     RECORD_REMOVED = 1,          /* the same bit as SERIES_REMOVED */
@@ -45,8 +50,9 @@ struct record {
     uint32_t state_count;
     uint32_t bound_count;
     uint32_t text_size;
-    uint32_t reserved[3];
-    uint64_t created_ms;
+    uint32_t extra_count;
+    uint32_t reserved[2];
+    uint64_t created_ms; /* changes when a series counts from zero again */
 };
 _Static_assert(sizeof(struct record) == 64, "records are 64 bytes and their payload");
 
@@ -56,14 +62,19 @@ struct region_use {
     uint64_t words_used;
     uint64_t words_size;
     uint64_t clients;
+    bool is_cut;
     uint64_t errors[PM_ERROR_CODES];
 };
+
+/* wanted, else BAROGRAPH_METRICS, else /dev/shm/barograph-<uid>-metrics. */
+void pm_region_default_path(char *path, size_t size, const char *wanted);
 
 /* All under the store's lock. */
 int pm_region_create(struct region **region, const struct pm_daemon_options *options,
                      struct pm_error *error);
 int pm_region_open(struct region **region, const char *path, struct pm_error *error);
-void pm_region_close(struct region *region); /* NULL is fine */
+int pm_region_guard(struct region *region, struct pm_error *error); /* see guard.h */
+void pm_region_close(struct region *region);                        /* NULL is fine */
 int pm_region_lock(struct region *region, struct pm_error *error);
 void pm_region_unlock(struct region *region);
 
@@ -80,6 +91,8 @@ const char *pm_record_text(const struct record *record);
 
 /* NULL when the words are not all within the region. */
 char *pm_region_cell(const struct region *region, uint32_t word, uint32_t count);
+char *pm_region_payload(const struct region *region, uint32_t offset); /* no doubles before it */
+uint64_t *pm_region_created(const struct region *region, uint32_t offset);
 uint32_t *pm_region_flags(const struct region *region, uint32_t offset);
 void pm_region_words(struct region *region, struct words *words);
 void pm_region_count_error(struct region *region, int code);

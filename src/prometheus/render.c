@@ -69,6 +69,16 @@ static char *write_pair(char *at, bool is_first, const char *name, const char *v
     return at + 3;
 }
 
+/* 'le' and 'quantile' are floats in OpenMetrics: whole ones get their ".0". */
+static void print_bound(const struct pm_emit *emit, char *text, double bound)
+{
+    size_t size = pm_number_print_double(text, bound);
+    text[size] = '\0';
+    if (pm_emit_is_openmetrics(emit->format) && strpbrk(text, ".eIN") == NULL) {
+        memcpy(text + size, ".0", 3);
+    }
+}
+
 static void render_bucket(struct pm_emit *emit, const struct series *series, const char *bound,
                           uint64_t count)
 {
@@ -77,7 +87,7 @@ static void render_bucket(struct pm_emit *emit, const struct series *series, con
     char text[NUMBER_SIZE_MAX + 4];
     size_t size = strlen(bound);
     memcpy(text, bound, size + 1);
-    if (emit->format.kind != PM_TEXT_0_0_4 && strpbrk(bound, ".eI") == NULL) {
+    if (pm_emit_is_openmetrics(emit->format) && strpbrk(bound, ".eI") == NULL) {
         memcpy(text + size, ".0", 3);
     }
     char *at = write_start(to, series, "_bucket");
@@ -107,12 +117,26 @@ static void render_totals(struct pm_emit *emit, const struct series *series, dou
     emit->used += (size_t)(at - to);
 }
 
+/* Text shows of a native histogram how many there are. */
+static void render_native(struct pm_emit *emit, const struct series *series, double sum)
+{
+    struct sketch_view view;
+    if (pm_sketch_read(series, &view) < 0) return;
+    render_bucket(emit, series, "+Inf", view.count);
+    render_totals(emit, series, sum, view.count);
+    pm_sketch_view_release(&view);
+}
+
 /* The buckets are read once; count is their sum, so all lines agree with each other. */
 static void render_histogram(struct pm_emit *emit, const struct series *series, struct span span)
 {
     const struct family *family = series->family;
-    double sum = words_get_double(span, series->cell, WORD_SUM);
+    double sum = series_sum(series, span);
     uint64_t count = 0;
+    if (!family->has_classic) {
+        render_native(emit, series, sum);
+        return;
+    }
     for (size_t i = 0; i <= family->bound_count; i++) {
         count += words_get(span, series->cell, WORD_BUCKETS + i);
         render_bucket(emit, series, i < family->bound_count ? family->bound_texts[i] : "+Inf",
@@ -121,36 +145,56 @@ static void render_histogram(struct pm_emit *emit, const struct series *series, 
     render_totals(emit, series, sum, count);
 }
 
+static void render_quantiles(struct pm_emit *emit, const struct series *series)
+{
+    const struct family *family = series->family;
+    struct sketch_view view;
+    if (pm_sketch_read(series, &view) < 0) return;
+    for (size_t i = 0; i < family->quantile_count; i++) {
+        char *to = pm_emit_room(emit, series->line_size + 4 * (size_t)NUMBER_SIZE_MAX);
+        if (to == NULL) break;
+        char text[NUMBER_SIZE_MAX + 4];
+        print_bound(emit, text, family->quantiles[i]);
+        char *at = write_start(to, series, "");
+        at = write_pair(at, series->labels_size == 0, "quantile", text);
+        at += pm_emit_print_value(at, pm_sketch_quantile(&view, family->quantiles[i]));
+        *at++ = '\n';
+        emit->used += (size_t)(at - to);
+    }
+    pm_sketch_view_release(&view);
+}
+
 static void render_summary(struct pm_emit *emit, const struct series *series, struct span span)
 {
+    if (series->sketch != NULL) render_quantiles(emit, series);
     double sum = words_get_double(span, series->cell, WORD_SUM);
     render_totals(emit, series, sum, words_get(span, series->cell, WORD_COUNT));
 }
 
 static void render_info(struct pm_emit *emit, const struct series *series)
 {
-    char *pairs;
-    if (series->family->registry->region != NULL) {
-        pairs = pm_shared_info_text(series);
-    } else {
-        pm_store_lock();
-        pairs = series->info == NULL ? NULL : strdup(series->info);
-        pm_store_unlock();
+    const char *pairs[2 * PM_LABELS_MAX];
+    size_t count = 0;
+    char *texts = pm_store_info_pairs(series, &count);
+    const char *text = texts;
+    for (size_t i = 0; i < count && i < 2 * PM_LABELS_MAX; i++) {
+        pairs[i] = text;
+        text += strlen(text) + 1;
     }
-    size_t size = pairs == NULL ? 0 : strlen(pairs);
+    size_t size = count == 0 ? 0 : pm_store_write_pairs(NULL, series->family, pairs, count);
     char *to = pm_emit_room(emit, series->line_size + size + NUMBER_SIZE_MAX);
     if (to != NULL) {
         char *at = write_start(to, series, "_info");
         if (size > 0) {
             *at++ = series->labels_size > 0 ? ',' : '{';
-            memcpy(at, pairs, size);
-            at += size;
+            (void)pm_store_write_pairs(at, series->family, pairs, count);
+            at += size - 1; /* without its NUL */
         }
         if (size > 0 || series->labels_size > 0) *at++ = '}';
         memcpy(at, " 1\n", 3);
         emit->used += (size_t)(at + 3 - to);
     }
-    free(pairs);
+    free(texts);
 }
 
 static void render_enum(struct pm_emit *emit, const struct series *series)
@@ -183,6 +227,7 @@ static void render_series(struct pm_emit *emit, const struct series *series, str
     case PM_SUMMARY: render_summary(emit, series, span); return;
     case PM_INFO: render_info(emit, series); return;
     case PM_ENUM: render_enum(emit, series); return;
+    case PM_GAUGE_HISTOGRAM: return;
     }
 }
 
@@ -202,21 +247,34 @@ void pm_emit_store_family(struct pm_emit *emit, const struct family *family)
     const struct list *list = __atomic_load_n(&family->list, __ATOMIC_ACQUIRE);
     size_t count = list == NULL ? 0 : __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
     bool is_begun = false;
+    bool openmetrics = pm_emit_is_openmetrics(emit->format);
+    bool has_lines = family->is_plain && emit->format.kind != PM_PROTOBUF &&
+                     !(openmetrics && emit->format.has_created) &&
+                     !(family->type == PM_INFO && emit->has_utf8);
     struct span span = pm_words_span(&family->registry->words);
+    bool had_utf8 = emit->has_utf8;
+    emit->has_utf8 = had_utf8 || family->registry->has_utf8 || !family->is_plain;
     for (size_t i = 0; i < count && emit->code == PM_OK; i++) {
         const struct series *series = list->items[i];
         if (i + AHEAD < count) prefetch(list->items[i + AHEAD]);
         if (!series_is_shown(series)) continue;
+        if (series->sketch != NULL) pm_sketch_tend(list->items[i]);
         if (!is_begun &&
             !pm_emit_begin(emit, family->type, family->exposed, family->help, family->unit)) {
-            return;
+            break;
         }
         is_begun = true;
-        if (family->function != NULL)
+        if (!has_lines || (openmetrics && series->exemplars != NULL)) {
+            emit->is_open = true;
+            pm_emit_series_point(emit, series, span);
+        } else if (family->function != NULL) {
             render_value(emit, series, family->function(family->function_arg));
-        else
+        } else {
             render_series(emit, series, span);
+        }
     }
+    pm_emit_end(emit);
+    emit->has_utf8 = had_utf8;
 }
 
 void pm_emit_store(struct pm_emit *emit, struct pm_registry *registry)
@@ -239,7 +297,7 @@ static void run_collectors(struct pm_emit *emit, struct pm_registry *registry)
     if (size > 0 && collectors == NULL) emit->code = PM_ERROR_MEMORY;
     for (size_t i = 0; i < size / sizeof(struct collector) && emit->code == PM_OK; i++) {
         collectors[i].collect(emit, collectors[i].arg);
-        emit->is_open = false;
+        pm_emit_end(emit);
     }
     free(collectors);
 }
@@ -252,11 +310,12 @@ int pm_render_names(struct pm_registry *registry, struct pm_format format, const
     struct pm_emit emit;
     int code = pm_emit_init(&emit, format, write, arg);
     if (code < 0) return code;
+    emit.has_utf8 = registry->has_utf8;
     emit.names = names;
     emit.name_count = name_count;
     pm_emit_store(&emit, registry);
     run_collectors(&emit, registry);
-    if (format.kind != PM_TEXT_0_0_4) pm_emit_bytes(&emit, "# EOF\n", 6);
+    if (pm_emit_is_openmetrics(format)) pm_emit_bytes(&emit, "# EOF\n", 6);
     code = pm_emit_flush(&emit);
     pm_emit_release(&emit);
     return code;

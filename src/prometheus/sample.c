@@ -80,7 +80,7 @@ int pm_sample_(struct pm_registry *registry, double *value, const char *name, ..
         if (labels[count].value == NULL) break;
     }
     va_end(arguments);
-    char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+    char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
     if (text == NULL) return PM_ERROR_MEMORY;
     const char *found = NULL;
     for (const char *line = text; line != NULL && *line != '\0' && found == NULL;) {

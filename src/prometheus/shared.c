@@ -7,13 +7,18 @@
  */
 #include "prometheus/shared.h"
 
+#include "prometheus/exemplar.h"
 #include "prometheus/fail.h"
 #include "prometheus/region.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXTS_MAX = 3 + 2 * PM_LABELS_MAX + PM_STATES_MAX };
+enum {
+    TEXTS_MAX = 3 + 2 * PM_LABELS_MAX + PM_STATES_MAX,
+    NATIVE_EXTRAS = 5,
+    DOUBLES_MAX = PM_BOUNDS_MAX + PM_QUANTILES_MAX + 1
+};
 
 /* ---- Reading ---- */
 
@@ -29,6 +34,43 @@ static bool split(const struct record *record, const char **texts, size_t count)
         at = stop + 1;
     }
     return at == end;
+}
+
+/* ---- Doubles behind the bounds ---- */
+
+/* Histogram: factor, buckets, reset, zero threshold's maximum, zero threshold. Summary: the window,
+ * then the quantiles. What does not fit is refused where options are checked. */
+static size_t write_extras(double *extras, enum pm_type type, const struct pm_options *options)
+{
+    if (type == PM_HISTOGRAM && options->native_factor > 0) {
+        extras[0] = options->native_factor;
+        extras[1] = (double)options->native_bucket_max;
+        extras[2] = options->native_reset_min_s;
+        extras[3] = options->native_zero_threshold_max;
+        extras[4] = options->native_zero_threshold;
+        return NATIVE_EXTRAS;
+    }
+    if (type != PM_SUMMARY || options->quantile_count == 0) return 0;
+    extras[0] = options->window_s;
+    memcpy(extras + 1, options->quantiles, options->quantile_count * sizeof(double));
+    return options->quantile_count + 1;
+}
+
+static void read_extras(struct pm_options *options, const double *extras, size_t count,
+                        enum pm_type type)
+{
+    if (type == PM_HISTOGRAM && count == NATIVE_EXTRAS) {
+        options->native_factor = extras[0];
+        bool fits = extras[1] >= 0 && extras[1] <= SKETCH_BUCKETS_MAX;
+        options->native_bucket_max = fits ? (size_t)extras[1] : SKETCH_BUCKETS_MAX + 1;
+        options->native_reset_min_s = extras[2];
+        options->native_zero_threshold_max = extras[3];
+        options->native_zero_threshold = extras[4];
+    } else if (type == PM_SUMMARY && count > 0) {
+        options->window_s = extras[0];
+        options->quantiles = extras + 1;
+        options->quantile_count = count - 1;
+    }
 }
 
 static int keep_by_record(struct pm_registry *registry, struct family *family)
@@ -62,7 +104,8 @@ static int read_family(struct pm_registry *registry, uint32_t offset, const stru
 {
     const char *texts[TEXTS_MAX];
     if (record->label_count > PM_LABELS_MAX || record->state_count > PM_STATES_MAX ||
-        record->bound_count > PM_BOUNDS_MAX || record->type > PM_ENUM) {
+        record->bound_count > DOUBLES_MAX || record->extra_count > record->bound_count ||
+        record->type > PM_ENUM) {
         return PM_ERROR_REGION;
     }
     size_t labels = record->label_count;
@@ -73,10 +116,15 @@ static int read_family(struct pm_registry *registry, uint32_t offset, const stru
     options.states = texts + 3 + labels;
     options.state_count = record->state_count;
     options.bounds = pm_record_bounds(record);
-    options.bound_count = record->bound_count;
+    options.bound_count = record->bound_count - record->extra_count;
+    read_extras(&options, options.bounds + options.bound_count, record->extra_count,
+                (enum pm_type)record->type);
     struct family *family = NULL;
+    bool had_utf8 = registry->has_utf8;
+    registry->has_utf8 = true; /* the process that made it may have allowed such names */
     int code =
         pm_store_add_family_locked(registry, (enum pm_type)record->type, &options, &family, NULL);
+    registry->has_utf8 = had_utf8;
     if (code < 0) return code;
     family->record = offset;
     family->flags = pm_region_flags(registry->region, offset);
@@ -107,12 +155,48 @@ static int read_series(struct pm_registry *registry, uint32_t offset, const stru
         return PM_ERROR_REGION;
     }
     struct place place = { .flags = pm_region_flags(registry->region, offset), .record = offset };
+    place.created_ms = pm_region_created(registry->region, offset);
     place.cell = pm_region_cell(registry->region, record->word, record->word_count);
     if (place.cell == NULL) return PM_ERROR_REGION;
     struct series *series = NULL;
     int code = pm_store_add_series_locked(family, values, &place, &series, NULL);
     if (code == PM_OK && family->label_count == 0) family->parent = series;
     return code;
+}
+
+/* The series of a record: a family's list is in the order of the records. */
+static struct series *series_of_record(const struct family *family, uint32_t record)
+{
+    size_t low = 0;
+    size_t high = family->list == NULL ? 0 : family->list->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        struct series *series = family->list->items[middle];
+        if (series->record == record) return series;
+        if (series->record < record)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static int read_exemplars(struct pm_registry *registry, uint32_t offset,
+                          const struct record *record)
+{
+    struct family *family = family_of_record(registry, record->family);
+    if (family == NULL || family->is_removed) return PM_OK;
+    struct series *series = series_of_record(family, record->word);
+    size_t count = pm_exemplar_slot_count(family);
+    if (series == NULL || count == 0 || record->bound_count != 0 ||
+        record->text_size != count * sizeof(struct exemplar_slot)) {
+        return PM_ERROR_REGION;
+    }
+    if (series->exemplars != NULL) return PM_OK; /* the first one counts */
+    struct exemplar_slot *slots =
+        (struct exemplar_slot *)(void *)pm_region_payload(registry->region, offset);
+    __atomic_store_n(&series->exemplars, slots, __ATOMIC_RELEASE);
+    return PM_OK;
 }
 
 /* Families that others removed leave the list; their handles go on, unseen. */
@@ -149,6 +233,8 @@ void pm_shared_read_locked(struct pm_registry *registry)
             code = read_family(registry, offset, record);
         } else if (record != NULL && record->kind == RECORD_SERIES) {
             code = read_series(registry, offset, record);
+        } else if (record != NULL && record->kind == RECORD_EXEMPLARS) {
+            code = read_exemplars(registry, offset, record);
         } else if (record != NULL && record->kind != RECORD_PAIRS && !is_gone) {
             code = PM_ERROR_REGION;
         }
@@ -221,10 +307,15 @@ static int append_family(struct pm_registry *registry, enum pm_type type,
     struct record record = { .kind = RECORD_FAMILY, .type = (uint32_t)type };
     record.label_count = (uint32_t)options->label_count;
     record.state_count = (uint32_t)state_count;
-    const double *bounds = NULL;
-    if (type == PM_HISTOGRAM) bounds = pm_store_bounds(options, &record.bound_count);
+    double doubles[DOUBLES_MAX];
+    if (type == PM_HISTOGRAM) {
+        const double *bounds = pm_store_bounds(options, &record.bound_count);
+        if (record.bound_count > 0) memcpy(doubles, bounds, record.bound_count * sizeof(double));
+    }
+    record.extra_count = (uint32_t)write_extras(doubles + record.bound_count, type, options);
+    record.bound_count += record.extra_count;
     uint32_t offset;
-    return append(registry->region, &record, bounds, &texts, &offset, error);
+    return append(registry->region, &record, doubles, &texts, &offset, error);
 }
 
 int pm_shared_family_locked(struct pm_registry *registry, enum pm_type type,
@@ -365,11 +456,12 @@ int pm_shared_info_locked(struct series *series, const char *const *pairs, size_
     return code;
 }
 
-char *pm_shared_info_text(const struct series *series)
+char *pm_shared_info_pairs(const struct series *series, size_t *count)
 {
     const struct family *family = series->family;
     uint64_t offset =
         __atomic_load_n((const uint64_t *)(const void *)series->cell, __ATOMIC_ACQUIRE);
+    *count = 0;
     if (offset == 0 || offset > UINT32_MAX) return NULL;
     uint32_t next = 0;
     struct record *record = pm_region_read(family->registry->region, (uint32_t)offset, &next);
@@ -377,11 +469,37 @@ char *pm_shared_info_text(const struct series *series)
     char *text = NULL;
     if (record != NULL && record->kind == RECORD_PAIRS && record->family == family->record &&
         record->label_count <= 2 * PM_LABELS_MAX && record->label_count % 2 == 0 &&
-        split(record, pairs, record->label_count)) {
-        size_t size = pm_store_write_pairs(NULL, family, pairs, record->label_count);
-        text = size == 0 ? NULL : calloc(1, size + 1);
-        if (text != NULL) (void)pm_store_write_pairs(text, family, pairs, record->label_count);
+        split(record, pairs, record->label_count) &&
+        pm_store_write_pairs(NULL, family, pairs, record->label_count) > 0) {
+        text = malloc((size_t)record->text_size + 1);
+        if (text != NULL) memcpy(text, pm_record_text(record), record->text_size);
+        *count = text == NULL ? 0 : record->label_count;
     }
     free(record);
     return text;
+}
+
+/* ---- Examples ---- */
+
+int pm_shared_exemplars_locked(struct series *series, size_t count, struct pm_error *error)
+{
+    struct pm_registry *registry = series->family->registry;
+    struct texts texts;
+    int code = pm_region_lock(registry->region, error);
+    if (code < 0) return code;
+    pm_shared_read_locked(registry);
+    if (series->exemplars == NULL) {
+        code = texts_init(&texts, error);
+        if (code == PM_OK) {
+            texts.size = count * sizeof(struct exemplar_slot);
+            memset(texts.data, 0, texts.size <= texts.capacity ? texts.size : 0);
+            struct record record = { .kind = RECORD_EXEMPLARS, .family = series->family->record };
+            record.word = series->record;
+            uint32_t offset;
+            code = append(registry->region, &record, NULL, &texts, &offset, error);
+        }
+        if (code == PM_OK) pm_shared_read_locked(registry);
+    }
+    pm_region_unlock(registry->region);
+    return code;
 }

@@ -17,7 +17,9 @@ int pm_shared_remove_family_locked(struct family *family, struct pm_error *error
 /* Takes in the records made since the last time; what is not valid is skipped and counted. */
 void pm_shared_read_locked(struct pm_registry *registry);
 
-/* The pairs an info series shows now, as escaped label text; free() it. NULL: none. */
-char *pm_shared_info_text(const struct series *series);
+/* The pairs an info series shows now, each text with its NUL; free() them. NULL: none. */
+char *pm_shared_info_pairs(const struct series *series, size_t *count);
+/* Makes the slots of a series' examples. */
+int pm_shared_exemplars_locked(struct series *series, size_t count, struct pm_error *error);
 
 #endif

@@ -3,12 +3,14 @@
 
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
+#include "prometheus/quick.h"
 #include "prometheus/region.h"
 #include "prometheus/shared.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- The lock ---- */
 
@@ -76,21 +78,32 @@ static uint64_t tail_of(const char *at, size_t size)
     return (unsigned char)at[0] | middle << 8 | (uint64_t)(unsigned char)at[size - 1] << 16;
 }
 
-/* Multiply and fold, 8 bytes a step; the NUL between values makes ("a", "bc") and ("ab", "c")
- * differ. The sizes are kept for the comparison. */
+static uint64_t hash_long(uint64_t hash, const char *at, size_t size)
+{
+    for (; size >= 8; size -= 8, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        hash = mix(hash ^ word, 0xa0761d6478bd642fu);
+    }
+    return mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu);
+}
+
+/* Multiply and fold: short values in one step, others 8 bytes a step; the sizes, NULs included, make
+ * ("a", "bc") and ("ab", "c") differ, and are kept for the comparison. */
 static uint32_t hash_values(const char *const *values, size_t count, size_t *sizes)
 {
     uint64_t hash = 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(values[i]);
-        sizes[i] = size + 1;
-        const char *at = values[i];
-        for (; size >= 8; size -= 8, at += 8) {
-            uint64_t word;
-            memcpy(&word, at, 8);
-            hash = mix(hash ^ word, 0xa0761d6478bd642fu);
+        uint64_t words[2];
+        size_t size = quick_words(values[i], words);
+        if (__builtin_expect(size > 0, 1)) {
+            sizes[i] = size;
+            hash = mix(hash ^ words[0], words[1] + 0xe7037ed1a0b428dbu + size);
+            continue;
         }
-        hash = mix(hash ^ tail_of(at, size), 0xe7037ed1a0b428dbu + sizes[i]);
+        size = strlen(values[i]);
+        sizes[i] = size + 1;
+        hash = hash_long(hash + size, values[i], size);
     }
     return (uint32_t)(hash >> 32);
 }
@@ -101,8 +114,10 @@ static bool has_values(const struct series *series, const char *const *values, s
     const char *own = series->text + series->line_size;
     const char *end = own + series->values_size;
     for (size_t i = 0; i < count; i++) {
-        if (sizes[i] > (size_t)(end - own) || memcmp(own, values[i], sizes[i]) != 0) return false;
-        own += sizes[i];
+        size_t size = sizes[i];
+        if (size > (size_t)(end - own)) return false;
+        if (quick_same(own, values[i]) != size && memcmp(own, values[i], size) != 0) return false;
+        own += size;
     }
     return own == end;
 }
@@ -236,6 +251,13 @@ static size_t write_line(char *to, const struct family *family, const char *cons
     return used + 1;
 }
 
+uint64_t pm_store_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static struct series *new_series(struct family *family, const char *const *values)
 {
     struct series scratch;
@@ -243,7 +265,7 @@ static struct series *new_series(struct family *family, const char *const *value
     size_t line_size = write_line(NULL, family, values, &scratch);
     size_t values_size = 0;
     for (size_t i = 0; i < count; i++) values_size += strlen(values[i]) + 1;
-    struct series *series = calloc(1, sizeof(*series) + line_size + values_size);
+    struct series *series = calloc(1, sizeof(*series) + line_size + values_size + SERIES_SLACK);
     if (series == NULL) return NULL;
     series->family = family;
     series->flags = &series->own_flags;
@@ -251,6 +273,8 @@ static struct series *new_series(struct family *family, const char *const *value
     series->metric.type = (uint32_t)family->type;
     series->line_size = (uint32_t)line_size;
     series->values_size = (uint32_t)values_size;
+    series->created_ms = &series->own_created;
+    series->own_created = pm_store_now_ms();
     (void)write_line(series->text, family, values, series);
     char *at = series->text + line_size;
     for (size_t i = 0; i < count; i++) {
@@ -269,8 +293,29 @@ void pm_store_make_ready(struct series *series)
     if (family->type == PM_INFO || family->type == PM_ENUM) return;
     uint32_t flags = __atomic_load_n(series->flags, __ATOMIC_ACQUIRE);
     if (family->type == PM_GAUGE && (flags & SERIES_ADDED) == 0) return;
+    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
     __atomic_store_n(&series->metric.fast, pm_words_fast(&family->registry->words, series->cell),
                      __ATOMIC_RELEASE);
+}
+
+/* Its place, its sketch; then it can be found. */
+static int join_locked(struct family *family, struct series *series, const struct place *place)
+{
+    if (place != NULL) {
+        series->cell = place->cell;
+        series->flags = place->flags;
+        series->created_ms = place->created_ms;
+        series->record = place->record;
+    } else {
+        series->cell = pm_words_alloc(&family->registry->words, family->word_count);
+    }
+    if (series->cell == NULL) return PM_ERROR_MEMORY;
+    if (family->sketch.is_used) {
+        series->sketch = pm_sketch_new(&family->sketch, series->cell + family->summed_count * 8);
+        if (series->sketch == NULL) return PM_ERROR_MEMORY;
+    }
+    int code = make_room_in_list(family);
+    return code < 0 ? code : put_in_table(family, series);
 }
 
 int pm_store_add_series_locked(struct family *family, const char *const *values,
@@ -291,14 +336,8 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
     struct series *series = new_series(family, values);
     if (series == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     series->hash = hash;
-    if (place != NULL) {
-        series->cell = place->cell;
-        series->flags = place->flags;
-        series->record = place->record;
-    } else {
-        series->cell = pm_words_alloc(&family->registry->words, family->word_count);
-    }
-    if (series->cell == NULL || make_room_in_list(family) < 0 || put_in_table(family, series) < 0) {
+    if (join_locked(family, series, place) < 0) {
+        free(series->sketch);
         free(series);
         return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
@@ -310,14 +349,21 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
     return PM_OK;
 }
 
-void pm_store_reset(struct series *series)
+void pm_store_reset_words(struct series *series)
 {
     const struct words *words = &series->family->registry->words;
-    if (series->family->type == PM_GAUGE)
+    __atomic_store_n(series->created_ms, pm_store_now_ms(), __ATOMIC_RELAXED);
+    if (series->family->type == PM_GAUGE || series->family->type == PM_UNTYPED)
         pm_words_set_gauge(words, series->cell, 0);
     else
-        pm_words_reset(words, series->cell, series->family->word_count,
+        pm_words_reset(words, series->cell, series->family->summed_count,
                        series->family->double_words);
+}
+
+void pm_store_reset(struct series *series)
+{
+    pm_store_reset_words(series);
+    if (series->sketch != NULL) pm_sketch_reset_locked(series);
 }
 
 static int child_locked(struct family *family, const char *const *values, struct series **series,

@@ -108,6 +108,17 @@ double pm_seconds(void)
 
 /* ---- Histograms and summaries ---- */
 
+#ifdef __SSE2__
+/* A bit for each of 4 bounds, set when it lies below. */
+static inline unsigned four_below(const double *bounds, __m128d wanted)
+{
+    __m128d a = _mm_cmplt_pd(_mm_loadu_pd(bounds), wanted);
+    __m128d b = _mm_cmplt_pd(_mm_loadu_pd(bounds + 2), wanted);
+    __m128 both = _mm_shuffle_ps(_mm_castpd_ps(a), _mm_castpd_ps(b), 0x88);
+    return (unsigned)_mm_movemask_ps(both);
+}
+#endif
+
 /* How many of `count` bounds, a multiple of 4, lie below value: counted without a branch, for the
  * values of real programs cannot be predicted. */
 static inline size_t count_below(const double *bounds, size_t count, double value)
@@ -115,12 +126,12 @@ static inline size_t count_below(const double *bounds, size_t count, double valu
 #ifdef __SSE2__
     const __m128d wanted = _mm_set1_pd(value);
     unsigned below = 0;
-    for (size_t i = 0; i < count; i += 4) {
-        __m128d a = _mm_cmplt_pd(_mm_loadu_pd(bounds + i), wanted);
-        __m128d b = _mm_cmplt_pd(_mm_loadu_pd(bounds + i + 2), wanted);
-        __m128 both = _mm_shuffle_ps(_mm_castpd_ps(a), _mm_castpd_ps(b), 0x88);
-        below |= (unsigned)_mm_movemask_ps(both) << i;
+    if (__builtin_constant_p(count) && count == 12) { /* no loop */
+        below = four_below(bounds, wanted) | four_below(bounds + 4, wanted) << 4 |
+                four_below(bounds + 8, wanted) << 8;
+        return (size_t)__builtin_ctz(~below);
     }
+    for (size_t i = 0; i < count; i += 4) below |= four_below(bounds + i, wanted) << i;
     /* The bounds rise, so the bits are ones from the lowest on. */
     return (size_t)__builtin_ctzll(~(uint64_t)below);
 #else
@@ -131,14 +142,11 @@ static inline size_t count_below(const double *bounds, size_t count, double valu
 }
 
 /* Beyond 16 bounds, blocks of 16 are passed by their last one first. */
-static inline size_t find_bucket(const struct family *family, double value)
+static inline size_t find_bucket(const struct bounds *aid, double value)
 {
-    const double *bounds = family->bounds;
-    size_t count = family->bound_padded;
-    if (__builtin_expect(count <= 12, 1)) {
-        if (count == 12) return count_below(bounds, 12, value); /* the default ones */
-        return count_below(bounds, count, value);
-    }
+    const double *bounds = aid->values;
+    size_t count = aid->padded;
+    if (__builtin_expect(count == 12, 1)) return count_below(bounds, 12, value); /* the default */
     size_t passed = 0;
     while (count > 16 && bounds[passed + 15] < value) {
         passed += 16;
@@ -166,34 +174,70 @@ static struct series *observable(struct pm_metric *metric, double value)
     return NULL;
 }
 
+size_t pm_store_find_bucket(const struct family *family, double value)
+{
+    return find_bucket(family->aid, value);
+}
+
+/* Which of a histogram's sums goes with a bucket: neighbours have different ones. */
+static inline size_t sum_word(size_t bucket)
+{
+    return bucket & 1;
+}
+_Static_assert(WORD_SUM == 0 && WORD_SECOND_SUM == 1, "sum_word() is one of them");
+
+/* Any mode, any kind of buckets. */
+static void observe_slow(struct pm_histogram *histogram, double value)
+{
+    struct series *series = observable(&histogram->metric, value);
+    if (series == NULL) return;
+    const struct words *words = words_of(series);
+    size_t bucket = 0;
+    if (series->family->has_classic) {
+        bucket = find_bucket(series->family->aid, value);
+        pm_words_add(words, series->cell, WORD_BUCKETS + bucket, 1);
+    }
+    pm_words_add_double(words, series->cell, sum_word(bucket), value);
+    if (series->sketch != NULL) pm_sketch_observe(series, value);
+}
+
 void pm_histogram_observe(struct pm_histogram *histogram, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL && value == value, 1)) {
-        const struct series *series = histogram->metric.series;
-        pm_rseq_add_(fast + (WORD_BUCKETS + find_bucket(series->family, value)) * 8, 1);
-        pm_rseq_add_double_(fast + WORD_SUM * 8, value);
+        const struct bounds *aid = histogram->metric.aid;
+        size_t bucket = find_bucket(aid, value);
+        if (__builtin_expect(aid->is_classic, 1)) {
+            pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
+                             value);
+            return;
+        }
+        struct series *series = histogram->metric.series;
+        if (series->family->has_classic) pm_rseq_add_(fast + (WORD_BUCKETS + bucket) * 8, 1);
+        pm_rseq_add_double_(fast + sum_word(bucket) * 8, value);
+        pm_sketch_observe(series, value);
         return;
     }
 #endif
-    struct series *series = observable(&histogram->metric, value);
-    if (series == NULL) return;
-    add_pair(series, WORD_BUCKETS + find_bucket(series->family, value), value);
+    observe_slow(histogram, value);
 }
 
 void pm_summary_observe(struct pm_summary *summary, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&summary->metric);
-    if (__builtin_expect(fast != NULL && value == value, 1)) {
+    struct series *known = (struct series *)summary->metric.series;
+    if (__builtin_expect(fast != NULL && value == value && known->sketch == NULL, 1)) {
         pm_rseq_add_(fast + WORD_COUNT * 8, 1);
         pm_rseq_add_double_(fast + WORD_SUM * 8, value);
         return;
     }
 #endif
     struct series *series = observable(&summary->metric, value);
-    if (series != NULL) add_pair(series, WORD_COUNT, value);
+    if (series == NULL) return;
+    add_pair(series, WORD_COUNT, value);
+    if (series->sketch != NULL) pm_sketch_observe(series, value);
 }
 
 /* ---- Info and enum ---- */
@@ -208,7 +252,7 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
             is_taken = is_taken || strcmp(family->label_names[j], pairs[i]) == 0;
         }
         for (size_t j = 0; j < i; j += 2) is_taken = is_taken || strcmp(pairs[j], pairs[i]) == 0;
-        if (is_taken || !pm_name_is_label(pairs[i])) return 0;
+        if (is_taken || !pm_name_is_label_in(pairs[i], family->registry->has_utf8)) return 0;
         size_t size = strlen(pairs[i]);
         if (to != NULL) {
             if (used > 0) to[used - 1] = ',';
@@ -224,15 +268,36 @@ size_t pm_store_write_pairs(char *to, const struct family *family, const char *c
 }
 
 static int set_private_info(struct series *series, const char *const *pairs, size_t count,
-                            size_t size, struct pm_error *error)
+                            struct pm_error *error)
 {
-    char *text = calloc(1, size + 1);
-    if (text == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for an info");
-    (void)pm_store_write_pairs(text, series->family, pairs, count);
-    char *old = series->info; /* renderers copy it under the lock */
-    series->info = text;
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) size += strlen(pairs[i]) + 1;
+    struct info *info = calloc(1, sizeof(*info) + size + 1);
+    if (info == NULL) return pm_fail(error, PM_ERROR_MEMORY, "no memory for an info");
+    info->count = count;
+    info->size = size;
+    char *at = info->text;
+    for (size_t i = 0; i < count; i++) {
+        size = strlen(pairs[i]) + 1;
+        memcpy(at, pairs[i], size);
+        at += size;
+    }
+    struct info *old = series->info; /* renderers copy it under the lock */
+    series->info = info;
     free(old);
     return PM_OK;
+}
+
+char *pm_store_info_pairs(const struct series *series, size_t *count)
+{
+    if (series->family->registry->region != NULL) return pm_shared_info_pairs(series, count);
+    pm_store_lock();
+    const struct info *info = series->info;
+    char *copy = info == NULL ? NULL : malloc(info->size + 1);
+    if (copy != NULL) memcpy(copy, info->text, info->size);
+    *count = copy == NULL ? 0 : info->count;
+    pm_store_unlock();
+    return copy;
 }
 
 int pm_store_set_info(struct series *series, const char *const *pairs, size_t count,
@@ -246,9 +311,8 @@ int pm_store_set_info(struct series *series, const char *const *pairs, size_t co
                        "the pairs of info '%s' are not label names and values", family->exposed);
     }
     pm_store_lock();
-    int code = family->registry->region != NULL
-                   ? pm_shared_info_locked(series, pairs, count, error)
-                   : set_private_info(series, pairs, count, size, error);
+    int code = family->registry->region != NULL ? pm_shared_info_locked(series, pairs, count, error)
+                                                : set_private_info(series, pairs, count, error);
     pm_store_unlock();
     return pm_store_count_error(family->registry, code);
 }

@@ -34,6 +34,7 @@ enum { PM_STRIDE_SHIFT_ = 16 }; /* 64 KiB of words a CPU in one chunk */
 
 struct pm_metric {
     char *fast;              /* word of CPU 0, or NULL: take the function */
+    const void *aid;         /* private: what `fast` needs besides, near by */
     void *series;            /* private */
     const char *const *text; /* static metrics: name, help, label names, NULL */
     uint32_t type;           /* enum pm_type */
@@ -61,7 +62,7 @@ struct pm_enum {
 
 #define PM_STATIC_(handle, kind, variable, ...)                                                    \
     static const char *const variable##_text_[] = { __VA_ARGS__, PM_END_ };                        \
-    static handle variable = { { NULL, NULL, variable##_text_, kind, 0 } }
+    static handle variable = { { NULL, NULL, NULL, variable##_text_, kind, 0 } }
 
 struct pm_registry;
 struct pm_options;
@@ -105,9 +106,8 @@ static inline struct rseq *pm_rseq_self_(void)
     return (struct rseq *)(void *)(self + __rseq_offset);
 }
 
-static inline void pm_rseq_add_(char *words, uint64_t amount)
+static inline void pm_rseq_add_by_(struct rseq *self, char *words, uint64_t amount)
 {
-    struct rseq *self = pm_rseq_self_();
 again:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     char *word = words + ((size_t)cpu << PM_STRIDE_SHIFT_);
@@ -119,9 +119,8 @@ again:;
                  : again);
 }
 
-static inline void pm_rseq_add_double_(char *words, double amount)
+static inline void pm_rseq_add_double_by_(struct rseq *self, char *words, double amount)
 {
-    struct rseq *self = pm_rseq_self_();
 again:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     char *word = words + ((size_t)cpu << PM_STRIDE_SHIFT_);
@@ -132,6 +131,49 @@ again:;
                    [cs] "i"(offsetof(struct rseq, rseq_cs)), [id] "i"(offsetof(struct rseq, cpu_id))
                  : "memory", "cc", "rax", "xmm15"
                  : again);
+}
+
+/* Adds 1 to the word at `count` and the amount to the double at `sum`, both those of CPU 0: two
+ * sequences that share the CPU's number. When the second is cut off, it alone is done anew. */
+static inline void pm_rseq_observe_(char *count, char *sum, double amount)
+{
+    struct rseq *self = pm_rseq_self_();
+again:;
+    uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
+    size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
+    __asm__ goto(".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"
+                 "3:\n\t.long 0, 0\n\t.quad 1f, (2f - 1f), 4f\n"
+                 "5:\n\t.long 0, 0\n\t.quad 8f, (6f - 8f), 7f\n\t.popsection\n\t"
+                 "leaq 3b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"
+                 "1:\n\tcmpl %[cpu], %c[id](%[self])\n\tjnz 4f\n\t"
+                 "incq (%[count],%[lane])\n"
+                 "2:\n\tleaq 5b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"
+                 "8:\n\tcmpl %[cpu], %c[id](%[self])\n\tjnz 7f\n\t"
+                 "movsd (%[sum],%[lane]), %%xmm15\n\taddsd %[amount], %%xmm15\n\t"
+                 "movsd %%xmm15, (%[sum],%[lane])\n"
+                 "6:\n\t.pushsection __rseq_failure, \"ax\"\n\t"
+                 ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n4:\n\tjmp %l[again]\n\t"
+                 ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n7:\n\tjmp %l[second]\n\t"
+                 ".popsection\n\t"
+                 :
+                 : [self] "r"(self), [cpu] "r"(cpu), [lane] "r"(lane), [count] "r"(count),
+                   [sum] "r"(sum), [amount] "x"(amount), [cs] "i"(offsetof(struct rseq, rseq_cs)),
+                   [id] "i"(offsetof(struct rseq, cpu_id))
+                 : "memory", "cc", "rax", "xmm15"
+                 : again, second);
+    return;
+second:
+    pm_rseq_add_double_by_(self, sum, amount);
+}
+
+static inline void pm_rseq_add_(char *words, uint64_t amount)
+{
+    pm_rseq_add_by_(pm_rseq_self_(), words, amount);
+}
+
+static inline void pm_rseq_add_double_(char *words, double amount)
+{
+    pm_rseq_add_double_by_(pm_rseq_self_(), words, amount);
 }
 #endif
 

@@ -327,10 +327,13 @@ static bool swap_pair(uint64_t *at, struct pair *old, struct pair new_pair)
     return done;
 }
 
-/* One 16-byte load, which processors with AVX (all with rseq kernels in use) do whole. */
+/* One 16-byte load, which processors with AVX (all with rseq kernels in use) do whole. In assembly,
+ * for it is meant to race, and the compiler may not split it. */
 static struct pair load_pair(const char *cell)
 {
-    __m128i both = _mm_load_si128((const __m128i *)(const void *)word_at(cell, 0, 0));
+    const __m128i *at = (const __m128i *)(const void *)word_at(cell, 0, 0);
+    __m128i both;
+    __asm__ volatile("movdqa %1, %0" : "=x"(both) : "m"(*at));
     struct pair pair;
     memcpy(&pair, &both, sizeof(pair));
     return pair;

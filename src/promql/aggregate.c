@@ -7,90 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define KEY_SIZE_MAX ((size_t)1 << 24)
-
-/* --- grouping --- */
-
-void grouping_init(struct grouping *grouping, struct evaluation *evaluation,
-                   const struct node *node)
-{
-    *grouping = (struct grouping){ .evaluation = evaluation, .node = node };
-    buf_init(&grouping->key, KEY_SIZE_MAX);
-}
-
-void grouping_release(struct grouping *grouping)
-{
-    map_release(&grouping->numbers);
-    buf_release(&grouping->key);
-    VEC_RELEASE(&grouping->labels);
-    VEC_RELEASE(&grouping->drops_name);
-}
-
-static bool is_listed(const struct node *node, struct str name)
-{
-    for (size_t i = 0; i < node->aggregate.label_count; i++) {
-        if (str_equal(node->aggregate.labels[i], name)) return true;
-    }
-    return false;
-}
-
-static bool is_kept(const struct grouping *grouping, struct str name)
-{
-    const struct node *node = grouping->node;
-    if (!node->aggregate.is_without) return is_listed(node, name);
-    return !str_equal(name, LABEL_METRIC_NAME) && !is_listed(node, name);
-}
-
-static void append_key(struct buf *key, struct str text)
-{
-    uint32_t size = (uint32_t)text.size;
-    buf_append(key, &size, sizeof(size));
-    buf_append_str(key, text);
-}
-
-static int add_group(struct grouping *grouping, const struct row *row, size_t *number)
-{
-    struct query *query = grouping->evaluation->query;
-    struct label *items = QUERY_ARRAY(query, struct label, row->labels.count);
-    if (items == NULL) return out_of_memory(query);
-    size_t count = 0;
-    for (size_t i = 0; i < row->labels.count; i++) {
-        if (is_kept(grouping, row->labels.items[i].name)) items[count++] = row->labels.items[i];
-    }
-    struct labels labels = { items, count };
-    if (!VEC_PUSH(&grouping->labels, labels) || !VEC_PUSH(&grouping->drops_name, row->drops_name)) {
-        return out_of_memory(query);
-    }
-    *number = grouping->labels.count - 1;
-    if (map_put(&grouping->numbers, buf_str(&grouping->key),
-                (void *)(uintptr_t)grouping->labels.count) != 0) {
-        return out_of_memory(query);
-    }
-    return 0;
-}
-
-int grouping_find(struct grouping *grouping, const struct row *row, size_t *number)
-{
-    const struct node *node = grouping->node;
-    if (!node->aggregate.is_without && node->aggregate.label_count == 0 &&
-        grouping->labels.count == 1) {
-        *number = 0;
-        return 0;
-    }
-    buf_reset(&grouping->key);
-    for (size_t i = 0; i < row->labels.count; i++) {
-        const struct label *label = &row->labels.items[i];
-        if (!is_kept(grouping, label->name)) continue;
-        append_key(&grouping->key, label->name);
-        append_key(&grouping->key, label->value);
-    }
-    if (grouping->key.has_failed) return out_of_memory(grouping->evaluation->query);
-    size_t known = (size_t)(uintptr_t)map_get(&grouping->numbers, buf_str(&grouping->key));
-    if (known == 0) return add_group(grouping, row, number);
-    *number = known - 1;
-    return 0;
-}
-
 /* --- groups that add --- */
 
 enum group_flag {
@@ -435,8 +351,8 @@ int evaluate_aggregate(struct evaluation *evaluation, const struct node *node, s
                             .evaluation = evaluation,
                             .node = node,
                             .add = adders[node->aggregate.op] };
-    grouping_init(&add.grouping, evaluation, node);
-    int code = evaluate_vector(evaluation, node->aggregate.inner, &add.sink);
+    int code = grouping_init(&add.grouping, evaluation, node);
+    if (code == 0) code = evaluate_vector(evaluation, node->aggregate.inner, &add.sink);
     if (code == 0) code = finish(&add, sink);
     release(&add);
     return code;

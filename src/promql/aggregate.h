@@ -5,6 +5,17 @@
 #include "base/buf.h"
 #include "promql/eval.h"
 
+#define GROUPS_SEEN       256 /* entries of the table of places */
+#define GROUP_SEEN_LABELS 12  /* most labels of an entry */
+
+/* Labels by their places in memory, and their group. */
+struct group_seen {
+    size_t number; /* + 1; 0: nothing here */
+    size_t count;
+    size_t capacity;
+    struct label *labels;
+};
+
 /* Numbers groups by their labels. */
 struct grouping {
     struct evaluation *evaluation;
@@ -13,10 +24,11 @@ struct grouping {
     struct buf key;
     VEC(struct labels) labels; /* by number; in the arena */
     VEC(bool) drops_name;
+    struct group_seen *seen; /* GROUPS_SEEN; in the arena */
 };
 
-void grouping_init(struct grouping *grouping, struct evaluation *evaluation,
-                   const struct node *node);
+int grouping_init(struct grouping *grouping, struct evaluation *evaluation,
+                  const struct node *node);
 void grouping_release(struct grouping *grouping);
 
 /* The group that a row belongs to. */

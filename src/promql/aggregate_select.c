@@ -8,8 +8,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #define VALUE_TEXT_SIZE_MAX ((size_t)1 << 20)
+#define LABELS_SIZE_MAX     ((size_t)1 << 24) /* bytes of one label set */
 
 struct selection {
     struct evaluation *evaluation;
@@ -152,12 +154,46 @@ static int choose_first(struct selection *selection, size_t group, size_t step, 
     return 0;
 }
 
-static int choose_ratio(struct selection *selection, double ratio, size_t step)
+static void append_sized(struct buf *bytes, struct str text)
+{
+    if (text.size < 255) {
+        buf_append_char(bytes, (char)text.size);
+    } else {
+        const unsigned char size[] = { 255, (unsigned char)text.size,
+                                       (unsigned char)(text.size >> 8),
+                                       (unsigned char)(text.size >> 16) };
+        buf_append(bytes, size, sizeof(size));
+    }
+    buf_append_str(bytes, text);
+}
+
+/* Where a series stands between 0 and 1: XXH64 over the reference's bytes of a label set, so that
+ * the same series are chosen there and here. Each text has its size in front, in one byte, or from
+ * 255 on in three behind a 255. Source: Prometheus model/labels, "stringlabels". */
+static int place_rows(struct selection *selection, double *places)
+{
+    CLEANUP(buf_release) struct buf bytes;
+    buf_init(&bytes, LABELS_SIZE_MAX);
+    for (size_t r = 0; r < selection->rows.count; r++) {
+        struct labels labels = selection->rows.items[r].labels;
+        buf_reset(&bytes);
+        for (size_t i = 0; i < labels.count; i++) {
+            append_sized(&bytes, labels.items[i].name);
+            append_sized(&bytes, labels.items[i].value);
+        }
+        if (bytes.has_failed) return out_of_memory(selection->evaluation->query);
+        places[r] = (double)XXH64(bytes.data, bytes.size, 0) / 18446744073709551616.0;
+    }
+    return 0;
+}
+
+static int choose_ratio(struct selection *selection, const double *places, double ratio,
+                        size_t step)
 {
     for (size_t r = 0; r < selection->rows.count; r++) {
         const struct row *row = &selection->rows.items[r];
         if (!ROW_IS_THERE(row->values[step]) && !has_histogram(row, step)) continue;
-        double place = (double)labels_hash(row->labels) / 18446744073709551616.0;
+        double place = places[r];
         if (ratio >= 0 ? place >= ratio : place < 1.0 + ratio) continue;
         int code = choose(selection, r, step);
         if (code < 0) return code;
@@ -224,6 +260,10 @@ static int select_count(struct selection *selection, struct sink *sink)
 static int select_ratio(struct selection *selection, struct sink *sink)
 {
     struct query *query = selection->evaluation->query;
+    double *places = QUERY_ARRAY(query, double, selection->rows.count);
+    if (places == NULL) return out_of_memory(query);
+    int code = place_rows(selection, places);
+    if (code < 0) return code;
     for (size_t i = 0; i < selection->evaluation->steps.count; i++) {
         double ratio = selection->parameters[i];
         if (isnan(ratio)) return evaluation_fail(query, "Ratio value is NaN");
@@ -235,39 +275,14 @@ static int select_ratio(struct selection *selection, struct sink *sink)
                             capped);
         }
         if (capped == 0) continue;
-        int code = query_tick(query, selection->rows.count);
-        if (code == 0) code = choose_ratio(selection, capped, i);
+        code = query_tick(query, selection->rows.count);
+        if (code == 0) code = choose_ratio(selection, places, capped, i);
         if (code < 0) return code;
     }
     return push_chosen(selection, sink, NULL, 0);
 }
 
 /* --- quantile --- */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    if (isnan(left) || isnan(right)) return (int)!!isnan(right) - (int)!!isnan(left);
-    return (left > right) - (left < right);
-}
-
-void sort_doubles(double *values, size_t count)
-{
-    if (count > 1) qsort(values, count, sizeof(values[0]), compare_doubles);
-}
-
-double quantile_of_sorted(double q, const double *values, size_t count)
-{
-    if (count == 0 || isnan(q)) return (double)NAN;
-    if (q < 0) return -(double)INFINITY;
-    if (q > 1) return (double)INFINITY;
-    double rank = q * (double)(count - 1);
-    size_t lower = (size_t)fmax(0, floor(rank));
-    size_t upper = lower + 1 < count ? lower + 1 : count - 1;
-    double weight = rank - floor(rank);
-    return values[lower] * (1 - weight) + values[upper] * weight;
-}
 
 void annotate_quantile(struct query *query, struct place place, double q)
 {
@@ -293,8 +308,7 @@ static int quantile_group(struct selection *selection, size_t group, double *scr
         int code = query_tick(selection->evaluation->query, 4 * count);
         if (code < 0) return code;
         if (count == 0) continue;
-        sort_doubles(scratch, count);
-        row->values[step] = quantile_of_sorted(selection->parameters[step], scratch, count);
+        row->values[step] = quantile_of_numbers(selection->parameters[step], scratch, count);
     }
     return 0;
 }
@@ -434,8 +448,8 @@ static int run(struct selection *selection, struct sink *sink)
 int aggregate_selecting(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
     struct selection selection = { .evaluation = evaluation, .node = node };
-    grouping_init(&selection.grouping, evaluation, node);
-    int code = run(&selection, sink);
+    int code = grouping_init(&selection.grouping, evaluation, node);
+    if (code == 0) code = run(&selection, sink);
     grouping_release(&selection.grouping);
     VEC_RELEASE(&selection.rows);
     return code;

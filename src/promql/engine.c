@@ -2,7 +2,9 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "promql/eval.h"
+#include "promql/expr_cache.h"
 #include "promql/parser.h"
+#include "promql/range_cache.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,17 +17,29 @@
 #define DEFAULT_STEP_MS 60000
 #define RESULT_SIZE_MAX ((size_t)4 << 30)
 
+/* Bytes of memory that a query takes before it tells the engine. */
+#define MEMORY_TOLD_EVERY ((size_t)1 << 20)
+
+/* Samples that a query must have looked at for its answer to be worth keeping. */
+#define CACHED_SAMPLES_MIN 10000
+
 struct promql_engine {
     struct promql_options options;
+    struct expr_cache parsed;
+    struct range_cache answers;
     struct mutex mutex;
     struct condition is_free;
     size_t running GUARDED_BY(mutex);
+    size_t memory GUARDED_BY(mutex); /* bytes that running queries have told of */
 };
 
-/* A result with the memory behind it. */
+/* A result with the memory behind it: labels and histograms stay where the query found them, so
+ * its arena and its cursors live as long. */
 struct result_holder {
     struct promql_result result; /* first: the pointer given out is this one */
-    struct arena arena;
+    struct arena arena;          /* of the result itself */
+    struct arena query_arena;
+    struct cursor_list cursors;
 };
 
 int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
@@ -42,6 +56,8 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
     if (o->lookback_ms == 0) o->lookback_ms = LOOKBACK_MS;
     if (o->default_step_ms == 0) o->default_step_ms = DEFAULT_STEP_MS;
     if (o->clock == NULL) o->clock = &clock_system;
+    expr_cache_init(&engine->parsed);
+    range_cache_init(&engine->answers);
     mutex_init(&engine->mutex);
     condition_init(&engine->is_free);
     *engine_out = engine;
@@ -52,9 +68,19 @@ void promql_engine_free(struct promql_engine *engine)
 {
     if (engine == NULL) return;
     CHECK(engine->running == 0);
+    range_cache_release(&engine->answers);
+    expr_cache_release(&engine->parsed);
     condition_release(&engine->is_free);
     mutex_release(&engine->mutex);
     free(engine);
+}
+
+void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms)
+{
+    CHECK(step_ms > 0);
+    mutex_lock(&engine->mutex);
+    engine->options.default_step_ms = step_ms;
+    mutex_unlock(&engine->mutex);
 }
 
 uint32_t promql_feature_find(struct str name)
@@ -73,33 +99,65 @@ uint32_t promql_feature_find(struct str name)
     return 0;
 }
 
-int promql_parse(struct promql_expr **expr_out, const struct promql_engine *engine, struct str text,
+int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, struct str text,
                  struct error *error)
 {
-    return parser_parse(expr_out, engine->options.features, text, error);
+    struct promql_expr *expr = expr_cache_find(&engine->parsed, text);
+    if (expr == NULL) {
+        int code = parser_parse(&expr, engine->options.features, text, error);
+        if (code < 0) return code;
+        expr_cache_put(&engine->parsed, expr);
+    }
+    *expr_out = expr;
+    return 0;
 }
 
 /* Waits for a place until the deadline. */
-static int enter(struct promql_engine *engine, int64_t deadline_ns, struct error *error)
+static int enter(struct promql_engine *engine, struct query *query)
 {
     int code = 0;
     mutex_lock(&engine->mutex);
     while (engine->running >= engine->options.concurrency_max) {
-        int64_t left_ms = (deadline_ns - clock_monotonic_ns(engine->options.clock)) / 1000000;
+        int64_t left_ms =
+            (query->deadline_ns - clock_monotonic_ns(engine->options.clock)) / 1000000;
+        if (query->work_max > 0) {
+            code = error_set(query->error, -EAGAIN, "query would have to wait");
+            break;
+        }
         if (left_ms <= 0 || !condition_wait_ms(&engine->is_free, &engine->mutex, left_ms)) {
-            code = error_set(error, ERROR_TIMEOUT, "query timed out in query queue");
+            code = error_set(query->error, ERROR_TIMEOUT, "query timed out in query queue");
             break;
         }
     }
     if (code == 0) engine->running++;
+    query->default_step_ms = engine->options.default_step_ms;
     mutex_unlock(&engine->mutex);
     return code;
 }
 
-static void leave(struct promql_engine *engine)
+/* Tells the engine what a query holds by now. The arenas of one query cannot pass the maximum by
+ * themselves; this is for all of them together, looked at each time a query looks at the clock. */
+static int count_memory(struct query *query)
+{
+    struct promql_engine *engine = query->engine;
+    size_t now = query->arena->size_used + query->result_arena->size_used;
+    if (now < query->memory_told + MEMORY_TOLD_EVERY) return 0;
+    mutex_lock(&engine->mutex);
+    engine->memory += now - query->memory_told;
+    size_t all = engine->memory;
+    mutex_unlock(&engine->mutex);
+    query->memory_told = now;
+    if (all <= engine->options.memory_max) return 0;
+    return error_set(query->error, ERROR_LIMIT,
+                     "queries together need more memory than the %zu bytes they may take",
+                     engine->options.memory_max);
+}
+
+static void leave(struct promql_engine *engine, const struct query *query)
 {
     mutex_lock(&engine->mutex);
     engine->running--;
+    engine->memory -= query->memory_told;
     condition_signal(&engine->is_free);
     mutex_unlock(&engine->mutex);
 }
@@ -108,6 +166,11 @@ void promql_result_free(struct promql_result *result)
 {
     if (result == NULL) return;
     struct result_holder *holder = (struct result_holder *)result;
+    for (size_t i = 0; i < holder->cursors.count; i++) {
+        holder->cursors.items[i]->close(holder->cursors.items[i]);
+    }
+    VEC_RELEASE(&holder->cursors);
+    arena_release(&holder->query_arena);
     arena_release(&holder->arena);
     free(holder);
 }
@@ -120,6 +183,7 @@ struct answer {
     struct evaluation *evaluation;
     struct arena *arena;
     VEC(struct promql_series) series;
+    size_t points;
 };
 
 struct answer_columns {
@@ -151,22 +215,24 @@ static int add_series(struct answer *answer, struct labels labels,
     struct promql_series series = { .count = count,
                                     .times_ms = columns->times_ms,
                                     .values = columns->values,
-                                    .histograms = columns->histograms };
-    if (labels_copy(answer->arena, labels, &series.labels) < 0 ||
-        !VEC_PUSH(&answer->series, series)) {
-        return out_of_memory(query);
+                                    .histograms = columns->histograms,
+                                    .labels = labels };
+    if (!VEC_PUSH(&answer->series, series)) return out_of_memory(query);
+    answer->points += count;
+    if (query->points_max > 0 && answer->points > query->points_max) {
+        return error_set(query->error, ERROR_LIMIT,
+                         "the answer has more than %zu points, more than can be sent: ask for a "
+                         "shorter range, a longer step or fewer series",
+                         query->points_max);
     }
     return query_hold(query, count);
 }
 
-static int put_histogram(struct answer *answer, const struct answer_columns *columns, size_t at,
-                         const struct histogram *histogram)
+static void put_histogram(const struct answer_columns *columns, size_t at,
+                          const struct histogram *histogram)
 {
-    const struct histogram *copy = histogram_copy(answer->arena, histogram);
-    if (copy == NULL) return out_of_memory(answer->evaluation->query);
-    columns->histograms[at] = copy;
+    columns->histograms[at] = histogram;
     columns->values[at] = histogram->sum;
-    return 0;
 }
 
 static int take_answer(struct sink *sink, struct row *row)
@@ -189,7 +255,7 @@ static int take_answer(struct sink *sink, struct row *row)
         if (!ROW_IS_THERE(row->values[i]) && histogram == NULL) continue;
         columns.times_ms[at] = steps_time(&evaluation->steps, i);
         columns.values[at] = row->values[i];
-        if (histogram != NULL) code = put_histogram(answer, &columns, at, histogram);
+        if (histogram != NULL) put_histogram(&columns, at, histogram);
         at++;
     }
     if (code == 0) code = add_series(answer, row->labels, &columns, count);
@@ -219,7 +285,7 @@ static int take_points_answer(struct points_sink *sink, const struct points *poi
         if (is_inside) columns.times_ms[count] = time_ms;
         if (is_inside && is_number) columns.values[count] = points->values[p];
         if (is_inside && !is_number) {
-            code = put_histogram(answer, &columns, count, points->histograms[h]);
+            put_histogram(&columns, count, points->histograms[h]);
         }
         count += is_inside ? 1 : 0;
         p += is_number ? 1 : 0;
@@ -319,6 +385,11 @@ static int evaluate_answer(struct query *query, struct result_holder *holder)
             return query_hold(query, evaluation.steps.count);
         }
     }
+    if (query->counts_steps) {
+        query->samples_per_step = ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
+        if (query->samples_per_step == NULL) return out_of_memory(query);
+        query->root_steps = evaluation.steps;
+    }
     struct answer answer = { .sink = { take_answer },
                              .points_sink = { take_points_answer },
                              .evaluation = &evaluation,
@@ -345,14 +416,6 @@ static int64_t shorter(int64_t asked, int64_t most)
     return asked > 0 && asked < most ? asked : most;
 }
 
-static void close_cursors(struct query *query)
-{
-    for (size_t i = 0; i < query->cursors.count; i++) {
-        query->cursors.items[i]->close(query->cursors.items[i]);
-    }
-    VEC_RELEASE(&query->cursors);
-}
-
 static int run(struct promql_engine *engine, struct query *query, struct promql_result **result_out)
 {
     const struct promql_options *options = &engine->options;
@@ -361,25 +424,30 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     int64_t start_ns = clock_monotonic_ns(options->clock);
     query->clock = options->clock;
     query->features = options->features;
-    query->default_step_ms = options->default_step_ms;
     query->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : options->lookback_ms;
+    query->work_max = request->work_max;
+    query->points_max = request->points_max;
+    query->counts_steps =
+        request->counts_steps && (options->features & PROMQL_FEATURE_PER_STEP_STATS) != 0;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
     query->deadline_ns =
         start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
     struct result_holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL) return error_set(query->error, -ENOMEM, "query: out of memory");
-    arena_init(&holder->arena, RESULT_SIZE_MAX);
-    int code = enter(engine, query->deadline_ns, query->error);
+    arena_init(&holder->arena, options->memory_max);
+    int code = enter(engine, query);
     if (code < 0) {
         promql_result_free(&holder->result);
         return code;
     }
     int64_t entered_ns = clock_monotonic_ns(options->clock);
-    struct arena arena;
-    arena_init(&arena, options->memory_max);
-    query->arena = &arena;
+    arena_init(&holder->query_arena, options->memory_max);
+    query->arena = &holder->query_arena;
+    query->result_arena = &holder->arena;
+    query->engine = engine;
+    query->count_memory = count_memory;
     code = evaluate_answer(query, holder);
-    leave(engine);
+    leave(engine, query);
     int64_t end_ns = clock_monotonic_ns(options->clock);
     holder->result.stats = (struct promql_stats){
         .total_ns = end_ns - start_ns,
@@ -387,16 +455,154 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         .evaluate_ns = end_ns - entered_ns,
         .samples = query->samples_seen,
         .samples_peak = query->samples_peak,
-        .memory = arena.size_used + holder->arena.size_used,
+        .samples_per_step = query->samples_per_step,
+        .step_count = query->root_steps.count,
+        .start_ms = query->root_steps.start_ms,
+        .step_ms = query->root_steps.step_ms,
+        .memory = holder->query_arena.size_used + holder->arena.size_used,
     };
-    close_cursors(query);
+    holder->cursors = query->cursors;
     annotations_release(&query->annotations);
-    arena_release(&arena);
     if (code < 0) {
         promql_result_free(&holder->result);
         return code;
     }
     *result_out = &holder->result;
+    return 0;
+}
+
+/* --- answers kept --- */
+
+/* A range query whose answer may be kept or was. */
+struct cached {
+    struct promql_engine *engine;
+    struct range_key key;
+    struct range_answer *answer; /* what is there, NULL: nothing */
+    uint64_t position;           /* of the source, before evaluation */
+    struct steps steps;
+    size_t from; /* the first step's place among the answer's */
+    size_t kept; /* steps that the answer has */
+};
+
+static struct steps steps_of(const struct promql_range *range)
+{
+    uint64_t span = (uint64_t)range->end_ms - (uint64_t)range->start_ms;
+    return (struct steps){ range->start_ms, range->step_ms,
+                           (size_t)(span / (uint64_t)range->step_ms) + 1 };
+}
+
+/* How many of the first steps the answer has, and unchanged. */
+static size_t steps_kept(const struct cached *cached, int64_t changed_ms)
+{
+    const struct steps *have = &cached->answer->steps;
+    size_t kept = 0;
+    while (kept < cached->steps.count && cached->from + kept < have->count &&
+           steps_time(&cached->steps, kept) < changed_ms) {
+        kept++;
+    }
+    return kept;
+}
+
+/* Looks whether there is an answer to go on from. False: this query is none for the cache. */
+static bool cache_begin(struct cached *cached, struct promql_engine *engine, struct query *query)
+{
+    const struct promql_request *request = query->request;
+    const struct series_source *source = query->source;
+    if (source->changed_since == NULL || (request != NULL && request->skips_cache) ||
+        (request != NULL && request->counts_steps) || !range_cache_takes(query->expr->root)) {
+        return false;
+    }
+    int64_t lookback_ms = request == NULL ? 0 : request->lookback_ms;
+    *cached = (struct cached){ .engine = engine, .steps = steps_of(&query->range) };
+    mutex_lock(&engine->mutex);
+    int64_t default_step_ms = engine->options.default_step_ms;
+    mutex_unlock(&engine->mutex);
+    cached->key = (struct range_key){ .text = query->expr->text,
+                                      .source = source->state,
+                                      .step_ms = query->range.step_ms,
+                                      .phase_ms = query->range.start_ms % query->range.step_ms,
+                                      .lookback_ms = lookback_ms,
+                                      .default_step_ms = default_step_ms };
+    cached->answer = range_cache_take(&engine->answers, &cached->key);
+    uint64_t asked = cached->answer == NULL ? 0 : cached->answer->position;
+    cached->position = asked;
+    int64_t changed_ms = source->changed_since(source->state, &cached->position);
+    if (cached->answer == NULL) return true;
+    int64_t behind_ms = cached->steps.start_ms - cached->answer->steps.start_ms;
+    bool is_inside = behind_ms >= 0 && (uint64_t)behind_ms / (uint64_t)cached->key.step_ms <
+                                           cached->answer->steps.count;
+    cached->from = is_inside ? (size_t)(behind_ms / cached->key.step_ms) : 0;
+    cached->kept = is_inside ? steps_kept(cached, changed_ms) : 0;
+    return true;
+}
+
+/* Puts what is kept in front of what was evaluated. */
+static int cache_join(const struct cached *cached, struct promql_result *result,
+                      struct error *error)
+{
+    struct result_holder *holder = (struct result_holder *)result;
+    const struct promql_series *series;
+    size_t count;
+    int code = range_answer_join(cached->answer, cached->from, cached->kept, &cached->steps,
+                                 &holder->arena, result, &series, &count);
+    if (code < 0) return error_set(error, code, "query: out of memory");
+    result->series = series;
+    result->series_count = count;
+    result->stats.steps_kept = cached->kept;
+    return 0;
+}
+
+/* All steps are kept: nothing is evaluated. */
+static int cache_answer(const struct cached *cached, struct promql_result **result_out,
+                        struct error *error)
+{
+    struct result_holder *holder = calloc(1, sizeof(*holder));
+    if (holder == NULL) return error_set(error, -ENOMEM, "query: out of memory");
+    arena_init(&holder->arena, RESULT_SIZE_MAX);
+    holder->result.type = PROMQL_MATRIX;
+    int code = cache_join(cached, &holder->result, error);
+    if (code < 0) {
+        promql_result_free(&holder->result);
+        return code;
+    }
+    *result_out = &holder->result;
+    return 0;
+}
+
+/* Keeps the answer for the next time: what was joined is as new as the part that was evaluated. */
+static void cache_end(struct cached *cached, const struct promql_result *result)
+{
+    bool is_worth_it = cached->kept > 0 || result->stats.samples >= CACHED_SAMPLES_MIN;
+    struct range_answer *answer =
+        is_worth_it ? range_answer_new(&cached->key, cached->position, &cached->steps, result)
+                    : NULL;
+    range_answer_free(cached->answer);
+    if (answer != NULL) range_cache_put(&cached->engine->answers, answer);
+}
+
+static int run_cached(struct cached *cached, struct query *query, struct promql_result **result_out)
+{
+    struct promql_result *result = NULL;
+    int code;
+    if (cached->kept == cached->steps.count) {
+        code = cache_answer(cached, &result, query->error);
+        /* It is as new as it was: steps behind this query's may have changed. */
+        if (cached->answer != NULL) {
+            range_cache_put(&cached->engine->answers, cached->answer);
+            cached->answer = NULL;
+        }
+    } else {
+        query->range.start_ms = steps_time(&cached->steps, cached->kept);
+        code = run(cached->engine, query, &result);
+        if (code == 0 && cached->kept > 0) code = cache_join(cached, result, query->error);
+        if (code == 0) cache_end(cached, result);
+    }
+    if (code < 0) {
+        promql_result_free(result);
+        if (cached->answer != NULL) range_cache_put(&cached->engine->answers, cached->answer);
+        return code;
+    }
+    *result_out = result;
     return 0;
 }
 
@@ -443,5 +649,7 @@ int promql_query_range(struct promql_engine *engine, const struct series_source 
     struct query query = {
         .source = source, .expr = expr, .request = request, .error = error, .range = *range
     };
+    struct cached cached;
+    if (cache_begin(&cached, engine, &query)) return run_cached(&cached, &query, result_out);
     return run(engine, &query, result_out);
 }

@@ -31,9 +31,14 @@ int evaluation_fail(struct query *query, const char *format, ...)
 
 int query_tick(struct query *query, size_t work)
 {
+    if (query->work_max > 0 && (query->work_done += work) > query->work_max) {
+        return error_set(query->error, -EAGAIN, "query is not a quick one");
+    }
     query->work += (unsigned)(work < WORK_BETWEEN_LOOKS ? work : WORK_BETWEEN_LOOKS);
     if (query->work < WORK_BETWEEN_LOOKS) return 0;
     query->work = 0;
+    int code = query->count_memory(query);
+    if (code < 0) return code;
     if (clock_monotonic_ns(query->clock) > query->deadline_ns) {
         return error_set(query->error, ERROR_TIMEOUT, "query timed out in expression evaluation");
     }
@@ -43,6 +48,22 @@ int query_tick(struct query *query, size_t work)
         return error_set(query->error, ERROR_CLOSED, "query was canceled in expression evaluation");
     }
     return 0;
+}
+
+void query_see(const struct evaluation *evaluation, size_t step, size_t samples)
+{
+    struct query *query = evaluation->query;
+    query->samples_seen += samples;
+    if (query->samples_per_step == NULL) return;
+    /* What a subquery or a repeated part sees goes to the step that comes at or after it. */
+    const struct steps *root = &query->root_steps;
+    int64_t time_ms = steps_time(&evaluation->steps, step);
+    size_t at = 0;
+    if (time_ms > root->start_ms) {
+        uint64_t behind = (uint64_t)time_ms - (uint64_t)root->start_ms;
+        at = (size_t)((behind + (uint64_t)root->step_ms - 1) / (uint64_t)root->step_ms);
+    }
+    query->samples_per_step[at < root->count ? at : root->count - 1] += samples;
 }
 
 int query_hold(struct query *query, size_t samples)
@@ -128,13 +149,19 @@ int row_copy(struct evaluation *evaluation, const struct row *row, struct row *c
 /* The name, and what belongs to it. */
 static bool is_dropped_name(struct str name)
 {
+    if (name.size != LABEL_METRIC_NAME.size || name.data[0] != '_') return false; /* all are 8 */
     return str_equal(name, LABEL_METRIC_NAME) || str_equal(name, STR("__type__")) ||
            str_equal(name, STR("__unit__"));
 }
 
-/* The labels without the name, in the arena. */
+/* The labels without the name: a part of the array where the name stands at an end of it, as the
+ * order of names mostly has it; else a copy in the arena. */
 static int labels_without_name(struct query *query, struct labels labels, struct labels *out)
 {
+    while (labels.count > 0 && is_dropped_name(labels.items[0].name)) {
+        labels.items++;
+        labels.count--;
+    }
     size_t dropped = 0;
     for (size_t i = 0; i < labels.count; i++) {
         if (is_dropped_name(labels.items[i].name)) dropped++;

@@ -42,17 +42,24 @@ static inline int64_t steps_time(const struct steps *steps, size_t step)
     return steps->start_ms + (int64_t)step * steps->step_ms;
 }
 
+VEC_TYPE(cursor_list, struct series_cursor *);
+
 /* One query from start to end. Owned by the thread that evaluates it. */
 struct query {
     struct arena *arena;
+    struct arena *result_arena; /* of the answer */
+    struct promql_engine *engine;
+    int (*count_memory)(struct query *query); /* ERROR_LIMIT: queries together hold too much */
+    size_t memory_told;                       /* bytes, to the engine */
+    size_t points_max;                        /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
     const struct promql_request *request;
     const struct clock *clock;
     struct error *error;
     struct annotations annotations;
-    VEC(struct series_cursor *) cursors; /* open until the end: rows borrow their labels */
-    struct promql_range range;           /* what start(), end(), step() and @ mean */
+    struct cursor_list cursors; /* open until the end: rows borrow their labels */
+    struct promql_range range;  /* what start(), end(), step() and @ mean */
     int64_t default_step_ms;
     int64_t lookback_ms;
     int64_t deadline_ns;
@@ -60,7 +67,12 @@ struct query {
     size_t samples_held;
     size_t samples_peak;
     uint64_t samples_seen;
-    unsigned work; /* since the clock was looked at */
+    bool counts_steps;
+    uint64_t *samples_per_step; /* by the root's steps; NULL: not wanted */
+    struct steps root_steps;    /* set when they are counted */
+    unsigned work;              /* since the clock was looked at */
+    size_t work_max;            /* of the request */
+    size_t work_done;           /* counted when there is a work_max */
     uint32_t features;
     bool is_instant;
 };
@@ -139,6 +151,9 @@ int evaluation_fail(struct query *query, const char *format, ...) PRINTF_LIKE(2,
 /* Counts work and, now and then, looks whether to go on: ERROR_TIMEOUT, ERROR_CLOSED. */
 int query_tick(struct query *query, size_t work);
 
+/* Counts samples that were looked at for a step. */
+void query_see(const struct evaluation *evaluation, size_t step, size_t samples);
+
 /* Counts samples that stay; ERROR_LIMIT past the most. */
 int query_hold(struct query *query, size_t samples);
 
@@ -149,8 +164,10 @@ void *query_alloc(struct query *query, size_t count, size_t size);
 
 int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
-/* As the selector, but the values are the samples' own times in seconds. */
+/* As the selector, but the values are the samples' own times in seconds, or since when they count
+ * (0: not known). */
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int evaluate_starts(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 
 /* A series' samples, without stale markers; numbers and histograms apart. */
 struct points {
@@ -162,7 +179,20 @@ struct points {
     const int64_t *histogram_times_ms;
     const struct histogram *const *histograms;
     size_t histogram_count;
+    const int64_t *starts_ms; /* of the numbers, as series_source.h has them; NULL: not known */
+    const int64_t *histogram_starts_ms;
 };
+
+/* Whether a counter began anew between a sample and the one before it, by its start times: it
+ * starts behind that one, or at it when that one itself started before. */
+static inline bool starts_anew(const int64_t *starts_ms, const int64_t *times_ms, size_t i)
+{
+    if (starts_ms == NULL) return false;
+    int64_t start_ms = starts_ms[i];
+    if (start_ms == 0 || start_ms >= times_ms[i]) return false;
+    if (start_ms > times_ms[i - 1]) return true;
+    return start_ms == times_ms[i - 1] && starts_ms[i - 1] != 0 && starts_ms[i - 1] < start_ms;
+}
 
 /* What a range function sees at one step: [from, to) of each. */
 struct window {
@@ -186,6 +216,32 @@ struct windows {
     int64_t range_ms;
     bool is_anchored;
     bool is_smoothed;
+};
+
+/* Moves the window on to a step; steps must not go back. Histograms apart: see functions.c. */
+static inline void window_move(struct window *window, const struct windows *windows, size_t step)
+{
+    const struct points *points = window->points;
+    window->end_ms = steps_time(&windows->ends, step);
+    window->start_ms = window->end_ms - windows->range_ms;
+    window->time_ms = steps_time(&windows->steps, step);
+    window->step = step;
+    while (window->to < points->count && points->times_ms[window->to] <= window->end_ms) {
+        window->to++;
+    }
+    while (window->from < window->to && points->times_ms[window->from] <= window->start_ms) {
+        window->from++;
+    }
+}
+
+/* A series of numbers with all its windows, for functions that know how to slide. */
+struct sweep {
+    struct call *call;
+    const struct points *points; /* no histograms */
+    const struct windows *windows;
+    double *values; /* out: one a step; all ROW_ABSENT before */
+    size_t seen;    /* out: samples in all windows */
+    bool is_any;    /* out: something was put into values */
 };
 
 struct points_sink {
@@ -213,6 +269,8 @@ struct call {
     struct labels labels;                          /* of the series at hand */
     double *scratch;                               /* of quantiles */
     size_t scratch_capacity;
+    uint32_t *indexes; /* of sliding extremes */
+    size_t index_capacity;
     bool is_out_of_memory; /* looked at after each series */
     int code;              /* likewise: the error is set */
 };
@@ -236,9 +294,20 @@ static inline void kahan_add(struct kahan *kahan, double value)
     kahan->sum = total;
 }
 
-double quantile_of_sorted(double q, const double *values, size_t count);
+/* The same without a branch, for as long as the sum is finite: what a rounding loses is exact
+ * either way (Knuth's and Neumaier's sums find the same number), but an infinity spoils `lost`. */
+static inline void kahan_add_finite(struct kahan *kahan, double value)
+{
+    double total = kahan->sum + value;
+    double added = total - kahan->sum;
+    kahan->lost += (kahan->sum - (total - added)) + (value - added);
+    kahan->sum = total;
+}
+
 /* Warns when q is not in [0, 1]. */
 void annotate_quantile(struct query *query, struct place place, double q);
-void sort_doubles(double *values, size_t count); /* NaN first */
+
+/* ranking.c: a quantile as the reference has it, of values in any order; it moves them about. */
+double quantile_of_numbers(double q, double *values, size_t count);
 
 #endif

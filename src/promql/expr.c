@@ -138,9 +138,15 @@ void promql_expr_selectors(const struct promql_expr *expr,
     visit_selectors(expr->root, 0, &visitor);
 }
 
+void expr_ref(struct promql_expr *expr)
+{
+    (void)atomic_fetch_add_explicit(&expr->references, 1, memory_order_relaxed);
+}
+
 void promql_expr_free(struct promql_expr *expr)
 {
     if (expr == NULL) return;
+    if (atomic_fetch_sub_explicit(&expr->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < expr->matchers.count; i++) {
         for (size_t m = 0; m < expr->matcher_counts.items[i]; m++) {
             matcher_release(&expr->matchers.items[i][m]);

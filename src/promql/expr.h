@@ -8,6 +8,7 @@
 #include "model/matcher.h"
 #include "promql/promql.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -191,14 +192,18 @@ struct node {
     };
 };
 
-/* Owned by whoever called promql_parse. Read-only after the parse, so any thread may use it. */
+/* Shared by those who were given it. Read-only after the parse, so any thread may use it. */
 struct promql_expr {
+    atomic_uint references; /* holders; relaxed up, acquire and release down, as counts of sharers
+                             * are: whoever takes the last one must see what the others did */
     struct arena arena;
     struct str text;
     struct node *root;
     VEC(struct matcher *) matchers; /* one block per selector, to release their patterns */
     VEC(size_t) matcher_counts;
 };
+
+void expr_ref(struct promql_expr *expr); /* one more holder; promql_expr_free takes one off */
 
 /* Its value in seconds, given step() and range(). */
 double duration_value(const struct duration *duration, double step, double range);

@@ -33,11 +33,16 @@ double math_days_in_month(double seconds);
 double math_month(double seconds);
 double math_year(double seconds);
 int special_timestamp(struct evaluation *evaluation, const struct node *node, struct sink *sink);
+int special_start_timestamp(struct evaluation *evaluation, const struct node *node,
+                            struct sink *sink);
 
 /* functions_rate.c */
 bool window_rate(struct call *call, const struct window *window, struct value *value);
 bool window_increase(struct call *call, const struct window *window, struct value *value);
 bool window_delta(struct call *call, const struct window *window, struct value *value);
+bool sweep_rate(struct sweep *sweep);
+bool sweep_increase(struct sweep *sweep);
+bool sweep_delta(struct sweep *sweep);
 bool window_irate(struct call *call, const struct window *window, struct value *value);
 bool window_idelta(struct call *call, const struct window *window, struct value *value);
 bool window_changes(struct call *call, const struct window *window, struct value *value);
@@ -63,6 +68,8 @@ bool window_avg(struct call *call, const struct window *window, struct value *va
 bool window_sum(struct call *call, const struct window *window, struct value *value);
 bool window_min(struct call *call, const struct window *window, struct value *value);
 bool window_max(struct call *call, const struct window *window, struct value *value);
+bool sweep_min(struct sweep *sweep);
+bool sweep_max(struct sweep *sweep);
 bool window_count(struct call *call, const struct window *window, struct value *value);
 bool window_present(struct call *call, const struct window *window, struct value *value);
 bool window_first(struct call *call, const struct window *window, struct value *value);

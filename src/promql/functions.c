@@ -70,7 +70,7 @@ static const struct promql_function functions[] = {
     TIME("day_of_year", math_day_of_year),
     TIME("days_in_month", math_days_in_month),
     MATH("deg", math_degrees),
-    WINDOW("delta", window_delta, .arguments = { MATRIX }),
+    WINDOW("delta", window_delta, .arguments = { MATRIX }, .sweep = sweep_delta),
     WINDOW("deriv", window_deriv, .arguments = { MATRIX }),
     WINDOW("double_exponential_smoothing", window_smoothing,
            .arguments = { MATRIX, SCALAR, SCALAR }, EXPERIMENTAL),
@@ -90,7 +90,7 @@ static const struct promql_function functions[] = {
     POINT("histogram_sum", point_histogram_sum, .arguments = { VECTOR }),
     TIME("hour", math_hour),
     WINDOW("idelta", window_idelta, .arguments = { MATRIX }),
-    WINDOW("increase", window_increase, .arguments = { MATRIX }),
+    WINDOW("increase", window_increase, .arguments = { MATRIX }, .sweep = sweep_increase),
     SPECIAL("info", special_info, .arguments = { VECTOR, VECTOR }, .variadic = 1, EXPERIMENTAL,
             .keeps_name = true),
     WINDOW("irate", window_irate, .arguments = { MATRIX }),
@@ -105,10 +105,10 @@ static const struct promql_function functions[] = {
     WINDOW("mad_over_time", window_mad, .arguments = { MATRIX }, EXPERIMENTAL),
     { .name = STR_INIT("max_of"), .result = SCALAR, .shape = FUNCTION_POINT, EXPERIMENTAL,
       .arguments = { SCALAR, SCALAR }, .point = point_max_of },
-    WINDOW("max_over_time", window_max, .arguments = { MATRIX }),
+    WINDOW("max_over_time", window_max, .arguments = { MATRIX }, .sweep = sweep_max),
     { .name = STR_INIT("min_of"), .result = SCALAR, .shape = FUNCTION_POINT, EXPERIMENTAL,
       .arguments = { SCALAR, SCALAR }, .point = point_min_of },
-    WINDOW("min_over_time", window_min, .arguments = { MATRIX }),
+    WINDOW("min_over_time", window_min, .arguments = { MATRIX }, .sweep = sweep_min),
     TIME("minute", math_minute),
     TIME("month", math_month),
     { .name = STR_INIT("pi"), .result = SCALAR, .shape = FUNCTION_SCALAR, .scalar = scalar_pi },
@@ -118,7 +118,7 @@ static const struct promql_function functions[] = {
     WINDOW("quantile_over_time", window_quantile, .arguments = { SCALAR, MATRIX }),
     MATH("rad", math_radians),
     CONSTANT("range", scalar_range, EXPERIMENTAL),
-    WINDOW("rate", window_rate, .arguments = { MATRIX }),
+    WINDOW("rate", window_rate, .arguments = { MATRIX }, .sweep = sweep_rate),
     WINDOW("resets", window_resets, .arguments = { MATRIX }),
     POINT("round", point_round, .arguments = { VECTOR, SCALAR }, .variadic = 1),
     { .name = STR_INIT("scalar"), .result = SCALAR, .shape = FUNCTION_SPECIAL,
@@ -134,6 +134,8 @@ static const struct promql_function functions[] = {
     SPECIAL("sort_desc", special_sort, .arguments = { VECTOR }, .keeps_name = true),
     MATH("sqrt", sqrt),
     CONSTANT("start", scalar_start, EXPERIMENTAL),
+    SPECIAL("start_timestamp", special_start_timestamp, .arguments = { VECTOR },
+            .feature = PROMQL_FEATURE_START_TIMESTAMPS),
     WINDOW("stddev_over_time", window_stddev, .arguments = { MATRIX }),
     WINDOW("stdvar_over_time", window_stdvar, .arguments = { MATRIX }),
     CONSTANT("step", scalar_step, EXPERIMENTAL),
@@ -277,6 +279,7 @@ struct window_sink {
     struct call call;
     struct sink *next;
     struct row row;
+    struct str checked_name; /* the metric that annotate_counter looked at last */
 };
 
 static void advance(const int64_t *times, size_t count, int64_t start_ms, int64_t end_ms,
@@ -284,6 +287,25 @@ static void advance(const int64_t *times, size_t count, int64_t start_ms, int64_
 {
     while (*to < count && times[*to] <= end_ms) ++*to;
     while (*from < *to && times[*from] <= start_ms) ++*from;
+}
+
+/* All steps at once, where the function can: a plain window and numbers only. */
+static bool sweep_windows(struct window_sink *sink, const struct points *points,
+                          const struct windows *windows, bool *is_any)
+{
+    const struct promql_function *function = sink->call.node->call.function;
+    if (function->sweep == NULL || points->histogram_count > 0 || points->starts_ms != NULL ||
+        windows->is_anchored || windows->is_smoothed || sink->row.histograms != NULL ||
+        sink->call.evaluation->query->samples_per_step != NULL) {
+        return false;
+    }
+    struct sweep sweep = {
+        .call = &sink->call, .points = points, .windows = windows, .values = sink->row.values
+    };
+    if (!function->sweep(&sweep)) return false;
+    *is_any = sweep.is_any;
+    sink->call.evaluation->query->samples_seen += sweep.seen;
+    return true;
 }
 
 static int fill_windows(struct window_sink *sink, const struct points *points,
@@ -297,18 +319,13 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
     bool is_extended = windows->is_anchored || windows->is_smoothed;
     size_t work = 0;
     for (size_t i = 0; i < evaluation->steps.count; i++) {
-        window.end_ms = steps_time(&windows->ends, i);
-        window.start_ms = window.end_ms - windows->range_ms;
-        window.time_ms = steps_time(&windows->steps, i);
-        window.step = i;
-        advance(points->times_ms, points->count, window.start_ms, window.end_ms, &window.from,
-                &window.to);
+        window_move(&window, windows, i);
         advance(points->histogram_times_ms, points->histogram_count, window.start_ms, window.end_ms,
                 &window.histogram_from, &window.histogram_to);
         size_t seen = window.to - window.from + window.histogram_to - window.histogram_from;
         if (seen == 0 && !is_extended) continue;
         work += seen + 8;
-        evaluation->query->samples_seen += seen;
+        query_see(evaluation, i, seen);
         struct value value = { ROW_ABSENT, NULL };
         if (!function->window(&sink->call, &window, &value)) continue;
         *is_any = true;
@@ -334,11 +351,14 @@ static void annotate_counter(struct window_sink *sink, const struct row *row)
     struct query *query = sink->call.evaluation->query;
     struct str name = labels_get(sink->call.labels, LABEL_METRIC_NAME);
     if (name.size == 0) return;
+    bool has_types = (query->features & PROMQL_FEATURE_TYPE_AND_UNIT_LABELS) != 0;
+    if (!has_types && str_equal(name, sink->checked_name)) return;
     size_t i = 0;
     while (i < sink->call.evaluation->steps.count && !ROW_IS_THERE(row->values[i])) i++;
     if (i == sink->call.evaluation->steps.count) return;
     struct place place = sink->call.node->call.arguments[0]->place;
-    if ((query->features & PROMQL_FEATURE_TYPE_AND_UNIT_LABELS) != 0) {
+    sink->checked_name = name;
+    if (has_types) {
         struct str type = labels_get(sink->call.labels, STR("__type__"));
         if (str_equal(type, STR("counter")) || str_equal(type, STR("histogram"))) return;
         annotations_add(&query->annotations, query->expr, ANNOTATION_INFO, place,
@@ -365,7 +385,12 @@ static int take_window(struct points_sink *points_sink, const struct points *poi
     row_clear(evaluation, &sink->row);
     sink->call.labels = points->labels;
     bool is_any = false;
-    int code = fill_windows(sink, points, windows, &is_any);
+    int code = 0;
+    if (sweep_windows(sink, points, windows, &is_any)) {
+        code = query_tick(query, points->count + 8 * evaluation->steps.count);
+    } else {
+        code = fill_windows(sink, points, windows, &is_any);
+    }
     if (code < 0 || !is_any) return code;
     struct row *row = &sink->row;
     row->labels = points->labels;

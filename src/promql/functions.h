@@ -14,6 +14,7 @@ struct evaluation;
 struct node;
 struct row;
 struct sink;
+struct sweep;
 struct window;
 
 #define FUNCTION_ARGUMENTS_MAX 5
@@ -46,6 +47,9 @@ struct promql_function {
     /* False: no element here. */
     bool (*point)(const struct call *call, size_t step, struct value *value);
     bool (*window)(struct call *call, const struct window *window, struct value *value);
+    /* The same for a series of numbers and all steps at once; NULL: step by step. False: this
+     * series had better go step by step. */
+    bool (*sweep)(struct sweep *sweep);
     double (*scalar)(const struct evaluation *evaluation, int64_t time_ms);
     int (*special)(struct evaluation *evaluation, const struct node *node, struct sink *sink);
 };

@@ -70,13 +70,23 @@ static bool is_mixed(struct call *call, const struct window *window)
     return true;
 }
 
+static struct kahan sum_finite(const double *values, size_t count)
+{
+    struct kahan kahan = { 0, 0 };
+    for (size_t i = 0; i < count; i++) kahan_add_finite(&kahan, values[i]);
+    return kahan;
+}
+
 bool window_sum(struct call *call, const struct window *window, struct value *value)
 {
     if (is_mixed(call, window)) return false;
     if (number_count(window) == 0) return sum_histograms(call, window, false, value);
     const double *values = numbers(window);
-    struct kahan kahan = { 0, 0 };
-    for (size_t i = 0; i < number_count(window); i++) kahan_add(&kahan, values[i]);
+    struct kahan kahan = sum_finite(values, number_count(window));
+    if (!isfinite(kahan.sum)) {
+        kahan = (struct kahan){ 0, 0 };
+        for (size_t i = 0; i < number_count(window); i++) kahan_add(&kahan, values[i]);
+    }
     value->number = isinf(kahan.sum) ? kahan.sum : kahan.sum + kahan.lost;
     return true;
 }
@@ -88,8 +98,12 @@ bool window_avg(struct call *call, const struct window *window, struct value *va
     if (number_count(window) == 0) return sum_histograms(call, window, true, value);
     const double *values = numbers(window);
     size_t count = number_count(window);
-    struct kahan sum = { 0, 0 };
-    size_t i = 0;
+    struct kahan sum = sum_finite(values, count);
+    size_t i = count;
+    if (!isfinite(sum.sum)) {
+        sum = (struct kahan){ 0, 0 };
+        i = 0;
+    }
     for (; i < count; i++) {
         struct kahan next = sum;
         kahan_add(&next, values[i]);
@@ -136,6 +150,59 @@ bool window_min(struct call *call, const struct window *window, struct value *va
     }
     value->number = least;
     return true;
+}
+
+/* Room for the indexes of `count` samples. */
+static uint32_t *index_room(struct call *call, size_t count)
+{
+    if (call->index_capacity < count) {
+        size_t capacity = call->index_capacity * 2 > count ? call->index_capacity * 2 : count;
+        call->indexes = QUERY_ARRAY(call->evaluation->query, uint32_t, capacity);
+        call->index_capacity = call->indexes == NULL ? 0 : capacity;
+    }
+    return call->indexes;
+}
+
+/* A queue of the samples that may yet be the extreme of a window, each less extreme than the one
+ * before it; of equal ones the first stays, as a walk from the left would have it. */
+static bool sweep_extreme(struct sweep *sweep, double sign)
+{
+    const struct points *points = sweep->points;
+    const double *values = points->values;
+    size_t count = sweep->call->evaluation->steps.count;
+    if (count == 1 || sweep->windows->range_ms <= sweep->windows->ends.step_ms) return false;
+    if (points->count > UINT32_MAX) return false;
+    uint32_t *queue = index_room(sweep->call, points->count);
+    if (queue == NULL) return false;
+    struct window window = { .points = points };
+    size_t head = 0;
+    size_t tail = 0;
+    size_t added = 0;
+    for (size_t i = 0; i < count; i++) {
+        window_move(&window, sweep->windows, i);
+        if (window.to == window.from) continue;
+        sweep->seen += window.to - window.from;
+        if (added < window.from) added = window.from;
+        for (; added < window.to; added++) {
+            if (isnan(values[added])) continue;
+            while (tail > head && sign * values[queue[tail - 1]] < sign * values[added]) tail--;
+            queue[tail++] = (uint32_t)added;
+        }
+        while (head < tail && queue[head] < window.from) head++;
+        sweep->values[i] = head < tail ? values[queue[head]] : values[window.to - 1];
+        sweep->is_any = true;
+    }
+    return true;
+}
+
+bool sweep_min(struct sweep *sweep)
+{
+    return sweep_extreme(sweep, -1);
+}
+
+bool sweep_max(struct sweep *sweep)
+{
+    return sweep_extreme(sweep, 1);
 }
 
 static bool time_of_extreme(struct call *call, const struct window *window, double sign,
@@ -278,8 +345,8 @@ bool window_stddev(struct call *call, const struct window *window, struct value 
     return true;
 }
 
-/* A sorted copy of the window's numbers; it grows with the widest window. */
-static double *sorted_copy(struct call *call, const struct window *window)
+/* A copy of the window's numbers; it grows with the widest window. */
+static double *copy_numbers(struct call *call, const struct window *window)
 {
     size_t count = number_count(window);
     if (call->scratch_capacity < count) {
@@ -292,7 +359,6 @@ static double *sorted_copy(struct call *call, const struct window *window)
         return NULL;
     }
     memcpy(call->scratch, numbers(window), count * sizeof(double));
-    sort_doubles(call->scratch, count);
     return call->scratch;
 }
 
@@ -301,9 +367,9 @@ bool window_quantile(struct call *call, const struct window *window, struct valu
     double q = call->scalars[0][window->step];
     if (!takes_numbers(call, window)) return false;
     annotate_quantile(call->evaluation->query, call->node->call.arguments[0]->place, q);
-    const double *sorted = sorted_copy(call, window);
-    if (sorted == NULL) return false;
-    value->number = quantile_of_sorted(q, sorted, number_count(window));
+    double *copy = copy_numbers(call, window);
+    if (copy == NULL) return false;
+    value->number = quantile_of_numbers(q, copy, number_count(window));
     return true;
 }
 
@@ -311,15 +377,15 @@ bool window_mad(struct call *call, const struct window *window, struct value *va
 {
     if (!takes_numbers(call, window)) return false;
     size_t count = number_count(window);
-    double *sorted = sorted_copy(call, window);
-    if (sorted == NULL) return false;
-    if (isnan(sorted[0])) { /* they stand first: one is enough */
-        value->number = (double)NAN;
+    double *copy = copy_numbers(call, window);
+    if (copy == NULL) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!isnan(copy[i])) continue;
+        value->number = (double)NAN; /* one is enough */
         return true;
     }
-    double median = quantile_of_sorted(0.5, sorted, count);
-    for (size_t i = 0; i < count; i++) sorted[i] = fabs(sorted[i] - median);
-    sort_doubles(sorted, count);
-    value->number = quantile_of_sorted(0.5, sorted, count);
+    double median = quantile_of_numbers(0.5, copy, count);
+    for (size_t i = 0; i < count; i++) copy[i] = fabs(copy[i] - median);
+    value->number = quantile_of_numbers(0.5, copy, count);
     return true;
 }

@@ -28,6 +28,8 @@ struct span {
     double change; /* of the counter, or of a histogram's count */
     double first;  /* value at the first sample */
     bool is_counter;
+    bool has_start; /* the counter began inside the window, at start_ms, from zero */
+    int64_t start_ms;
 };
 
 static double extrapolation(const struct window *window, const struct span *span)
@@ -35,15 +37,42 @@ static double extrapolation(const struct window *window, const struct span *span
     double to_start = (double)(span->first_ms - window->start_ms) / 1000;
     double to_end = (double)(window->end_ms - span->last_ms) / 1000;
     double sampled = (double)(span->last_ms - span->first_ms) / 1000;
-    double average = sampled / (double)(span->count - 1);
+    double average = span->count > 1 ? sampled / (double)(span->count - 1) : 0;
     double threshold = average * 1.1;
     if (to_start >= threshold) to_start = average / 2;
     if (span->is_counter && span->change > 0 && span->first >= 0) {
         double to_zero = sampled * (span->first / span->change);
         if (to_zero < to_start) to_start = to_zero;
     }
+    if (span->has_start) {
+        sampled = (double)(span->last_ms - span->start_ms) / 1000;
+        to_start = 0;
+    }
     if (to_end >= threshold) to_end = average / 2;
     return (sampled + to_start + to_end) / sampled;
+}
+
+/* Whether the first sample tells that its counter began inside the window; then *start_ms. */
+static bool find_start(const struct window *window, const int64_t *starts_ms,
+                       const int64_t *times_ms, size_t from, int64_t *start_ms)
+{
+    if (starts_ms == NULL || starts_ms[from] == 0) return false;
+    *start_ms = starts_ms[from];
+    return *start_ms > window->start_ms && *start_ms < times_ms[from];
+}
+
+/* Warns when a sample counts from before the sample in front of it, though not from where that one
+ * does: their spans overlap. */
+static void check_overlap(struct call *call, const int64_t *starts_ms, const int64_t *times_ms,
+                          size_t from, size_t to)
+{
+    if (starts_ms == NULL) return;
+    for (size_t i = from + 1; i < to; i++) {
+        if (starts_ms[i] == 0 || starts_ms[i] == starts_ms[i - 1]) continue;
+        if (starts_ms[i] >= times_ms[i - 1]) continue;
+        annotate_call(call, ANNOTATION_WARNING, "samples have overlapping start times", true);
+        return;
+    }
 }
 
 static double window_seconds(const struct window *window)
@@ -53,23 +82,70 @@ static double window_seconds(const struct window *window)
 
 /* --- histograms --- */
 
-/* The last histogram less the first, with resets made good. False: nothing, or annotated. */
-static bool histogram_change(struct call *call, const struct histogram *const *items, size_t count,
-                             bool is_counter, struct histogram_sum *sum)
+/* The histograms of a window, and what their start times say. */
+struct histogram_run {
+    const struct histogram *const *items;
+    const int64_t *times_ms;
+    const int64_t *starts_ms; /* NULL: not known */
+    size_t count;
+    bool is_counter;
+    bool has_start; /* of the first: inside the window */
+};
+
+static bool is_histogram_reset(const struct histogram_run *run, size_t i,
+                               const struct histogram *before)
 {
+    return histogram_is_reset(run->items[i], before) ||
+           starts_anew(run->starts_ms, run->times_ms, i);
+}
+
+/* An empty histogram with the layout of another. */
+static struct histogram nothing_like(const struct histogram *other)
+{
+    return (struct histogram){ .schema = other->schema,
+                               .bounds = other->bounds,
+                               .bound_count = other->bound_count,
+                               .hint = other->hint };
+}
+
+/* Adds what was lost at each reset behind the first histogram. */
+static int add_resets(struct call *call, const struct histogram_run *run,
+                      const struct histogram *before, struct histogram_sum *sum)
+{
+    int code = 0;
+    for (size_t i = 1; code == 0 && i < run->count; i++) {
+        if (before->count != 0 ? is_histogram_reset(run, i, before)
+                               : histogram_is_reset(run->items[i], before)) {
+            unsigned events = 0;
+            code = histogram_sum_add(sum, before, 1, &events);
+            annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "addition");
+        }
+        before = run->items[i];
+    }
+    return code;
+}
+
+/* The last histogram less the first, with resets made good. False: nothing, or annotated. */
+static bool histogram_change(struct call *call, const struct histogram_run *run,
+                             struct histogram_sum *sum)
+{
+    const struct histogram *const *items = run->items;
+    size_t count = run->count;
+    bool is_counter = run->is_counter;
     const struct histogram *first = items[0];
     const struct histogram *last = items[count - 1];
-    struct histogram nothing = { 0 };
+    struct histogram nothing;
     const struct histogram *from = first;
+    const struct histogram *before = first;
     bool has_gauge = first->hint == HISTOGRAM_HINT_GAUGE || last->hint == HISTOGRAM_HINT_GAUGE;
-    if (is_counter && histogram_is_reset(items[1], first)) {
-        /* What was before the first reset does not matter, nor does its layout. */
-        nothing.schema = items[1]->schema;
-        nothing.bounds = items[1]->bounds;
-        nothing.bound_count = items[1]->bound_count;
-        nothing.zero_threshold = 0;
-        nothing.hint = items[1]->hint;
+    if (run->has_start) {
+        nothing = nothing_like(first);
         from = &nothing;
+    } else if (is_counter && is_histogram_reset(run, 1, first)) {
+        /* What was before the first reset does not matter, nor does its layout. */
+        nothing = nothing_like(items[1]);
+        from = &nothing;
+        before = &nothing;
     }
     bool is_mixed = histogram_is_custom(from) != histogram_is_custom(last);
     for (size_t i = 1; is_counter && i + 1 < count; i++) {
@@ -85,15 +161,7 @@ static bool histogram_change(struct call *call, const struct histogram *const *i
     int code = histogram_sum_start(sum, last);
     if (code == 0) code = histogram_sum_add(sum, from, -1, &events);
     annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "subtraction");
-    const struct histogram *before = from;
-    for (size_t i = 1; code == 0 && is_counter && i < count; i++) {
-        if (histogram_is_reset(items[i], before)) {
-            events = 0;
-            code = histogram_sum_add(sum, before, 1, &events);
-            annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "addition");
-        }
-        before = items[i];
-    }
+    if (code == 0 && is_counter) code = add_resets(call, run, before, sum);
     if (code < 0) {
         call->is_out_of_memory = true;
         return false;
@@ -117,18 +185,32 @@ static bool finish_histogram(struct call *call, struct histogram_sum *sum, struc
 static bool extrapolate_histogram(struct call *call, const struct window *window, bool is_counter,
                                   bool is_rate, struct value *value)
 {
-    const struct histogram *const *items = window->points->histograms + window->histogram_from;
-    size_t count = window->histogram_to - window->histogram_from;
+    const struct points *points = window->points;
+    size_t from = window->histogram_from;
+    struct histogram_run run = {
+        .items = points->histograms + from,
+        .times_ms = points->histogram_times_ms + from,
+        .starts_ms =
+            points->histogram_starts_ms == NULL ? NULL : points->histogram_starts_ms + from,
+        .count = window->histogram_to - from,
+        .is_counter = is_counter,
+    };
+    int64_t start_ms = 0;
+    run.has_start = is_counter && find_start(window, run.starts_ms, run.times_ms, 0, &start_ms);
+    if (run.count < 2 && !run.has_start) return false;
+    if (is_counter) check_overlap(call, run.starts_ms, run.times_ms, 0, run.count);
     struct histogram_sum sum = { 0 };
-    bool is_good = histogram_change(call, items, count, is_counter, &sum);
+    bool is_good = histogram_change(call, &run, &sum);
     if (is_good) {
         struct span span = {
-            .first_ms = window->points->histogram_times_ms[window->histogram_from],
-            .last_ms = window->points->histogram_times_ms[window->histogram_to - 1],
-            .count = count,
+            .first_ms = run.times_ms[0],
+            .last_ms = run.times_ms[run.count - 1],
+            .count = run.count,
             .change = sum.head.count + sum.count_lost,
-            .first = items[0]->count,
+            .first = run.items[0]->count,
             .is_counter = is_counter,
+            .has_start = run.has_start,
+            .start_ms = start_ms,
         };
         double factor = extrapolation(window, &span);
         if (is_rate) factor /= window_seconds(window);
@@ -142,11 +224,14 @@ static bool extrapolate_histogram(struct call *call, const struct window *window
 /* --- numbers --- */
 
 /* What a counter gained from `from` to `to`. */
-static double counter_change(const double *values, size_t from, size_t to)
+static double counter_change(const struct points *points, size_t from, size_t to)
 {
+    const double *values = points->values;
     double change = values[to - 1] - values[from];
     for (size_t i = from + 1; i < to; i++) {
-        if (values[i] < values[i - 1]) change += values[i - 1];
+        if (values[i] < values[i - 1] || starts_anew(points->starts_ms, points->times_ms, i)) {
+            change += values[i - 1];
+        }
     }
     return change;
 }
@@ -163,24 +248,140 @@ static bool extrapolate(struct call *call, const struct window *window, bool is_
         annotate_call(call, ANNOTATION_WARNING, TEXT_MIXED, true);
         return false;
     }
-    if (histogram_count > 1) {
+    if (histogram_count > 0) {
         return extrapolate_histogram(call, window, is_counter, is_rate, value);
     }
-    if (count < 2) return false;
     const struct points *points = window->points;
+    int64_t start_ms = 0;
+    bool has_start =
+        is_counter && count > 0 &&
+        find_start(window, points->starts_ms, points->times_ms, window->from, &start_ms);
+    if (count < 2 && !has_start) return false;
+    if (is_counter) {
+        check_overlap(call, points->starts_ms, points->times_ms, window->from, window->to);
+    }
     struct span span = {
         .first_ms = points->times_ms[window->from],
         .last_ms = points->times_ms[window->to - 1],
         .count = count,
         .first = points->values[window->from],
         .is_counter = is_counter,
+        .has_start = has_start,
+        .start_ms = start_ms,
     };
-    span.change = is_counter ? counter_change(points->values, window->from, window->to)
+    span.change = is_counter ? counter_change(points, window->from, window->to)
                              : points->values[window->to - 1] - points->values[window->from];
+    if (has_start) span.change += span.first;
     double factor = extrapolation(window, &span);
     if (is_rate) factor /= window_seconds(window);
     value->number = span.change * factor;
     return true;
+}
+
+/* Where a window's samples lie in it, and what extrapolation comes to for all that lie the same:
+ * with even samples and steps that is every window of a series. */
+struct geometry {
+    int64_t to_start_ms;
+    int64_t sampled_ms;
+    int64_t to_end_ms;
+    size_t count;
+    double to_start; /* seconds, as extrapolation has it without the zero */
+    double sampled;
+    double factor; /* what the change is multiplied by when the zero is out of reach */
+};
+
+static inline bool is_same_place(const struct geometry *geometry, const struct window *window)
+{
+    const int64_t *times_ms = window->points->times_ms;
+    int64_t first_ms = times_ms[window->from];
+    int64_t last_ms = times_ms[window->to - 1];
+    return ((geometry->count ^ (window->to - window->from)) |
+            (uint64_t)(geometry->to_start_ms ^ (first_ms - window->start_ms)) |
+            (uint64_t)(geometry->sampled_ms ^ (last_ms - first_ms)) |
+            (uint64_t)(geometry->to_end_ms ^ (window->end_ms - last_ms))) == 0;
+}
+
+static void place_window(struct geometry *geometry, const struct window *window, bool is_rate)
+{
+    const int64_t *times_ms = window->points->times_ms;
+    struct span span = { .first_ms = times_ms[window->from],
+                         .last_ms = times_ms[window->to - 1],
+                         .count = window->to - window->from };
+    geometry->to_start_ms = span.first_ms - window->start_ms;
+    geometry->sampled_ms = span.last_ms - span.first_ms;
+    geometry->to_end_ms = window->end_ms - span.last_ms;
+    geometry->count = span.count;
+    geometry->sampled = (double)geometry->sampled_ms / 1000;
+    geometry->to_start = (double)geometry->to_start_ms / 1000;
+    double average = geometry->sampled / (double)(span.count - 1);
+    if (geometry->to_start >= average * 1.1) geometry->to_start = average / 2;
+    geometry->factor = extrapolation(window, &span);
+    if (is_rate) geometry->factor /= window_seconds(window);
+}
+
+/* Whether a counter would have been below zero at the place that it is stretched to. At a value
+ * that is not below what it gained it cannot have been, as the samples reach farther than the
+ * stretch; that spares the division. */
+static inline bool reaches_zero(const struct geometry *geometry, double first, double change)
+{
+    if (!(change > 0) || !(first >= 0)) return false;
+    if (first >= change && geometry->sampled >= geometry->to_start) return false;
+    return geometry->sampled * (first / change) < geometry->to_start;
+}
+
+/* All steps at once. Resets are rare: one in a window is known by the last one that was passed,
+ * and only such windows are walked. */
+static bool sweep_change(struct sweep *sweep, bool is_counter, bool is_rate)
+{
+    const struct points *points = sweep->points;
+    const double *values = points->values;
+    size_t count = sweep->call->evaluation->steps.count;
+    struct window window = { .points = points };
+    struct geometry geometry = { 0 };
+    size_t checked = 0; /* samples looked at for resets */
+    size_t last_reset = 0;
+    for (size_t i = 0; i < count; i++) {
+        window_move(&window, sweep->windows, i);
+        size_t seen = window.to - window.from;
+        sweep->seen += seen;
+        if (seen < 2) continue;
+        if (checked <= window.from) checked = window.from + 1;
+        for (; is_counter && checked < window.to; checked++) {
+            if (values[checked] < values[checked - 1]) last_reset = checked;
+        }
+        double change = last_reset > window.from ? counter_change(points, window.from, window.to)
+                                                 : values[window.to - 1] - values[window.from];
+        if (!is_same_place(&geometry, &window)) place_window(&geometry, &window, is_rate);
+        double factor = geometry.factor;
+        if (is_counter && reaches_zero(&geometry, values[window.from], change)) {
+            struct span span = { .first_ms = points->times_ms[window.from],
+                                 .last_ms = points->times_ms[window.to - 1],
+                                 .count = seen,
+                                 .change = change,
+                                 .first = values[window.from],
+                                 .is_counter = true };
+            factor = extrapolation(&window, &span);
+            if (is_rate) factor /= window_seconds(&window);
+        }
+        sweep->values[i] = change * factor;
+        sweep->is_any = true;
+    }
+    return true;
+}
+
+bool sweep_rate(struct sweep *sweep)
+{
+    return sweep_change(sweep, true, true);
+}
+
+bool sweep_increase(struct sweep *sweep)
+{
+    return sweep_change(sweep, true, false);
+}
+
+bool sweep_delta(struct sweep *sweep)
+{
+    return sweep_change(sweep, false, false);
 }
 
 bool window_rate(struct call *call, const struct window *window, struct value *value)
@@ -203,6 +404,8 @@ bool window_delta(struct call *call, const struct window *window, struct value *
 struct last_two {
     int64_t times_ms[2]; /* older, newer */
     struct value values[2];
+    int64_t starts_ms[2]; /* when has_starts */
+    bool has_starts;
 };
 
 static bool take_last_two(const struct window *window, struct last_two *last)
@@ -222,13 +425,22 @@ static bool take_last_two(const struct window *window, struct last_two *last)
             histogram--;
             last->times_ms[i] = points->histogram_times_ms[histogram];
             last->values[i] = (struct value){ ROW_ABSENT, points->histograms[histogram] };
+            last->has_starts = points->histogram_starts_ms != NULL;
+            if (last->has_starts) last->starts_ms[i] = points->histogram_starts_ms[histogram];
         } else {
             number--;
             last->times_ms[i] = points->times_ms[number];
             last->values[i] = (struct value){ points->values[number], NULL };
+            last->has_starts = points->starts_ms != NULL;
+            if (last->has_starts) last->starts_ms[i] = points->starts_ms[number];
         }
     }
     return last->times_ms[1] != last->times_ms[0];
+}
+
+static bool is_new_start(const struct last_two *last)
+{
+    return last->has_starts && starts_anew(last->starts_ms, last->times_ms, 1);
 }
 
 static bool instant_histogram(struct call *call, const struct last_two *last, bool is_rate,
@@ -242,7 +454,7 @@ static bool instant_histogram(struct call *call, const struct last_two *last, bo
     struct histogram_sum sum = { 0 };
     unsigned events = 0;
     int code = histogram_sum_start(&sum, newer);
-    if (code == 0 && (!is_rate || !histogram_is_reset(newer, older))) {
+    if (code == 0 && (!is_rate || !(histogram_is_reset(newer, older) || is_new_start(last)))) {
         code = histogram_sum_add(&sum, older, -1, &events);
     }
     annotate_events_of(call, events & HISTOGRAM_EVENT_RECONCILED, "subtraction");
@@ -276,7 +488,7 @@ static bool instant(struct call *call, const struct window *window, bool is_rate
     if (newer_is_histogram) return instant_histogram(call, &last, is_rate, value);
     double older = last.values[0].number;
     double newer = last.values[1].number;
-    value->number = is_rate && newer < older ? newer : newer - older;
+    value->number = is_rate && (newer < older || is_new_start(&last)) ? newer : newer - older;
     if (is_rate) value->number /= (double)(last.times_ms[1] - last.times_ms[0]) / 1000;
     return true;
 }
@@ -308,6 +520,34 @@ static bool is_reset(const struct value *before, const struct value *after)
     return after->number < before->number;
 }
 
+/* A sample on the way through a window. */
+struct step_point {
+    struct value value;
+    int64_t time_ms;
+    int64_t start_ms;
+};
+
+static struct step_point number_point(const struct points *points, size_t i)
+{
+    return (struct step_point){ { points->values[i], NULL },
+                                points->times_ms[i],
+                                points->starts_ms == NULL ? 0 : points->starts_ms[i] };
+}
+
+static struct step_point histogram_point(const struct points *points, size_t i)
+{
+    int64_t start_ms = points->histogram_starts_ms == NULL ? 0 : points->histogram_starts_ms[i];
+    return (
+        struct step_point){ { 0, points->histograms[i] }, points->histogram_times_ms[i], start_ms };
+}
+
+static bool is_started_between(const struct step_point *before, const struct step_point *after)
+{
+    const int64_t starts_ms[2] = { before->start_ms, after->start_ms };
+    const int64_t times_ms[2] = { before->time_ms, after->time_ms };
+    return starts_anew(starts_ms, times_ms, 1);
+}
+
 /* Walks numbers and histograms in the order of time and counts the pairs that differ. */
 static bool count_pairs(struct call *call, const struct window *window,
                         bool (*differs)(const struct value *, const struct value *),
@@ -317,7 +557,7 @@ static bool count_pairs(struct call *call, const struct window *window,
     size_t number = window->from;
     size_t histogram = window->histogram_from;
     if (window->is_anchored && !anchor(call, window, &number, &histogram)) return false;
-    struct value before = { 0, NULL };
+    struct step_point before = { { 0, NULL }, 0, 0 };
     bool is_first = true;
     size_t count = 0;
     while (number < window->to || histogram < window->histogram_to) {
@@ -325,13 +565,12 @@ static bool count_pairs(struct call *call, const struct window *window,
         if (is_number && histogram < window->histogram_to) {
             is_number = points->times_ms[number] <= points->histogram_times_ms[histogram];
         }
-        struct value after = { 0, NULL };
-        if (is_number) {
-            after.number = points->values[number++];
-        } else {
-            after.histogram = points->histograms[histogram++];
+        struct step_point after =
+            is_number ? number_point(points, number++) : histogram_point(points, histogram++);
+        if (!is_first && (differs(&before.value, &after.value) ||
+                          (differs == is_reset && is_started_between(&before, &after)))) {
+            count++;
         }
-        if (!is_first && differs(&before, &after)) count++;
         is_first = false;
         before = after;
     }

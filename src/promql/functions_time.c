@@ -170,3 +170,34 @@ int special_timestamp(struct evaluation *evaluation, const struct node *node, st
     merge_sink_release(&merge);
     return code;
 }
+
+/* What is no selector has no start: 0. */
+static int take_no_start(struct sink *sink, struct row *row)
+{
+    struct timestamp_sink *stamp = (struct timestamp_sink *)sink;
+    for (size_t i = 0; i < stamp->evaluation->steps.count; i++) {
+        bool has_histogram = row->histograms != NULL && row->histograms[i] != NULL;
+        if (ROW_IS_THERE(row->values[i]) || has_histogram) row->values[i] = 0;
+        if (has_histogram) row->histograms[i] = NULL;
+    }
+    int code = row_drop_name(stamp->evaluation, row);
+    return code < 0 ? code : stamp->next->take(stamp->next, row);
+}
+
+int special_start_timestamp(struct evaluation *evaluation, const struct node *node,
+                            struct sink *sink)
+{
+    const struct node *input = node->call.arguments[0];
+    while (input->kind == NODE_PAREN) input = input->paren;
+    bool is_selector = input->kind == NODE_SELECTOR && !input->selector.modifiers.is_smoothed;
+    struct merge_sink merge;
+    merge_sink_init(&merge, evaluation);
+    struct timestamp_sink stamp = {
+        { is_selector ? take_timestamp : take_no_start }, evaluation, &merge.sink, is_selector
+    };
+    int code = is_selector ? evaluate_starts(evaluation, input, &stamp.sink)
+                           : evaluate_vector(evaluation, input, &stamp.sink);
+    if (code == 0) code = merge_sink_flush(&merge, sink);
+    merge_sink_release(&merge);
+    return code;
+}

@@ -3,37 +3,66 @@
 
 #include <math.h>
 
+struct sums {
+    struct kahan x;
+    struct kahan y;
+    struct kahan xy;
+    struct kahan xx;
+};
+
+static void add_to(struct kahan *kahan, double value, bool is_finite)
+{
+    if (is_finite) {
+        kahan_add_finite(kahan, value);
+    } else {
+        kahan_add(kahan, value);
+    }
+}
+
+static struct sums add_up(const struct window *window, int64_t intercept_ms, bool is_finite)
+{
+    const struct points *points = window->points;
+    struct sums sums = { 0 };
+    for (size_t i = window->from; i < window->to; i++) {
+        double y = points->values[i];
+        double x = (double)(points->times_ms[i] - intercept_ms) / 1000;
+        add_to(&sums.x, x, is_finite);
+        add_to(&sums.y, y, is_finite);
+        add_to(&sums.xy, x * y, is_finite);
+        add_to(&sums.xx, x * x, is_finite);
+    }
+    return sums;
+}
+
+static bool is_constant(const struct window *window)
+{
+    const double *values = window->points->values;
+    for (size_t i = window->from; i < window->to; i++) {
+        if (values[i] != values[window->from]) return false;
+    }
+    return true;
+}
+
 /* Least squares with compensated sums; the intercept is at intercept_ms. */
 static void fit_line(const struct window *window, int64_t intercept_ms, double *slope,
                      double *intercept)
 {
-    const struct points *points = window->points;
-    struct kahan x_sum = { 0, 0 };
-    struct kahan y_sum = { 0, 0 };
-    struct kahan xy_sum = { 0, 0 };
-    struct kahan xx_sum = { 0, 0 };
-    double first = points->values[window->from];
-    bool is_constant = true;
-    for (size_t i = window->from; i < window->to; i++) {
-        double y = points->values[i];
-        if (y != first) is_constant = false;
-        double x = (double)(points->times_ms[i] - intercept_ms) / 1000;
-        kahan_add(&x_sum, x);
-        kahan_add(&y_sum, y);
-        kahan_add(&xy_sum, x * y);
-        kahan_add(&xx_sum, x * x);
-    }
-    if (is_constant) {
+    double first = window->points->values[window->from];
+    if (is_constant(window)) {
         bool is_infinite = isinf(first);
         *slope = is_infinite ? (double)NAN : 0;
         *intercept = is_infinite ? (double)NAN : first;
         return;
     }
+    struct sums sums = add_up(window, intercept_ms, true);
+    if (!isfinite(sums.y.sum) || !isfinite(sums.xy.sum) || !isfinite(sums.xx.sum)) {
+        sums = add_up(window, intercept_ms, false);
+    }
     double n = (double)(window->to - window->from);
-    double sum_x = x_sum.sum + x_sum.lost;
-    double sum_y = y_sum.sum + y_sum.lost;
-    double covariance = (xy_sum.sum + xy_sum.lost) - sum_x * sum_y / n;
-    double variance = (xx_sum.sum + xx_sum.lost) - sum_x * sum_x / n;
+    double sum_x = sums.x.sum + sums.x.lost;
+    double sum_y = sums.y.sum + sums.y.lost;
+    double covariance = (sums.xy.sum + sums.xy.lost) - sum_x * sum_y / n;
+    double variance = (sums.xx.sum + sums.xx.lost) - sum_x * sum_x / n;
     *slope = covariance / variance;
     *intercept = sum_y / n - *slope * sum_x / n;
 }

@@ -664,6 +664,7 @@ int parser_parse(struct promql_expr **expr_out, uint32_t features, struct str te
     }
     struct promql_expr *expr = calloc(1, sizeof(*expr));
     if (expr == NULL) return error_set(error, -ENOMEM, "parse: out of memory");
+    atomic_init(&expr->references, 1);
     arena_init(&expr->arena, EXPR_SIZE_MAX);
     expr->text = arena_copy(&expr->arena, text);
     struct parser parser = { .expr = expr, .features = features, .error = error };

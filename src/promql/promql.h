@@ -48,7 +48,9 @@ struct histogram; /* model/histogram.h */
     X(EXTENDED_SELECTORS,     0x02, "promql-extended-range-selectors")                            \
     X(DELAYED_NAME_REMOVAL,   0x04, "promql-delayed-name-removal")                                \
     X(FILL,                   0x08, "promql-binop-fill-modifiers")                                \
-    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")
+    X(TYPE_AND_UNIT_LABELS,   0x10, "type-and-unit-labels")                                       \
+    X(START_TIMESTAMPS,       0x20, "use-start-timestamps")                                       \
+    X(PER_STEP_STATS,         0x40, "promql-per-step-stats")
 /* clang-format on */
 
 enum promql_feature {
@@ -64,7 +66,7 @@ uint32_t promql_feature_find(struct str name);
 struct promql_options {
     uint32_t features;         /* enum promql_feature, or-ed */
     size_t samples_max;        /* most samples a query holds at once; 50,000,000 */
-    size_t memory_max;         /* bytes a query may take from memory; 1 GiB */
+    size_t memory_max;         /* bytes that queries may take from memory, all together; 1 GiB */
     size_t concurrency_max;    /* queries at once, more wait their turn; 20 */
     int64_t timeout_ms;        /* of a query, waiting included; 2 minutes */
     int64_t lookback_ms;       /* how old an instant selector's sample may be; 5 minutes */
@@ -87,6 +89,9 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
                       struct error *error) MUST_CHECK;
 void promql_engine_free(struct promql_engine *engine); /* no query may be running */
 
+/* The step of subqueries that name none, from now on. */
+void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms);
+
 enum promql_type {
     PROMQL_NONE, /* takes no value; never the type of an expression */
     PROMQL_SCALAR,
@@ -102,14 +107,14 @@ const char *promql_type_code(enum promql_type type); /* "vector", as resultType 
 struct promql_expr;
 
 /*
- * Parses and checks an expression.
+ * Parses and checks an expression, or finds it among those parsed last.
  *
  *   expr_out  out: to be given back by promql_expr_free; untouched on failure
  *   text      copied
  *
  * Returns 0, ERROR_PARSE with "line:column: parse error: ..." and error->offset, or -ENOMEM.
  */
-int promql_parse(struct promql_expr **expr_out, const struct promql_engine *engine, struct str text,
+int promql_parse(struct promql_expr **expr_out, struct promql_engine *engine, struct str text,
                  struct error *error) MUST_CHECK;
 void promql_expr_free(struct promql_expr *expr); /* NULL is fine */
 
@@ -119,6 +124,9 @@ void promql_print(struct buf *buf, const struct promql_expr *expr); /* one line,
 
 /* Over several lines where one is longer than 100 bytes, as /api/v1/format_query answers. */
 void promql_format(struct buf *buf, const struct promql_expr *expr);
+
+/* The tree as JSON, as /api/v1/parse_query answers. */
+void promql_write_tree(struct buf *buf, const struct promql_expr *expr);
 
 /* The matchers of an expression that is a single instant selector (match[], federation); they live
  * as long as the expression. False when it is anything else. */
@@ -147,6 +155,11 @@ struct promql_stats {
     uint64_t samples;      /* samples that windows and selectors looked at, over all steps */
     uint64_t samples_peak; /* most held at once */
     size_t memory;         /* bytes taken */
+    size_t steps_kept;     /* steps of a range that an earlier answer had */
+    const uint64_t *samples_per_step; /* NULL unless asked for; step_count entries */
+    size_t step_count;
+    int64_t start_ms; /* of the first step */
+    int64_t step_ms;
 };
 
 /* Owned by one thread. All of it lives until promql_result_free. */
@@ -171,6 +184,13 @@ struct promql_request {
     int64_t timeout_ms;  /* shorter than the engine's */
     int64_t lookback_ms; /* lookback_delta */
     size_t samples_max;
+    /* For a caller in a hurry: -EAGAIN when the query would look at more samples and values than
+     * about so many, each series a few hundred of them; also when it would have to wait its turn.
+     * Mostly known before much is done. 0 = no such limit. */
+    size_t work_max;
+    size_t points_max; /* points of the answer that the caller can use; more: ERROR_LIMIT */
+    bool counts_steps; /* stats.samples_per_step is wanted */
+    bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
     void *argument;
 };

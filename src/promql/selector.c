@@ -7,6 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Guesses for queries in a hurry: what a series costs, in samples, and how often it has one. */
+#define SERIES_WORK     500
+#define SAMPLE_EVERY_MS 15000
+
 static bool is_there(const struct series_columns *series, size_t i)
 {
     return !sample_is_stale(series->values[i]);
@@ -67,15 +71,28 @@ static int reference_times(const struct evaluation *evaluation, const struct mod
     return 0;
 }
 
-static int open_cursor(struct query *query, const struct node *node, int64_t start_ms,
-                       int64_t end_ms, struct series_cursor **cursor)
+/* How many series a query in a hurry can afford; 0: any number. */
+static size_t quick_series_max(const struct evaluation *evaluation, int64_t span_ms)
 {
+    size_t work_max = evaluation->query->work_max;
+    if (work_max == 0) return 0;
+    size_t samples = (size_t)(span_ms / SAMPLE_EVERY_MS);
+    return 1 + work_max / (SERIES_WORK + 4 * evaluation->steps.count + samples);
+}
+
+static int open_cursor(struct evaluation *evaluation, const struct node *node, int64_t start_ms,
+                       int64_t end_ms, bool wants_last, struct series_cursor **cursor)
+{
+    struct query *query = evaluation->query;
     struct series_query asked = {
         .start_ms = start_ms,
         .end_ms = end_ms,
         .matchers = node->selector.matchers,
         .matcher_count = node->selector.matcher_count,
         .deadline_ns = query->deadline_ns,
+        .want = wants_last ? SERIES_WANT_LAST : SERIES_WANT_SAMPLES,
+        .reuses_columns = true,
+        .match_max = quick_series_max(evaluation, end_ms - start_ms),
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
     int code =
@@ -131,11 +148,14 @@ static int next_series(struct query *query, const struct node *selector,
 
 /* --- instant vectors --- */
 
+/* What a selector's row says of each sample. */
+enum instant_gives { GIVES_VALUES, GIVES_TIMES, GIVES_STARTS };
+
 struct instant {
     struct evaluation *evaluation;
     struct steps times;
     int64_t lookback_ms;
-    bool gives_times;
+    enum instant_gives gives;
     struct row row;
 };
 
@@ -155,9 +175,13 @@ static int fill_row(struct instant *instant, const struct series_columns *series
             continue;
         }
         *is_filled = true;
+        query_see(instant->evaluation, i, 1);
         const struct histogram *histogram = histogram_at(series, next - 1);
-        if (instant->gives_times) {
+        if (instant->gives == GIVES_TIMES) {
             row->values[i] = (double)series->times_ms[next - 1] / 1000;
+        } else if (instant->gives == GIVES_STARTS) {
+            int64_t start_ms = series->starts_ms == NULL ? 0 : series->starts_ms[next - 1];
+            row->values[i] = (double)start_ms / 1000;
         } else if (histogram != NULL) {
             int code = row_need_histograms(instant->evaluation, row);
             if (code < 0) return code;
@@ -169,19 +193,22 @@ static int fill_row(struct instant *instant, const struct series_columns *series
     return 0;
 }
 
-static int select_rows(struct evaluation *evaluation, const struct node *node, bool gives_times,
-                       struct sink *sink)
+static int select_rows(struct evaluation *evaluation, const struct node *node,
+                       enum instant_gives gives, struct sink *sink)
 {
     struct query *query = evaluation->query;
     struct instant instant = { .evaluation = evaluation,
                                .lookback_ms = query->lookback_ms,
-                               .gives_times = gives_times };
+                               .gives = gives };
     int code = reference_times(evaluation, &node->selector.modifiers, &instant.times);
     if (code < 0) return code;
     int64_t first = instant.times.start_ms;
     int64_t last = steps_time(&instant.times, evaluation->steps.count - 1);
     struct series_cursor *cursor;
-    code = open_cursor(query, node, first - instant.lookback_ms + 1, last, &cursor);
+    /* A hint of a histogram may need the one before it. */
+    bool wants_last = first == last && !node->selector.finds_resets;
+    code =
+        open_cursor(evaluation, node, first - instant.lookback_ms + 1, last, wants_last, &cursor);
     if (code == 0) code = row_new(evaluation, &instant.row, false);
     struct series_columns series;
     while (code == 0 && (code = next_series(query, node, cursor, &series)) == 1) {
@@ -189,7 +216,6 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
         code = query_tick(query, series.count + evaluation->steps.count);
         if (code == 0) code = fill_row(&instant, &series, &is_filled);
         if (code < 0) return code;
-        query->samples_seen += evaluation->steps.count;
         if (!is_filled) continue;
         instant.row.labels = series.labels;
         instant.row.drops_name = false;
@@ -202,56 +228,105 @@ static int select_rows(struct evaluation *evaluation, const struct node *node, b
 
 int evaluate_timestamps(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
-    return select_rows(evaluation, node, true, sink);
+    return select_rows(evaluation, node, GIVES_TIMES, sink);
+}
+
+int evaluate_starts(struct evaluation *evaluation, const struct node *node, struct sink *sink)
+{
+    return select_rows(evaluation, node, GIVES_STARTS, sink);
 }
 
 /* --- ranges --- */
+
+/* Sixteen at a time without a branch between them. */
+static bool has_stale(const double *values, size_t count)
+{
+    size_t i = 0;
+    for (; count - i >= 16; i += 16) {
+        unsigned found = 0;
+        for (size_t k = 0; k < 16; k++) found |= (unsigned)sample_is_stale(values[i + k]);
+        if (found != 0) return true;
+    }
+    for (; i < count; i++) {
+        if (sample_is_stale(values[i])) return true;
+    }
+    return false;
+}
+
+/* The arrays of points while they are filled: numbers first, histograms behind them. */
+struct points_room {
+    int64_t *times_ms;
+    int64_t *starts_ms; /* NULL: not known */
+    double *values;
+    const struct histogram **histograms;
+};
+
+static int new_points(struct query *query, struct points *points, bool has_starts,
+                      struct points_room *room)
+{
+    size_t total = points->count + points->histogram_count;
+    room->times_ms = QUERY_ARRAY(query, int64_t, total);
+    room->starts_ms = has_starts ? QUERY_ARRAY(query, int64_t, total) : NULL;
+    room->values = QUERY_ARRAY(query, double, points->count);
+    room->histograms = QUERY_ARRAY(query, const struct histogram *, points->histogram_count);
+    if (room->times_ms == NULL || room->values == NULL || room->histograms == NULL ||
+        (has_starts && room->starts_ms == NULL)) {
+        return out_of_memory(query);
+    }
+    points->values = room->values;
+    points->histograms = room->histograms;
+    points->times_ms = room->times_ms;
+    points->histogram_times_ms = room->times_ms + points->count;
+    points->starts_ms = room->starts_ms;
+    points->histogram_starts_ms = has_starts ? room->starts_ms + points->count : NULL;
+    return 0;
+}
+
+static void fill_points(const struct series_columns *series, size_t number_count,
+                        const struct points_room *room)
+{
+    size_t p = 0;
+    size_t h = 0;
+    for (size_t i = 0; i < series->count; i++) {
+        if (!is_there(series, i)) continue;
+        const struct histogram *histogram = histogram_at(series, i);
+        size_t at = histogram != NULL ? number_count + h : p;
+        room->times_ms[at] = series->times_ms[i];
+        if (room->starts_ms != NULL) room->starts_ms[at] = series->starts_ms[i];
+        if (histogram != NULL) {
+            room->histograms[h++] = histogram;
+        } else {
+            room->values[p++] = series->values[i];
+        }
+    }
+}
 
 /* Takes the stale markers out and the histograms apart; without any of them nothing is copied. */
 static int split_points(struct query *query, const struct series_columns *series,
                         struct points *points)
 {
     *points = (struct points){ .labels = series->labels };
-    size_t plain = 0;
-    size_t histograms = 0;
-    for (size_t i = 0; i < series->count; i++) {
-        if (!is_there(series, i)) continue;
-        if (histogram_at(series, i) != NULL) {
-            histograms++;
-        } else {
-            plain++;
-        }
-    }
-    if (plain == series->count) {
+    bool has_starts =
+        series->starts_ms != NULL && (query->features & PROMQL_FEATURE_START_TIMESTAMPS) != 0;
+    if (series->histograms == NULL && !has_stale(series->values, series->count)) {
         points->times_ms = series->times_ms;
         points->values = series->values;
-        points->count = plain;
+        points->count = series->count;
+        points->starts_ms = has_starts ? series->starts_ms : NULL;
         return 0;
     }
-    int64_t *times = QUERY_ARRAY(query, int64_t, plain + histograms);
-    double *values = QUERY_ARRAY(query, double, plain);
-    const struct histogram **kept = QUERY_ARRAY(query, const struct histogram *, histograms);
-    if (times == NULL || values == NULL || kept == NULL) return out_of_memory(query);
-    int64_t *histogram_times = times + plain;
-    size_t p = 0;
-    size_t h = 0;
     for (size_t i = 0; i < series->count; i++) {
         if (!is_there(series, i)) continue;
         if (histogram_at(series, i) != NULL) {
-            histogram_times[h] = series->times_ms[i];
-            kept[h++] = histogram_at(series, i);
+            points->histogram_count++;
         } else {
-            times[p] = series->times_ms[i];
-            values[p++] = series->values[i];
+            points->count++;
         }
     }
-    points->times_ms = times;
-    points->values = values;
-    points->count = plain;
-    points->histogram_times_ms = histogram_times;
-    points->histograms = kept;
-    points->histogram_count = histograms;
-    return 0;
+    struct points_room room;
+    int code = new_points(query, points, has_starts, &room);
+    if (code == 0) fill_points(series, points->count, &room);
+    return code;
 }
 
 static int select_smoothed(struct evaluation *evaluation, const struct node *node,
@@ -264,8 +339,8 @@ static int select_smoothed(struct evaluation *evaluation, const struct node *nod
     if (code < 0) return code;
     int64_t last = steps_time(&times, evaluation->steps.count - 1);
     struct series_cursor *cursor;
-    code = open_cursor(query, node, times.start_ms - query->lookback_ms + 1,
-                       last + query->lookback_ms, &cursor);
+    code = open_cursor(evaluation, node, times.start_ms - query->lookback_ms + 1,
+                       last + query->lookback_ms, false, &cursor);
     if (code == 0) code = row_new(evaluation, &row, false);
     struct series_columns series;
     while (code == 0 && (code = next_series(query, node, cursor, &series)) == 1) {
@@ -285,7 +360,7 @@ static int select_smoothed(struct evaluation *evaluation, const struct node *nod
 int evaluate_selector(struct evaluation *evaluation, const struct node *node, struct sink *sink)
 {
     if (node->selector.modifiers.is_smoothed) return select_smoothed(evaluation, node, sink);
-    return select_rows(evaluation, node, false, sink);
+    return select_rows(evaluation, node, GIVES_VALUES, sink);
 }
 
 static int evaluate_matrix_selector(struct evaluation *evaluation, const struct node *node,
@@ -305,8 +380,8 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     int64_t before = windows.is_anchored || windows.is_smoothed ? query->lookback_ms : 0;
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
-    code =
-        open_cursor(query, selector, first - windows.range_ms + 1 - before, last + after, &cursor);
+    code = open_cursor(evaluation, selector, first - windows.range_ms + 1 - before, last + after,
+                       false, &cursor);
     struct series_columns series;
     while (code == 0 && (code = next_series(query, selector, cursor, &series)) == 1) {
         if ((code = query_tick(query, series.count)) < 0) return code;

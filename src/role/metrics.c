@@ -75,6 +75,15 @@ static void emit_log(struct pm_emit *emit)
                 "Log lines that could not be written.", (double)stats.lost_count);
 }
 
+static void emit_scrapes(struct pm_emit *emit, const struct pm_scrapes *scrapes)
+{
+    pm_emit_family(emit, PM_COUNTER, "barograph_scrapes_total",
+                   "Scrapes of this page before this one, by what became of them.");
+    pm_emit_count(emit, __atomic_load_n(&scrapes->answered, __ATOMIC_RELAXED), "result", "ok");
+    pm_emit_count(emit, __atomic_load_n(&scrapes->refused, __ATOMIC_RELAXED), "result", "refused");
+    pm_emit_count(emit, __atomic_load_n(&scrapes->late, __ATOMIC_RELAXED), "result", "timeout");
+}
+
 static void collect(struct pm_emit *emit, void *argument)
 {
     struct role_metrics *metrics = argument;
@@ -90,6 +99,7 @@ static void collect(struct pm_emit *emit, void *argument)
                 "When the configuration was last read well.",
                 (double)atomic_load(&metrics->reload_s));
     emit_log(emit);
+    emit_scrapes(emit, &metrics->scrapes);
     if (metrics->server != NULL) emit_server(emit, metrics->server);
 }
 
@@ -103,6 +113,7 @@ int role_metrics_init(struct role_metrics *metrics, const char *role_name, struc
         pm_register_collector(metrics->registry, collect, metrics, &cause) != 0) {
         return error_set(error, -ENOMEM, "own metrics: %s", cause.text);
     }
+    metrics->scrapes = (struct pm_scrapes){ .registry = metrics->registry };
     return 0;
 }
 
@@ -112,21 +123,9 @@ void role_metrics_release(struct role_metrics *metrics)
     metrics->registry = NULL;
 }
 
-static int write_piece(void *argument, const char *data, size_t size)
-{
-    struct buf *body = argument;
-    buf_append(body, data, size);
-    return body->has_failed ? -1 : 0;
-}
-
 int role_metrics_answer(void *context, struct http_request *request, struct http_response *response,
                         struct error *error)
 {
     struct role_metrics *metrics = context;
-    struct str accept = arena_copy(request->arena, http_request_header(request, "Accept"));
-    struct pm_format format = pm_negotiate(accept.size == 0 ? NULL : accept.data);
-    response->content_type = pm_content_type(format);
-    int code = pm_render(metrics->registry, format, write_piece, &response->body);
-    if (code == 0) return 0;
-    return error_set(error, ERROR_LIMIT, "the metrics do not fit in memory");
+    return pm_scrapes_answer(&metrics->scrapes, request, response, error);
 }

@@ -10,6 +10,7 @@
 
 struct role_metrics {
     struct pm_registry *registry;
+    struct pm_scrapes scrapes;
     struct http_server *server; /* may be NULL */
     const char *role_name;
     atomic_bool is_ready;

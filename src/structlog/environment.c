@@ -17,7 +17,8 @@ struct word {
 static const struct word formats[] = { { "ecs", SL_FORMAT_ECS },
                                        { "json", SL_FORMAT_JSON },
                                        { "logfmt", SL_FORMAT_LOGFMT },
-                                       { "console", SL_FORMAT_CONSOLE } };
+                                       { "console", SL_FORMAT_CONSOLE },
+                                       { "keyvalue", SL_FORMAT_KEY_VALUE } };
 static const struct word clocks[] = { { "precise", SL_CLOCK_PRECISE },
                                       { "coarse", SL_CLOCK_COARSE } };
 static const struct word switches[] = { { "0", 0 }, { "1", 1 } };

@@ -50,7 +50,7 @@ static char *put_plain_value(char *to, const struct sl_value *value, bool null_i
     return null_is_empty ? to : sl_put_bytes(to, "null", 4);
 }
 
-static char *put_key(char *to, const struct sl_item *item)
+char *sl_put_plain_key(char *to, const struct sl_item *item)
 {
     for (uint32_t i = 0; i < item->key_size; i++) {
         unsigned char c = (unsigned char)item->key[i];
@@ -60,7 +60,7 @@ static char *put_key(char *to, const struct sl_item *item)
     return to;
 }
 
-static bool reserve(struct sl_call *call, const struct sl_list *list)
+bool sl_text_reserve(struct sl_call *call, const struct sl_list *list)
 {
     size_t size = 256 + SL_TEXT_GROWTH_MAX * call->event_size + SL_PUT_SLACK;
     if (call->log != NULL) size += SL_TEXT_GROWTH_MAX * (size_t)call->log->name_size;
@@ -77,7 +77,7 @@ char *sl_put_plain_items(char *to, const struct sl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         *to++ = ' ';
-        to = put_key(to, &list->items[i]);
+        to = sl_put_plain_key(to, &list->items[i]);
         *to++ = '=';
         to = put_plain_value(to, &list->items[i].value, true);
     }
@@ -89,7 +89,7 @@ size_t sl_render_logfmt(struct sl_call *call)
     struct sl_list list;
     sl_call_merge(call, &list, true);
     sl_list_settle(&list, SL_NAMING_PLAIN);
-    if (!reserve(call, &list)) return 0;
+    if (!sl_text_reserve(call, &list)) return 0;
     char *to = sl_put_bytes(call->line, "timestamp=", 10);
     to = put_time(to, call);
     to = sl_put_bytes(to, " level=", 7);
@@ -130,7 +130,7 @@ static char *put_field(char *to, const struct sl_item *item, bool in_color)
 {
     *to++ = ' ';
     if (in_color) to = put_text(to, "\033[36m");
-    to = put_key(to, item);
+    to = sl_put_plain_key(to, item);
     if (in_color) to = put_text(to, RESET);
     *to++ = '=';
     if (in_color) to = put_text(to, "\033[35m");
@@ -144,7 +144,7 @@ size_t sl_render_console(struct sl_call *call, bool in_color)
     struct sl_list list;
     sl_call_merge(call, &list, false);
     sl_list_settle(&list, SL_NAMING_PLAIN);
-    if (!reserve(call, &list)) return 0;
+    if (!sl_text_reserve(call, &list)) return 0;
     char *to = call->line;
     if (in_color) to = put_text(to, DIM);
     to = put_time(to, call);

@@ -253,6 +253,9 @@ struct sl_process {
 extern SL_HIDDEN struct sl_process sl_this_process;
 SL_HIDDEN void sl_process_set(struct sl_process *process, int64_t id);
 
+/* Where writing to stdout or stderr leads while it is bridged: what it was before; else `fd`. */
+SL_HIDDEN int sl_real_fd(int fd);
+
 struct sl_pipeline {
     struct sl_pipeline *next; /* in the list of all */
     struct sl_async *async;   /* NULL: each call writes itself */
@@ -277,6 +280,7 @@ enum sl_view {
     SL_VIEW_ECS,
     SL_VIEW_JSON,
     SL_VIEW_LOGFMT,
+    SL_VIEW_KEY_VALUE,
     SL_VIEW_CONSOLE,
     SL_VIEW_COLOR,
     SL_VIEW_JOURNAL,
@@ -328,6 +332,11 @@ SL_HIDDEN size_t sl_value_bound(const struct sl_value *value);
 SL_HIDDEN char *sl_put_json_value(char *to, const struct sl_value *value);
 SL_HIDDEN char *sl_put_json_item(char *to, const struct sl_item *item);
 SL_HIDDEN size_t sl_render_logfmt(struct sl_call *call);
+SL_HIDDEN size_t sl_render_key_value(struct sl_call *call);
+/* Makes room for the line of a text format, whose values are those of `list`. */
+SL_HIDDEN bool sl_text_reserve(struct sl_call *call, const struct sl_list *list);
+/* The item's key, what no key of a text format may hold as _. */
+SL_HIDDEN char *sl_put_plain_key(char *to, const struct sl_item *item);
 SL_HIDDEN size_t sl_render_journal(struct sl_call *call);
 SL_HIDDEN size_t sl_render_syslog(struct sl_call *call);
 /*  key=value for each, as logfmt has it. */

@@ -443,16 +443,16 @@ static int map_and_run(struct recoverer *recoverer, int fd, struct sl_recovery *
     struct stat status;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? -EBUSY : -errno;
     if (fstat(fd, &status) != 0) return -errno;
-    if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(struct sl_ring_header)) {
-        return -EINVAL;
-    }
+    if (!S_ISREG(status.st_mode)) return -EINVAL;
+    if (status.st_size == 0) return -ENOMSG;
+    if (status.st_size < (off_t)sizeof(struct sl_ring_header)) return -EINVAL;
     size_t size = (size_t)status.st_size;
     int flags = recoverer->take == NULL ? MAP_SHARED : MAP_PRIVATE;
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (bytes == MAP_FAILED) return -errno;
     recoverer->async.region = bytes;
     recoverer->async.fd = fd;
-    int code = -EINVAL;
+    int code = recoverer->async.region->magic == 0 ? -ENOMSG : -EINVAL;
     if (sl_ring_is_sound(bytes, size) && slots_are_sound(bytes)) {
         code = run_recovery(recoverer, recovery);
     }

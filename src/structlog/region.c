@@ -161,15 +161,19 @@ static bool fill(struct sl_async *async, const struct sl_ring_header *header)
     if (!sl_region_promise(async, 0, front)) return false;
     if (slots > 0 && !sl_region_promise(async, header->sink_offset, slots)) return false;
     *async->region = *header;
+    async->region->magic = 0; /* until all of it stands: a file without it holds no line */
     async->text_ready = 0;
     async->ring_ready = 0;
     fill_sinks(async);
     const struct sl_fields *fields = async->pipeline->fields;
-    if (fields == NULL) return true;
-    uint32_t at = text_room(async, fields->wire->size);
-    if (at == 0) return false;
-    memcpy((char *)async->region + header->text_offset + at, fields->wire, fields->wire->size);
-    async->region->fields = at;
+    if (fields != NULL) {
+        uint32_t at = text_room(async, fields->wire->size);
+        if (at == 0) return false;
+        memcpy((char *)async->region + header->text_offset + at, fields->wire, fields->wire->size);
+        async->region->fields = at;
+    }
+    /* Release: who reads it, be it after a SIGKILL at any moment, finds the rest complete. */
+    __atomic_store_n(&async->region->magic, SL_RING_MAGIC, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -186,7 +190,8 @@ static char *own_path(const struct sl_async *async)
     return path;
 }
 
-/* One that is there already is what a killed process left: its lines come first. */
+/* One that is there already is what a killed process left: its lines come first, if it got so far
+ * as to have any. */
 static int create(const char *path)
 {
     int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
@@ -194,6 +199,7 @@ static int create(const char *path)
     if (fd >= 0 || errno != EEXIST) return fd < 0 ? -errno : fd;
     struct sl_recovery recovery;
     int code = sl_recover(path, NULL, NULL, &recovery);
+    if (code == -ENOMSG) code = unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
     if (code < 0) return code == -EINVAL ? -EEXIST : code;
     fd = open(path, flags, REGION_MODE);
     return fd < 0 ? -errno : fd;

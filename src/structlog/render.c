@@ -482,6 +482,7 @@ size_t sl_render(struct sl_call *call, enum sl_view view)
     case SL_VIEW_ECS: return render_json(call, true);
     case SL_VIEW_JSON: return render_json(call, false);
     case SL_VIEW_LOGFMT: return sl_render_logfmt(call);
+    case SL_VIEW_KEY_VALUE: return sl_render_key_value(call);
     case SL_VIEW_CONSOLE: return sl_render_console(call, false);
     case SL_VIEW_COLOR: return sl_render_console(call, true);
     case SL_VIEW_JOURNAL: return sl_render_journal(call);

@@ -148,7 +148,7 @@ static void note_failure(struct sl_sink *sink, int failure, time_t second)
     to = sl_put_bytes(to, text, strlen(text));
     to = sl_put_bytes(to, "; lines are lost and counted\n", 29);
     size_t done = 0;
-    (void)write_pipe(STDERR_FILENO, line, (size_t)(to - line), &done);
+    (void)write_pipe(sl_real_fd(STDERR_FILENO), line, (size_t)(to - line), &done);
 }
 
 static bool is_system(const struct sl_sink *sink)
@@ -168,8 +168,9 @@ static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_
     } else if (is_system(sink)) {
         failure = sl_system_send(sink, data, size);
     } else {
-        failure = sink->is_pipe ? write_pipe(sink->fd, data, size, &done)
-                                : write_all(sink->fd, data, size, &done);
+        int fd = sl_real_fd(sink->fd);
+        failure =
+            sink->is_pipe ? write_pipe(fd, data, size, &done) : write_all(fd, data, size, &done);
     }
     sink->has_failed = failure != 0;
     if (failure == 0) {
@@ -284,7 +285,7 @@ static void write_nested(struct sl_sink *sink, const struct sl_call *call, size_
     }
     size_t done = 0;
     bool has_fd = sink->kind != SL_SINK_CALLBACK && sink->kind != SL_SINK_CAPTURE && sink->fd >= 0;
-    if (has_fd && write_all(sink->fd, call->line, size, &done) == 0) {
+    if (has_fd && write_all(sl_real_fd(sink->fd), call->line, size, &done) == 0) {
         sl_count(SL_COUNTER_WRITTEN, 1);
         sl_count(SL_COUNTER_WRITTEN_BYTES, size);
     } else {
@@ -354,6 +355,7 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
     }
     if (format == SL_FORMAT_JSON) return SL_VIEW_JSON;
     if (format == SL_FORMAT_LOGFMT) return SL_VIEW_LOGFMT;
+    if (format == SL_FORMAT_KEY_VALUE) return SL_VIEW_KEY_VALUE;
     if (format != SL_FORMAT_CONSOLE) return SL_VIEW_ECS;
     bool in_color = has_terminal_colors(is_stream ? fd : -1, options->color);
     return in_color ? SL_VIEW_COLOR : SL_VIEW_CONSOLE;
@@ -362,7 +364,7 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
 static int check_options(const struct sl_sink_options *options)
 {
     if ((unsigned)options->kind > SL_SINK_SYSLOG) return -EINVAL;
-    if ((unsigned)options->format > SL_FORMAT_CONSOLE) return -EINVAL;
+    if ((unsigned)options->format > SL_FORMAT_KEY_VALUE) return -EINVAL;
     bool is_file = options->kind == SL_SINK_FILE;
     if (is_file && (options->path == NULL || options->path[0] == '\0')) return -EINVAL;
     if (!is_file && (options->rotate_size_max != 0 || options->rotate_count_max != 0)) {

@@ -114,9 +114,10 @@ struct sl_lazy {
 enum sl_format {
     SL_FORMAT_DEFAULT = 0, /* ECS for files, callbacks and captures; console for terminals */
     SL_FORMAT_ECS,         /* one JSON object a line after the Elastic Common Schema */
-    SL_FORMAT_JSON,   /* one flat JSON object a line: timestamp, level, event, then the fields */
-    SL_FORMAT_LOGFMT, /* timestamp=... level=info event="..." key=value */
-    SL_FORMAT_CONSOLE /* columns for people */
+    SL_FORMAT_JSON,     /* one flat JSON object a line: timestamp, level, event, then the fields */
+    SL_FORMAT_LOGFMT,   /* timestamp=... level=info event="..." key=value */
+    SL_FORMAT_CONSOLE,  /* columns for people */
+    SL_FORMAT_KEY_VALUE /* timestamp='...' level='info' event='...' key='value', as Python's repr */
 };
 
 enum sl_sink_kind {
@@ -183,7 +184,7 @@ SL_API int sl_configure(const struct sl_config *config);
 
 /* sl_configure with the environment laid over `config` (NULL: all zero):
  *   SL_LEVEL   debug | info | warning | error | critical | off | a number
- *   SL_FORMAT  ecs | json | logfmt | console       for every sink
+ *   SL_FORMAT  ecs | json | logfmt | keyvalue | console
  *   SL_FILE    path: one file sink in place of config's sinks
  *   SL_ROTATE  bytes[k|m|g][,count] for file sinks
  *   SL_SITES   patterns of sl_site_switch, by commas: these are switched on
@@ -361,6 +362,7 @@ SL_API void sl_capture_clear(struct sl_capture *capture);
 /* Whether a kept line holds `text`. */
 SL_API bool sl_capture_has(const struct sl_capture *capture, const char *text);
 
+#include "structlog/bridge.h"
 #include "structlog/call.h"
 
 #ifdef __cplusplus

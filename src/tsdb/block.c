@@ -17,6 +17,7 @@ enum {
     TOMBSTONE_SIZE = 20,
     TABLE_ENTRY_SIZE = 12, /* of names and pairs */
     META_SIZE = 64,
+    EXTRAS_ENTRY_SIZE = 40,
 };
 
 static const char tombstones_magic[8] = { 'B', 'G', 'T', 'S', 'D', 'E', 'L', '1' };
@@ -38,7 +39,7 @@ static int read_header(struct block *block, struct error *error)
     if (crc32c(bytes, 60) != fixed32_read(bytes + 60)) {
         return corrupt(error, block->path, "checksum of the header");
     }
-    if (fixed32_read(bytes + 8) > BLOCK_VERSION) {
+    if (fixed32_read(bytes + 8) != BLOCK_VERSION) {
         return error_set(error, ERROR_UNSUPPORTED,
                          "block '%s' has format %u, this program knows %d", block->path,
                          fixed32_read(bytes + 8), BLOCK_VERSION);
@@ -129,8 +130,12 @@ static int read_index(struct block *block, struct error *error)
     if (block->sections[BLOCK_OFFSETS].size != block->meta.series * 4) {
         return corrupt(error, block->path, "number of series");
     }
+    if (block->sections[BLOCK_EXTRAS].size % EXTRAS_ENTRY_SIZE != 0) {
+        return corrupt(error, block->path, "groups of extras");
+    }
     block->name_count = (uint32_t)(block->sections[BLOCK_NAMES].size / TABLE_ENTRY_SIZE);
     block->pair_count = (uint32_t)(block->sections[BLOCK_PAIRS].size / TABLE_ENTRY_SIZE);
+    block->times_count = (uint32_t)(block->sections[BLOCK_TIMES].size / BLOCK_TIMES_SIZE);
     for (uint32_t i = 0; i < block->name_count; i++) {
         const char *entry = block->sections[BLOCK_NAMES].data + (size_t)i * TABLE_ENTRY_SIZE;
         uint64_t end = (uint64_t)fixed32_read(entry + 4) + fixed32_read(entry + 8);
@@ -225,30 +230,33 @@ int block_series_labels(const struct block *block, uint32_t series, struct arena
     return 0;
 }
 
-static bool take_span(const struct block *block, struct str *rest, struct str *span)
+static bool span_at(const struct block *block, uint64_t offset, uint64_t size, struct str *span)
 {
-    uint64_t offset;
-    uint64_t size;
-    if (!varint_take(rest, &offset) || !varint_take(rest, &size)) return false;
     if (offset > block->size || size > block->size - offset) return false;
     *span = (struct str){ (const char *)block->bytes + offset, (size_t)size };
     return true;
 }
 
-static bool take_chunk(const struct block *block, struct str *rest, struct block_chunk *chunk)
+/* `offset` is where the chunk's values stand, and then those of the next. */
+static bool take_chunk(const struct block *block, struct str *rest, uint64_t *offset,
+                       struct block_chunk *chunk)
 {
-    int64_t start;
-    uint64_t span;
-    uint64_t count;
-    if (!varint_take_signed(rest, &start) || !varint_take(rest, &span)) return false;
-    if (!varint_take(rest, &count) || count == 0 || count > BLOCK_CHUNK_LIMIT) return false;
-    if (!take_span(block, rest, &chunk->times)) return false;
-    if (!take_span(block, rest, &chunk->values)) return false;
-    if (!fixed32_take(rest, &chunk->sum)) return false;
-    chunk->min_time_ms = start;
-    chunk->max_time_ms = (int64_t)((uint64_t)start + span);
-    chunk->count = (uint32_t)count;
-    return chunk->max_time_ms >= start;
+    uint64_t times;
+    uint64_t size;
+    if (!varint_take(rest, &times) || times >= block->times_count) return false;
+    if (!varint_take(rest, &size) || !fixed32_take(rest, &chunk->sum)) return false;
+    const char *entry = block->sections[BLOCK_TIMES].data + (size_t)times * BLOCK_TIMES_SIZE;
+    chunk->min_time_ms = (int64_t)fixed64_read(entry);
+    chunk->max_time_ms = (int64_t)fixed64_read(entry + 8);
+    chunk->count = fixed32_read(entry + 28);
+    if (chunk->count == 0 || chunk->count > BLOCK_CHUNK_LIMIT) return false;
+    if (chunk->max_time_ms < chunk->min_time_ms) return false;
+    if (!span_at(block, fixed64_read(entry + 16), fixed32_read(entry + 24), &chunk->times)) {
+        return false;
+    }
+    if (!span_at(block, *offset, size, &chunk->values)) return false;
+    *offset += size;
+    return true;
 }
 
 int block_series_chunks(const struct block *block, uint32_t series, int64_t start_ms,
@@ -262,13 +270,15 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
     for (uint64_t i = 0; i < count; i++) {
         if (!varint_take(&rest, &number) || !varint_take(&rest, &number)) return ERROR_CORRUPT;
     }
+    uint64_t offset;
     if (!varint_take(&rest, &count) || count > rest.size) return ERROR_CORRUPT;
+    if (!varint_take(&rest, &offset)) return ERROR_CORRUPT;
     struct block_chunk *chunks = ARENA_ARRAY(arena, struct block_chunk, count + 1);
     if (chunks == NULL) return ERROR_LIMIT;
     size_t found = 0;
     for (uint64_t i = 0; i < count; i++) {
         struct block_chunk *chunk = &chunks[found];
-        if (!take_chunk(block, &rest, chunk)) return ERROR_CORRUPT;
+        if (!take_chunk(block, &rest, &offset, chunk)) return ERROR_CORRUPT;
         if (chunk->min_time_ms <= end_ms && chunk->max_time_ms >= start_ms) found++;
     }
     *chunks_out = chunks;
@@ -289,6 +299,66 @@ bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double 
         if (times[i] <= times[i - 1]) return false;
     }
     return times[0] == chunk->min_time_ms && times[chunk->count - 1] == chunk->max_time_ms;
+}
+
+static const char *extras_entry(const struct block *block, size_t at)
+{
+    return block->sections[BLOCK_EXTRAS].data + at * EXTRAS_ENTRY_SIZE;
+}
+
+/* The first entry of the series or of a later one. */
+static size_t find_extras(const struct block *block, uint32_t series)
+{
+    size_t low = 0;
+    size_t high = block->sections[BLOCK_EXTRAS].size / EXTRAS_ENTRY_SIZE;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (fixed32_read(extras_entry(block, middle)) < series) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,
+                        int64_t end_ms, struct arena *arena, struct block_extras **groups_out,
+                        size_t *count_out)
+{
+    size_t end = block->sections[BLOCK_EXTRAS].size / EXTRAS_ENTRY_SIZE;
+    size_t first = find_extras(block, series);
+    size_t last = first;
+    while (last < end && fixed32_read(extras_entry(block, last)) == series) last++;
+    *groups_out = NULL;
+    *count_out = 0;
+    if (last == first) return 0;
+    struct block_extras *groups = ARENA_ARRAY(arena, struct block_extras, last - first);
+    if (groups == NULL) return ERROR_LIMIT;
+    size_t found = 0;
+    for (size_t i = first; i < last; i++) {
+        const char *entry = extras_entry(block, i);
+        struct block_extras *group = &groups[found];
+        uint64_t offset = fixed64_read(entry + 24);
+        uint32_t size = fixed32_read(entry + 32);
+        if (offset > block->size || size > block->size - offset) return ERROR_CORRUPT;
+        group->count = fixed32_read(entry + 4);
+        group->min_time_ms = (int64_t)fixed64_read(entry + 8);
+        group->max_time_ms = (int64_t)fixed64_read(entry + 16);
+        group->bytes = (struct str){ (const char *)block->bytes + offset, size };
+        group->sum = fixed32_read(entry + 36);
+        if (group->count == 0 || group->count > EXTRA_GROUP_MAX) return ERROR_CORRUPT;
+        if (group->min_time_ms <= end_ms && group->max_time_ms >= start_ms) found++;
+    }
+    *groups_out = groups;
+    *count_out = found;
+    return 0;
+}
+
+int block_extras_decode(const struct block_extras *group, struct arena *arena, struct extra *extras)
+{
+    if (crc32c(group->bytes.data, group->bytes.size) != group->sum) return ERROR_CORRUPT;
+    return extra_take_group(group->bytes, group->count, arena, extras);
 }
 
 struct block_name block_name_at(const struct block *block, uint32_t index)

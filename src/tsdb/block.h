@@ -20,14 +20,16 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "model/labels.h"
+#include "tsdb/column.h"
+#include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written */
-#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is read */
+#define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written fast */
+#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is written small, or read */
 #define BLOCK_REPLACES_MAX 1024
 #define BLOCK_HEADER_SIZE  64
 
@@ -40,6 +42,8 @@ enum block_section {
     BLOCK_PAIRS,    /* by name, then value: symbol u32, postings count u32, place u32 */
     BLOCK_POSTINGS, /* columns */
     BLOCK_META,
+    BLOCK_EXTRAS, /* one entry a group of extras, by series, then time */
+    BLOCK_TIMES,  /* one entry a column of times, which many chunks may share */
     BLOCK_SECTION_COUNT
 };
 
@@ -76,9 +80,11 @@ struct block {
     uint32_t symbol_count;
     uint32_t name_count;
     uint32_t pair_count;
+    uint32_t times_count;
     struct tombstones tombstones; /* by series */
     uint64_t references;
-    bool is_damaged; /* a chunk has failed its checksum */
+    bool is_damaged;  /* a chunk has failed its checksum */
+    bool has_unsaved; /* tombstones that are not on the disk; who holds the store's work */
 };
 
 /* A chunk as the index describes it. */
@@ -88,6 +94,15 @@ struct block_chunk {
     uint32_t count;
     struct str times;
     struct str values;
+    uint32_t sum;
+};
+
+/* A group of extras as the index describes it. */
+struct block_extras {
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    struct str bytes;
     uint32_t sum;
 };
 
@@ -108,6 +123,14 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
                         size_t *count) MUST_CHECK;
 /* Room for chunk->count entries each. False: damaged. */
 bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values) MUST_CHECK;
+
+/* The groups that touch [start_ms, end_ms]; most series have none. ERROR_CORRUPT or ERROR_LIMIT. */
+int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,
+                        int64_t end_ms, struct arena *arena, struct block_extras **groups,
+                        size_t *count) MUST_CHECK;
+/* Room for group->count entries; histograms live in the arena. ERROR_CORRUPT or ERROR_LIMIT. */
+int block_extras_decode(const struct block_extras *group, struct arena *arena,
+                        struct extra *extras) MUST_CHECK;
 
 struct block_name {
     struct str text;
@@ -141,12 +164,16 @@ struct block_writer;
 
 /* `path` is created; nothing else of that name may be there. */
 int block_writer_new(struct block_writer **writer, const struct disk *disk, const char *path,
-                     struct error *error) MUST_CHECK;
+                     enum column_effort effort, struct error *error) MUST_CHECK;
 void block_writer_free(struct block_writer *writer); /* closes; NULL is fine */
 
-/* Series come in the order of labels_compare, times ascend. */
+/* Series come in the order of labels_compare, times ascend. The labels' text must stay as and where
+ * it is until the writer ends: what is the same text in the same place is not looked at again. */
 int block_writer_add(struct block_writer *writer, struct labels labels, const int64_t *times,
                      const double *values, size_t count, struct error *error) MUST_CHECK;
+/* What samples of the series that was added last have besides their values; in order of time. */
+int block_writer_add_extras(struct block_writer *writer, const struct extra *extras, size_t count,
+                            struct error *error) MUST_CHECK;
 uint64_t block_writer_series(const struct block_writer *writer);
 
 /* Writes the index and syncs the file. meta: id, log_through, level and replaces are the caller's,
@@ -154,8 +181,9 @@ uint64_t block_writer_series(const struct block_writer *writer);
 int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
                         struct error *error) MUST_CHECK;
 
+#define BLOCK_TIMES_SIZE  32 /* an entry: first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     1
+#define BLOCK_VERSION     2
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

@@ -9,7 +9,6 @@
 #include "codec/crc32c.h"
 #include "codec/varint.h"
 #include "tsdb/block.h"
-#include "tsdb/column.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +17,8 @@
 enum {
     OUT_SIZE = 1 << 20, /* written to the file in pieces of this */
     OUT_SIZE_MAX = OUT_SIZE + (1 << 20),
+    LAST_LABELS = 32,
+    COUNT_SIZE = 4, /* behind a column of times where it is a key: its bytes do not tell */
     SHARED_SIZE_MAX = 16 << 20, /* columns of times that are remembered */
 };
 
@@ -40,11 +41,12 @@ struct block_writer {
     const struct disk *disk;
     int handle;
     char path[FILE_PATH_SIZE];
-    uint64_t written;  /* bytes in the file */
-    uint64_t start;    /* of the section being written */
-    uint32_t sum;      /* of the section being written */
-    struct buf out;    /* behind `written` */
-    struct map shared; /* bytes of a times column: its offset */
+    uint64_t written; /* bytes in the file */
+    uint64_t start;   /* of the section being written */
+    uint32_t sum;     /* of the section being written */
+    struct buf out;   /* behind `written` */
+    enum column_effort effort;
+    struct map shared; /* a column of times and its count: its place + 1 in `times` */
     size_t shared_size;
     struct map symbol_numbers; /* text: number + 1 */
     VEC(struct str) symbols;   /* owned by the map */
@@ -53,6 +55,16 @@ struct block_writer {
     struct buf series;
     struct buf offsets;
     struct buf column; /* one column on its way */
+    struct buf extras; /* the section of that name */
+    struct buf times;  /* the same */
+    struct buf values; /* of one series, all chunks */
+    struct {
+        struct str name;
+        struct str value;
+        uint32_t name_number;
+        uint32_t value_number;
+        uint32_t pair_number;
+    } last[LAST_LABELS]; /* labels of the series before, by their place: most come again */
     struct block_meta meta;
     struct {
         uint64_t offset;
@@ -113,16 +125,20 @@ static void end_section(struct block_writer *writer, enum block_section section)
 }
 
 int block_writer_new(struct block_writer **writer_out, const struct disk *disk, const char *path,
-                     struct error *error)
+                     enum column_effort effort, struct error *error)
 {
     struct block_writer *writer = calloc(1, sizeof(*writer));
     if (writer == NULL) return error_set(error, -ENOMEM, "no memory to write a block");
     writer->disk = disk;
     writer->handle = -1;
+    writer->effort = effort;
     buf_init(&writer->out, OUT_SIZE_MAX);
     buf_init(&writer->series, INDEX_SIZE_MAX);
     buf_init(&writer->offsets, INDEX_SIZE_MAX);
     buf_init(&writer->column, INDEX_SIZE_MAX);
+    buf_init(&writer->extras, INDEX_SIZE_MAX);
+    buf_init(&writer->times, INDEX_SIZE_MAX);
+    buf_init(&writer->values, INDEX_SIZE_MAX);
     writer->meta.min_time_ms = INT64_MAX;
     writer->meta.max_time_ms = INT64_MIN;
     int code = 0;
@@ -154,6 +170,9 @@ void block_writer_free(struct block_writer *writer)
     buf_release(&writer->series);
     buf_release(&writer->offsets);
     buf_release(&writer->column);
+    buf_release(&writer->extras);
+    buf_release(&writer->times);
+    buf_release(&writer->values);
     map_release(&writer->shared);
     map_release(&writer->symbol_numbers);
     map_release(&writer->pair_numbers);
@@ -180,86 +199,156 @@ static uint32_t symbol_of(struct block_writer *writer, struct str text)
     return (uint32_t)number - 1;
 }
 
-static int add_pair(struct block_writer *writer, uint32_t name, uint32_t value)
+/* The number of a pair, made when missing; UINT32_MAX when out of memory. */
+static uint32_t pair_of(struct block_writer *writer, uint32_t name, uint32_t value)
 {
     char key[8];
     fixed32_write(key, name);
     fixed32_write(key + 4, value);
     uintptr_t number = (uintptr_t)map_get(&writer->pair_numbers, (struct str){ key, 8 });
-    if (number == 0) {
-        struct pair fresh = { .name = name, .value = value };
-        if (!VEC_PUSH(&writer->pairs, fresh)) return -ENOMEM;
-        number = writer->pairs.count;
-        if (map_put(&writer->pair_numbers, (struct str){ key, 8 }, (void *)number) != 0) {
-            return -ENOMEM;
-        }
+    if (number > 0) return (uint32_t)number - 1;
+    struct pair fresh = { .name = name, .value = value };
+    if (!VEC_PUSH(&writer->pairs, fresh)) return UINT32_MAX;
+    number = writer->pairs.count;
+    if (map_put(&writer->pair_numbers, (struct str){ key, 8 }, (void *)number) != 0) {
+        return UINT32_MAX;
     }
-    struct pair *pair = &writer->pairs.items[number - 1];
-    return VEC_PUSH(&pair->series, (uint32_t)writer->meta.series) ? 0 : -ENOMEM;
+    return (uint32_t)number - 1;
+}
+
+/* The same bytes in the same place: no need to look at them. */
+static bool is_same_text(struct str a, struct str b)
+{
+    return a.data == b.data && a.size == b.size;
+}
+
+/* Finds the numbers of label `i`, quickly when the series before had it, too. */
+static bool find_numbers(struct block_writer *writer, size_t i, const struct label *label)
+{
+    if (is_same_text(writer->last[i].name, label->name) &&
+        is_same_text(writer->last[i].value, label->value)) {
+        return true;
+    }
+    uint32_t name = symbol_of(writer, label->name);
+    uint32_t value = symbol_of(writer, label->value);
+    if (name == UINT32_MAX || value == UINT32_MAX) return false;
+    uint32_t pair = pair_of(writer, name, value);
+    writer->last[i].name = label->name;
+    writer->last[i].value = label->value;
+    writer->last[i].name_number = name;
+    writer->last[i].value_number = value;
+    writer->last[i].pair_number = pair;
+    return pair != UINT32_MAX;
 }
 
 static int add_labels(struct block_writer *writer, struct labels labels, struct error *error)
 {
     varint_append(&writer->series, labels.count);
     for (size_t i = 0; i < labels.count; i++) {
-        uint32_t name = symbol_of(writer, labels.items[i].name);
-        uint32_t value = symbol_of(writer, labels.items[i].value);
-        if (name == UINT32_MAX || value == UINT32_MAX || add_pair(writer, name, value) != 0) {
+        size_t place = i < LAST_LABELS ? i : LAST_LABELS - 1;
+        bool is_found = find_numbers(writer, place, &labels.items[i]);
+        uint32_t number = writer->last[place].pair_number;
+        if (!is_found ||
+            !VEC_PUSH(&writer->pairs.items[number].series, (uint32_t)writer->meta.series)) {
+            writer->last[place].name = (struct str){ 0 };
             return error_set(error, -ENOMEM, "no memory to write a block");
         }
-        varint_append(&writer->series, name);
-        varint_append(&writer->series, value);
+        varint_append(&writer->series, writer->last[place].name_number);
+        varint_append(&writer->series, writer->last[place].value_number);
     }
     return 0;
 }
 
-/* Where the times stand in the file, written when no column like it was written lately. */
-static int put_times(struct block_writer *writer, struct str times, uint64_t *offset,
-                     struct error *error)
+/* The place of a column of times in the table, written when no column like it was lately. `key` is
+ * the column and its count. */
+static int put_times(struct block_writer *writer, const int64_t *times, size_t count,
+                     struct str key, uint32_t *place, struct error *error)
 {
-    *offset = (uint64_t)(uintptr_t)map_get(&writer->shared, times);
-    if (*offset != 0) return 0;
-    *offset = position(writer);
-    int code = put(writer, times.data, times.size, error);
+    struct str column = str_first(key, key.size - COUNT_SIZE);
+    uintptr_t known = (uintptr_t)map_get(&writer->shared, key);
+    if (known != 0) {
+        *place = (uint32_t)known - 1;
+        return 0;
+    }
+    known = writer->times.size / BLOCK_TIMES_SIZE + 1;
+    *place = (uint32_t)known - 1;
+    fixed64_append(&writer->times, (uint64_t)times[0]);
+    fixed64_append(&writer->times, (uint64_t)times[count - 1]);
+    fixed64_append(&writer->times, position(writer));
+    fixed32_append(&writer->times, (uint32_t)column.size);
+    fixed32_append(&writer->times, (uint32_t)count);
+    int code = put(writer, column.data, column.size, error);
     if (code != 0) return code;
     if (writer->shared_size > SHARED_SIZE_MAX) {
         map_release(&writer->shared);
         writer->shared = (struct map){ 0 };
         writer->shared_size = 0;
     }
-    writer->shared_size += times.size + sizeof(struct map_entry);
-    if (map_put(&writer->shared, times, (void *)(uintptr_t)*offset) != 0) {
+    writer->shared_size += key.size + sizeof(struct map_entry);
+    if (writer->times.has_failed || map_put(&writer->shared, key, (void *)known) != 0) {
         return error_set(error, -ENOMEM, "no memory to write a block");
     }
     return 0;
 }
 
-static int add_chunk(struct block_writer *writer, const int64_t *times, const double *values,
-                     size_t count, struct error *error)
+/* A chunk's columns, one behind the other in `column`; its times go into the file. */
+static int add_times(struct block_writer *writer, const int64_t *times, size_t count,
+                     struct error *error)
 {
     struct buf *column = &writer->column;
     buf_reset(column);
-    column_encode_numbers(column, times, count);
-    size_t times_size = column->size;
-    column_encode_values(column, values, count);
+    column_write_numbers(column, times, count, writer->effort);
+    fixed32_append(column, (uint32_t)count);
     if (column->has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
-    uint64_t times_offset;
-    int code = put_times(writer, str_first(buf_str(column), times_size), &times_offset, error);
-    if (code != 0) return code;
-    uint64_t values_offset = position(writer);
-    code = put(writer, column->data + times_size, column->size - times_size, error);
-    if (code != 0) return code;
+    uint32_t place = 0;
+    int code = put_times(writer, times, count, buf_str(column), &place, error);
+    buf_truncate(column, column->size - COUNT_SIZE);
+    if (code == 0) varint_append(&writer->series, place);
+    return code;
+}
 
-    varint_append_signed(&writer->series, times[0]);
-    varint_append(&writer->series, (uint64_t)times[count - 1] - (uint64_t)times[0]);
-    varint_append(&writer->series, count);
-    varint_append(&writer->series, times_offset);
-    varint_append(&writer->series, times_size);
-    varint_append(&writer->series, values_offset);
+static int add_values(struct block_writer *writer, const double *values, size_t count,
+                      struct error *error)
+{
+    struct buf *column = &writer->column;
+    size_t times_size = column->size;
+    column_write_values(column, values, count, writer->effort);
+    if (column->has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
     varint_append(&writer->series, column->size - times_size);
     fixed32_append(&writer->series, crc32c(column->data, column->size));
+    buf_append(&writer->values, column->data + times_size, column->size - times_size);
     writer->meta.chunks++;
     return 0;
+}
+
+/* Chunks of about the same size; all times first, so that the values stand in a row. */
+static int add_chunks(struct block_writer *writer, const int64_t *times, const double *values,
+                      size_t count, struct error *error)
+{
+    size_t most = writer->effort == COLUMN_SMALL ? BLOCK_CHUNK_LIMIT : BLOCK_CHUNK_MAX;
+    size_t chunks = (count + most - 1) / most;
+    varint_append(&writer->series, chunks);
+    size_t offset_place = writer->series.size;
+    buf_reset(&writer->values);
+    struct buf *series = &writer->series;
+    int code = 0;
+    for (size_t i = 0; i < chunks && code == 0; i++) {
+        size_t from = count * i / chunks;
+        size_t step = count * (i + 1) / chunks - from;
+        code = add_times(writer, times + from, step, error);
+        if (code == 0) code = add_values(writer, values + from, step, error);
+    }
+    if (code != 0) return code;
+    if (writer->values.has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
+    /* Now it is known where the values stand: that goes in front of the chunks. */
+    unsigned char offset[VARINT_SIZE_MAX];
+    size_t offset_size = varint_encode(position(writer), offset);
+    buf_append(series, offset, offset_size);
+    if (series->has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
+    memmove(series->data + offset_place + offset_size, series->data + offset_place,
+            series->size - offset_place - offset_size);
+    memcpy(series->data + offset_place, offset, offset_size);
+    return put(writer, writer->values.data, writer->values.size, error);
 }
 
 int block_writer_add(struct block_writer *writer, struct labels labels, const int64_t *times,
@@ -271,12 +360,7 @@ int block_writer_add(struct block_writer *writer, struct labels labels, const in
     }
     fixed32_append(&writer->offsets, (uint32_t)writer->series.size);
     int code = add_labels(writer, labels, error);
-    size_t chunks = (count + BLOCK_CHUNK_MAX - 1) / BLOCK_CHUNK_MAX;
-    varint_append(&writer->series, chunks);
-    for (size_t from = 0; from < count && code == 0; from += BLOCK_CHUNK_MAX) {
-        size_t step = count - from < BLOCK_CHUNK_MAX ? count - from : BLOCK_CHUNK_MAX;
-        code = add_chunk(writer, times + from, values + from, step, error);
-    }
+    if (code == 0) code = add_chunks(writer, times, values, count, error);
     if (code != 0) return code;
     if (writer->series.has_failed || writer->offsets.has_failed) {
         return error_set(error, -ENOMEM, "no memory to write a block");
@@ -286,6 +370,43 @@ int block_writer_add(struct block_writer *writer, struct labels labels, const in
     writer->meta.series++;
     writer->meta.samples += count;
     return 0;
+}
+
+/* Packs as many entries as fit in a group. */
+static int put_group(struct block_writer *writer, const struct extra *extras, size_t *count,
+                     struct error *error)
+{
+    struct extra_state state = { 0 };
+    size_t taken = 0;
+    buf_reset(&writer->column);
+    while (taken < *count && taken < EXTRA_GROUP_MAX &&
+           writer->column.size < EXTRA_GROUP_SIZE_MAX) {
+        extra_put(&writer->column, &state, &extras[taken++]);
+    }
+    if (writer->column.has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
+    fixed32_append(&writer->extras, (uint32_t)writer->meta.series - 1);
+    fixed32_append(&writer->extras, (uint32_t)taken);
+    fixed64_append(&writer->extras, (uint64_t)extras[0].time_ms);
+    fixed64_append(&writer->extras, (uint64_t)extras[taken - 1].time_ms);
+    fixed64_append(&writer->extras, position(writer));
+    fixed32_append(&writer->extras, (uint32_t)writer->column.size);
+    fixed32_append(&writer->extras, crc32c(writer->column.data, writer->column.size));
+    *count = taken;
+    return put(writer, writer->column.data, writer->column.size, error);
+}
+
+int block_writer_add_extras(struct block_writer *writer, const struct extra *extras, size_t count,
+                            struct error *error)
+{
+    CHECK(writer->meta.series > 0);
+    int code = 0;
+    for (size_t at = 0; at < count && code == 0;) {
+        size_t step = count - at;
+        code = put_group(writer, extras + at, &step, error);
+        at += step;
+    }
+    if (code != 0 || !writer->extras.has_failed) return code;
+    return error_set(error, ERROR_LIMIT, "block '%s' has too many histograms", writer->path);
 }
 
 static int put_u32(struct block_writer *writer, uint32_t value, struct error *error)
@@ -455,6 +576,8 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta, st
     if (code == 0) code = put_postings(writer, error);
     if (code == 0) code = put_names(writer, error);
     if (code == 0) code = put_meta(writer, meta, error);
+    if (code == 0) code = put_buf(writer, BLOCK_EXTRAS, &writer->extras, error);
+    if (code == 0) code = put_buf(writer, BLOCK_TIMES, &writer->times, error);
     if (code == 0) code = put_footer(writer, error);
     if (code == 0) code = flush(writer, error);
     if (code != 0) return code;

@@ -1,115 +1,68 @@
-/* column.c - arrays of numbers in few bytes.
+/* column.c - arrays of integers in few bytes.
  *
- * FORMAT   numbers: order u8 (0, 1, 2 = how many times differences were taken, 3 = even steps),
- *          then `order` start numbers (zigzag varints), then blocks of up to 64 residuals:
- *            width u8, least residual (zigzag varint), (residual - least) in `width` bits each,
- *            low bits first, padded to a whole byte
+ * FORMAT   head u8: bits 0-1 order (0, 1, 2 = how many times differences were taken, 3 = even
+ *          steps), bit 2 classes, bit 3 factor.
  *          even steps (order 3): first number and step (zigzag varints), nothing else.
- *          values: kind u8, then
- *            0 constant: 8 bytes
- *            1 decimal:  exponent u8, exception count varint, exceptions (index varint, 8 bytes),
- *                        numbers: value = number / 10^exponent
- *            2 xor:      first value 8 bytes, then blocks of up to 64: leading zero bits u8,
- *                        trailing zero bits u8, middle bits of value xor the one before
- * WHY      What a machine counts are integers, and what it measures mostly has few decimals. A
- *          quotient of an integer below 2^53 and a power of ten up to 10^15 is correctly rounded,
- *          so number / 10^exponent gives back the very bits; the writer checks each.
+ *          factor: first number (zigzag varint), factor (varint); what follows is a column with
+ *          the same order of (number - first) / factor.
+ *          then `order` start numbers (zigzag varints), then the residuals:
+ *          blocks: for each 64 of them width u8, least residual (zigzag varint), (residual - least)
+ *          in `width` bits each, low bits first, padded to a whole byte
+ *          classes: as classes.c has it; at most 1,024 numbers
+ * WHY      What rises evenly has small differences; what jumps is short as it is. Blocks are read
+ *          with a load, a shift and a mask a number; classes are a third smaller.
  */
 #include "tsdb/column.h"
 
 #include "base/check.h"
 #include "codec/varint.h"
+#include "tsdb/bitpack.h"
+#include "tsdb/classes.h"
 
 #include <string.h>
 
 enum {
-    BLOCK = 64,
+    BLOCK = BITPACK_MAX,
+    ORDER_COUNT = 3,
     ORDER_EVEN = 3,
-    KIND_CONSTANT = 0,
-    KIND_DECIMAL = 1,
-    KIND_XOR = 2,
-    EXPONENT_MAX = 15,
-    PADDING = 8, /* a reader loads whole words */
+    ORDER_MASK = 3,
+    HAS_CLASSES = 4,
+    HAS_FACTOR = 8,
+    HEAD_LIMIT = 16,
+    CLASSES_COUNT_MIN = 16,
+    CLASSES_WORTH = 32,   /* classes are taken when they save this part: they are slower to read */
+    FACTOR_COUNT_MIN = 4, /* of fewer numbers a factor saves nothing */
 };
-
-static const double powers[EXPONENT_MAX + 1] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
 
 static unsigned width_of(uint64_t number)
 {
     return number == 0 ? 0 : 64 - (unsigned)__builtin_clzll(number);
 }
 
-static size_t packed_size(size_t count, unsigned width)
-{
-    return (count * width + 7) / 8;
-}
-
-/* Bits into bytes. `bytes` has room for PADDING more. */
-static void pack(unsigned char *bytes, const uint64_t *numbers, size_t count, unsigned width)
-{
-    uint64_t word = 0;
-    unsigned used = 0;
-    for (size_t i = 0; i < count; i++) {
-        word |= numbers[i] << used;
-        used += width;
-        if (used < 64) continue;
-        memcpy(bytes, &word, 8);
-        bytes += 8;
-        used -= 64;
-        word = used == 0 ? 0 : numbers[i] >> (width - used);
-    }
-    memcpy(bytes, &word, (used + 7) / 8);
-}
-
-/* Loads go up to PADDING bytes past the packed ones. */
-static void unpack(const unsigned char *bytes, uint64_t *numbers, size_t count, unsigned width)
-{
-    if (width == 0) {
-        memset(numbers, 0, count * sizeof(numbers[0]));
-        return;
-    }
-    uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
-    size_t bit = 0;
-    if (width <= 56) {
-        for (size_t i = 0; i < count; i++, bit += width) {
-            uint64_t word;
-            memcpy(&word, bytes + bit / 8, 8);
-            numbers[i] = (word >> (bit % 8)) & mask;
-        }
-        return;
-    }
-    for (size_t i = 0; i < count; i++, bit += width) {
-        uint64_t word;
-        memcpy(&word, bytes + bit / 8, 8);
-        unsigned shift = bit % 8;
-        uint64_t number = word >> shift;
-        if (shift > 0) number |= (uint64_t)bytes[bit / 8 + 8] << (64 - shift);
-        numbers[i] = number & mask;
-    }
-}
-
 static void append_packed(struct buf *out, const uint64_t *numbers, size_t count, unsigned width)
 {
     if (width == 0) return;
-    size_t size = packed_size(count, width);
-    char *to = buf_reserve(out, size + PADDING);
+    size_t size = bitpack_size(count, width);
+    char *to = buf_reserve(out, size + BITPACK_PADDING);
     if (to == NULL) return;
-    pack((unsigned char *)to, numbers, count, width);
+    bitpack_write((unsigned char *)to, numbers, count, width);
     out->size += size;
 }
 
+/* `numbers` has room for BLOCK. */
 static bool take_packed(struct str *rest, uint64_t *numbers, size_t count, unsigned width)
 {
-    size_t size = packed_size(count, width);
+    size_t size = bitpack_size(count, width);
     if (rest->size < size) return false;
-    if (rest->size >= size + PADDING) {
-        unpack((const unsigned char *)rest->data, numbers, count, width);
+    size_t loaded = bitpack_loaded_size(count, width);
+    if (rest->size >= loaded) {
+        bitpack_read((const unsigned char *)rest->data, numbers, count, width);
     } else {
-        unsigned char padded[BLOCK * 8 + PADDING] = { 0 };
-        CHECK(size <= BLOCK * 8);
+        unsigned char padded[BLOCK * 8 + BITPACK_PADDING];
+        CHECK(loaded <= sizeof(padded));
         memcpy(padded, rest->data, size);
-        unpack(padded, numbers, count, width);
+        memset(padded + size, 0, loaded - size);
+        bitpack_read(padded, numbers, count, width);
     }
     *rest = str_skip(*rest, size);
     return true;
@@ -146,7 +99,7 @@ static uint64_t least_of(const uint64_t *residuals, size_t count, unsigned *widt
     return (uint64_t)least;
 }
 
-/* Bytes a column takes with differences of this order, near enough to choose by. */
+/* Bytes blocks take with differences of this order, near enough to choose by. */
 static size_t size_with(const int64_t *numbers, size_t count, unsigned order)
 {
     size_t size = 0;
@@ -156,7 +109,7 @@ static size_t size_with(const int64_t *numbers, size_t count, unsigned order)
         residuals_of(numbers, from, step, order, residuals);
         unsigned width;
         uint64_t least = least_of(residuals, step, &width);
-        size += 2 + packed_size(step, width) + width_of(zigzag((int64_t)least)) / 7;
+        size += 2 + bitpack_size(step, width) + width_of(zigzag((int64_t)least)) / 7;
     }
     return size;
 }
@@ -173,25 +126,25 @@ static bool has_even_steps(const int64_t *numbers, size_t count)
     return true;
 }
 
-void column_encode_numbers(struct buf *out, const int64_t *numbers, size_t count)
+/* What divides all differences from the first number; 1 mostly, and soon. */
+static uint64_t factor_of(const int64_t *numbers, size_t count)
 {
-    if (has_even_steps(numbers, count)) {
-        buf_append_char(out, ORDER_EVEN);
-        varint_append_signed(out, numbers[0]);
-        uint64_t step = count > 1 ? (uint64_t)numbers[1] - (uint64_t)numbers[0] : 0;
-        varint_append_signed(out, (int64_t)step);
-        return;
+    uint64_t factor = 0;
+    for (size_t i = 1; i < count && factor != 1; i++) {
+        int64_t difference;
+        if (__builtin_sub_overflow(numbers[i], numbers[0], &difference)) return 1;
+        uint64_t a = difference < 0 ? 0 - (uint64_t)difference : (uint64_t)difference;
+        while (a != 0) {
+            uint64_t left = factor % a;
+            factor = a;
+            a = left;
+        }
     }
-    unsigned order = 0;
-    size_t best = count == 0 ? 0 : size_with(numbers, count, 0);
-    for (unsigned i = 1; i <= 2 && i < count; i++) {
-        size_t size = size_with(numbers, count, i);
-        if (size >= best) continue;
-        best = size;
-        order = i;
-    }
-    buf_append_char(out, (char)order);
-    for (unsigned i = 0; i < order; i++) varint_append_signed(out, numbers[i]);
+    return factor == 0 ? 1 : factor;
+}
+
+static void append_blocks(struct buf *out, const int64_t *numbers, size_t count, unsigned order)
+{
     uint64_t residuals[BLOCK];
     for (size_t from = order; from < count; from += BLOCK) {
         size_t step = count - from < BLOCK ? count - from : BLOCK;
@@ -205,15 +158,115 @@ void column_encode_numbers(struct buf *out, const int64_t *numbers, size_t count
     }
 }
 
+/* The order that gives the fewest bytes in blocks, and how many each gives. */
+static unsigned best_order(const int64_t *numbers, size_t count, size_t *sizes)
+{
+    unsigned order = 0;
+    sizes[0] = count == 0 ? 0 : size_with(numbers, count, 0);
+    for (unsigned i = 1; i < ORDER_COUNT; i++) {
+        sizes[i] = i < count ? size_with(numbers, count, i) : SIZE_MAX / 2;
+        if (sizes[i] < sizes[order]) order = i;
+    }
+    return order;
+}
+
+/* The order that gives the fewest bytes in classes; the residuals with it. Orders that are much
+ * longer in blocks are not looked at. */
+static unsigned best_class_order(const int64_t *numbers, size_t count, const size_t *block_sizes,
+                                 uint64_t *residuals, struct classes_plan *plan)
+{
+    size_t least = block_sizes[0];
+    for (unsigned i = 1; i < ORDER_COUNT; i++) {
+        if (block_sizes[i] < least) least = block_sizes[i];
+    }
+    unsigned order = ORDER_COUNT;
+    uint64_t other[CLASSES_COUNT_MAX];
+    for (unsigned i = 0; i < ORDER_COUNT; i++) {
+        if (block_sizes[i] > least + least / 8) continue;
+        struct classes_plan now;
+        residuals_of(numbers, i, count - i, i, other);
+        classes_guess(other, count - i, &now);
+        if (order < ORDER_COUNT && now.size >= plan->size) continue;
+        *plan = now;
+        order = i;
+        memcpy(residuals, other, (count - i) * sizeof(other[0]));
+    }
+    classes_improve(residuals, count - order, plan);
+    return order;
+}
+
+static void append_column(struct buf *out, const int64_t *numbers, size_t count, unsigned head,
+                          enum column_effort effort, size_t head_place)
+{
+    uint64_t residuals[CLASSES_COUNT_MAX];
+    struct classes_plan plan;
+    size_t sizes[ORDER_COUNT];
+    unsigned order = best_order(numbers, count, sizes);
+    size_t block_size = sizes[order];
+    bool has_classes = false;
+    if (effort == COLUMN_SMALL && count >= CLASSES_COUNT_MIN && count <= CLASSES_COUNT_MAX) {
+        unsigned class_order = best_class_order(numbers, count, sizes, residuals, &plan);
+        has_classes = plan.size < block_size - block_size / CLASSES_WORTH;
+        if (has_classes) order = class_order;
+    }
+    head |= order | (has_classes ? HAS_CLASSES : 0);
+    if (!out->has_failed) out->data[head_place] = (char)head;
+    for (unsigned i = 0; i < order; i++) varint_append_signed(out, numbers[i]);
+    if (has_classes) {
+        classes_encode(out, residuals, count - order, &plan);
+    } else {
+        append_blocks(out, numbers, count, order);
+    }
+}
+
+static void append_with_factor(struct buf *out, const int64_t *numbers, size_t count,
+                               uint64_t factor, enum column_effort effort)
+{
+    int64_t reduced[CLASSES_COUNT_MAX];
+    CHECK(count <= CLASSES_COUNT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        reduced[i] = (numbers[i] - numbers[0]) / (int64_t)factor;
+    }
+    size_t place = out->size;
+    buf_append_char(out, 0);
+    varint_append_signed(out, numbers[0]);
+    varint_append(out, factor);
+    append_column(out, reduced, count, HAS_FACTOR, effort, place);
+}
+
+void column_write_numbers(struct buf *out, const int64_t *numbers, size_t count,
+                          enum column_effort effort)
+{
+    if (has_even_steps(numbers, count)) {
+        buf_append_char(out, ORDER_EVEN);
+        varint_append_signed(out, numbers[0]);
+        uint64_t step = count > 1 ? (uint64_t)numbers[1] - (uint64_t)numbers[0] : 0;
+        varint_append_signed(out, (int64_t)step);
+        return;
+    }
+    uint64_t factor = 1;
+    if (count >= FACTOR_COUNT_MIN && count <= CLASSES_COUNT_MAX) factor = factor_of(numbers, count);
+    if (factor > 1 && factor <= INT64_MAX) {
+        append_with_factor(out, numbers, count, factor, effort);
+    } else {
+        size_t place = out->size;
+        buf_append_char(out, 0);
+        append_column(out, numbers, count, 0, effort, place);
+    }
+}
+
+void column_encode_numbers(struct buf *out, const int64_t *numbers, size_t count)
+{
+    column_write_numbers(out, numbers, count, COLUMN_FAST);
+}
+
 static bool decode_even(struct str *rest, int64_t *numbers, size_t count)
 {
     int64_t first;
     int64_t step;
     if (!varint_take_signed(rest, &first) || !varint_take_signed(rest, &step)) return false;
-    uint64_t now = (uint64_t)first;
     for (size_t i = 0; i < count; i++) {
-        numbers[i] = (int64_t)now;
-        now += (uint64_t)step;
+        numbers[i] = (int64_t)((uint64_t)first + i * (uint64_t)step);
     }
     return true;
 }
@@ -244,9 +297,6 @@ static void restore(int64_t *numbers, const uint64_t *residuals, size_t count, u
 
 static bool decode_blocks(struct str *rest, int64_t *numbers, size_t count, unsigned order)
 {
-    for (unsigned i = 0; i < order; i++) {
-        if (!varint_take_signed(rest, &numbers[i])) return false;
-    }
     uint64_t residuals[BLOCK];
     for (size_t from = order; from < count; from += BLOCK) {
         size_t step = count - from < BLOCK ? count - from : BLOCK;
@@ -261,225 +311,42 @@ static bool decode_blocks(struct str *rest, int64_t *numbers, size_t count, unsi
     return true;
 }
 
+static bool decode_classes(struct str *rest, int64_t *numbers, size_t count, unsigned order)
+{
+    uint64_t residuals[CLASSES_COUNT_MAX];
+    if (count - order == 0 || count - order > CLASSES_COUNT_MAX) return false;
+    if (!classes_decode(rest, residuals, count - order)) return false;
+    restore(numbers + order, residuals, count - order, order, 0);
+    return true;
+}
+
+static bool decode(struct str *rest, int64_t *numbers, size_t count, unsigned head)
+{
+    unsigned order = head & ORDER_MASK;
+    int64_t first = 0;
+    uint64_t factor = 1;
+    if (order == ORDER_EVEN) return head == ORDER_EVEN && decode_even(rest, numbers, count);
+    if (head >= HEAD_LIMIT || order > count) return false;
+    if ((head & HAS_FACTOR) != 0) {
+        if (!varint_take_signed(rest, &first) || !varint_take(rest, &factor)) return false;
+    }
+    for (unsigned i = 0; i < order; i++) {
+        if (!varint_take_signed(rest, &numbers[i])) return false;
+    }
+    bool is_good = (head & HAS_CLASSES) != 0 ? decode_classes(rest, numbers, count, order)
+                                             : decode_blocks(rest, numbers, count, order);
+    if (!is_good || (head & HAS_FACTOR) == 0) return is_good;
+    for (size_t i = 0; i < count; i++) {
+        numbers[i] = (int64_t)((uint64_t)first + (uint64_t)numbers[i] * factor);
+    }
+    return true;
+}
+
 bool column_decode_numbers(struct str *rest, int64_t *numbers, size_t count)
 {
     if (rest->size == 0) return false;
     struct str after = str_skip(*rest, 1);
-    unsigned order = (unsigned char)rest->data[0];
-    bool is_good = false;
-    if (order == ORDER_EVEN) {
-        is_good = decode_even(&after, numbers, count);
-    } else if (order <= 2 && order <= count) {
-        is_good = decode_blocks(&after, numbers, count, order);
-    }
-    if (is_good) *rest = after;
-    return is_good;
-}
-
-static uint64_t bits_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
-}
-
-static double from_bits(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-/* Whether number / 10^exponent is the value, bit by bit. */
-static bool scale(double value, unsigned exponent, int64_t *number)
-{
-    double scaled = value * powers[exponent];
-    if (!(scaled > -9007199254740992.0 && scaled < 9007199254740992.0)) return false;
-    int64_t whole = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    double back = exponent == 0 ? (double)whole : (double)whole / powers[exponent];
-    if (bits_of(back) != bits_of(value)) return false;
-    *number = whole;
+    if (!decode(&after, numbers, count, (unsigned char)rest->data[0])) return false;
+    *rest = after;
     return true;
-}
-
-/* What a column is as decimals. */
-struct decimals {
-    unsigned exponent;
-    size_t misses;
-    int64_t numbers[COLUMN_VALUES_MAX];
-    bool is_missing[COLUMN_VALUES_MAX];
-};
-
-/* Numbers with the exponent there is, from `from` on; raised by a value that needs more digits.
- * False when too many are no decimals. Returns at the end, or at the value that raised it. */
-static bool scale_from(struct decimals *decimals, const double *values, size_t *at, size_t count)
-{
-    for (size_t i = *at; i < count; i++) {
-        decimals->is_missing[i] = !scale(values[i], decimals->exponent, &decimals->numbers[i]);
-        if (!decimals->is_missing[i]) continue;
-        unsigned more = decimals->exponent + 1;
-        int64_t number;
-        while (more <= EXPONENT_MAX && !scale(values[i], more, &number)) more++;
-        if (more <= EXPONENT_MAX) {
-            decimals->exponent = more;
-            *at = i;
-            return true;
-        }
-        decimals->numbers[i] = i > 0 ? decimals->numbers[i - 1] : 0;
-        if (++decimals->misses > count / 8 + 1) return false;
-    }
-    *at = count;
-    return true;
-}
-
-static bool find_decimals(struct decimals *decimals, const double *values, size_t count)
-{
-    decimals->exponent = 0;
-    decimals->misses = 0;
-    unsigned exponent = 0; /* of the numbers so far */
-    size_t at = 0;
-    while (at < count) {
-        if (!scale_from(decimals, values, &at, count)) return false;
-        if (at == count && decimals->exponent == exponent) break;
-        if (decimals->exponent != exponent) {
-            exponent = decimals->exponent;
-            decimals->misses = 0;
-            at = 0; /* again, with more digits: at most EXPONENT_MAX times, mostly once */
-        }
-    }
-    return true;
-}
-
-static bool encode_decimal(struct buf *out, const double *values, size_t count)
-{
-    struct decimals decimals;
-    if (!find_decimals(&decimals, values, count)) return false;
-    /* A gap at the front takes what follows, so that it costs no step. */
-    size_t first = 0;
-    while (first < count && decimals.is_missing[first]) first++;
-    for (size_t i = 0; first < count && i < first; i++) {
-        decimals.numbers[i] = decimals.numbers[first];
-    }
-    buf_append_char(out, KIND_DECIMAL);
-    buf_append_char(out, (char)decimals.exponent);
-    varint_append(out, decimals.misses);
-    for (size_t i = 0; decimals.misses > 0 && i < count; i++) {
-        if (!decimals.is_missing[i]) continue;
-        varint_append(out, i);
-        fixed64_append(out, bits_of(values[i]));
-    }
-    column_encode_numbers(out, decimals.numbers, count);
-    return true;
-}
-
-static void encode_xor(struct buf *out, const double *values, size_t count)
-{
-    buf_append_char(out, KIND_XOR);
-    fixed64_append(out, bits_of(values[0]));
-    uint64_t parts[BLOCK];
-    for (size_t from = 1; from < count; from += BLOCK) {
-        size_t step = count - from < BLOCK ? count - from : BLOCK;
-        uint64_t all = 0;
-        for (size_t i = 0; i < step; i++) {
-            parts[i] = bits_of(values[from + i]) ^ bits_of(values[from + i - 1]);
-            all |= parts[i];
-        }
-        unsigned leading = all == 0 ? 64 : (unsigned)__builtin_clzll(all);
-        unsigned trailing = all == 0 ? 0 : (unsigned)__builtin_ctzll(all);
-        for (size_t i = 0; i < step; i++) parts[i] >>= trailing;
-        buf_append_char(out, (char)leading);
-        buf_append_char(out, (char)trailing);
-        append_packed(out, parts, step, 64 - leading - trailing);
-    }
-}
-
-void column_encode_values(struct buf *out, const double *values, size_t count)
-{
-    CHECK(count <= COLUMN_VALUES_MAX);
-    bool is_constant = true;
-    for (size_t i = 1; i < count && is_constant; i++) {
-        is_constant = bits_of(values[i]) == bits_of(values[0]);
-    }
-    if (is_constant) {
-        buf_append_char(out, KIND_CONSTANT);
-        fixed64_append(out, count == 0 ? 0 : bits_of(values[0]));
-        return;
-    }
-    size_t start = out->size;
-    if (encode_decimal(out, values, count)) {
-        /* Decimals that leap about can be longer than the plain bits. */
-        if (out->size - start < count * 8) return;
-        buf_truncate(out, start);
-    }
-    encode_xor(out, values, count);
-}
-
-static bool decode_decimal(struct str *rest, double *values, size_t count)
-{
-    if (rest->size == 0) return false;
-    unsigned exponent = (unsigned char)rest->data[0];
-    *rest = str_skip(*rest, 1);
-    uint64_t misses;
-    if (exponent > EXPONENT_MAX || !varint_take(rest, &misses) || misses > count) return false;
-    struct str exceptions = *rest;
-    uint64_t index;
-    uint64_t bits;
-    for (uint64_t i = 0; i < misses; i++) {
-        if (!varint_take(rest, &index) || !fixed64_take(rest, &bits)) return false;
-        if (index >= count) return false;
-    }
-    int64_t numbers[COLUMN_VALUES_MAX];
-    if (!column_decode_numbers(rest, numbers, count)) return false;
-    if (exponent == 0) {
-        for (size_t i = 0; i < count; i++) values[i] = (double)numbers[i];
-    } else {
-        for (size_t i = 0; i < count; i++) values[i] = (double)numbers[i] / powers[exponent];
-    }
-    for (uint64_t i = 0; i < misses; i++) {
-        bool is_good = varint_take(&exceptions, &index) && fixed64_take(&exceptions, &bits);
-        CHECK(is_good);
-        values[index] = from_bits(bits);
-    }
-    return true;
-}
-
-static bool decode_xor(struct str *rest, double *values, size_t count)
-{
-    uint64_t bits;
-    if (count == 0 || !fixed64_take(rest, &bits)) return false;
-    values[0] = from_bits(bits);
-    uint64_t parts[BLOCK];
-    for (size_t from = 1; from < count; from += BLOCK) {
-        size_t step = count - from < BLOCK ? count - from : BLOCK;
-        if (rest->size < 2) return false;
-        unsigned leading = (unsigned char)rest->data[0];
-        unsigned trailing = (unsigned char)rest->data[1];
-        *rest = str_skip(*rest, 2);
-        if (leading > 64 || trailing > 63 || leading + trailing > 64) return false;
-        if (!take_packed(rest, parts, step, 64 - leading - trailing)) return false;
-        for (size_t i = 0; i < step; i++) {
-            bits ^= parts[i] << trailing;
-            values[from + i] = from_bits(bits);
-        }
-    }
-    return true;
-}
-
-bool column_decode_values(struct str *rest, double *values, size_t count)
-{
-    if (rest->size == 0 || count > COLUMN_VALUES_MAX) return false;
-    struct str after = str_skip(*rest, 1);
-    bool is_good = false;
-    uint64_t bits;
-    switch ((unsigned char)rest->data[0]) {
-    case KIND_CONSTANT:
-        is_good = fixed64_take(&after, &bits);
-        for (size_t i = 0; is_good && i < count; i++) values[i] = from_bits(bits);
-        break;
-    case KIND_DECIMAL: is_good = decode_decimal(&after, values, count); break;
-    case KIND_XOR: is_good = decode_xor(&after, values, count); break;
-    default: break;
-    }
-    if (is_good) *rest = after;
-    return is_good;
 }

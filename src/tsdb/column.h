@@ -18,11 +18,22 @@
 
 #define COLUMN_VALUES_MAX 1024 /* entries of a column of values */
 
+/* What a writer may spend: FAST for what is rewritten soon, SMALL for what stays. A reader need
+ * not know. */
+enum column_effort {
+    COLUMN_FAST,
+    COLUMN_SMALL,
+};
+
 /* Any 64-bit integers; short for what rises evenly, changes little or has small values. */
 void column_encode_numbers(struct buf *out, const int64_t *numbers, size_t count);
+void column_write_numbers(struct buf *out, const int64_t *numbers, size_t count,
+                          enum column_effort effort);
 
 /* Doubles, bit by bit; at most COLUMN_VALUES_MAX. */
 void column_encode_values(struct buf *out, const double *values, size_t count);
+void column_write_values(struct buf *out, const double *values, size_t count,
+                         enum column_effort effort);
 
 /* Takes a column of `count` entries off the front of *rest. False (*rest unchanged, the array in
  * any state) when the bytes are not one. */

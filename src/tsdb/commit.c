@@ -2,8 +2,8 @@
  *
  * FORMAT   payload of a batch in the log: kind u8 = 1; count of series (varint), then each: number,
  *          count of labels, names and values (varint lengths); count of samples (varint), then
- *          columns: numbers of the series, times, and the values as 8 bytes each. The page
- *          docs/formats/tsdb-wal.md draws it.
+ *          columns: numbers of the series, times, and the values as 8 bytes each; then the sections
+ *          of payload.h. The page docs/formats/tsdb-wal.md draws it.
  * WHY      A sample is checked when it is appended, and again when it is put into the head, for
  *          another batch may have come first. Recovery puts the same payloads into the head in the
  *          same order by the same function, so it comes to the same answers.
@@ -12,6 +12,8 @@
 #include "codec/varint.h"
 #include "tsdb/column.h"
 #include "tsdb/db.h"
+#include "tsdb/payload.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,9 +28,13 @@ enum {
     FETCH_TAIL = 6
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are copied as they are");
+
 #define GROUP_SIZE_MAX      (128u << 20)
 #define SPACE_CHECK_NS      INT64_C(1000000000)
 #define SERIES_LABELS_LIMIT 65535
+#define EXTRAS_SIZE_MAX     (WAL_PAYLOAD_SIZE_MAX / 2)
+#define REPLAY_SIZE_MAX     ((size_t)1 << 30)
 
 struct pending {
     struct head_series *series;
@@ -40,6 +46,9 @@ struct batch {
     struct sample_batch base; /* first */
     struct tsdb *db;
     VEC(struct pending) samples;
+    struct payload_sections sections;
+    struct arena arena;     /* what the sections point to */
+    int64_t start_ms;       /* of what is appended next */
     struct buf definitions; /* of series that are not in the log yet */
     uint64_t definition_count;
     uint32_t number;
@@ -54,6 +63,8 @@ struct batch {
 static void batch_free(struct batch *batch)
 {
     VEC_RELEASE(&batch->samples);
+    payload_sections_release(&batch->sections);
+    arena_release(&batch->arena);
     buf_release(&batch->definitions);
     buf_release(&batch->payload);
     free(batch);
@@ -88,6 +99,18 @@ static int check_labels(const struct tsdb *db, struct labels labels, struct erro
     return 0;
 }
 
+static int check_metric_limit(struct tsdb *db, struct labels labels, struct error *error)
+{
+    if (db->options.metric_series_max == 0) return 0;
+    struct str metric = labels_get(labels, LABEL_METRIC_NAME);
+    const struct head_pair *pair = head_pair_find(&db->head, LABEL_METRIC_NAME, metric);
+    if (pair == NULL || pair->count < db->options.metric_series_max) return 0;
+    db->stats.samples_limited++;
+    return error_set(error, ERROR_LIMIT,
+                     "metric '" STR_FMT "' has %u series in memory, limit is %zu a metric",
+                     STR_ARG(metric), pair->count, db->options.metric_series_max);
+}
+
 static int find_series(struct tsdb *db, uint64_t ref, struct labels labels,
                        struct head_series **out, struct error *error)
 {
@@ -109,6 +132,8 @@ static int find_series(struct tsdb *db, uint64_t ref, struct labels labels,
                              "series in memory hold %" PRIu64 " bytes, limit is %" PRIu64, size,
                              db->options.head_size_max);
         }
+        code = check_metric_limit(db, labels, error);
+        if (code != 0) return code;
         series = head_create(&db->head, labels, 0);
         if (series == NULL) return error_set(error, -ENOMEM, "no memory for a series");
     }
@@ -125,13 +150,14 @@ static int check_time(struct tsdb *db, int64_t time_ms, int64_t now_ms, struct e
                          "time %" PRId64 " is more than %" PRId64 " ms ahead of the clock", time_ms,
                          db->options.future_max_ms);
     }
-    if (db->head.max_ms != INT64_MIN &&
-        !__builtin_sub_overflow(db->head.max_ms, db->options.past_max_ms, &limit) &&
+    int64_t past_ms = db->options.past_max_ms;
+    if (db->options.late_max_ms > past_ms) past_ms = db->options.late_max_ms;
+    if (db->head.max_ms != INT64_MIN && !__builtin_sub_overflow(db->head.max_ms, past_ms, &limit) &&
         time_ms < limit) {
         db->stats.samples_invalid++;
         return error_set(error, ERROR_INVALID,
                          "time %" PRId64 " is more than %" PRId64 " ms before the newest sample",
-                         time_ms, db->options.past_max_ms);
+                         time_ms, past_ms);
     }
     return 0;
 }
@@ -143,19 +169,86 @@ static uint64_t bits_of(double value)
     return bits;
 }
 
-/* 0: goes in; 1: is there already; or why it may not. */
-static int check_order(struct tsdb *db, int64_t last_ms, double last_value, int64_t time_ms,
-                       double value, struct error *error)
+/* A sample on its way in, or one that is there. */
+struct point {
+    int64_t time_ms; /* INT64_MIN: there is none */
+    double value;
+    const struct histogram *histogram;
+};
+
+static bool is_same(const struct point *a, const struct point *b)
 {
-    if (last_ms == INT64_MIN || time_ms > last_ms) return 0;
-    if (time_ms < last_ms) {
+    if (bits_of(a->value) != bits_of(b->value)) return false;
+    if (a->histogram == NULL || b->histogram == NULL) return a->histogram == b->histogram;
+    return histogram_identical(a->histogram, b->histogram);
+}
+
+/* Whether a sample that is not the series' newest is young enough to be taken. */
+static bool may_be_late(const struct tsdb *db, int64_t time_ms)
+{
+    int64_t limit;
+    if (db->options.late_max_ms == 0) return false;
+    return __builtin_sub_overflow(db->head.max_ms, db->options.late_max_ms, &limit) ||
+           time_ms >= limit;
+}
+
+/* 0: goes in; 1: is there already; or why it may not. */
+static int check_order(struct tsdb *db, const struct point *last, const struct point *sample,
+                       struct error *error)
+{
+    if (last->time_ms == INT64_MIN || sample->time_ms > last->time_ms) return 0;
+    if (sample->time_ms < last->time_ms) {
+        if (may_be_late(db, sample->time_ms)) return 0;
         db->stats.samples_out_of_order++;
         return error_set(error, ERROR_OUT_OF_ORDER,
-                         "time %" PRId64 " is before the series' last, %" PRId64, time_ms, last_ms);
+                         "time %" PRId64 " is before the series' last, %" PRId64, sample->time_ms,
+                         last->time_ms);
     }
-    if (bits_of(value) == bits_of(last_value)) return 1;
+    if (is_same(last, sample)) return 1;
     db->stats.samples_duplicate++;
-    return error_set(error, ERROR_DUPLICATE, "another value has time %" PRId64 " already", time_ms);
+    return error_set(error, ERROR_DUPLICATE, "another value has time %" PRId64 " already",
+                     sample->time_ms);
+}
+
+/* The same for a late sample against what is in memory at its time. Of a histogram in a chunk the
+ * sum is compared, which tells it from any other. */
+static int check_late(struct tsdb *db, const struct head_series *series, const struct point *sample,
+                      struct error *error)
+{
+    const struct side *side = side_of(&db->head, series);
+    const struct side_sample *late = NULL;
+    struct point there = { .time_ms = INT64_MIN };
+    if (side != NULL) late = side_find_late(&side->active.late, sample->time_ms);
+    if (late == NULL && side != NULL) late = side_find_late(&side->frozen.late, sample->time_ms);
+    if (late != NULL) {
+        there = (struct point){ sample->time_ms, late->value, late->extra.histogram };
+    } else if (head_find_sample(series, sample->time_ms, &there.value)) {
+        there.time_ms = sample->time_ms;
+        there.histogram = sample->histogram;
+    }
+    return check_order(db, &there, sample, error);
+}
+
+static struct point newest_of(const struct tsdb *db, const struct head_series *series)
+{
+    struct point point = { series->last_ms, series->last_value, NULL };
+    const struct side *side = side_of(&db->head, series);
+    if (side != NULL && side->is_last_histogram) point.histogram = side->last;
+    return point;
+}
+
+/* The batch's own newest sample of the series. */
+static struct point pending_of(const struct batch *batch, const struct head_series *series)
+{
+    const struct pending *last = &batch->samples.items[series->mark_index];
+    struct point point = { last->time_ms, last->value, NULL };
+    const struct payload_extras *extras = &batch->sections.extras;
+    for (size_t i = extras->count; i-- > 0;) {
+        if (extras->items[i].sample < series->mark_index) break;
+        if (extras->items[i].sample > series->mark_index) continue;
+        point.histogram = extras->items[i].extra.histogram;
+    }
+    return point;
 }
 
 static void define(struct batch *batch, const struct head_series *series, struct labels labels)
@@ -170,52 +263,204 @@ static void define(struct batch *batch, const struct head_series *series, struct
     batch->definition_count++;
 }
 
+/* Copies what the sample has besides its value into the batch. */
+static int add_extra(struct batch *batch, const struct point *sample, struct error *error)
+{
+    struct payload_extra item = { .sample = (uint32_t)batch->samples.count,
+                                  .extra = { .time_ms = sample->time_ms,
+                                             .start_ms = batch->start_ms } };
+    if (sample->histogram != NULL) {
+        item.extra.histogram = ARENA_NEW(&batch->arena, struct histogram);
+        const struct histogram *copy = histogram_copy(&batch->arena, sample->histogram);
+        if (item.extra.histogram == NULL || copy == NULL) {
+            return error_set(error, ERROR_LIMIT, "histograms of a batch have more than %d bytes",
+                             EXTRAS_SIZE_MAX);
+        }
+        *item.extra.histogram = *copy;
+    }
+    if (VEC_PUSH(&batch->sections.extras, item)) return 0;
+    return error_set(error, -ENOMEM, "no memory for a sample");
+}
+
+static int add_pending(struct batch *batch, struct head_series *series, struct labels labels,
+                       const struct point *sample, struct error *error)
+{
+    struct pending pending = { series, sample->time_ms, sample->value };
+    size_t size = batch->definitions.size;
+    size_t extras = batch->sections.extras.count;
+    bool is_marked = series->mark_batch == batch->number;
+    if (sample->histogram != NULL || batch->start_ms != 0) {
+        int code = add_extra(batch, sample, error);
+        if (code != 0) return code;
+    }
+    if (!series->is_logged && !is_marked) define(batch, series, labels);
+    if (batch->definitions.has_failed || !VEC_PUSH(&batch->samples, pending)) {
+        if (!batch->definitions.has_failed) buf_truncate(&batch->definitions, size);
+        batch->sections.extras.count = extras;
+        return error_set(error, -ENOMEM, "no memory for a sample");
+    }
+    series->mark_batch = batch->number;
+    series->mark_index = (uint32_t)batch->samples.count - 1;
+    series->pins++;
+    return 0;
+}
+
 static int append_locked(struct batch *batch, uint64_t *ref, struct labels labels,
-                         struct pending sample, struct error *error)
+                         const struct point *sample, struct error *error)
 {
     struct tsdb *db = batch->db;
     struct head_series *series = NULL;
     int code = find_series(db, *ref, labels, &series, error);
     if (code != 0) return code;
     CHECK(series != NULL);
-    bool is_marked = series->mark_batch == batch->number;
-    code =
-        check_order(db, series->last_ms, series->last_value, sample.time_ms, sample.value, error);
-    if (code == 0 && is_marked) {
-        const struct pending *last = &batch->samples.items[series->mark_index];
-        code = check_order(db, last->time_ms, last->value, sample.time_ms, sample.value, error);
+    struct point newest = newest_of(db, series);
+    code = check_order(db, &newest, sample, error);
+    if (code == 0 && series->mark_batch == batch->number) {
+        newest = pending_of(batch, series);
+        code = check_order(db, &newest, sample, error);
     }
+    if (code == 0 && db->options.late_max_ms > 0 &&
+        (sample->time_ms < series->last_ms || sample->time_ms < newest.time_ms ||
+         tsdb_is_late(db, series, sample->time_ms))) {
+        batch->sections.takes_late = true;
+        code = check_late(db, series, sample, error);
+    }
+    if (code == 0) code = add_pending(batch, series, labels, sample, error);
     if (code < 0) return code;
-    if (code == 0) {
-        size_t size = batch->definitions.size;
-        if (!series->is_logged && !is_marked) define(batch, series, labels);
-        sample.series = series;
-        if (batch->definitions.has_failed || !VEC_PUSH(&batch->samples, sample)) {
-            if (!batch->definitions.has_failed) buf_truncate(&batch->definitions, size);
-            return error_set(error, -ENOMEM, "no memory for a sample");
-        }
-        series->mark_batch = batch->number;
-        series->mark_index = (uint32_t)batch->samples.count - 1;
-        series->pins++;
-    }
     *ref = series->number;
     return 0;
 }
 
-static int batch_append(struct sample_batch *base, uint64_t *ref, struct labels labels,
-                        int64_t time_ms, double value, struct error *error)
+static int append_point(struct batch *batch, uint64_t *ref, struct labels labels,
+                        const struct point *sample, struct error *error)
 {
-    struct batch *batch = (struct batch *)base;
     struct tsdb *db = batch->db;
     if (batch->samples.count >= db->options.batch_samples_max) {
         return error_set(error, ERROR_LIMIT, "batch has %zu samples, the most it may have",
                          batch->samples.count);
     }
-    struct pending sample = { NULL, time_ms, value };
     mutex_lock(&db->mutex);
-    int code = check_time(db, time_ms, batch->now_ms, error);
+    int code = check_time(db, sample->time_ms, batch->now_ms, error);
     if (code == 0) code = append_locked(batch, ref, labels, sample, error);
     mutex_unlock(&db->mutex);
+    return code;
+}
+
+static int batch_append(struct sample_batch *base, uint64_t *ref, struct labels labels,
+                        int64_t time_ms, double value, struct error *error)
+{
+    struct point sample = { time_ms, value, NULL };
+    return append_point((struct batch *)base, ref, labels, &sample, error);
+}
+
+/* A row that is newer than all that is there of its series: nothing needs to be asked. */
+static bool append_newest(struct batch *batch, struct head_series *series,
+                          const struct sample_row *row)
+{
+    if (row->time_ms <= series->last_ms || series->mark_batch == batch->number) return false;
+    struct pending pending = { series, row->time_ms, row->value };
+    if (!VEC_PUSH(&batch->samples, pending)) return false;
+    series->mark_batch = batch->number;
+    series->mark_index = (uint32_t)batch->samples.count - 1;
+    series->pins++;
+    return true;
+}
+
+static int append_row_locked(struct batch *batch, const struct sample_row *row, struct error *error)
+{
+    struct tsdb *db = batch->db;
+    struct head_series *series = row->ref > 0 && row->ref <= UINT32_MAX
+                                     ? head_series_at(&db->head, (uint32_t)row->ref)
+                                     : NULL;
+    if (series == NULL || !series->is_logged) {
+        return error_set(error, -ENOENT, "no series has number %" PRIu64, row->ref);
+    }
+    int code = check_time(db, row->time_ms, batch->now_ms, error);
+    if (code != 0) return code;
+    if (batch->start_ms == 0 && append_newest(batch, series, row)) return 0;
+    uint64_t ref = row->ref;
+    struct point sample = { row->time_ms, row->value, NULL };
+    return append_locked(batch, &ref, (struct labels){ 0 }, &sample, error);
+}
+
+static int batch_append_rows(struct sample_batch *base, const struct sample_row *rows, size_t count,
+                             size_t *taken, struct error *error)
+{
+    struct batch *batch = (struct batch *)base;
+    struct tsdb *db = batch->db;
+    *taken = 0;
+    if (count > db->options.batch_samples_max - batch->samples.count) {
+        return error_set(error, ERROR_LIMIT, "batch has more than %zu samples, the most it may",
+                         db->options.batch_samples_max);
+    }
+    int code = 0;
+    mutex_lock(&db->mutex);
+    for (; *taken < count && code == 0; *taken += code == 0) {
+        size_t ahead = *taken + FETCH_SERIES;
+        if (ahead < count && rows[ahead].ref <= UINT32_MAX) {
+            __builtin_prefetch(head_series_at(&db->head, (uint32_t)rows[ahead].ref), 1);
+        }
+        code = append_row_locked(batch, &rows[*taken], error);
+    }
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
+static int batch_append_histogram(struct sample_batch *base, uint64_t *ref, struct labels labels,
+                                  int64_t time_ms, const struct histogram *histogram,
+                                  struct error *error)
+{
+    int code = histogram_check(histogram, error);
+    if (code != 0) return code;
+    struct point sample = { time_ms, histogram->sum, histogram };
+    return append_point((struct batch *)base, ref, labels, &sample, error);
+}
+
+static void batch_set_start(struct sample_batch *base, int64_t start_ms)
+{
+    ((struct batch *)base)->start_ms = start_ms;
+}
+
+/* The labels of a series in memory, in the arena. */
+static int series_labels(const struct tsdb *db, const struct head_series *series,
+                         struct arena *arena, struct labels *labels)
+{
+    struct label *items = ARENA_ARRAY(arena, struct label, (size_t)series->pair_count + 1);
+    if (items == NULL) return ERROR_LIMIT;
+    head_labels(&db->head, series, items);
+    *labels = (struct labels){ items, series->pair_count };
+    return 0;
+}
+
+static int add_exemplar_locked(struct batch *batch, uint64_t ref, const struct exemplar *exemplar,
+                               struct error *error)
+{
+    struct tsdb *db = batch->db;
+    struct head_series *series =
+        ref > 0 && ref <= UINT32_MAX ? head_series_at(&db->head, (uint32_t)ref) : NULL;
+    if (series == NULL) {
+        return error_set(error, ERROR_INVALID, "exemplar of a series that is not in memory");
+    }
+    struct labels labels;
+    struct payload_exemplar item = { series->number, *exemplar };
+    int code = series_labels(db, series, &batch->arena, &labels);
+    if (code == 0) code = exemplars_check(&db->exemplars, labels, exemplar, error);
+    if (code == ERROR_OUT_OF_ORDER) db->exemplars.out_of_order++;
+    if (code != 0) return code == 1 ? 0 : code;
+    if (labels_copy(&batch->arena, exemplar->labels, &item.exemplar.labels) != 0 ||
+        !VEC_PUSH(&batch->sections.exemplars, item)) {
+        return error_set(error, -ENOMEM, "no memory for an exemplar");
+    }
+    return 0;
+}
+
+static int batch_append_exemplar(struct sample_batch *base, uint64_t ref,
+                                 const struct exemplar *exemplar, struct error *error)
+{
+    struct batch *batch = (struct batch *)base;
+    mutex_lock(&batch->db->mutex);
+    int code = add_exemplar_locked(batch, ref, exemplar, error);
+    mutex_unlock(&batch->db->mutex);
     return code;
 }
 
@@ -248,9 +493,15 @@ static int encode(struct batch *batch, struct error *error)
         return error_set(error, ERROR_LIMIT, "batch has more than %d bytes", WAL_PAYLOAD_SIZE_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        fixed64_write(values + i * 8, bits_of(batch->samples.items[i].value));
+        memcpy(values + i * 8, &batch->samples.items[i].value, 8); /* little endian, as the disk */
     }
     out->size += count * 8;
+    CLEANUP(buf_release) struct buf scratch;
+    buf_init(&scratch, WAL_PAYLOAD_SIZE_MAX);
+    payload_put_sections(out, &batch->sections, &scratch);
+    if (out->has_failed) {
+        return error_set(error, ERROR_LIMIT, "batch has more than %d bytes", WAL_PAYLOAD_SIZE_MAX);
+    }
     return 0;
 }
 
@@ -324,14 +575,56 @@ static int write_group(struct tsdb *db, const struct str *payloads, size_t count
     return ERROR_REFUSED;
 }
 
-static void apply_sample(struct tsdb *db, struct head_series *series, int64_t time_ms, double value)
+bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms)
 {
+    int64_t limit;
+    if (series->last_ms != INT64_MIN && time_ms <= series->last_ms) return true;
+    return db->head.max_ms != INT64_MIN &&
+           !__builtin_sub_overflow(db->head.max_ms, db->options.past_max_ms, &limit) &&
+           time_ms < limit;
+}
+
+/* Puts a sample in its place; `extra` is NULL for most. True when it is new. */
+static bool apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
+                         const struct extra *extra, bool takes_late)
+{
+    struct head *head = &db->head;
     bool is_added = false;
-    if (head_append(&db->head, series, time_ms, value, &is_added) != 0 || !is_added) {
+    struct extra plain = { .time_ms = sample->time_ms };
+    int code = 0;
+    if (sample->time_ms == series->last_ms) {
+        is_added = false; /* another batch was first */
+    } else if (takes_late && tsdb_is_late(db, series, sample->time_ms)) {
+        code =
+            side_add_late(head, series, sample->value, extra != NULL ? extra : &plain, &is_added);
+        if (code == 0 && is_added) db->stats.samples_late++;
+    } else {
+        code = head_append(head, series, sample->time_ms, sample->value, &is_added);
+        if (code == 0 && is_added && (extra != NULL || series->has_side)) {
+            code = side_note(head, series, extra != NULL ? extra : &plain);
+        }
+    }
+    if (code != 0 || !is_added) {
         db->stats.samples_dropped++;
-        return;
+        return false;
     }
     db->stats.samples_appended++;
+    return true;
+}
+
+static void apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars)
+{
+    for (size_t i = 0; i < exemplars->count; i++) {
+        const struct payload_exemplar *item = &exemplars->items[i];
+        const struct head_series *series = head_series_at(&db->head, item->series);
+        struct label *items =
+            series == NULL ? NULL : malloc((series->pair_count + 1u) * sizeof(items[0]));
+        if (items == NULL) continue;
+        head_labels(&db->head, series, items);
+        struct labels labels = { items, series->pair_count };
+        (void)exemplars_add(&db->exemplars, labels, &item->exemplar);
+        free(items);
+    }
 }
 
 /* Memory is far away: what a sample to come needs is fetched while this one is put in. */
@@ -349,15 +642,24 @@ static void fetch_ahead(const struct batch *batch, size_t at)
 /* Puts what is durable into the head. */
 static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
 {
+    const struct payload_sections *sections = &batch->sections;
+    size_t next = 0;
+    int64_t least_ms = INT64_MAX;
     for (size_t i = 0; i < batch->samples.count; i++) {
         const struct pending *sample = &batch->samples.items[i];
         fetch_ahead(batch, i);
         sample->series->pins--;
         if (code != 0) continue;
         sample->series->is_logged = true;
-        apply_sample(db, sample->series, sample->time_ms, sample->value);
+        const struct extra *extra = payload_extra_at(&sections->extras, &next, i);
+        if (apply_sample(db, sample->series, sample, extra, sections->takes_late) &&
+            sample->time_ms < least_ms) {
+            least_ms = sample->time_ms;
+        }
     }
+    if (least_ms != INT64_MAX) changes_note(&db->changes, least_ms);
     if (code == 0) {
+        apply_exemplars(db, &sections->exemplars);
         db->stats.batches_committed++;
     } else {
         db->stats.batches_refused++;
@@ -411,6 +713,7 @@ static void lead(struct tsdb *db) REQUIRES(db->mutex)
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;
+    db->committed_ns = clock_monotonic_ns(db->options.clock);
     tsdb_note_log_locked(db);
     for (size_t i = 0; i < count; i++) {
         apply_batch_locked(db, group[i], code);
@@ -424,7 +727,7 @@ static int batch_commit(struct sample_batch *base, struct error *error)
 {
     struct batch *batch = (struct batch *)base;
     struct tsdb *db = batch->db;
-    if (batch->samples.count == 0) {
+    if (batch->samples.count == 0 && batch->sections.exemplars.count == 0) {
         batch_free(batch);
         return 0;
     }
@@ -464,11 +767,16 @@ int tsdb_begin(void *state, struct sample_batch **batch_out, struct error *error
     if (batch == NULL) return error_set(error, -ENOMEM, "no memory for a batch");
     batch->base = (struct sample_batch){
         .append = batch_append,
+        .append_rows = batch_append_rows,
+        .append_histogram = batch_append_histogram,
+        .set_start = batch_set_start,
+        .append_exemplar = db->options.exemplars_max > 0 ? batch_append_exemplar : NULL,
         .commit = batch_commit,
         .rollback = batch_rollback,
     };
     batch->db = db;
     batch->now_ms = clock_realtime_ms(db->options.clock);
+    arena_init(&batch->arena, EXTRAS_SIZE_MAX);
     buf_init(&batch->definitions, WAL_PAYLOAD_SIZE_MAX / 2);
     buf_init(&batch->payload, WAL_PAYLOAD_SIZE_MAX);
     mutex_lock(&db->mutex);
@@ -519,37 +827,68 @@ static struct head_series *series_of(const struct tsdb *db, int64_t number)
     return head_series_at(&db->head, (uint32_t)number);
 }
 
-static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
-{
+struct replay {
     uint64_t count;
-    if (!varint_take(&rest, &count) || count > rest.size / 8) return ERROR_CORRUPT;
-    int64_t *numbers = malloc((count + 1) * sizeof(numbers[0]));
-    int64_t *times = malloc((count + 1) * sizeof(times[0]));
-    int code = numbers == NULL || times == NULL
-                   ? error_set(error, -ENOMEM, "no memory to read the log")
-                   : 0;
-    if (code == 0 &&
-        (!column_decode_numbers(&rest, numbers, (size_t)count) ||
-         !column_decode_numbers(&rest, times, (size_t)count) || rest.size != count * 8)) {
-        code = ERROR_CORRUPT;
+    int64_t *numbers;
+    int64_t *times;
+    const char *values;
+    struct arena arena;
+    struct payload_sections sections;
+};
+
+static int read_samples(struct replay *replay, struct str rest, struct error *error)
+{
+    size_t count = (size_t)replay->count;
+    replay->numbers = malloc((count + 1) * sizeof(replay->numbers[0]));
+    replay->times = malloc((count + 1) * sizeof(replay->times[0]));
+    if (replay->numbers == NULL || replay->times == NULL) {
+        return error_set(error, -ENOMEM, "no memory to read the log");
     }
-    for (uint64_t i = 0; code == 0 && i < count; i++) {
-        struct head_series *series = series_of(db, numbers[i]);
-        if (i + FETCH_SERIES < count) {
-            __builtin_prefetch(series_of(db, numbers[i + FETCH_SERIES]), 1);
+    if (!column_decode_numbers(&rest, replay->numbers, count) ||
+        !column_decode_numbers(&rest, replay->times, count) || rest.size < count * 8) {
+        return ERROR_CORRUPT;
+    }
+    replay->values = rest.data;
+    int code = payload_take_sections(str_skip(rest, count * 8), replay->times, count,
+                                     &replay->arena, &replay->sections);
+    if (code == 0 || code == ERROR_CORRUPT) return code;
+    return error_set(error, -ENOMEM, "no memory to read the log");
+}
+
+static void replay_samples(struct tsdb *db, const struct replay *replay)
+{
+    size_t next = 0;
+    for (size_t i = 0; i < replay->count; i++) {
+        struct head_series *series = series_of(db, replay->numbers[i]);
+        if (i + FETCH_SERIES < replay->count) {
+            __builtin_prefetch(series_of(db, replay->numbers[i + FETCH_SERIES]), 1);
         }
-        uint64_t bits = fixed64_read(rest.data + i * 8);
-        double value;
-        memcpy(&value, &bits, sizeof(value));
+        const struct extra *extra = payload_extra_at(&replay->sections.extras, &next, i);
+        uint64_t bits = fixed64_read(replay->values + i * 8);
+        struct pending sample = { series, replay->times[i], 0 };
+        memcpy(&sample.value, &bits, sizeof(sample.value));
         if (series == NULL) {
             db->stats.samples_dropped++;
             continue;
         }
-        apply_sample(db, series, times[i], value);
+        if (extra != NULL && extra->histogram != NULL) extra->histogram->sum = sample.value;
+        apply_sample(db, series, &sample, extra, replay->sections.takes_late);
         db->stats.samples_replayed++;
     }
-    free(numbers);
-    free(times);
+    apply_exemplars(db, &replay->sections.exemplars);
+}
+
+static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
+{
+    struct replay replay = { 0 };
+    if (!varint_take(&rest, &replay.count) || replay.count > rest.size / 8) return ERROR_CORRUPT;
+    arena_init(&replay.arena, REPLAY_SIZE_MAX);
+    int code = read_samples(&replay, rest, error);
+    if (code == 0) replay_samples(db, &replay);
+    payload_sections_release(&replay.sections);
+    arena_release(&replay.arena);
+    free(replay.numbers);
+    free(replay.times);
     return code;
 }
 

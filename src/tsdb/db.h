@@ -13,6 +13,8 @@
 #include "base/thread.h"
 #include "base/vec.h"
 #include "tsdb/block.h"
+#include "tsdb/changes.h"
+#include "tsdb/exemplars.h"
 #include "tsdb/head.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal.h"
@@ -31,10 +33,17 @@ struct series_state {
     double last_value;
 };
 
+/* A series whose last sample is a histogram. */
+struct series_histogram {
+    uint32_t number;
+    struct histogram *histogram; /* owned */
+};
+
 /* Takes the states of all series (malloc'ed), and the names' texts; under the mutex. */
 struct series_snapshot {
     struct series_state *states;
     size_t count;
+    VEC(struct series_histogram) histograms; /* by number */
     struct str *names;
     size_t name_count;
     uint32_t series_end;
@@ -58,14 +67,17 @@ struct tsdb {
     struct batch *queue_first GUARDED_BY(mutex);
     struct batch *queue_last GUARDED_BY(mutex);
     struct head head GUARDED_BY(mutex);
+    struct exemplars exemplars GUARDED_BY(mutex);
     struct block_list blocks GUARDED_BY(mutex); /* by least time */
     struct head_series **frozen GUARDED_BY(mutex);
     size_t frozen_count GUARDED_BY(mutex);
     int64_t frozen_min_ms GUARDED_BY(mutex);
     int64_t frozen_max_ms GUARDED_BY(mutex);
     uint64_t cursors GUARDED_BY(mutex);
+    int64_t committed_ns GUARDED_BY(mutex); /* when a group was committed last, or the opening */
     uint32_t batch_number GUARDED_BY(mutex);
     struct tsdb_stats stats GUARDED_BY(mutex);
+    struct changes changes GUARDED_BY(mutex);       /* noted when they can be seen, or later */
     struct wal_totals log_totals GUARDED_BY(mutex); /* the log's, as they were when last noted */
 
     struct wal wal;           /* who has the turn */
@@ -76,12 +88,17 @@ struct tsdb {
     /* A cut whose block is not written yet; who holds work. */
     struct {
         bool is_pending;
+        bool has_late;    /* late samples that are in no block yet */
+        bool has_ordered; /* others */
         uint64_t through;
         struct series_snapshot snapshot;
     } cut;
     uint64_t next_block;    /* who holds work */
+    VEC(uint64_t) unlisted; /* who holds work: blocks that are not served, yet on the disk */
     uint64_t log_through;   /* who holds work: the blocks hold the log up to this segment */
     int64_t retry_after_ns; /* who holds work: a cut that failed is not tried before */
+
+    bool has_wish; /* who holds work: a deletion may not be finished */
 
     bool has_thread;
     pthread_t thread;
@@ -100,10 +117,16 @@ void tsdb_note_log_locked(struct tsdb *db); /* has the turn and the mutex: for t
 /* commit.c: puts a payload of the log into the head; what recovery does with each. */
 int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;
 int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
+/* Whether a sample does not go behind the series' last, but among the late ones. */
+bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms);
+
+/* Notes that samples from min_time_ms on have come or gone; takes the mutex. */
+void tsdb_note_change(struct tsdb *db, int64_t min_time_ms);
 
 /* select.c */
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
                 struct series_cursor **cursor, struct error *error);
+int64_t tsdb_changed_since(void *state, uint64_t *position);
 int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
                      struct str_list *out, struct error *error);
 int tsdb_label_values(void *state, struct str name, const struct series_query *query,
@@ -117,8 +140,13 @@ int series_file_write(const struct disk *disk, const char *path, const struct he
 int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
                      struct error *error) MUST_CHECK;
 
+/* delete.c: goes on with a deletion that was not finished; holds work. Prints one for a person. */
+int tsdb_finish_deletion(struct tsdb *db, struct error *error) MUST_CHECK;
+int tsdb_print_deletion(struct str bytes, struct buf *buf, struct error *error) MUST_CHECK;
+
 /* maintain.c */
-int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
+int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK;     /* holds work */
+int tsdb_cut_all(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
 int tsdb_maintain_held(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_block_path(const struct tsdb *db, uint64_t id, const char *ending, char *path,
                     struct error *error) MUST_CHECK;
@@ -127,7 +155,11 @@ int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path,
 int tsdb_insert_block(struct tsdb *db, struct block *block) MUST_CHECK; /* under the mutex */
 /* Rewrites blocks as one without what was deleted; they are replaced. */
 int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
-                      struct error *error) MUST_CHECK;
+                      enum column_effort effort, struct error *error) MUST_CHECK;
+/* Takes files of blocks off the disk that no list has any more; holds work. What a block's notes
+ * hide must not come back, so they go when it is sure to have gone; and a block that stays, for
+ * the disk fails, is tried again, and named as replaced by each block that is written meanwhile. */
+void tsdb_remove_unlisted(struct tsdb *db);
 void tsdb_unref_block(struct block *block); /* under the mutex */
 
 #endif

@@ -1,14 +1,15 @@
 /* head.c - the newest samples, in memory.
  *
  * WHY      A series costs its struct, four bytes a label, and its postings; its text is kept once
- *          for all series. The newest samples stand plain in a short tail; a full tail is put
- *          behind the newest chunk, which is written anew until it holds HEAD_CHUNK_MAX: that
- *          costs a few encodings a sample and saves plain buffers of that length.
+ *          for all series. The newest samples stand plain in a short tail; a full tail becomes a
+ *          chunk, and of four short chunks one is made: that costs two encodings a sample, and the
+ *          cut makes long columns of all anyway.
  */
 #include "tsdb/head.h"
 
 #include "base/check.h"
 #include "tsdb/column.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ void head_release(struct head *head)
     VEC_RELEASE(&head->names);
     head_free_limbo(head);
     VEC_RELEASE(&head->free_pairs);
+    side_release_all(head);
     buf_release(&head->scratch);
     *head = (struct head){ 0 };
 }
@@ -427,6 +429,7 @@ int head_renumber(struct head *head, struct head_series *series, uint32_t number
 {
     CHECK(head_series_at(head, number) == NULL);
     if (!reserve_series(head, number)) return -ENOMEM;
+    if (side_renumber(head, series, number) != 0) return -ENOMEM;
     uint32_t old = series->number;
     table_remove(&head->series_table, series->hash, old);
     table_put(&head->series_table, series->hash, number);
@@ -451,33 +454,28 @@ const uint32_t *head_tail_offsets(const struct head_tail *tail)
     return (const uint32_t *)(const void *)(tail->values + tail->capacity);
 }
 
-/* Puts the tail's samples behind the newest chunk, or into a new one. */
-static int finish_tail(struct head *head, struct head_data *data)
+/* The newest chunks that are short, when there are enough of them to be one with the tail. */
+static size_t find_short(const struct head_data *data, struct head_chunk **found)
 {
-    struct head_tail *tail = data->tail;
-    struct head_chunk *newest = data->chunks;
-    int64_t times[HEAD_CHUNK_MAX];
-    double values[HEAD_CHUNK_MAX];
     size_t count = 0;
-    bool is_joined = newest != NULL && newest->count + tail->count <= HEAD_CHUNK_MAX;
-    if (is_joined) {
-        struct str bytes = { (const char *)newest->bytes, newest->size };
-        count = newest->count;
-        CHECK(column_decode_numbers(&bytes, times, count));
-        CHECK(column_decode_values(&bytes, values, count));
+    struct head_chunk *chunk = data->chunks;
+    for (; count < HEAD_SHORT_COUNT && chunk != NULL; chunk = chunk->older) {
+        if (chunk->count >= HEAD_CHUNK_JOINED) break;
+        found[count++] = chunk;
     }
-    for (size_t i = 0; i < tail->count; i++) {
-        times[count] = tail->base_ms + head_tail_offsets(tail)[i];
-        values[count++] = tail->values[i];
-    }
+    return count == HEAD_SHORT_COUNT ? count : 0;
+}
+
+static struct head_chunk *new_chunk(struct head *head, const int64_t *times, const double *values,
+                                    size_t count)
+{
     buf_reset(&head->scratch);
     column_encode_numbers(&head->scratch, times, count);
     column_encode_values(&head->scratch, values, count);
-    if (head->scratch.has_failed) return -ENOMEM;
+    if (head->scratch.has_failed) return NULL;
     struct head_chunk *chunk = malloc(sizeof(*chunk) + head->scratch.size);
-    if (chunk == NULL) return -ENOMEM;
+    if (chunk == NULL) return NULL;
     *chunk = (struct head_chunk){
-        .older = is_joined ? newest->older : newest,
         .min_time_ms = times[0],
         .max_time_ms = times[count - 1],
         .count = (uint32_t)count,
@@ -486,10 +484,35 @@ static int finish_tail(struct head *head, struct head_data *data)
     memcpy(chunk->bytes, head->scratch.data, head->scratch.size);
     head->totals.chunk_size += sizeof(*chunk) + chunk->size;
     head->totals.chunk_count++;
-    if (is_joined) {
+    return chunk;
+}
+
+/* Makes a chunk of the tail, and of the short ones before it when they are enough. */
+static int finish_tail(struct head *head, struct head_data *data)
+{
+    struct head_tail *tail = data->tail;
+    int64_t times[HEAD_CHUNK_MAX];
+    double values[HEAD_CHUNK_MAX];
+    struct head_chunk *joined[HEAD_SHORT_COUNT];
+    size_t joined_count = find_short(data, joined);
+    size_t count = 0;
+    for (size_t i = joined_count; i-- > 0; count += joined[i]->count) {
+        struct str bytes = { (const char *)joined[i]->bytes, joined[i]->size };
+        CHECK(count + joined[i]->count + HEAD_TAIL_MAX <= HEAD_CHUNK_MAX);
+        CHECK(column_decode_numbers(&bytes, times + count, joined[i]->count));
+        CHECK(column_decode_values(&bytes, values + count, joined[i]->count));
+    }
+    for (size_t i = 0; i < tail->count; i++) {
+        times[count] = tail->base_ms + head_tail_offsets(tail)[i];
+        values[count++] = tail->values[i];
+    }
+    struct head_chunk *chunk = new_chunk(head, times, values, count);
+    if (chunk == NULL) return -ENOMEM;
+    chunk->older = joined_count > 0 ? joined[joined_count - 1]->older : data->chunks;
+    for (size_t i = 0; i < joined_count; i++) {
         head->totals.chunk_count--;
-        head->totals.chunk_size -= sizeof(*newest) + newest->size;
-        free(newest);
+        head->totals.chunk_size -= sizeof(*chunk) + joined[i]->size;
+        free(joined[i]);
     }
     data->chunks = chunk;
     tail->count = 0;
@@ -550,9 +573,50 @@ int head_append(struct head *head, struct head_series *series, int64_t time_ms, 
     return 0;
 }
 
+static bool find_in_chunk(const struct head_chunk *chunk, int64_t time_ms, double *value)
+{
+    int64_t times[HEAD_CHUNK_MAX];
+    double values[HEAD_CHUNK_MAX];
+    struct str bytes = { (const char *)chunk->bytes, chunk->size };
+    CHECK(column_decode_numbers(&bytes, times, chunk->count));
+    CHECK(column_decode_values(&bytes, values, chunk->count));
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (times[i] != time_ms) continue;
+        *value = values[i];
+        return true;
+    }
+    return false;
+}
+
+static bool find_in_data(const struct head_data *data, int64_t time_ms, double *value)
+{
+    const struct head_tail *tail = data->tail;
+    for (size_t i = 0; tail != NULL && i < tail->count; i++) {
+        if (tail->base_ms + head_tail_offsets(tail)[i] != time_ms) continue;
+        *value = tail->values[i];
+        return true;
+    }
+    for (const struct head_chunk *chunk = data->chunks; chunk != NULL; chunk = chunk->older) {
+        if (chunk->max_time_ms < time_ms) return false;
+        if (chunk->min_time_ms <= time_ms) return find_in_chunk(chunk, time_ms, value);
+    }
+    return false;
+}
+
+bool head_find_sample(const struct head_series *series, int64_t time_ms, double *value)
+{
+    return find_in_data(&series->active, time_ms, value) ||
+           find_in_data(&series->frozen, time_ms, value);
+}
+
 static bool has_samples(const struct head_data *data)
 {
     return data->chunks != NULL || (data->tail != NULL && data->tail->count > 0);
+}
+
+bool head_has_frozen(const struct head_series *series)
+{
+    return has_samples(&series->frozen);
 }
 
 int head_freeze(struct head *head, struct head_series ***items_out, size_t *count_out)
@@ -563,7 +627,11 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
         if (head->series[i] == NULL) continue;
         for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) {
             struct head_series *series = head->series[i][k];
-            if (series == NULL || !has_samples(&series->active)) continue;
+            if (series == NULL) continue;
+            struct side *side = side_of(head, series);
+            bool has_late = side != NULL && side->active.late.count > 0;
+            if (!has_samples(&series->active) && !has_late) continue;
+            if (side != NULL) side_freeze(side);
             CHECK(series->frozen.chunks == NULL);
             CHECK(series->frozen.tail == NULL);
             series->frozen = series->active;
@@ -579,7 +647,22 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
 
 void head_thaw(struct head *head, struct head_series **items, size_t count)
 {
-    for (size_t i = 0; i < count; i++) free_data(head, &items[i]->frozen);
+    for (size_t i = 0; i < count; i++) {
+        struct side *side = side_of(head, items[i]);
+        free_data(head, &items[i]->frozen);
+        if (side != NULL) side_thaw(head, side);
+    }
+}
+
+/* Whether the head still holds something of a series, or somebody is about to add to it. */
+static bool is_in_use(const struct head *head, const struct head_series *series)
+{
+    if (series->pins > 0 || has_samples(&series->active) || has_samples(&series->frozen)) {
+        return true;
+    }
+    const struct side *side = side_of(head, series);
+    return side != NULL &&
+           !(side_data_is_empty(&side->active) && side_data_is_empty(&side->frozen));
 }
 
 static void remove_pair(struct head *head, uint32_t number)
@@ -608,6 +691,7 @@ static void remove_series(struct head *head, struct head_series **place)
     struct head_series *series = *place;
     table_remove(&head->series_table, series->hash, series->number);
     free_data(head, &series->active);
+    side_remove(head, series);
     head->totals.series_count--;
     head->totals.series_removed++;
     head->totals.series_size -= sizeof(*series) + series->pair_count * sizeof(uint32_t);
@@ -645,8 +729,7 @@ size_t head_collect_garbage(struct head *head, int64_t before_ms)
         for (size_t k = 0; head->series[i] != NULL && k < HEAD_PAGE_SIZE; k++) {
             struct head_series *series = head->series[i][k];
             if (series == NULL) continue;
-            if (series->pins > 0 || series->last_ms >= before_ms || has_samples(&series->active) ||
-                has_samples(&series->frozen)) {
+            if (series->last_ms >= before_ms || is_in_use(head, series)) {
                 left++;
                 continue;
             }

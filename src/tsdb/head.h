@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "base/error.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "model/labels.h"
@@ -25,10 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEAD_TAIL_MAX   16
-#define HEAD_CHUNK_MAX  128 /* samples */
-#define HEAD_PAGE_SIZE  65536
-#define HEAD_PAGE_COUNT 65536 /* pages of series or pairs: all a uint32_t can number */
+#define HEAD_TAIL_MAX     16
+#define HEAD_SHORT_COUNT  3   /* short chunks that become one with the next tail */
+#define HEAD_CHUNK_JOINED 64  /* samples of a chunk that is short no more */
+#define HEAD_CHUNK_MAX    128 /* samples; joined ones come to at most 63 + 3 * 16 */
+#define HEAD_PAGE_SIZE    65536
+#define HEAD_PAGE_COUNT   65536 /* pages of series or pairs: all a uint32_t can number */
 
 struct head_chunk {
     struct head_chunk *older;
@@ -66,6 +69,7 @@ struct head_series {
     uint32_t rank; /* place among all series in the order of labels; 0 = not known yet */
     uint16_t pair_count;
     bool is_logged;   /* its labels are in the log or in the series file */
+    bool has_side;    /* histograms, start times or late samples: side.h */
     uint32_t pairs[]; /* in the order of the labels */
 };
 
@@ -121,8 +125,9 @@ struct head {
     struct head_table series_table;
     struct head_table pair_table;
     VEC(struct head_name) names; /* few */
+    struct map sides;            /* number of a series as 4 bytes: struct side */
     struct head_totals totals;
-    int64_t min_ms; /* of the samples in memory */
+    int64_t min_ms; /* of the samples in memory, late ones apart */
     int64_t max_ms; /* of all samples ever, blocks included: what is too old is judged by it */
     struct buf scratch;
     uint64_t seed;
@@ -158,9 +163,14 @@ void head_labels(const struct head *head, const struct head_series *series, stru
 int head_append(struct head *head, struct head_series *series, int64_t time_ms, double value,
                 bool *is_added) MUST_CHECK;
 
+/* Whether the chunks and the tail have a sample of that time; late samples apart. */
+bool head_find_sample(const struct head_series *series, int64_t time_ms, double *value);
+
 /* Makes all active data frozen, lists the series that have some (malloc'ed, in no order). Until
  * head_thaw the frozen data does not change, so the caller may read it without the lock. */
 int head_freeze(struct head *head, struct head_series ***items, size_t *count) MUST_CHECK;
+
+bool head_has_frozen(const struct head_series *series); /* samples, late ones apart */
 
 /* Forgets the frozen data of these series. */
 void head_thaw(struct head *head, struct head_series **items, size_t count);

@@ -14,6 +14,7 @@
 #include "tsdb/column.h"
 #include "tsdb/db.h"
 #include "tsdb/merge.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,8 +26,11 @@ enum {
     MERGE_FACTOR = 3,      /* of the time that blocks span, from one size to the next */
     OPEN_WINDOW_COUNT = 8, /* blocks in the newest window before they are merged early */
     RETRY_MS = 10000,
+    IDLE_MS = 5000,
+    CUT_CHECK_EVERY = 1024, /* series of a merge */
 };
 
+#define IDLE_CUT_SIZE   (1u << 20) /* of log: less is not worth a block */
 #define MERGE_ARENA_MAX ((size_t)1 << 30)
 
 static const struct disk *disk_of(const struct tsdb *db)
@@ -186,13 +190,11 @@ static int unpack(const struct head_data *data, struct samples *samples, size_t 
     return 0;
 }
 
-static int add_frozen(struct tsdb *db, struct block_writer *writer, struct head_series *series,
-                      struct samples *samples, struct error *error)
+/* Adds a series with `count` of the samples to a block. */
+static int add_series(struct tsdb *db, struct block_writer *writer,
+                      const struct head_series *series, const struct samples *samples, size_t count,
+                      struct error *error)
 {
-    size_t count;
-    if (unpack(&series->frozen, samples, &count) != 0) {
-        return error_set(error, -ENOMEM, "no memory to write a block");
-    }
     struct label *items = malloc((series->pair_count + 1u) * sizeof(items[0]));
     if (items == NULL) return error_set(error, -ENOMEM, "no memory to write a block");
     for (size_t i = 0; i < series->pair_count; i++) {
@@ -205,8 +207,80 @@ static int add_frozen(struct tsdb *db, struct block_writer *writer, struct head_
     return code;
 }
 
+/* What is frozen beside the series' chunks. The table of sides changes, what is frozen does not. */
+static const struct side_data *frozen_side(struct tsdb *db, const struct head_series *series)
+{
+    mutex_lock(&db->mutex);
+    const struct side *side = side_of(&db->head, series);
+    mutex_unlock(&db->mutex);
+    return side == NULL ? NULL : &side->frozen;
+}
+
+static int add_groups(struct block_writer *writer, const struct side_groups *groups,
+                      struct error *error)
+{
+    struct arena arena;
+    arena_init(&arena, MERGE_ARENA_MAX);
+    int code = 0;
+    for (size_t i = 0; i < groups->count && code == 0; i++) {
+        const struct side_group *group = &groups->items[i];
+        struct extra extras[EXTRA_GROUP_MAX];
+        code = extra_take_group(buf_str(&group->bytes), group->count, &arena, extras);
+        CHECK(code != ERROR_CORRUPT);
+        if (code != 0) {
+            (void)error_set(error, -ENOMEM, "no memory to write a block");
+        } else {
+            code = block_writer_add_extras(writer, extras, group->count, error);
+        }
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+    return code;
+}
+
+static int add_frozen(struct tsdb *db, struct block_writer *writer, struct head_series *series,
+                      struct samples *samples, struct error *error)
+{
+    size_t count;
+    if (unpack(&series->frozen, samples, &count) != 0) {
+        return error_set(error, -ENOMEM, "no memory to write a block");
+    }
+    if (count == 0) return 0; /* has late samples only */
+    int code = add_series(db, writer, series, samples, count, error);
+    const struct side_data *side = frozen_side(db, series);
+    if (code == 0 && side != NULL) code = add_groups(writer, &side->groups, error);
+    return code;
+}
+
+/* Late samples of a series, to their block. */
+static int add_late(struct tsdb *db, struct block_writer *writer, struct head_series *series,
+                    struct samples *samples, struct error *error)
+{
+    const struct side_data *side = series->has_side ? frozen_side(db, series) : NULL;
+    size_t count = side == NULL ? 0 : side->late.count;
+    if (count == 0) return 0;
+    struct extra *extras = malloc(count * sizeof(extras[0]));
+    if (extras == NULL || !reserve(samples, count)) {
+        free(extras);
+        return error_set(error, -ENOMEM, "no memory to write a block");
+    }
+    size_t extra_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct side_sample *sample = &side->late.items[i];
+        samples->times[i] = sample->extra.time_ms;
+        samples->values[i] = sample->value;
+        bool is_plain = sample->extra.histogram == NULL && sample->extra.start_ms == 0;
+        if (!is_plain) extras[extra_count++] = sample->extra;
+    }
+    int code = add_series(db, writer, series, samples, count, error);
+    if (code == 0) code = block_writer_add_extras(writer, extras, extra_count, error);
+    free(extras);
+    return code;
+}
+
 /* The frozen samples do not change, and neither do the pairs of series in use: no lock. */
-static int write_frozen(struct tsdb *db, struct block_writer *writer, struct error *error)
+static int write_frozen(struct tsdb *db, struct block_writer *writer, bool is_late,
+                        struct error *error)
 {
     struct sort_context context = { &db->head, db->cut.snapshot.names };
     if (db->frozen_count > 1) {
@@ -215,7 +289,8 @@ static int write_frozen(struct tsdb *db, struct block_writer *writer, struct err
     struct samples samples = { 0 };
     int code = 0;
     for (size_t i = 0; i < db->frozen_count && code == 0; i++) {
-        code = add_frozen(db, writer, db->frozen[i], &samples, error);
+        code = is_late ? add_late(db, writer, db->frozen[i], &samples, error)
+                       : add_frozen(db, writer, db->frozen[i], &samples, error);
     }
     free(samples.times);
     free(samples.values);
@@ -241,26 +316,77 @@ static int publish(struct tsdb *db, struct block_writer *writer, struct block_me
     return block_open(block, disk, path, error);
 }
 
-/* Takes away what a block that did not come about has left. */
-static void discard(struct tsdb *db, uint64_t id)
+static void remove_file(const struct tsdb *db, uint64_t id, const char *ending, bool *is_left)
 {
-    static const char *const endings[] = { ".tmp", "" };
-    for (size_t i = 0; i < ARRAY_LENGTH(endings); i++) {
-        char path[FILE_PATH_SIZE];
-        if (tsdb_block_path(db, id, endings[i], path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
-    }
-    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+    char path[FILE_PATH_SIZE];
+    int code = tsdb_block_path(db, id, ending, path, NULL);
+    if (code == 0) code = disk_of(db)->remove(disk_of(db)->state, path);
+    if (code != 0 && code != -ENOENT) *is_left = true;
 }
 
-static int new_writer(struct tsdb *db, uint64_t id, struct block_writer **writer,
-                      struct error *error)
+void tsdb_remove_unlisted(struct tsdb *db)
+{
+    const struct disk *disk = disk_of(db);
+    bool is_left = false;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], "", &is_left);
+    }
+    if (disk->sync_folder(disk->state, db->block_folder) != 0 || is_left) return;
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        remove_file(db, db->unlisted.items[i], ".deleted", &is_left);
+    }
+    db->unlisted.count = 0;
+}
+
+/* Takes away what a block that did not come about has left. It may have got its name already, and
+ * would count if it came back: so it is kept in mind until it has surely gone. */
+static void discard(struct tsdb *db, uint64_t id)
+{
+    bool is_left;
+    remove_file(db, id, ".tmp", &is_left);
+    (void)!VEC_PUSH(&db->unlisted, id);
+    tsdb_remove_unlisted(db);
+}
+
+static int new_writer(struct tsdb *db, uint64_t id, enum column_effort effort,
+                      struct block_writer **writer, struct error *error)
 {
     char path[FILE_PATH_SIZE];
     int code = tsdb_block_path(db, id, ".tmp", path, error);
     if (code != 0) return code;
     (void)disk_of(db)->remove(disk_of(db)->state, path);
-    return block_writer_new(writer, disk_of(db), path, error);
+    return block_writer_new(writer, disk_of(db), path, effort, error);
+}
+
+/* Writes one of the blocks of a cut; *block NULL when there was nothing for it. */
+static int write_block(struct tsdb *db, bool is_late, struct block **block, struct error *error)
+{
+    uint64_t id = db->next_block++;
+    struct block_writer *writer = NULL;
+    int code = new_writer(db, id, COLUMN_FAST, &writer, error);
+    if (code == 0) code = write_frozen(db, writer, is_late, error);
+    bool is_empty = code == 0 && block_writer_series(writer) == 0;
+    struct block_meta meta = { .id = id, .log_through = db->cut.through, .level = 1 };
+    /* Only the last block says that the log is in blocks: a recovery in between reads the log
+     * again, and finds late samples twice, of which one counts. */
+    if (is_late && db->cut.has_ordered) meta.log_through = db->log_through;
+    if (db->unlisted.count <= BLOCK_REPLACES_MAX) {
+        meta.replaces = db->unlisted.items;
+        meta.replaces_count = (uint32_t)db->unlisted.count;
+    }
+    if (code == 0 && !is_empty) code = publish(db, writer, &meta, block, error);
+    block_writer_free(writer);
+    if (code != 0 || is_empty) discard(db, id);
+    return code;
+}
+
+static int list_block(struct tsdb *db, struct block *block, struct error *error)
+{
+    if (block == NULL) return 0;
+    mutex_lock(&db->mutex);
+    int code = tsdb_insert_block(db, block);
+    mutex_unlock(&db->mutex);
+    return code == 0 ? 0 : error_set(error, code, "no memory for a block");
 }
 
 static int write_cut(struct tsdb *db, struct block **block, struct error *error)
@@ -270,16 +396,13 @@ static int write_cut(struct tsdb *db, struct block **block, struct error *error)
     if (code == 0) {
         code = series_file_write(disk_of(db), path, &db->head, &db->cut.snapshot, error);
     }
-    if (code != 0) return code;
-    uint64_t id = db->next_block++;
-    struct block_writer *writer = NULL;
-    code = new_writer(db, id, &writer, error);
-    if (code == 0) code = write_frozen(db, writer, error);
-    struct block_meta meta = { .id = id, .log_through = db->cut.through, .level = 1 };
-    if (code == 0) code = publish(db, writer, &meta, block, error);
-    block_writer_free(writer);
-    if (code != 0) discard(db, id);
-    return code;
+    if (code == 0 && db->cut.has_late) {
+        struct block *late = NULL;
+        code = write_block(db, true, &late, error);
+        if (code == 0) code = list_block(db, late, error);
+        if (code == 0) db->cut.has_late = false;
+    }
+    return code == 0 && db->cut.has_ordered ? write_block(db, false, block, error) : code;
 }
 
 struct removal {
@@ -330,10 +453,17 @@ static int freeze_locked(struct tsdb *db)
     int code = series_snapshot_take(&db->cut.snapshot, head);
     if (code != 0) return code;
     db->frozen_min_ms = head->min_ms;
+    db->cut.has_late = false;
+    db->cut.has_ordered = false;
     code = head_freeze(head, &db->frozen, &db->frozen_count);
     if (code != 0) {
         series_snapshot_release(&db->cut.snapshot);
         return code;
+    }
+    for (size_t i = 0; i < db->frozen_count; i++) {
+        const struct side *side = side_of(head, db->frozen[i]);
+        if (side != NULL && side->frozen.late.count > 0) db->cut.has_late = true;
+        if (head_has_frozen(db->frozen[i])) db->cut.has_ordered = true;
     }
     db->cut.is_pending = true;
     return 0;
@@ -362,7 +492,7 @@ int tsdb_cut(struct tsdb *db, struct error *error)
     struct block *block = NULL;
     code = write_cut(db, &block, error);
     mutex_lock(&db->mutex);
-    if (code == 0) {
+    if (code == 0 && block != NULL) {
         code = tsdb_insert_block(db, block);
         if (code != 0) (void)error_set(error, code, "no memory for a block");
     }
@@ -386,13 +516,78 @@ int tsdb_cut(struct tsdb *db, struct error *error)
 
 /* ---- merging ---- */
 
-static int copy_series(struct merge *merge, struct block_writer *writer, struct error *error)
+/* Nothing has come in for a while: what is there is made as small as it gets. */
+static bool is_idle_locked(const struct tsdb *db)
+{
+    int64_t quiet_ns = clock_monotonic_ns(db->options.clock) - db->committed_ns;
+    return quiet_ns >= IDLE_MS * INT64_C(1000000);
+}
+
+static bool is_cut_due(struct tsdb *db)
+{
+    if (db->cut.is_pending) return true;
+    mutex_lock(&db->mutex);
+    const struct head *head = &db->head;
+    int64_t span = 0;
+    bool is_due = false;
+    if (head->totals.sample_count > 0) {
+        bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
+        int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
+        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
+                 (is_idle_locked(db) && db->stats.log_size >= IDLE_CUT_SIZE) ||
+                 (db->options.head_size_max > 0 &&
+                  head->totals.chunk_size > db->options.head_size_max / 2);
+    }
+    mutex_unlock(&db->mutex);
+    return is_due;
+}
+
+/* A merge may take long: the head is cut meanwhile, so that neither it nor the log grows past its
+ * size. A cut that fails is tried again after the merge. */
+static void cut_between(struct tsdb *db)
+{
+    struct error error = { 0 };
+    if (db->cut.is_pending || !is_cut_due(db)) return;
+    if (tsdb_cut(db, &error) != 0) tsdb_report(db, "cut failed", db->folder, &error);
+}
+
+static int copy_extras(const struct series_columns *series, struct block_writer *writer,
+                       struct error *error)
+{
+    if (series->histograms == NULL && series->starts_ms == NULL) return 0;
+    struct extra *extras = malloc(series->count * sizeof(extras[0]));
+    struct histogram *heads = malloc(series->count * sizeof(heads[0]));
+    size_t count = 0;
+    for (size_t i = 0; extras != NULL && heads != NULL && i < series->count; i++) {
+        const struct histogram *histogram =
+            series->histograms == NULL ? NULL : series->histograms[i];
+        int64_t start_ms = series->starts_ms == NULL ? 0 : series->starts_ms[i];
+        if (histogram == NULL && start_ms == 0) continue;
+        extras[count] = (struct extra){ series->times_ms[i], start_ms, NULL };
+        if (histogram != NULL) {
+            heads[count] = *histogram;
+            extras[count].histogram = &heads[count];
+        }
+        count++;
+    }
+    int code = extras == NULL || heads == NULL
+                   ? error_set(error, -ENOMEM, "no memory to merge blocks")
+                   : block_writer_add_extras(writer, extras, count, error);
+    free(extras);
+    free(heads);
+    return code;
+}
+
+static int copy_series(struct tsdb *db, struct merge *merge, struct block_writer *writer,
+                       struct error *error)
 {
     struct series_columns series;
     int code;
-    while ((code = merge_next(merge, &series, error)) == 1) {
+    for (size_t i = 0; (code = merge_next(merge, &series, error)) == 1; i++) {
+        if (i % CUT_CHECK_EVERY == 0) cut_between(db);
         code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
                                 error);
+        if (code == 0) code = copy_extras(&series, writer, error);
         arena_reset(merge->arena);
         if (code != 0) return code;
     }
@@ -406,7 +601,6 @@ static int copy_series(struct merge *merge, struct block_writer *writer, struct 
 static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char path[FILE_PATH_SIZE];
         uint64_t id = blocks[i]->meta.id;
         mutex_lock(&db->mutex);
         for (size_t k = 0; k < db->blocks.count; k++) {
@@ -416,18 +610,15 @@ static void remove_blocks(struct tsdb *db, struct block *const *blocks, size_t c
             break;
         }
         mutex_unlock(&db->mutex);
-        if (tsdb_block_path(db, id, "", path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
-        if (tsdb_block_path(db, id, ".deleted", path, NULL) != 0) continue;
-        (void)disk_of(db)->remove(disk_of(db)->state, path);
+        /* Without memory for the list a later opening finds it, with its notes. */
+        (void)!VEC_PUSH(&db->unlisted, id);
     }
-    (void)disk_of(db)->sync_folder(disk_of(db)->state, db->block_folder);
+    tsdb_remove_unlisted(db);
 }
 
 static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t count,
                        struct block_writer *writer, struct error *error)
 {
-    (void)db;
     struct merge_source *sources = calloc(count, sizeof(sources[0]));
     struct arena arena;
     struct arena lists;
@@ -453,7 +644,7 @@ static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t coun
     if (code != 0) (void)error_set(error, code, "no memory to merge blocks");
     if (code == 0) {
         code = merge_start(&merge, error);
-        if (code == 0) code = copy_series(&merge, writer, error);
+        if (code == 0) code = copy_series(db, &merge, writer, error);
         merge_release(&merge);
     }
     arena_release(&arena);
@@ -462,8 +653,8 @@ static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t coun
     return code;
 }
 
-static void describe(struct block *const *blocks, size_t count, struct block_meta *meta,
-                     uint64_t *replaces)
+static void describe(const struct tsdb *db, struct block *const *blocks, size_t count,
+                     struct block_meta *meta, uint64_t *replaces)
 {
     for (size_t i = 0; i < count; i++) {
         const struct block_meta *from = &blocks[i]->meta;
@@ -471,21 +662,27 @@ static void describe(struct block *const *blocks, size_t count, struct block_met
         if (from->level >= meta->level) meta->level = from->level + 1;
         replaces[i] = from->id;
     }
+    for (size_t i = 0; i < db->unlisted.count; i++) replaces[count++] = db->unlisted.items[i];
     meta->replaces = replaces;
     meta->replaces_count = (uint32_t)count;
 }
 
 int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
-                      struct error *error)
+                      enum column_effort effort, struct error *error)
 {
     CHECK(count > 0);
     CHECK(count <= BLOCK_REPLACES_MAX);
     uint64_t replaces[BLOCK_REPLACES_MAX];
+    if (db->unlisted.count > 0) tsdb_remove_unlisted(db);
+    if (db->unlisted.count + count > BLOCK_REPLACES_MAX) {
+        return error_set(error, ERROR_REFUSED, "%zu blocks in '%s' cannot be removed",
+                         db->unlisted.count, db->block_folder);
+    }
     struct block_meta meta = { .id = db->next_block++, .level = 1 };
-    describe(blocks, count, &meta, replaces);
+    describe(db, blocks, count, &meta, replaces);
     struct block_writer *writer = NULL;
     struct block *block = NULL;
-    int code = new_writer(db, meta.id, &writer, error);
+    int code = new_writer(db, meta.id, effort, &writer, error);
     if (code == 0) code = fill_merged(db, blocks, count, writer, error);
     bool is_empty = code == 0 && block_writer_series(writer) == 0;
     if (code == 0 && !is_empty) code = publish(db, writer, &meta, &block, error);
@@ -523,46 +720,82 @@ static int64_t duration_max(const struct tsdb *db)
     return most < db->options.block_duration_ms ? db->options.block_duration_ms : most;
 }
 
+/* Which windows are merged, and how. */
+struct merge_rule {
+    int64_t size_ms;
+    int64_t newest_ms;
+    bool takes_open;    /* also windows that may still get samples */
+    bool is_early;      /* open windows with many blocks from the head: those alone */
+    bool rewrites_lone; /* a block from the head that has its window alone, too */
+    enum column_effort effort;
+};
+
 /* Finds the oldest window of this size with blocks to merge. Blocks stand by their least time, so
  * those of a window stand together. */
-static size_t find_window(const struct tsdb *db, int64_t size_ms, int64_t newest_ms,
+static size_t find_window(const struct tsdb *db, const struct merge_rule *rule,
                           struct block **found)
 {
     const struct block_list *blocks = &db->blocks;
     for (size_t from = 0; from < blocks->count;) {
-        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, size_ms);
+        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, rule->size_ms);
         size_t end = from;
         size_t count = 0;
         for (; end < blocks->count; end++) {
             struct block *block = blocks->items[end];
-            if (window_of(block->meta.min_time_ms, size_ms) != window) break;
-            bool is_long = block->meta.max_time_ms - block->meta.min_time_ms >= size_ms * 2;
-            if (is_long || count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
+            const struct block_meta *meta = &block->meta;
+            if (window_of(meta->min_time_ms, rule->size_ms) != window) break;
+            if (meta->max_time_ms - meta->min_time_ms >= rule->size_ms * 2) continue;
+            if (count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
+            if (rule->is_early && meta->level > 1) continue;
             found[count++] = block;
         }
-        int64_t window_end = (window + 1) * size_ms + db->options.past_max_ms;
-        if (count >= 2 && (newest_ms >= window_end || count >= OPEN_WINDOW_COUNT)) return count;
+        int64_t window_end = (window + 1) * rule->size_ms + db->options.past_max_ms;
+        bool is_due = rule->takes_open || rule->newest_ms >= window_end;
+        if (rule->is_early) is_due = count >= OPEN_WINDOW_COUNT;
+        bool is_lone = count == 1 && found[0]->meta.level == 1 && rule->rewrites_lone;
+        if ((count >= 2 || is_lone) && is_due) return count;
         from = end;
     }
     return 0;
 }
 
-/* One merge, of the smallest windows first. *is_done: there was nothing to do. */
+/* The rules in their order: the largest windows that are over, so that little is merged twice; then
+ * the newest blocks when they are many. Blocks of the least window will be merged soon again, so
+ * they are written fast. */
+static size_t choose_merge(const struct tsdb *db, struct merge_rule *rule, struct block **found)
+{
+    int64_t least_ms = db->options.block_duration_ms;
+    int64_t most_ms = duration_max(db);
+    bool is_idle = is_idle_locked(db);
+    int64_t size_ms = least_ms;
+    while (size_ms <= most_ms / MERGE_FACTOR) size_ms *= MERGE_FACTOR;
+    for (int64_t largest_ms = size_ms; size_ms >= least_ms; size_ms /= MERGE_FACTOR) {
+        bool is_least = size_ms == least_ms && size_ms < largest_ms;
+        *rule = (struct merge_rule){
+            .size_ms = size_ms,
+            .newest_ms = db->head.max_ms,
+            .takes_open = is_idle && size_ms <= least_ms * MERGE_FACTOR,
+            .rewrites_lone = !is_least,
+            .effort = is_least && !is_idle ? COLUMN_FAST : COLUMN_SMALL,
+        };
+        size_t count = find_window(db, rule, found);
+        if (count > 0) return count;
+    }
+    *rule = (struct merge_rule){ .size_ms = least_ms, .is_early = true, .effort = COLUMN_FAST };
+    return find_window(db, rule, found);
+}
+
+/* One merge. *is_done: there was nothing to do. */
 static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
 {
     struct block **found = malloc(BLOCK_REPLACES_MAX * sizeof(found[0]));
     if (found == NULL) return error_set(error, -ENOMEM, "no memory to merge blocks");
-    size_t count = 0;
+    struct merge_rule rule;
     mutex_lock(&db->mutex);
-    int64_t newest_ms = db->head.max_ms;
-    int64_t most_ms = duration_max(db);
-    for (int64_t size_ms = db->options.block_duration_ms; size_ms <= most_ms && count == 0;
-         size_ms *= MERGE_FACTOR) {
-        count = find_window(db, size_ms, newest_ms, found);
-    }
+    size_t count = choose_merge(db, &rule, found);
     mutex_unlock(&db->mutex);
     *is_done = count == 0;
-    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, error);
+    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, rule.effort, error);
     if (code == ERROR_CORRUPT) {
         /* Not merged again: what is whole in them is served as long as they are kept. */
         for (size_t i = 0; i < count; i++) found[i]->is_damaged = true;
@@ -604,28 +837,11 @@ static void apply_retention(struct tsdb *db)
         mutex_unlock(&db->mutex);
         if (old == NULL) return;
         remove_blocks(db, &old, 1);
+        tsdb_note_change(db, INT64_MIN);
     }
 }
 
 /* ---- the round ---- */
-
-static bool is_cut_due(struct tsdb *db)
-{
-    if (db->cut.is_pending) return true;
-    mutex_lock(&db->mutex);
-    const struct head *head = &db->head;
-    int64_t span = 0;
-    bool is_due = false;
-    if (head->totals.sample_count > 0) {
-        bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
-        int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
-        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
-                 (db->options.head_size_max > 0 &&
-                  head->totals.chunk_size > db->options.head_size_max / 2);
-    }
-    mutex_unlock(&db->mutex);
-    return is_due;
-}
 
 int tsdb_maintain_held(struct tsdb *db, struct error *error)
 {
@@ -633,6 +849,10 @@ int tsdb_maintain_held(struct tsdb *db, struct error *error)
     apply_retention(db); /* first: it makes room without needing any */
     int code = rank_series(db, error);
     if (now_ns < db->retry_after_ns) return code;
+    if (code == 0 && db->has_wish) {
+        code = tsdb_finish_deletion(db, error);
+        tsdb_note_change(db, INT64_MIN);
+    }
     if (code == 0 && is_cut_due(db)) code = tsdb_cut(db, error);
     bool is_done = false;
     while (code == 0 && !is_done) code = merge_once(db, &is_done, error);
@@ -649,10 +869,18 @@ int tsdb_maintain(struct tsdb *db, struct error *error)
     return code;
 }
 
+/* A cut that waited to be tried again has only what the head held then. */
+int tsdb_cut_all(struct tsdb *db, struct error *error)
+{
+    bool was_pending = db->cut.is_pending;
+    int code = tsdb_cut(db, error);
+    return code == 0 && was_pending ? tsdb_cut(db, error) : code;
+}
+
 int tsdb_flush(struct tsdb *db, struct error *error)
 {
     mutex_lock(&db->work);
-    int code = tsdb_cut(db, error);
+    int code = tsdb_cut_all(db, error);
     mutex_unlock(&db->work);
     return code;
 }

@@ -3,19 +3,24 @@
  * A matcher that no empty value satisfies selects: the union of the postings of the values it
  * matches. One that an empty value satisfies removes: the postings of the values it does not
  * match, for series without the label stay. Values are looked at once each, never per series.
+ * What one value names outright comes first, so that long unions are cut down to what is left.
  */
 #include "tsdb/match.h"
 
 #include "base/error.h"
 #include "codec/regex.h"
 
+/* The series of any of the values; only those of `within` (NULL: of all). */
 static int union_of(const struct index *index, const struct index_value *values, size_t count,
-                    struct arena *arena, struct postings *out)
+                    const struct postings *within, struct arena *arena, struct postings *out)
 {
     struct postings *lists = ARENA_ARRAY(arena, struct postings, count + 1);
     if (lists == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < count; i++) {
         int code = index->postings(index->state, &values[i], arena, &lists[i]);
+        if (code == 0 && within != NULL) {
+            code = postings_intersect(arena, *within, lists[i], &lists[i]);
+        }
         if (code != 0) return code;
     }
     return postings_union(arena, lists, count, out);
@@ -63,10 +68,11 @@ static bool is_literal_kind(const struct matcher *matcher, bool selects)
     return selects ? matcher->kind == MATCHER_EQUAL : matcher->kind == MATCHER_NOT_EQUAL;
 }
 
-/* What the matcher selects, or what it removes. */
-static int resolve(const struct index *index, const struct matcher *matcher, bool selects,
-                   struct arena *arena, struct postings *out)
+/* What the matcher selects, or what it removes; of `within` at least. */
+static int resolve(const struct index *index, const struct matcher *matcher,
+                   const struct postings *within, struct arena *arena, struct postings *out)
 {
+    bool selects = !matcher_matches_empty(matcher);
     struct index_value *values = NULL;
     size_t count = 0;
     if (is_literal_kind(matcher, selects) && matcher->value.size > 0) {
@@ -80,37 +86,59 @@ static int resolve(const struct index *index, const struct matcher *matcher, boo
         int code = filter_values(index, matcher, selects, arena, &values, &count);
         if (code != 0) return code;
     }
-    return union_of(index, values, count, arena, out);
+    return union_of(index, values, count, within, arena, out);
+}
+
+struct matching {
+    const struct index *index;
+    struct arena *arena;
+    struct postings result;
+    bool has_result;
+};
+
+static int apply(struct matching *matching, const struct matcher *matcher)
+{
+    struct postings *result = &matching->result;
+    struct postings list;
+    int code = resolve(matching->index, matcher, matching->has_result ? result : NULL,
+                       matching->arena, &list);
+    if (code != 0) return code;
+    if (matcher_matches_empty(matcher)) {
+        return postings_subtract(matching->arena, *result, list, result);
+    }
+    if (matching->has_result) return postings_intersect(matching->arena, *result, list, result);
+    *result = list;
+    matching->has_result = true;
+    return 0;
+}
+
+static bool is_literal(const struct matcher *matcher)
+{
+    return matcher->kind == MATCHER_EQUAL && !matcher_matches_empty(matcher);
 }
 
 int match(const struct index *index, const struct matcher *matchers, size_t count,
           struct arena *arena, struct postings *out)
 {
-    struct postings result = { 0 };
-    bool has_result = false;
-    for (size_t i = 0; i < count; i++) {
-        if (matcher_matches_empty(&matchers[i])) continue;
-        struct postings list;
-        int code = resolve(index, &matchers[i], true, arena, &list);
-        if (code == 0 && has_result) code = postings_intersect(arena, result, list, &list);
-        if (code != 0) return code;
-        result = list;
-        has_result = true;
-        if (result.count == 0) break;
+    struct matching matching = { .index = index, .arena = arena };
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        if (is_literal(&matchers[i])) code = apply(&matching, &matchers[i]);
     }
-    if (!has_result) {
-        int code = index->all(index->state, arena, &result);
-        if (code != 0) return code;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        if (is_literal(&matchers[i]) || matcher_matches_empty(&matchers[i])) continue;
+        if (matching.has_result && matching.result.count == 0) break;
+        code = apply(&matching, &matchers[i]);
     }
-    for (size_t i = 0; i < count && result.count > 0; i++) {
-        if (!matcher_matches_empty(&matchers[i])) continue;
-        struct postings list;
-        int code = resolve(index, &matchers[i], false, arena, &list);
-        if (code == 0) code = postings_subtract(arena, result, list, &result);
-        if (code != 0) return code;
+    if (code == 0 && !matching.has_result) {
+        code = index->all(index->state, arena, &matching.result);
+        matching.has_result = true;
     }
-    *out = result;
-    return 0;
+    for (size_t i = 0; i < count && code == 0 && matching.result.count > 0; i++) {
+        if (matcher_matches_empty(&matchers[i])) code = apply(&matching, &matchers[i]);
+    }
+    *out = matching.result;
+    return code;
 }
 
 static int head_values(const void *state, struct str name, struct arena *arena,

@@ -54,13 +54,21 @@ void merge_release(struct merge *merge)
     for (size_t i = 0; i < merge->count; i++) arena_release(&merge->sources[i].scratch);
 }
 
-static const struct merge_source *least_source(const struct merge *merge)
+/* Finds the sources that stand at the series with the least labels; NULL at the end. */
+static const struct merge_source *match_sources(struct merge *merge)
 {
     const struct merge_source *least = NULL;
+    size_t first = 0;
     for (size_t i = 0; i < merge->count; i++) {
-        const struct merge_source *source = &merge->sources[i];
+        struct merge_source *source = &merge->sources[i];
+        source->is_matched = false;
         if (is_at_end(source)) continue;
-        if (least == NULL || labels_compare(source->labels, least->labels) < 0) least = source;
+        int order = least == NULL ? -1 : labels_compare(source->labels, least->labels);
+        source->is_matched = order <= 0;
+        if (order >= 0) continue;
+        for (size_t k = first; k < i; k++) merge->sources[k].is_matched = false;
+        first = i;
+        least = source;
     }
     return least;
 }
@@ -70,18 +78,44 @@ struct gathering {
     struct arena *arena;
     int64_t *times;
     double *values;
+    const struct histogram **histograms; /* NULL until there is one; then capacity of them */
+    int64_t *starts;                     /* the same */
     size_t count;
     size_t capacity;
 };
+
+/* Arrays that most series never need, made at the first need of one. */
+static bool reserve_extras(struct gathering *gathering)
+{
+    if (gathering->histograms != NULL) return true;
+    gathering->histograms =
+        ARENA_ARRAY(gathering->arena, const struct histogram *, gathering->capacity);
+    gathering->starts = ARENA_ARRAY(gathering->arena, int64_t, gathering->capacity);
+    return gathering->histograms != NULL && gathering->starts != NULL;
+}
+
+static bool move_extras(struct gathering *gathering, size_t capacity)
+{
+    if (gathering->histograms == NULL) return true;
+    const struct histogram **histograms =
+        ARENA_ARRAY(gathering->arena, const struct histogram *, capacity);
+    int64_t *starts = ARENA_ARRAY(gathering->arena, int64_t, capacity);
+    if (histograms == NULL || starts == NULL) return false;
+    memcpy(histograms, gathering->histograms, gathering->count * sizeof(histograms[0]));
+    memcpy(starts, gathering->starts, gathering->count * sizeof(starts[0]));
+    gathering->histograms = histograms;
+    gathering->starts = starts;
+    return true;
+}
 
 static bool reserve(struct gathering *gathering, size_t more)
 {
     if (more <= gathering->capacity - gathering->count) return true;
     size_t capacity = gathering->count + more;
-    if (gathering->count > 0) capacity += capacity / 2;
+    if (gathering->count > 0 || gathering->capacity > 0) capacity += capacity / 2;
     int64_t *times = ARENA_ARRAY(gathering->arena, int64_t, capacity);
     double *values = ARENA_ARRAY(gathering->arena, double, capacity);
-    if (times == NULL || values == NULL) return false;
+    if (times == NULL || values == NULL || !move_extras(gathering, capacity)) return false;
     if (gathering->count > 0) {
         memcpy(times, gathering->times, gathering->count * sizeof(times[0]));
         memcpy(values, gathering->values, gathering->count * sizeof(values[0]));
@@ -90,6 +124,53 @@ static bool reserve(struct gathering *gathering, size_t more)
     gathering->values = values;
     gathering->capacity = capacity;
     return true;
+}
+
+static void keep_sample(struct gathering *gathering, size_t to, size_t from)
+{
+    gathering->times[to] = gathering->times[from];
+    gathering->values[to] = gathering->values[from];
+    if (gathering->histograms == NULL) return;
+    gathering->histograms[to] = gathering->histograms[from];
+    gathering->starts[to] = gathering->starts[from];
+}
+
+/* Places that become free have no extras. */
+static void truncate_samples(struct gathering *gathering, size_t count)
+{
+    for (size_t i = count; gathering->histograms != NULL && i < gathering->count; i++) {
+        gathering->histograms[i] = NULL;
+        gathering->starts[i] = 0;
+    }
+    gathering->count = count;
+}
+
+/* Gives the samples from `from` on, whose times rise, what they have besides their values. */
+static bool join_extras(struct gathering *gathering, size_t from, const struct extra *extras,
+                        size_t count)
+{
+    size_t at = 0;
+    if (count > 0 && !reserve_extras(gathering)) return false;
+    for (size_t i = from; i < gathering->count && at < count; i++) {
+        while (at < count && extras[at].time_ms < gathering->times[i]) at++;
+        if (at == count || extras[at].time_ms != gathering->times[i]) continue;
+        gathering->starts[i] = extras[at].start_ms;
+        if (extras[at].histogram == NULL) continue;
+        extras[at].histogram->sum = gathering->values[i];
+        gathering->histograms[i] = extras[at].histogram;
+    }
+    return true;
+}
+
+/* Without its histogram a sample's value would be taken for a float: both are passed over. */
+static void drop_span(struct gathering *gathering, size_t from, int64_t min_ms, int64_t max_ms)
+{
+    size_t kept = from;
+    for (size_t i = from; i < gathering->count; i++) {
+        if (gathering->times[i] >= min_ms && gathering->times[i] <= max_ms) continue;
+        keep_sample(gathering, kept++, i);
+    }
+    truncate_samples(gathering, kept);
 }
 
 /* The first tombstone of the series or of a later one. */
@@ -127,10 +208,9 @@ static void drop_deleted(const struct merge_source *source, uint32_t series,
     size_t kept = from;
     for (size_t i = from; i < gathering->count; i++) {
         if (is_deleted(source, first, series, gathering->times[i])) continue;
-        gathering->times[kept] = gathering->times[i];
-        gathering->values[kept++] = gathering->values[i];
+        keep_sample(gathering, kept++, i);
     }
-    gathering->count = kept;
+    truncate_samples(gathering, kept);
 }
 
 /* First index whose time is not below time_ms. */
@@ -219,6 +299,32 @@ static int gather_chunk(struct merge *merge, const struct chunk_view *view,
     return 0;
 }
 
+static int join_block_extras(struct merge *merge, struct merge_source *source, uint32_t series,
+                             struct gathering *gathering, size_t from)
+{
+    struct block_extras *groups;
+    size_t count;
+    int code = block_series_extras(source->block, series, merge->start_ms, merge->end_ms,
+                                   &source->scratch, &groups, &count);
+    if (code == ERROR_CORRUPT) {
+        merge->damaged++;
+        gathering->count = from;
+        return 0;
+    }
+    for (size_t i = 0; i < count && code == 0; i++) {
+        struct extra extras[EXTRA_GROUP_MAX];
+        code = block_extras_decode(&groups[i], gathering->arena, extras);
+        if (code == ERROR_CORRUPT) {
+            merge->damaged++;
+            drop_span(gathering, from, groups[i].min_time_ms, groups[i].max_time_ms);
+            code = 0;
+        } else if (code == 0 && !join_extras(gathering, from, extras, groups[i].count)) {
+            code = ERROR_LIMIT;
+        }
+    }
+    return code;
+}
+
 static int gather_block(struct merge *merge, struct merge_source *source,
                         struct gathering *gathering)
 {
@@ -245,27 +351,130 @@ static int gather_block(struct merge *merge, struct merge_source *source,
                                    &chunks[i], NULL };
         code = gather_chunk(merge, &view, gathering);
     }
+    if (code == 0) code = join_block_extras(merge, source, series, gathering, from);
     drop_deleted(source, series, gathering, from);
     return code;
 }
 
-static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
+static int join_hit_extras(struct gathering *gathering, size_t from,
+                           const struct merge_extras *extras)
+{
+    for (; extras != NULL; extras = extras->next) {
+        struct extra taken[EXTRA_GROUP_MAX];
+        struct extra *items = extras->plain;
+        if (items == NULL) {
+            int code = extra_take_group(extras->bytes, extras->count, gathering->arena, taken);
+            CHECK(code != ERROR_CORRUPT);
+            if (code != 0) return code;
+            items = taken;
+        }
+        if (!join_extras(gathering, from, items, extras->count)) return ERROR_LIMIT;
+    }
+    return 0;
+}
+
+static int gather_pieces(struct merge *merge, const struct merge_piece *pieces,
+                         struct gathering *gathering)
 {
     size_t total = 0;
-    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
+    for (const struct merge_piece *piece = pieces; piece != NULL; piece = piece->next) {
         struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
                                    piece };
         total += expected_count(merge, &view);
     }
     if (!reserve(gathering, total)) return ERROR_LIMIT;
     int code = 0;
-    for (const struct merge_piece *piece = hit->pieces; piece != NULL && code == 0;
+    for (const struct merge_piece *piece = pieces; piece != NULL && code == 0;
          piece = piece->next) {
         struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
                                    piece };
         code = gather_chunk(merge, &view, gathering);
     }
     return code;
+}
+
+static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
+{
+    size_t from = gathering->count;
+    int code = gather_pieces(merge, hit->pieces, gathering);
+    if (code == 0 && hit->extras != NULL) code = join_hit_extras(gathering, from, hit->extras);
+    if (code == 0 && hit->has_last) {
+        if (!reserve(gathering, 1)) return ERROR_LIMIT;
+        gathering->times[gathering->count] = hit->last_ms;
+        gathering->values[gathering->count++] = hit->last_value;
+    }
+    if (code != 0 || hit->late == NULL) return code;
+    /* Late samples of before and after a cut overlap: each piece is joined by itself. */
+    const struct merge_extras *extras = hit->late_extras;
+    for (const struct merge_piece *piece = hit->late; piece != NULL && code == 0;
+         piece = piece->next, extras = extras->next) {
+        struct merge_piece alone = *piece;
+        alone.next = NULL;
+        from = gathering->count;
+        code = gather_pieces(merge, &alone, gathering);
+        if (code == 0 && !join_extras(gathering, from, extras->plain, extras->count)) {
+            code = ERROR_LIMIT;
+        }
+    }
+    return code;
+}
+
+/* A sample that may be the newest; of two of the same time the later call's wins, so sources are
+ * asked from the last to the first. */
+static void offer(struct gathering *gathering, int64_t time_ms, double value)
+{
+    if (gathering->count > 0 && gathering->times[0] > time_ms) return;
+    gathering->times[0] = time_ms;
+    gathering->values[0] = value;
+    gathering->count = 1;
+}
+
+/* The newest sample of a chunk that is in the range. */
+static bool offer_chunk(struct merge *merge, const struct chunk_view *view,
+                        struct gathering *gathering)
+{
+    if (gathering->count > 0 && gathering->times[0] > view->max_time_ms) return true;
+    int64_t times[BLOCK_CHUNK_LIMIT];
+    double values[BLOCK_CHUNK_LIMIT];
+    if (!decode(view, times, values)) {
+        merge->damaged++;
+        return false;
+    }
+    size_t end = view->count;
+    while (end > 0 && times[end - 1] > merge->end_ms) end--;
+    if (end == 0 || times[end - 1] < merge->start_ms) return false;
+    offer(gathering, times[end - 1], values[end - 1]);
+    return true;
+}
+
+static int offer_block(struct merge *merge, struct merge_source *source,
+                       struct gathering *gathering)
+{
+    struct block_chunk *chunks;
+    size_t count;
+    int code = block_series_chunks(source->block, source->series.items[source->at], merge->start_ms,
+                                   merge->end_ms, &source->scratch, &chunks, &count);
+    if (code == ERROR_CORRUPT) {
+        merge->damaged++;
+        return 0;
+    }
+    bool is_found = false;
+    for (size_t i = code == 0 ? count : 0; i-- > 0 && !is_found;) {
+        struct chunk_view view = { chunks[i].min_time_ms, chunks[i].max_time_ms, chunks[i].count,
+                                   &chunks[i], NULL };
+        is_found = offer_chunk(merge, &view, gathering);
+    }
+    return code;
+}
+
+static void offer_hit(struct merge *merge, const struct merge_hit *hit, struct gathering *gathering)
+{
+    if (hit->has_last) offer(gathering, hit->last_ms, hit->last_value);
+    for (const struct merge_piece *piece = hit->pieces; piece != NULL; piece = piece->next) {
+        struct chunk_view view = { piece->min_time_ms, piece->max_time_ms, piece->count, NULL,
+                                   piece };
+        (void)offer_chunk(merge, &view, gathering);
+    }
 }
 
 struct order_entry {
@@ -291,19 +500,37 @@ static int sort_samples(struct gathering *gathering)
     if (is_sorted) return 0;
     size_t count = gathering->count;
     struct order_entry *order = ARENA_ARRAY(gathering->arena, struct order_entry, count);
-    double *values = ARENA_ARRAY(gathering->arena, double, count);
-    if (order == NULL || values == NULL) return ERROR_LIMIT;
+    struct gathering sorted = { .arena = gathering->arena, .capacity = count };
+    sorted.times = ARENA_ARRAY(gathering->arena, int64_t, count);
+    sorted.values = ARENA_ARRAY(gathering->arena, double, count);
+    if (order == NULL || sorted.times == NULL || sorted.values == NULL) return ERROR_LIMIT;
+    if (gathering->histograms != NULL && !reserve_extras(&sorted)) return ERROR_LIMIT;
     for (size_t i = 0; i < count; i++) order[i] = (struct order_entry){ gathering->times[i], i };
     qsort(order, count, sizeof(order[0]), by_time);
-    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (kept > 0 && gathering->times[kept - 1] == order[i].time_ms) continue;
-        gathering->times[kept] = order[i].time_ms;
-        values[kept++] = gathering->values[order[i].index];
+        size_t from = order[i].index;
+        if (sorted.count > 0 && sorted.times[sorted.count - 1] == order[i].time_ms) continue;
+        sorted.times[sorted.count] = order[i].time_ms;
+        sorted.values[sorted.count] = gathering->values[from];
+        if (sorted.histograms != NULL) {
+            sorted.histograms[sorted.count] = gathering->histograms[from];
+            sorted.starts[sorted.count] = gathering->starts[from];
+        }
+        sorted.count++;
     }
-    gathering->values = values;
-    gathering->count = kept;
+    *gathering = sorted;
     return 0;
+}
+
+/* Only what a series has is shown: most have neither histograms nor starts. */
+static void fill_extras(const struct gathering *gathering, size_t first, size_t end,
+                        struct series_columns *series)
+{
+    if (gathering->histograms == NULL) return;
+    for (size_t i = first; i < end; i++) {
+        if (gathering->histograms[i] != NULL) series->histograms = gathering->histograms + first;
+        if (gathering->starts[i] != 0) series->starts_ms = gathering->starts + first;
+    }
 }
 
 static void fill(const struct merge *merge, const struct gathering *gathering,
@@ -317,6 +544,7 @@ static void fill(const struct merge *merge, const struct gathering *gathering,
     series->count = end - first;
     series->times_ms = gathering->times == NULL ? NULL : gathering->times + first;
     series->values = gathering->values == NULL ? NULL : gathering->values + first;
+    fill_extras(gathering, first, end, series);
 }
 
 /* Whether a block's series may have samples in the range: by the index alone. */
@@ -331,30 +559,62 @@ static int has_chunks(struct merge *merge, struct merge_source *source, bool *ha
     return code;
 }
 
-/* Takes the series with the least labels from all sources that have it. */
-static int gather(struct merge *merge, const struct merge_source *least, struct labels labels,
-                  struct gathering *gathering, bool *is_there, struct error *error)
+/* Whether the newest sample can be had without all of the others. */
+static bool is_plain(const struct merge_source *source)
+{
+    if (source->block == NULL) return !source->hits[source->at].is_whole;
+    return source->tombstone_count == 0 && source->block->sections[BLOCK_EXTRAS].size == 0;
+}
+
+static int gather_source(struct merge *merge, struct merge_source *source,
+                         struct gathering *gathering, bool *is_there)
+{
+    const struct merge_hit *hit = source->block == NULL ? &source->hits[source->at] : NULL;
+    if (merge->want == SERIES_WANT_LABELS) {
+        if (hit == NULL && source->tombstone_count == 0) return has_chunks(merge, source, is_there);
+        *is_there = *is_there || hit != NULL; /* hits are of the range already */
+        return hit != NULL ? 0 : gather_block(merge, source, gathering);
+    }
+    return hit != NULL ? gather_hit(merge, hit, gathering) : gather_block(merge, source, gathering);
+}
+
+/* The newest sample alone, when all sources that have the series are plain. */
+static int gather_last(struct merge *merge, struct gathering *gathering, bool *is_done)
 {
     for (size_t i = 0; i < merge->count; i++) {
+        if (merge->sources[i].is_matched && !is_plain(&merge->sources[i])) return 0;
+    }
+    *is_done = true;
+    if (!reserve(gathering, 1)) return ERROR_LIMIT;
+    for (size_t i = merge->count; i-- > 0;) {
         struct merge_source *source = &merge->sources[i];
-        if (is_at_end(source)) continue;
-        if (source != least && !labels_equal(source->labels, labels)) continue;
-        int code = 0;
-        bool wants_samples = merge->want == SERIES_WANT_SAMPLES;
+        if (!source->is_matched) continue;
         if (source->block == NULL) {
-            if (wants_samples) code = gather_hit(merge, &source->hits[source->at], gathering);
-            *is_there = *is_there || !wants_samples; /* hits are of the range already */
-        } else if (wants_samples || source->tombstone_count > 0) {
-            code = gather_block(merge, source, gathering);
-        } else {
-            code = has_chunks(merge, source, is_there);
+            offer_hit(merge, &source->hits[source->at], gathering);
+        } else if (offer_block(merge, source, gathering) != 0) {
+            return ERROR_LIMIT;
         }
-        if (code != 0) return no_room(error);
-        source->at++;
-        code = load(source, error);
-        if (code != 0) return code;
     }
     return 0;
+}
+
+/* Takes the series from all sources that stand at it, and goes on in them. */
+static int gather(struct merge *merge, struct gathering *gathering, bool *is_there,
+                  struct error *error)
+{
+    bool is_done = false;
+    int code = merge->want == SERIES_WANT_LAST ? gather_last(merge, gathering, &is_done) : 0;
+    for (size_t i = 0; i < merge->count && code == 0 && !is_done; i++) {
+        if (!merge->sources[i].is_matched) continue;
+        code = gather_source(merge, &merge->sources[i], gathering, is_there);
+    }
+    if (code != 0) return no_room(error);
+    for (size_t i = 0; i < merge->count && code == 0; i++) {
+        if (!merge->sources[i].is_matched) continue;
+        merge->sources[i].at++;
+        code = load(&merge->sources[i], error);
+    }
+    return code;
 }
 
 /* The labels' array goes to the result's memory: the source's is used again. */
@@ -370,25 +630,46 @@ static int keep_labels(struct merge *merge, const struct merge_source *source,
     return 0;
 }
 
+static void keep_last(struct series_columns *series)
+{
+    size_t skipped = series->count - 1;
+    series->times_ms += skipped;
+    series->values += skipped;
+    if (series->histograms != NULL) series->histograms += skipped;
+    if (series->starts_ms != NULL) series->starts_ms += skipped;
+    series->count = 1;
+}
+
 int merge_next(struct merge *merge, struct series_columns *series, struct error *error)
 {
     for (;;) {
-        const struct merge_source *least = least_source(merge);
+        const struct merge_source *least = match_sources(merge);
         if (least == NULL) return 0;
         struct series_columns found = { 0 };
         if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
         struct gathering gathering = { .arena = merge->arena };
+        if (merge->reuses_columns) {
+            gathering.times = merge->times;
+            gathering.values = merge->values;
+            gathering.capacity = merge->capacity;
+        }
         bool is_there = false;
-        int code = gather(merge, least, found.labels, &gathering, &is_there, error);
+        int code = gather(merge, &gathering, &is_there, error);
         if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
         if (code != 0) return code;
+        merge->times = gathering.times;
+        merge->values = gathering.values;
+        merge->capacity = gathering.capacity;
         fill(merge, &gathering, &found);
         if (found.count == 0 && !is_there) continue;
         if (merge->want == SERIES_WANT_LABELS) {
             found.count = 0;
             found.times_ms = NULL;
             found.values = NULL;
+            found.histograms = NULL;
+            found.starts_ms = NULL;
         }
+        if (merge->want == SERIES_WANT_LAST && found.count > 1) keep_last(&found);
         *series = found;
         return 1;
     }

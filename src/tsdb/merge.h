@@ -15,6 +15,7 @@
 #include "model/labels.h"
 #include "model/series_source.h"
 #include "tsdb/block.h"
+#include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
 #include <stdbool.h>
@@ -32,11 +33,28 @@ struct merge_piece {
     const double *values;
 };
 
+/* Extras out of the head: a group's bytes, or (bytes empty) plain. */
+struct merge_extras {
+    struct merge_extras *next;
+    int64_t min_time_ms;
+    int64_t max_time_ms;
+    uint32_t count;
+    struct str bytes;
+    struct extra *plain;
+};
+
 struct merge_hit {
     struct labels labels;
-    const uint32_t *pairs;      /* numbers of the labels in the head */
-    uint32_t rank;              /* of the series in the head, 0 = not known */
-    struct merge_piece *pieces; /* oldest first */
+    const uint32_t *pairs;       /* numbers of the labels in the head */
+    uint32_t rank;               /* of the series in the head, 0 = not known */
+    struct merge_piece *pieces;  /* oldest first */
+    struct merge_extras *extras; /* of the pieces' samples */
+    struct merge_piece *late;    /* samples that came out of order, plain */
+    struct merge_extras *late_extras;
+    int64_t last_ms; /* SERIES_WANT_LAST: the newest in the range, when has_last */
+    double last_value;
+    bool has_last;
+    bool is_whole; /* SERIES_WANT_LAST, but all samples were taken, for some came late */
 };
 
 struct merge_source {
@@ -49,6 +67,7 @@ struct merge_source {
     size_t at;            /* next series or hit */
     struct labels labels; /* of that one */
     struct arena scratch; /* its labels' array, for blocks */
+    bool is_matched;      /* stands at the series that comes next */
 };
 
 struct merge {
@@ -58,7 +77,11 @@ struct merge {
     int64_t end_ms;
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
-    uint64_t damaged;    /* chunks passed over */
+    bool reuses_columns; /* the arrays of one series are those of the next */
+    int64_t *times;      /* reuses_columns: the arrays */
+    double *values;
+    size_t capacity;
+    uint64_t damaged; /* chunks passed over */
 };
 
 /* Starts every source at its first series. The struct was filled by the caller. */

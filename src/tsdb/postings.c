@@ -5,9 +5,8 @@
 
 #include <string.h>
 
-/* First index in items[from..] whose value is not below wanted; gallops, for lists differ in
- * length. */
-static size_t seek(struct postings list, size_t from, uint32_t wanted)
+/* Gallops, for lists differ in length. */
+size_t postings_seek(struct postings list, size_t from, uint32_t wanted)
 {
     size_t step = 1;
     size_t low = from;
@@ -40,7 +39,7 @@ int postings_intersect(struct arena *arena, struct postings a, struct postings b
     size_t count = 0;
     size_t at = 0;
     for (size_t i = 0; i < a.count && at < b.count; i++) {
-        at = seek(b, at, a.items[i]);
+        at = postings_seek(b, at, a.items[i]);
         if (at < b.count && b.items[at] == a.items[i]) items[count++] = a.items[i];
     }
     *out = (struct postings){ items, count };
@@ -55,7 +54,7 @@ int postings_subtract(struct arena *arena, struct postings a, struct postings b,
     size_t count = 0;
     size_t at = 0;
     for (size_t i = 0; i < a.count; i++) {
-        at = at < b.count ? seek(b, at, a.items[i]) : at;
+        at = at < b.count ? postings_seek(b, at, a.items[i]) : at;
         if (at >= b.count || b.items[at] != a.items[i]) items[count++] = a.items[i];
     }
     *out = (struct postings){ items, count };

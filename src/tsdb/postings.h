@@ -17,6 +17,9 @@ struct postings {
     size_t count;
 };
 
+/* The first place from `from` on whose number is not below `wanted`; the count when none is. */
+size_t postings_seek(struct postings list, size_t from, uint32_t wanted);
+
 /* 0 or ERROR_LIMIT when the arena is full. */
 int postings_intersect(struct arena *arena, struct postings a, struct postings b,
                        struct postings *out) MUST_CHECK;

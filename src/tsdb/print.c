@@ -75,7 +75,8 @@ static void print_block_index(const struct block *block, struct buf *buf)
     static const char *const sections[BLOCK_SECTION_COUNT] = {
         [BLOCK_DATA] = "data",         [BLOCK_SYMBOLS] = "symbols",  [BLOCK_SERIES] = "series",
         [BLOCK_OFFSETS] = "offsets",   [BLOCK_NAMES] = "names",      [BLOCK_PAIRS] = "pairs",
-        [BLOCK_POSTINGS] = "postings", [BLOCK_META] = "description",
+        [BLOCK_POSTINGS] = "postings", [BLOCK_META] = "description", [BLOCK_EXTRAS] = "extras",
+        [BLOCK_TIMES] = "times",
     };
     const struct block_meta *meta = &block->meta;
     buf_printf(buf,
@@ -213,6 +214,8 @@ int tsdb_print_file(const struct disk *disk, const char *path, struct buf *buf, 
         code = print_series_file(disk, path, buf, error);
     } else if (begins_with(bytes, "BGTSDEL1")) {
         code = print_deletions(path, bytes, buf, error);
+    } else if (begins_with(bytes, "BGTSWSH1")) {
+        code = tsdb_print_deletion(bytes, buf, error);
     } else {
         code = error_set(error, ERROR_INVALID, "'%s' is no file of the time-series store", path);
     }

@@ -11,6 +11,7 @@
 #include "tsdb/db.h"
 #include "tsdb/match.h"
 #include "tsdb/merge.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 
 #define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
 #define DEADLINE_CHECK_EVERY 64
+
+#define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
+#define FETCH_DATA   8  /* series ahead whose samples are */
 
 struct cursor {
     struct series_cursor base; /* first */
@@ -145,7 +149,7 @@ static int take_data(struct cursor *cursor, struct merge_hit *hit, const struct 
                      bool *is_there)
 {
     const struct head_tail *tail = data->tail;
-    bool wants_samples = cursor->merge.want == SERIES_WANT_SAMPLES;
+    bool wants_samples = cursor->merge.want != SERIES_WANT_LABELS;
     if (tail != NULL && tail->count > 0) {
         int64_t last = tail->base_ms + head_tail_offsets(tail)[tail->count - 1];
         if (touches(cursor, tail->base_ms, last)) {
@@ -162,14 +166,157 @@ static int take_data(struct cursor *cursor, struct merge_hit *hit, const struct 
     return 0;
 }
 
+static void note_last(struct merge_hit *hit, int64_t time_ms, double value)
+{
+    hit->last_ms = time_ms;
+    hit->last_value = value;
+    hit->has_last = true;
+}
+
+/* The newest sample not after the end: out of the tail, or the chunk that holds it is taken. True
+ * when this data holds it, also when it is before the start. */
+static int take_last_of(struct cursor *cursor, struct merge_hit *hit, const struct head_data *data,
+                        bool *is_found)
+{
+    int64_t end_ms = cursor->merge.end_ms;
+    const struct head_tail *tail = data->tail;
+    for (size_t i = tail == NULL ? 0 : tail->count; i-- > 0;) {
+        int64_t time_ms = tail->base_ms + head_tail_offsets(tail)[i];
+        if (time_ms > end_ms) continue;
+        if (time_ms >= cursor->merge.start_ms) note_last(hit, time_ms, tail->values[i]);
+        *is_found = true;
+        return 0;
+    }
+    const struct head_chunk *chunk = data->chunks;
+    while (chunk != NULL && chunk->min_time_ms > end_ms) chunk = chunk->older;
+    if (chunk == NULL) return 0;
+    *is_found = true;
+    return chunk->max_time_ms < cursor->merge.start_ms ? 0 : take_chunk(cursor, hit, chunk);
+}
+
+static int take_last(struct cursor *cursor, struct merge_hit *hit, const struct head_series *series,
+                     bool *is_there)
+{
+    const struct head_data *active = &series->active;
+    bool is_newest_here =
+        active->chunks != NULL || (active->tail != NULL && active->tail->count > 0);
+    bool is_found = false;
+    int code = 0;
+    if (is_newest_here && series->last_ms <= cursor->merge.end_ms) {
+        /* The common case, a query of now, touches the series alone. */
+        is_found = true;
+        if (series->last_ms >= cursor->merge.start_ms) {
+            note_last(hit, series->last_ms, series->last_value);
+        }
+    } else if (is_newest_here) {
+        code = take_last_of(cursor, hit, active, &is_found);
+    }
+    if (code == 0 && !is_found) code = take_last_of(cursor, hit, &series->frozen, &is_found);
+    *is_there = hit->has_last || hit->pieces != NULL;
+    return code;
+}
+
+/* Copies a group of extras, in front of those that are there: their order does not matter. */
+static int take_group(struct cursor *cursor, struct merge_hit *hit, const struct side_group *group)
+{
+    struct merge_extras *extras = ARENA_NEW(&cursor->scratch, struct merge_extras);
+    if (extras == NULL) return ERROR_LIMIT;
+    *extras = (struct merge_extras){
+        .next = hit->extras,
+        .min_time_ms = group->min_time_ms,
+        .max_time_ms = group->max_time_ms,
+        .count = group->count,
+        .bytes = arena_copy(&cursor->scratch, buf_str(&group->bytes)),
+    };
+    if (extras->bytes.data == NULL) return ERROR_LIMIT;
+    hit->extras = extras;
+    return 0;
+}
+
+static int copy_late(struct cursor *cursor, const struct side_sample *from, size_t count,
+                     struct merge_piece *piece, struct merge_extras *extras)
+{
+    int64_t *times = ARENA_ARRAY(&cursor->scratch, int64_t, count);
+    double *values = ARENA_ARRAY(&cursor->scratch, double, count);
+    extras->plain = ARENA_ARRAY(&cursor->scratch, struct extra, count);
+    if (times == NULL || values == NULL || extras->plain == NULL) return ERROR_LIMIT;
+    for (size_t i = 0; i < count; i++) {
+        times[i] = from[i].extra.time_ms;
+        values[i] = from[i].value;
+        if (from[i].extra.histogram == NULL && from[i].extra.start_ms == 0) continue;
+        struct extra *extra = &extras->plain[extras->count++];
+        *extra = from[i].extra;
+        if (extra->histogram == NULL) continue;
+        const struct histogram *copy = histogram_copy(cursor->merge.arena, extra->histogram);
+        extra->histogram = ARENA_NEW(cursor->merge.arena, struct histogram);
+        if (copy == NULL || extra->histogram == NULL) return ERROR_LIMIT;
+        *extra->histogram = *copy;
+    }
+    piece->times = times;
+    piece->values = values;
+    return 0;
+}
+
+/* Late samples in the range, as a piece of their own. */
+static int take_late(struct cursor *cursor, struct merge_hit *hit, const struct side_samples *late,
+                     bool *is_there)
+{
+    size_t first = 0;
+    while (first < late->count && late->items[first].extra.time_ms < cursor->merge.start_ms) {
+        first++;
+    }
+    size_t end = first;
+    while (end < late->count && late->items[end].extra.time_ms <= cursor->merge.end_ms) end++;
+    if (end == first) return 0;
+    *is_there = true;
+    if (cursor->merge.want == SERIES_WANT_LABELS) return 0;
+    struct merge_piece *piece = ARENA_NEW(&cursor->scratch, struct merge_piece);
+    struct merge_extras *extras = ARENA_NEW(&cursor->scratch, struct merge_extras);
+    if (piece == NULL || extras == NULL) return ERROR_LIMIT;
+    *piece = (struct merge_piece){
+        .next = hit->late,
+        .min_time_ms = late->items[first].extra.time_ms,
+        .max_time_ms = late->items[end - 1].extra.time_ms,
+        .count = (uint32_t)(end - first),
+    };
+    extras->next = hit->late_extras;
+    if (copy_late(cursor, &late->items[first], end - first, piece, extras) != 0) return ERROR_LIMIT;
+    hit->late = piece;
+    hit->late_extras = extras;
+    return 0;
+}
+
+static int take_side(struct cursor *cursor, struct merge_hit *hit, const struct side_data *data,
+                     bool *is_there)
+{
+    int code = take_late(cursor, hit, &data->late, is_there);
+    if (cursor->merge.want == SERIES_WANT_LABELS) return code;
+    for (size_t i = 0; i < data->groups.count && code == 0; i++) {
+        const struct side_group *group = &data->groups.items[i];
+        if (!touches(cursor, group->min_time_ms, group->max_time_ms)) continue;
+        code = take_group(cursor, hit, group);
+    }
+    return code;
+}
+
 static int take_series(struct cursor *cursor, const struct head_series *series,
                        struct merge_source *source)
 {
     struct merge_hit *hit = &source->hits[source->hit_count];
     *hit = (struct merge_hit){ 0 };
     bool is_there = false;
-    int code = take_data(cursor, hit, &series->active, &is_there);
-    if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+    const struct side *side = side_of(&cursor->db->head, series);
+    hit->is_whole = cursor->merge.want == SERIES_WANT_LAST && side != NULL;
+    int code;
+    if (cursor->merge.want == SERIES_WANT_LAST && side == NULL) {
+        code = take_last(cursor, hit, series, &is_there);
+    } else {
+        code = take_data(cursor, hit, &series->active, &is_there);
+        if (code == 0) code = take_data(cursor, hit, &series->frozen, &is_there);
+        /* Those of before a cut came first: they win over later ones of the same time. */
+        if (code == 0 && side != NULL) code = take_side(cursor, hit, &side->active, &is_there);
+        if (code == 0 && side != NULL) code = take_side(cursor, hit, &side->frozen, &is_there);
+    }
     if (code != 0 || !is_there) return code;
     /* Label text stays as long as a cursor is open; the array and the numbers are copied. */
     struct label *items = ARENA_ARRAY(cursor->merge.arena, struct label, series->pair_count);
@@ -184,6 +331,20 @@ static int take_series(struct cursor *cursor, const struct head_series *series,
     return 0;
 }
 
+/* Memory is far away: what the series to come need is fetched while this one is taken. */
+static void fetch_ahead(const struct head *head, struct postings series, size_t at)
+{
+    if (at + FETCH_SERIES < series.count) {
+        __builtin_prefetch(head_series_at(head, series.items[at + FETCH_SERIES]));
+    }
+    if (at + FETCH_DATA < series.count) {
+        const struct head_series *ahead = head_series_at(head, series.items[at + FETCH_DATA]);
+        __builtin_prefetch(ahead->active.tail);
+        __builtin_prefetch(ahead->active.chunks);
+        __builtin_prefetch(ahead->frozen.chunks);
+    }
+}
+
 static int take_head_locked(struct cursor *cursor, const struct series_query *query,
                             struct merge_source *source)
 {
@@ -192,9 +353,11 @@ static int take_head_locked(struct cursor *cursor, const struct series_query *qu
     struct postings series;
     int code = match(&index, query->matchers, query->matcher_count, &cursor->scratch, &series);
     if (code != 0) return code;
+    if (query->match_max > 0 && series.count > query->match_max) return -EAGAIN;
     source->hits = ARENA_ARRAY(&cursor->scratch, struct merge_hit, series.count + 1);
     if (source->hits == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < series.count; i++) {
+        fetch_ahead(&db->head, series, i);
         code = take_series(cursor, head_series_at(&db->head, series.items[i]), source);
         if (code != 0) return code;
     }
@@ -253,6 +416,9 @@ static int match_blocks(struct cursor *cursor, const struct series_query *query,
         code =
             match(&index, query->matchers, query->matcher_count, &cursor->scratch, &source->series);
         if (code == ERROR_LIMIT) return no_room(error);
+        if (code == 0 && query->match_max > 0 && source->series.count > query->match_max) {
+            return error_set(error, -EAGAIN, "more than %zu series", query->match_max);
+        }
         if (code != 0) {
             return error_set(error, code, "block '%s': postings are damaged", source->block->path);
         }
@@ -281,6 +447,9 @@ static int cursor_fill(struct cursor *cursor, const struct series_query *query, 
 {
     int code = take_snapshot(cursor, query);
     if (code == ERROR_LIMIT) return no_room(error);
+    if (code == -EAGAIN) {
+        return error_set(error, code, "more than %zu series", query->match_max);
+    }
     if (code != 0) return error_set(error, code, "no memory for a query");
     struct merge_source *source = &cursor->merge.sources[cursor->merge.count - 1];
     if (source->hit_count > 1) {
@@ -303,6 +472,7 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
     cursor->merge.start_ms = query->start_ms;
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
+    cursor->merge.reuses_columns = query->reuses_columns;
     cursor->merge.arena = arena;
     arena_init(&cursor->scratch, SCRATCH_SIZE_MAX);
     int code = cursor_fill(cursor, query, error);
@@ -451,8 +621,8 @@ static int collect_locked(struct tsdb *db, const struct series_query *query, str
     return code;
 }
 
-/* Without matchers the indexes alone answer, unless something was deleted. */
-static bool can_skip_series(struct tsdb *db, const struct series_query *query)
+/* Whether the indexes know what is there: nothing was deleted, the head is in the range. */
+static bool is_indexed(struct tsdb *db, const struct series_query *query)
 {
     bool has_deletions = false;
     mutex_lock(&db->mutex);
@@ -461,12 +631,87 @@ static bool can_skip_series(struct tsdb *db, const struct series_query *query)
     }
     bool is_in_head = db->head.totals.sample_count == 0 || query->end_ms >= db->head.min_ms;
     mutex_unlock(&db->mutex);
-    return query->matcher_count == 0 && query->series_max == 0 && !has_deletions && is_in_head;
+    return !has_deletions && is_in_head;
+}
+
+/* Without matchers the indexes alone answer. */
+static bool can_skip_series(struct tsdb *db, const struct series_query *query)
+{
+    return query->matcher_count == 0 && query->series_max == 0 && is_indexed(db, query);
+}
+
+/* Whether one of the value's series is among those matched and has a sample at or after
+ * start_ms; a block's series have some, or they would not be there. */
+static bool is_value_there(const struct head *head, struct postings value, struct postings matched,
+                           int64_t start_ms)
+{
+    size_t i = 0;
+    size_t k = 0;
+    while (i < value.count && k < matched.count) {
+        if (value.items[i] != matched.items[k]) {
+            if (value.items[i] < matched.items[k]) {
+                i = postings_seek(value, i, matched.items[k]);
+            } else {
+                k = postings_seek(matched, k, value.items[i]);
+            }
+            continue;
+        }
+        if (head == NULL) return true;
+        const struct head_series *series = head_series_at(head, value.items[i]);
+        if (series->has_side) return true; /* late samples may be of any time */
+        if (series->last_ms != INT64_MIN && series->last_ms >= start_ms) return true;
+        i++;
+    }
+    return false;
+}
+
+/* Values of a label among the series that matchers select, by the index alone. */
+static int collect_values(const struct index *index, const struct head *head,
+                          const struct series_query *query, struct str name, struct text_set *set)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, SCRATCH_SIZE_MAX);
+    struct postings matched;
+    struct index_value *values;
+    size_t count = 0;
+    int code = match(index, query->matchers, query->matcher_count, &arena, &matched);
+    if (code == 0) code = index->values(index->state, name, &arena, &values, &count);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        struct postings series;
+        code = index->postings(index->state, &values[i], &arena, &series);
+        if (code == 0 && is_value_there(head, series, matched, query->start_ms)) {
+            code = add_text(set, values[i].text);
+        }
+    }
+    return code;
+}
+
+static int collect_values_locked(struct tsdb *db, const struct series_query *query, struct str name,
+                                 struct text_set *set)
+{
+    struct index index = head_index(&db->head);
+    int code = collect_values(&index, &db->head, query, name, set);
+    for (size_t i = 0; i < db->blocks.count && code == 0; i++) {
+        const struct block *block = db->blocks.items[i];
+        if (block->meta.min_time_ms > query->end_ms || block->meta.max_time_ms < query->start_ms) {
+            continue;
+        }
+        index = block_index(block);
+        code = collect_values(&index, NULL, query, name, set);
+    }
+    return code;
 }
 
 static int collect(struct tsdb *db, const struct series_query *query, struct str name,
                    struct text_set *set, struct error *error)
 {
+    if (name.data != NULL && query->matcher_count > 0 && query->series_max == 0 &&
+        is_indexed(db, query)) {
+        mutex_lock(&db->mutex);
+        int code = collect_values_locked(db, query, name, set);
+        mutex_unlock(&db->mutex);
+        return code;
+    }
     if (!can_skip_series(db, query)) return collect_from_series(db, query, name, set, error);
     mutex_lock(&db->mutex);
     int code = collect_locked(db, query, name, set);

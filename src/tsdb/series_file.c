@@ -4,7 +4,8 @@
  *          series number, newest time (zigzag); count of names, each with its length; count of
  *          pairs, each: name's index, value with its length; count of series, each: number (less
  *          the one before), last time (zigzag, less the newest time; or none: count of pairs is
- *          odd), last value (8 bytes), count of pairs * 2 + (no sample yet ? 1 : 0), their indexes.
+ *          odd), last value (8 bytes), count of pairs * 2 + (no sample yet ? 1 : 0), their indexes;
+ *          count of series whose last sample is a histogram, each: number, entry of extra.h.
  * WHY      With the last sample of every series the order of samples is judged after a restart as
  *          before it, though the samples themselves are in blocks.
  */
@@ -13,6 +14,7 @@
 #include "codec/crc32c.h"
 #include "codec/varint.h"
 #include "tsdb/db.h"
+#include "tsdb/side.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +26,18 @@ enum { HEADER_SIZE = 12, PAIRS_MAX = 65535 };
 
 static const char magic[8] = { 'B', 'G', 'T', 'S', 'S', 'E', 'R', '1' };
 
+static int take_histogram(struct series_snapshot *snapshot, const struct head *head,
+                          const struct head_series *series)
+{
+    const struct side *side = side_of(head, series);
+    if (side == NULL || !side->is_last_histogram) return 0;
+    struct series_histogram item = { series->number, extra_copy_histogram(side->last) };
+    if (item.histogram == NULL) return -ENOMEM;
+    if (VEC_PUSH(&snapshot->histograms, item)) return 0;
+    free(item.histogram);
+    return -ENOMEM;
+}
+
 int series_snapshot_take(struct series_snapshot *snapshot, const struct head *head)
 {
     struct series_snapshot taken = { .series_end = head->series_end, .max_ms = head->max_ms };
@@ -33,14 +47,20 @@ int series_snapshot_take(struct series_snapshot *snapshot, const struct head *he
         series_snapshot_release(&taken);
         return -ENOMEM;
     }
+    int code = 0;
     for (size_t page = 0; page <= head->series_end / HEAD_PAGE_SIZE; page++) {
         if (head->series[page] == NULL) continue;
-        for (size_t i = 0; i < HEAD_PAGE_SIZE; i++) {
+        for (size_t i = 0; i < HEAD_PAGE_SIZE && code == 0; i++) {
             struct head_series *series = head->series[page][i];
             if (series == NULL) continue;
             taken.states[taken.count++] =
                 (struct series_state){ series, series->last_ms, series->last_value };
+            if (series->has_side) code = take_histogram(&taken, head, series);
         }
+    }
+    if (code != 0) {
+        series_snapshot_release(&taken);
+        return code;
     }
     for (size_t i = 0; i < head->names.count; i++) taken.names[i] = head->names.items[i].text;
     taken.name_count = head->names.count;
@@ -50,6 +70,10 @@ int series_snapshot_take(struct series_snapshot *snapshot, const struct head *he
 
 void series_snapshot_release(struct series_snapshot *snapshot)
 {
+    for (size_t i = 0; i < snapshot->histograms.count; i++) {
+        free(snapshot->histograms.items[i].histogram);
+    }
+    VEC_RELEASE(&snapshot->histograms);
     free(snapshot->states);
     free(snapshot->names);
     *snapshot = (struct series_snapshot){ 0 };
@@ -104,6 +128,17 @@ static void put_series(struct buf *out, const struct series_snapshot *snapshot,
     }
 }
 
+static void put_histograms(struct buf *out, const struct series_snapshot *snapshot)
+{
+    varint_append(out, snapshot->histograms.count);
+    for (size_t i = 0; i < snapshot->histograms.count; i++) {
+        struct extra_state state = { 0 };
+        struct extra extra = { .histogram = snapshot->histograms.items[i].histogram };
+        varint_append(out, snapshot->histograms.items[i].number);
+        extra_put(out, &state, &extra);
+    }
+}
+
 /* Largest number of a pair in use, and one. */
 static uint32_t pair_end_of(const struct series_snapshot *snapshot)
 {
@@ -134,6 +169,7 @@ int series_file_write(const struct disk *disk, const char *path, const struct he
     }
     bool is_good = put_pairs(&out, head, snapshot, indexes);
     put_series(&out, snapshot, indexes);
+    put_histograms(&out, snapshot);
     free(indexes);
     if (!is_good || out.has_failed)
         return error_set(error, -ENOMEM, "no memory to write '%s'", path);
@@ -207,6 +243,34 @@ static bool read_series(struct reading *reading, struct head *head, uint64_t *nu
     return true;
 }
 
+static bool read_histogram(struct reading *reading, struct head *head, struct arena *arena)
+{
+    uint64_t number;
+    struct extra_state state = { 0 };
+    struct extra extra;
+    if (!varint_take(&reading->rest, &number) || number == 0 || number >= UINT32_MAX) return false;
+    if (extra_take(&reading->rest, &state, arena, &extra) != 0) return false;
+    struct head_series *series = head_series_at(head, (uint32_t)number);
+    if (series == NULL || extra.histogram == NULL) return false;
+    extra.histogram->sum = series->last_value;
+    return !reading->has_samples || side_set_last(head, series, extra.histogram) == 0;
+}
+
+static bool read_histograms(struct reading *reading, struct head *head)
+{
+    uint64_t count;
+    if (!varint_take(&reading->rest, &count) || count > reading->rest.size) return false;
+    struct arena arena;
+    arena_init(&arena, FILE_SIZE_MAX);
+    bool is_good = true;
+    for (uint64_t i = 0; i < count && is_good; i++) {
+        is_good = read_histogram(reading, head, &arena);
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+    return is_good && reading->rest.size == 0;
+}
+
 static bool read_all(struct reading *reading, struct head *head)
 {
     uint64_t series_end;
@@ -222,6 +286,7 @@ static bool read_all(struct reading *reading, struct head *head)
         is_good = read_series(reading, head, &number, items);
     }
     free(items);
+    is_good = is_good && read_histograms(reading, head);
     if (series_end > head->series_end) head->series_end = (uint32_t)series_end;
     if (reading->has_samples && reading->max_ms > head->max_ms) head->max_ms = reading->max_ms;
     return is_good;

@@ -41,6 +41,10 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *stats)
         if (block->meta.max_time_ms > now.max_time_ms) now.max_time_ms = block->meta.max_time_ms;
     }
     const struct wal_totals *log = &db->log_totals;
+    now.exemplars = db->exemplars.count;
+    now.exemplar_series = db->exemplars.series.count;
+    now.exemplars_appended = db->exemplars.appended;
+    now.exemplars_out_of_order = db->exemplars.out_of_order;
     now.log_syncs = log->syncs;
     now.log_sync_ns = log->sync_ns;
     now.log_sync_max_ns = log->sync_max_ns;
@@ -198,4 +202,13 @@ int tsdb_top(struct tsdb *db, size_t limit, struct arena *arena, struct tsdb_top
     if (!is_good) return error_set(error, ERROR_LIMIT, "no memory for the head's statistics");
     *top = found;
     return 0;
+}
+
+int tsdb_exemplars(struct tsdb *db, const struct exemplar_query *query, struct arena *arena,
+                   struct exemplar_list **lists, size_t *count, struct error *error)
+{
+    mutex_lock(&db->mutex);
+    int code = exemplars_select(&db->exemplars, query, arena, lists, count, error);
+    mutex_unlock(&db->mutex);
+    return code;
 }

@@ -5,6 +5,7 @@
  *            replaces go
  *          3 the series file of the newest cut gives the series and their last samples
  *          4 the log after that cut is put into the head, batch by batch
+ *          5 a deletion that was not finished is
  */
 #include "tsdb/tsdb.h"
 
@@ -30,7 +31,7 @@ void tsdb_options_init(struct tsdb_options *options, const char *folder)
         .sync = TSDB_SYNC_COMMIT,
         .sync_interval_ms = 200,
         .block_duration_ms = INT64_C(2) * 3600 * 1000,
-        .log_size_max = UINT64_C(96) << 20,
+        .log_size_max = UINT64_C(24) << 20,
         .segment_size_max = UINT64_C(64) << 20,
         .reserve_size = UINT64_C(64) << 20,
         .past_max_ms = INT64_C(3600) * 1000,
@@ -153,25 +154,26 @@ static bool is_replaced(const struct tsdb *db, uint64_t id)
     return false;
 }
 
-/* A crash between a merge and the removal of what it replaced. */
-static void remove_replaced(struct tsdb *db)
+/* A crash between a merge and the removal of what it replaced. The next merge removes the files. */
+static int remove_replaced(struct tsdb *db)
 {
-    static const char *const endings[] = { "", ".deleted" };
-    for (size_t i = 0; i < db->blocks.count;) {
+    for (size_t i = 0; i < db->blocks.count; i++) {
         struct block *block = db->blocks.items[i];
-        if (!is_replaced(db, block->meta.id)) {
-            i++;
-            continue;
+        if (is_replaced(db, block->meta.id) && !VEC_PUSH(&db->unlisted, block->meta.id)) {
+            return -ENOMEM;
         }
-        for (size_t k = 0; k < ARRAY_LENGTH(endings); k++) {
-            char path[FILE_PATH_SIZE];
-            if (tsdb_block_path(db, block->meta.id, endings[k], path, NULL) != 0) continue;
-            (void)db->options.disk->remove(db->options.disk->state, path);
-        }
-        VEC_REMOVE(&db->blocks, i);
-        block_free(block);
-        i = 0; /* what it replaced may be judged by others only: look again */
     }
+    for (size_t i = 0; i < db->unlisted.count; i++) {
+        for (size_t k = 0; k < db->blocks.count; k++) {
+            struct block *block = db->blocks.items[k];
+            if (block->meta.id != db->unlisted.items[i]) continue;
+            VEC_REMOVE(&db->blocks, k);
+            block_free(block);
+            break;
+        }
+    }
+    tsdb_remove_unlisted(db);
+    return 0;
 }
 
 static int load_blocks(struct tsdb *db, struct error *error)
@@ -183,7 +185,7 @@ static int load_blocks(struct tsdb *db, struct error *error)
     }
     names_release(&names);
     if (code != 0) return code;
-    remove_replaced(db);
+    if (remove_replaced(db) != 0) return error_set(error, -ENOMEM, "no memory for the store");
     for (size_t i = 0; i < db->blocks.count; i++) {
         const struct block_meta *meta = &db->blocks.items[i]->meta;
         if (meta->log_through > db->log_through) db->log_through = meta->log_through;
@@ -219,13 +221,12 @@ static int list_log(const struct tsdb *db, struct log_files *files, struct error
     return code;
 }
 
-/* How well a series file fits: that of the blocks' last cut, else the newest before the log's
- * first segment; of a later one only the labels are of use, for its last samples are in the log
- * that is still to come. */
+/* How well a series file fits: the newest from before the log's first segment, for the log up to it
+ * is in blocks, or was in blocks that have gone since; of a later one only the labels are of use,
+ * for its last samples are in the log that is still to come. */
 static int fitness(const struct tsdb *db, const struct log_files *files, uint64_t number)
 {
-    if (number == db->log_through) return 3;
-    if (number > db->log_through && number < files->first) return 2;
+    if (number >= db->log_through && number < files->first) return 2;
     return number > db->log_through ? 1 : 0;
 }
 
@@ -252,7 +253,7 @@ static int load_series(struct tsdb *db, uint64_t *number_out, struct error *erro
     struct log_files files = { 0 };
     int code = list_log(db, &files, error);
     bool is_loaded = false;
-    for (int wanted = 3; wanted > 0 && code == 0 && !is_loaded; wanted--) {
+    for (int wanted = 2; wanted > 0 && code == 0 && !is_loaded; wanted--) {
         for (size_t i = files.series.count; i-- > 0 && code == 0 && !is_loaded;) {
             uint64_t number = files.series.items[i];
             if (fitness(db, &files, number) != wanted) continue;
@@ -276,6 +277,17 @@ static int apply(void *argument, struct str payload)
     return 0;
 }
 
+/* It counts from here on; that the disk takes no notes of it now is no reason not to open. */
+static int finish_deletion(struct tsdb *db, struct error *error)
+{
+    struct error cause = { 0 };
+    int code = remove_leftovers(db, db->folder, error);
+    if (code == 0 && tsdb_finish_deletion(db, &cause) != 0) {
+        tsdb_report(db, "deletion is not finished", db->folder, &cause);
+    }
+    return code;
+}
+
 static int recover(struct tsdb *db, struct error *error)
 {
     int64_t start_ns = clock_monotonic_ns(db->options.clock);
@@ -291,6 +303,8 @@ static int recover(struct tsdb *db, struct error *error)
     if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
         tsdb_report(db, "old log not removed", db->log_folder, &cause);
     }
+    code = finish_deletion(db, error);
+    if (code != 0) return code;
     tsdb_note_log_locked(db);
     db->stats.samples_appended = 0;
     db->stats.replay_ns = clock_monotonic_ns(db->options.clock) - start_ns;
@@ -340,9 +354,11 @@ static void db_free(struct tsdb *db)
     if (db == NULL) return;
     for (size_t i = 0; i < db->blocks.count; i++) block_free(db->blocks.items[i]);
     VEC_RELEASE(&db->blocks);
+    VEC_RELEASE(&db->unlisted);
     free(db->frozen);
     series_snapshot_release(&db->cut.snapshot);
     head_release(&db->head);
+    exemplars_release(&db->exemplars);
     wal_release(&db->wal);
     if (db->lock >= 0) file_unlock(db->lock);
     condition_release(&db->thread_wake);
@@ -378,6 +394,7 @@ int tsdb_open(struct tsdb **db_out, const struct tsdb_options *options, struct e
     db->options.folder = NULL;
     db->lock = -1;
     db->next_block = 1;
+    db->committed_ns = clock_monotonic_ns(options->clock);
     mutex_init(&db->work);
     mutex_init(&db->mutex);
     condition_init(&db->turn_changed);
@@ -389,6 +406,9 @@ int tsdb_open(struct tsdb **db_out, const struct tsdb_options *options, struct e
     }
     if (code == 0 && head_init(&db->head) != 0) {
         code = error_set(error, -ENOMEM, "no memory for the store");
+    }
+    if (code == 0 && exemplars_init(&db->exemplars, options->exemplars_max) != 0) {
+        code = error_set(error, -ENOMEM, "no memory for %zu exemplars", options->exemplars_max);
     }
     if (code == 0) code = open_folders(db, error);
     if (code == 0) code = recover(db, error);
@@ -423,6 +443,23 @@ struct sample_sink tsdb_sink(struct tsdb *db)
     return (struct sample_sink){ .state = db, .begin = tsdb_begin };
 }
 
+void tsdb_note_change(struct tsdb *db, int64_t min_time_ms)
+{
+    mutex_lock(&db->mutex);
+    changes_note(&db->changes, min_time_ms);
+    mutex_unlock(&db->mutex);
+}
+
+int64_t tsdb_changed_since(void *state, uint64_t *position)
+{
+    struct tsdb *db = state;
+    mutex_lock(&db->mutex);
+    int64_t since_ms = changes_since(&db->changes, *position);
+    *position = db->changes.position;
+    mutex_unlock(&db->mutex);
+    return since_ms;
+}
+
 struct series_source tsdb_source(struct tsdb *db)
 {
     return (struct series_source){
@@ -430,5 +467,6 @@ struct series_source tsdb_source(struct tsdb *db)
         .select = tsdb_select,
         .label_names = tsdb_label_names,
         .label_values = tsdb_label_values,
+        .changed_since = tsdb_changed_since,
     };
 }

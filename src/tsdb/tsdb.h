@@ -1,6 +1,8 @@
 /* tsdb.h - the door of the time-series store.
  *
- * Keeps float samples (stale markers and NaNs bit by bit) of labelled series on one machine:
+ * Keeps samples of labelled series on one machine: floats (stale markers and NaNs bit by bit) and
+ * native histograms, with the start of a counter's counting where it is known; and the newest
+ * exemplars.
  *
  *     batch -- commit --> write-ahead log -- fsync --> head (memory) -- cut --> blocks -- merge
  *                         (many batches a sync)         |                        |
@@ -32,6 +34,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "model/exemplar.h"
 #include "model/matcher.h"
 #include "model/sample_sink.h"
 #include "model/series_source.h"
@@ -68,7 +71,8 @@ struct tsdb_options {
     int64_t block_duration_ms;     /* 2 h: the head is cut when it spans this and a half */
     int64_t block_duration_max_ms; /* merged blocks span at most this; 0 = a tenth of the time
                                       retention, at least block_duration_ms, at most 31 days */
-    uint64_t log_size_max;         /* 96 MiB: the head is cut, too, when its log is this long */
+    uint64_t log_size_max;         /* 24 MiB: the head is cut, too, when its log is this long;
+                                      a recovery reads no more than that and a little */
     uint64_t segment_size_max;     /* 64 MiB: a file of the log */
 
     int64_t retention_ms;     /* a block goes when it ends this long before the newest; 0 = never */
@@ -76,7 +80,12 @@ struct tsdb_options {
     uint64_t reserve_size;    /* 64 MiB: with less room on the disk commits are refused */
     int64_t past_max_ms;      /* 1 h: a sample may be this much older than the newest of all */
     int64_t future_max_ms;    /* 10 min: and this much ahead of the clock */
+    int64_t late_max_ms;      /* 0: a series' samples must come in order; else one that is older
+                                  than the last is taken when it is not older than this before
+                                  the newest of all. Of two values for one time one is kept */
     size_t series_max;        /* series in memory; 0 = no limit; past it ERROR_LIMIT */
+    size_t metric_series_max; /* of one metric; 0 = no limit; past it ERROR_LIMIT */
+    size_t exemplars_max;     /* 0: none are kept; else this many: the oldest goes */
     uint64_t head_size_max;   /* 0 = no limit; bytes of memory: past it new series are ERROR_LIMIT,
                                   and when samples alone fill it commits are ERROR_REFUSED; cut at
                                   half of it */
@@ -105,8 +114,8 @@ int tsdb_open(struct tsdb **db, const struct tsdb_options *options, struct error
  * next open takes it. NULL is fine. */
 void tsdb_close(struct tsdb *db);
 
-/* The contracts of model/. Valid as long as the store. append_histogram is NULL: floats only. A
- * commit that finds no room is ERROR_REFUSED, also while the disk is under its reserve; commits
+/* The contracts of model/. Valid as long as the store. append_exemplar is NULL when none are kept.
+ * A commit that finds no room is ERROR_REFUSED, also while the disk is under its reserve; commits
  * work again by themselves when there is room. When two open batches hold the same series and
  * time, the one that commits first wins, the other's sample is dropped and counted. */
 struct sample_sink tsdb_sink(struct tsdb *db);
@@ -119,7 +128,8 @@ int tsdb_flush(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_maintain(struct tsdb *db, struct error *error) MUST_CHECK;
 
 /* Samples of the selected series inside [start_ms, end_ms] are not found any more; the space comes
- * back at the next merge or tsdb_clean. Returns 0 or a negative code; durable when it returns. */
+ * back at the next merge or tsdb_clean. Counts whole or not at all, also after a crash; with a
+ * negative code it is not there, or, when the disk failed, found at the next opening or not. */
 int tsdb_delete(struct tsdb *db, const struct matcher *matchers, size_t count, int64_t start_ms,
                 int64_t end_ms, struct error *error) MUST_CHECK;
 
@@ -142,30 +152,35 @@ struct tsdb_stats {
     uint64_t blocks;           /* served */
     uint64_t block_size;       /* bytes of their files */
     uint64_t block_samples;
-    uint64_t log_size;             /* bytes of the write-ahead log */
-    uint64_t log_segment;          /* number of the newest segment */
-    bool is_refusing;              /* out of room or the disk fails: commits are refused now */
-    uint64_t series_created;       /* total */
-    uint64_t series_removed;       /* total */
-    uint64_t samples_appended;     /* total, committed */
-    uint64_t samples_out_of_order; /* total refused */
-    uint64_t samples_duplicate;    /* total refused */
-    uint64_t samples_invalid;      /* total refused: too old or too far ahead */
-    uint64_t samples_limited;      /* total refused: series limit */
-    uint64_t samples_dropped;      /* total: lost the race between two batches */
-    uint64_t batches_committed;    /* total */
-    uint64_t batches_refused;      /* total: no room or the disk failed */
-    uint64_t log_syncs;            /* total */
-    uint64_t log_sync_ns;          /* total spent in them */
-    uint64_t log_sync_max_ns;      /* the slowest */
-    uint64_t log_write_size;       /* total bytes */
-    uint64_t log_failures;         /* total writes and syncs that failed */
-    uint64_t log_corruptions;      /* total cuts at a bad record */
-    uint64_t log_records_replayed; /* total at open */
-    uint64_t samples_replayed;     /* total at open */
-    int64_t replay_ns;             /* how long the open took */
-    uint64_t block_corruptions;    /* total set aside */
-    uint64_t cuts;                 /* total: head to block */
+    uint64_t log_size;               /* bytes of the write-ahead log */
+    uint64_t log_segment;            /* number of the newest segment */
+    bool is_refusing;                /* out of room or the disk fails: commits are refused now */
+    uint64_t series_created;         /* total */
+    uint64_t series_removed;         /* total */
+    uint64_t samples_appended;       /* total, committed */
+    uint64_t samples_out_of_order;   /* total refused */
+    uint64_t samples_duplicate;      /* total refused */
+    uint64_t samples_invalid;        /* total refused: too old or too far ahead */
+    uint64_t samples_limited;        /* total refused: series limit */
+    uint64_t samples_dropped;        /* total: lost the race between two batches */
+    uint64_t samples_late;           /* total taken out of order */
+    uint64_t exemplars;              /* in memory */
+    uint64_t exemplar_series;        /* with some in memory */
+    uint64_t exemplars_appended;     /* total */
+    uint64_t exemplars_out_of_order; /* total refused */
+    uint64_t batches_committed;      /* total */
+    uint64_t batches_refused;        /* total: no room or the disk failed */
+    uint64_t log_syncs;              /* total */
+    uint64_t log_sync_ns;            /* total spent in them */
+    uint64_t log_sync_max_ns;        /* the slowest */
+    uint64_t log_write_size;         /* total bytes */
+    uint64_t log_failures;           /* total writes and syncs that failed */
+    uint64_t log_corruptions;        /* total cuts at a bad record */
+    uint64_t log_records_replayed;   /* total at open */
+    uint64_t samples_replayed;       /* total at open */
+    int64_t replay_ns;               /* how long the open took */
+    uint64_t block_corruptions;      /* total set aside */
+    uint64_t cuts;                   /* total: head to block */
     uint64_t cuts_failed;
     uint64_t merges; /* total */
     uint64_t merges_failed;
@@ -189,6 +204,11 @@ struct tsdb_block_info {
 
 int tsdb_blocks(struct tsdb *db, struct arena *arena, const struct tsdb_block_info **items,
                 size_t *count, struct error *error) MUST_CHECK;
+
+/* Exemplars of the series that match all matchers of one of the sets, between two times, by labels
+ * and time; in the arena. 0, or ERROR_LIMIT when it is full. */
+int tsdb_exemplars(struct tsdb *db, const struct exemplar_query *query, struct arena *arena,
+                   struct exemplar_list **lists, size_t *count, struct error *error) MUST_CHECK;
 
 /* What fills the head, largest first; for /api/v1/status/tsdb. */
 struct tsdb_top_entry {

@@ -26,7 +26,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUP_SIZE_MAX = 1 << 30, VERSION = 1, NAME_DIGITS = 8 };
+enum { GROUP_SIZE_MAX = 1 << 30, VERSION = 2, NAME_DIGITS = 8 };
 
 static const char magic[8] = { 'B', 'G', 'T', 'S', 'W', 'A', 'L', '1' };
 
@@ -78,12 +78,16 @@ static uint32_t record_sum(uint64_t salt, uint64_t offset, struct str payload)
     return crc32c_add(crc32c(head, sizeof(head)), payload.data, payload.size);
 }
 
+static bool is_header(struct str bytes)
+{
+    return bytes.size >= WAL_HEADER_SIZE && memcmp(bytes.data, magic, sizeof(magic)) == 0 &&
+           fixed32_read(bytes.data + 60) == crc32c(bytes.data, 60);
+}
+
 bool wal_reader_init(struct wal_reader *reader, struct str bytes)
 {
-    if (bytes.size < WAL_HEADER_SIZE) return false;
+    if (!is_header(bytes)) return false;
     const char *header = bytes.data;
-    if (memcmp(header, magic, sizeof(magic)) != 0) return false;
-    if (fixed32_read(header + 60) != crc32c(header, 60)) return false;
     if (fixed32_read(header + 8) != VERSION) return false;
     *reader = (struct wal_reader){
         .bytes = bytes,
@@ -213,7 +217,13 @@ static int replay_segment(struct replay *replay, const struct numbers *found, si
     size_t size;
     code = wal->disk->map(wal->disk->state, path, &bytes, &size);
     if (code != 0) return fail(error, code, "read", path);
-    code = replay_bytes(replay, number, (struct str){ bytes, size }, at + 1 == found->count);
+    struct str all = { bytes, size };
+    if (is_header(all) && fixed32_read(all.data + 8) != VERSION) {
+        code = error_set(error, ERROR_UNSUPPORTED, "log '%s' has format %u, this program knows %d",
+                         path, fixed32_read(all.data + 8), VERSION);
+    } else {
+        code = replay_bytes(replay, number, all, at + 1 == found->count);
+    }
     wal->disk->unmap(wal->disk->state, bytes, size);
     wal->older_size += size;
     return code;

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """differential.py - writes a .test script of generated queries with the answers of a real Prometheus.
 
-    differential.py SEED COUNT PORT OUT.test
+    differential.py SEED COUNT PORT OUT.test [PICKED.txt]
     conformance_promql_test -x OUT.test
+
+With PICKED.txt (differential_picked.txt beside this file) its expressions are asked first, each at a
+time and over a range, and COUNT generated ones after them.
 
 Random counters, gauges and a classic histogram go into a block (promtool), Debian's Prometheus serves
 it on the loopback PORT and is asked; times of evaluation lie beside the samples, so that the left-open
@@ -137,6 +140,8 @@ def ask(q,rng):
 def num(v): return {'+Inf':'Inf'}.get(v,v)
 def lab(m):
   return '{'+','.join('%s=%s'%(k,json.dumps(v)) for k,v in m.items())+'}'
+picked=[]
+if len(sys.argv)>5: picked=[(q,rng) for q in open(sys.argv[5]).read().splitlines() for rng in (False,True)]
 out=open(OUT,'w')
 out.write('load 15s\n')
 for n,l,p in series:
@@ -145,8 +150,9 @@ out.write('\n')
 fails={}
 cnt=0
 try:
-  while cnt<N:
-    q=vec(R.randint(1,4)); rng=R.random()<0.5
+  while cnt<N+len(picked):
+    if cnt<len(picked): q,rng=picked[cnt]
+    else: q=vec(R.randint(1,4)); rng=R.random()<0.5
     a=ask(q,rng); cnt+=1
     head='eval range from 600500ms to 1500500ms step 100s ' if rng else 'eval instant at 1200500ms '
     out.write(head+q+'\n')
@@ -158,6 +164,7 @@ try:
       else:
         pts={round(float(t)*1000):v for t,v in s['values']}
         out.write('  %s %s\n'%(lab(s['metric']),' '.join(num(pts[600500+i*100000]) if 600500+i*100000 in pts else '_' for i in range(10))))
+    if d['resultType']=='string': out.write('  expect string %s\n'%json.dumps(d['result'][1]))
     if d['resultType']=='scalar': out.write('  %s\n'%num(d['result'][1]))
     out.write('\n')
 finally:

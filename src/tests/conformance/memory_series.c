@@ -41,12 +41,16 @@ static int cursor_next(struct series_cursor *cursor, struct series_columns *colu
         size_t to = series->times_ms.count;
         while (to > from && series->times_ms.items[to - 1] > mine->query.end_ms) to--;
         if (from == to) continue;
+        if (mine->query.want == SERIES_WANT_LAST) from = to - 1;
         *columns = (struct series_columns){
             .labels = series->labels,
             .count = to - from,
             .times_ms = series->times_ms.items + from,
             .values = series->values.items + from,
             .histograms = series->histograms.count == 0 ? NULL : series->histograms.items + from,
+            .starts_ms = series->starts_ms.count != series->values.count
+                             ? NULL
+                             : series->starts_ms.items + from,
         };
         return 1;
     }
@@ -76,12 +80,24 @@ static int store_select(void *state, const struct series_query *query, struct ar
     return 0;
 }
 
+static int64_t store_changed_since(void *state, uint64_t *position)
+{
+    struct memory_store *store = state;
+    int64_t least_ms = INT64_MAX;
+    for (size_t i = (size_t)*position; i < store->changes_ms.count; i++) {
+        if (store->changes_ms.items[i] < least_ms) least_ms = store->changes_ms.items[i];
+    }
+    *position = store->changes_ms.count;
+    return least_ms;
+}
+
 void memory_store_init(struct memory_store *store)
 {
     *store = (struct memory_store){ 0 };
     arena_init(&store->arena, (size_t)1 << 30);
     store->source.state = store;
     store->source.select = store_select;
+    store->source.changed_since = store_changed_since;
 }
 
 void memory_store_clear(struct memory_store *store)
@@ -91,9 +107,11 @@ void memory_store_clear(struct memory_store *store)
         VEC_RELEASE(&series->times_ms);
         VEC_RELEASE(&series->values);
         VEC_RELEASE(&series->histograms);
+        VEC_RELEASE(&series->starts_ms);
         free(series);
     }
     store->series.count = 0;
+    (void)VEC_PUSH(&store->changes_ms, INT64_MIN);
     map_release(&store->by_labels);
     arena_reset(&store->arena);
 }
@@ -102,6 +120,7 @@ void memory_store_release(struct memory_store *store)
 {
     memory_store_clear(store);
     VEC_RELEASE(&store->series);
+    VEC_RELEASE(&store->changes_ms);
     arena_release(&store->arena);
 }
 
@@ -164,6 +183,7 @@ static enum histogram_hint stored_hint(const struct memory_series *series, size_
 bool memory_series_add(struct memory_store *store, struct memory_series *series, int64_t time_ms,
                        double value, const struct histogram *histogram)
 {
+    if (!VEC_PUSH(&store->changes_ms, time_ms)) return false;
     size_t at = series->times_ms.count;
     while (at > 0 && series->times_ms.items[at - 1] >= time_ms) at--;
     bool is_there = at < series->times_ms.count && series->times_ms.items[at] == time_ms;
@@ -199,4 +219,17 @@ bool memory_series_add(struct memory_store *store, struct memory_series *series,
     series->values.items[at] = value;
     if (has_histograms) series->histograms.items[at] = copy;
     return true;
+}
+
+bool memory_series_start(struct memory_series *series, int64_t time_ms, int64_t start_ms)
+{
+    while (series->starts_ms.count < series->values.count) {
+        if (!VEC_PUSH(&series->starts_ms, 0)) return false;
+    }
+    for (size_t i = 0; i < series->times_ms.count; i++) {
+        if (series->times_ms.items[i] != time_ms) continue;
+        series->starts_ms.items[i] = start_ms;
+        return true;
+    }
+    return false;
 }

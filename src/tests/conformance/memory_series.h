@@ -14,6 +14,7 @@ struct memory_series {
     VEC(int64_t) times_ms;
     VEC(double) values;
     VEC(const struct histogram *) histograms; /* empty, or as many as values */
+    VEC(int64_t) starts_ms;                   /* empty, or as many as values */
 };
 
 /* Owned by one thread. */
@@ -22,6 +23,7 @@ struct memory_store {
     VEC(struct memory_series *) series;
     struct map by_labels;
     bool is_sorted;
+    VEC(int64_t) changes_ms; /* time of each sample that came, in that order */
     struct series_source source;
 };
 
@@ -36,5 +38,8 @@ struct memory_series *memory_store_series(struct memory_store *store, struct lab
  * becomes what a store would give back for it. */
 bool memory_series_add(struct memory_store *store, struct memory_series *series, int64_t time_ms,
                        double value, const struct histogram *histogram);
+
+/* Says since when the sample at that time counts; false when there is none, or no memory. */
+bool memory_series_start(struct memory_series *series, int64_t time_ms, int64_t start_ms);
 
 #endif

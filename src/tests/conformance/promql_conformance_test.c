@@ -148,7 +148,8 @@ int main(int argc, char **argv)
 {
     struct promql_options options = { .features = 0 };
     options.features = PROMQL_FEATURE_EXPERIMENTAL_FUNCTIONS | PROMQL_FEATURE_EXTENDED_SELECTORS |
-                       PROMQL_FEATURE_DELAYED_NAME_REMOVAL | PROMQL_FEATURE_FILL;
+                       PROMQL_FEATURE_DELAYED_NAME_REMOVAL | PROMQL_FEATURE_FILL |
+                       PROMQL_FEATURE_START_TIMESTAMPS;
     bool is_exact = argc > 1 && strcmp(argv[1], "-x") == 0;
     if (is_exact) {
         script_tolerance = 1e-12;

@@ -72,6 +72,8 @@ struct script {
     script_report *report;
     void *argument;
     struct script_totals *totals;
+    struct text_starts starts;     /* of an `@st` line, for the next line of the same series */
+    struct memory_series *started; /* that series; NULL: none */
 };
 
 static bool take_line(struct script *script, struct str *line)
@@ -142,16 +144,32 @@ static bool read_duration(struct str text, int64_t *ms)
 
 /* --- load --- */
 
+/* The start times of the `@st` line before. */
+static void give_starts(struct script *script, struct memory_series *series,
+                        const struct text_points *points, int64_t step_ms)
+{
+    for (size_t i = 0; i < points->count && i < script->starts.count; i++) {
+        int64_t time_ms = (int64_t)i * step_ms;
+        if (!script->starts.items[i].is_there || !points->items[i].is_there) continue;
+        (void)memory_series_start(series, time_ms, time_ms + script->starts.items[i].offset_ms);
+    }
+    script->started = NULL;
+}
+
 static bool load_series(struct script *script, struct str line, int64_t step_ms,
                         struct memory_store *store)
 {
     struct labels labels;
     if (!series_text_labels(&script->arena, &line, &labels)) return false;
-    if (str_starts_with(line, STR("@st"))) return true; /* start times: not in the contract */
+    struct memory_series *series = memory_store_series(store, labels);
+    if (series == NULL) return false;
+    if (str_starts_with(line, STR("@st"))) {
+        script->starts.count = 0;
+        script->started = series;
+        return series_text_starts(str_skip(line, 3), &script->starts);
+    }
     struct text_points points = { 0 };
     bool is_good = series_text_points(&script->arena, line, &points);
-    struct memory_series *series = is_good ? memory_store_series(store, labels) : NULL;
-    is_good = series != NULL;
     for (size_t i = 0; is_good && i < points.count; i++) {
         if (!points.items[i].is_there) continue;
         const struct histogram *histogram = points.items[i].histogram;
@@ -160,6 +178,7 @@ static bool load_series(struct script *script, struct str line, int64_t step_ms,
         is_good =
             memory_series_add(store, series, (int64_t)i * step_ms, points.items[i].value, copy);
     }
+    if (is_good && series == script->started) give_starts(script, series, &points, step_ms);
     VEC_RELEASE(&points);
     return is_good;
 }
@@ -675,6 +694,7 @@ void script_run(struct promql_engine *engine, struct str text, script_report *re
         }
         arena_reset(&script.arena);
     }
+    VEC_RELEASE(&script.starts);
     memory_store_release(&script.store);
     arena_release(&script.arena);
 }

@@ -2,6 +2,7 @@
 #include "tests/conformance/series_text.h"
 
 #include "codec/number.h"
+#include "model/duration.h"
 #include "model/sample.h"
 
 #include <math.h>
@@ -354,5 +355,63 @@ bool series_text_points(struct arena *arena, struct str text, struct text_points
         bool is_special;
         if (!take_special(item, points, &is_special)) return false;
         if (!is_special && !take_number_item(item, points)) return false;
+    }
+}
+
+/* --- start times --- */
+
+/* "-1m30s", "+1ms", "0"; takes it off the front. */
+static bool take_offset(struct str *rest, int64_t *offset_ms)
+{
+    int64_t sign = 1;
+    if (rest->size > 0 && (rest->data[0] == '+' || rest->data[0] == '-')) {
+        sign = rest->data[0] == '-' ? -1 : 1;
+        *rest = str_skip(*rest, 1);
+    }
+    size_t size = 0;
+    while (size < rest->size && strchr("0123456789mshdwy", rest->data[size]) != NULL) size++;
+    struct str text = str_first(*rest, size);
+    *rest = str_skip(*rest, size);
+    if (str_equal(text, STR("0")) || str_equal(text, STR("0ms"))) {
+        *offset_ms = 0;
+        return true;
+    }
+    if (duration_parse(text, offset_ms, NULL) < 0) return false;
+    *offset_ms *= sign;
+    return true;
+}
+
+static bool take_start_item(struct str item, struct text_starts *starts)
+{
+    struct text_start start = { item.data[0] != '_', 0 };
+    int64_t step_ms = 0;
+    size_t times = 0;
+    if (!start.is_there) {
+        item = str_skip(item, 1);
+        if (item.size > 0 && !take_times(&item, &times)) return false;
+        if (times > 0) times--;
+    } else {
+        if (!take_offset(&item, &start.offset_ms)) return false;
+        if (item.size > 0 && item.data[0] != 'x' && !take_offset(&item, &step_ms)) return false;
+        if (item.size > 0 && !take_times(&item, &times)) return false;
+    }
+    for (size_t i = 0; i <= times; i++) {
+        if (!VEC_PUSH(starts, start)) return false;
+        start.offset_ms += step_ms;
+    }
+    return item.size == 0;
+}
+
+bool series_text_starts(struct str text, struct text_starts *starts)
+{
+    for (;;) {
+        skip_blanks(&text);
+        if (text.size == 0) return true;
+        size_t size = 0;
+        while (size < text.size && text.data[size] != ' ' && text.data[size] != '\t') size++;
+        if (starts->count > POINTS_MAX || !take_start_item(str_first(text, size), starts)) {
+            return false;
+        }
+        text = str_skip(text, size);
     }
 }

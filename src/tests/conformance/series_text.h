@@ -28,6 +28,17 @@ bool series_text_labels(struct arena *arena, struct str *rest, struct labels *la
 /* All points of the line. False: not the notation; the vector is to be released either way. */
 bool series_text_points(struct arena *arena, struct str text, struct text_points *points);
 
+/* Start times: where a sample's counter began, as a duration from the sample's own time. */
+struct text_start {
+    bool is_there;
+    int64_t offset_ms;
+};
+
+VEC_TYPE(text_starts, struct text_start);
+
+/* "_ -30s-1mx2 0 +1ms": all of the line, as series_text_points. */
+bool series_text_starts(struct str text, struct text_starts *starts);
+
 /* A quoted string as Go writes it; takes it off the front. */
 bool series_text_string(struct arena *arena, struct str *rest, struct str *value);
 

@@ -1,81 +1,19 @@
 #!/usr/bin/env python3
 # http_test.py - the role logs at its HTTP boundary: the wire and search traps of Elasticsearch's
 # clients, refusals, and kill -9 under load. Usage: http_test.py PROGRAM [KILLS]
-import json, os, re, shutil, signal, subprocess, sys, tempfile, threading, time
+import json, os, shutil, signal, subprocess, sys, tempfile, threading, time
 import gzip, http.client
+import logs_role
+from logs_role import bulk
 
 program = sys.argv[1]
 kills = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-passed = failed = 0
+tap = logs_role.Tap()
+expect = tap.expect
 
 
-def expect(name, want, got):
-    global passed, failed
-    number = passed + failed + 1
-    if want == got:
-        passed += 1
-        print(f"ok {number} - {name}", flush=True)
-    else:
-        failed += 1
-        print(f"not ok {number} - {name}\n# want {want!r}\n# got  {got!r}", flush=True)
-
-
-class Role:
-    def __init__(self, folder, *flags):
-        self.folder, self.flags = folder, flags
-        self.port = 0
-        self.start()
-
-    def start(self):
-        listen = f"127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
-            [program, "--listen", listen, "--data", self.folder, "--log.format", "json", *self.flags],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for line in self.process.stdout:
-            found = re.search(r'"listen":"http://127.0.0.1:(\d+)', line)
-            if found:
-                self.port = int(found[1])
-            if "role ready" in line:
-                break
-        self.lines = []
-        self.reader = threading.Thread(target=self.lines.extend, args=(self.process.stdout,),
-                                       daemon=True)
-        self.reader.start()
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait(30)
-
-    def said(self):
-        self.reader.join(10)
-        return "".join(self.lines)
-
-    def raw(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        if isinstance(body, (dict, list)):
-            body = json.dumps(body)
-        if isinstance(body, str):
-            body = body.encode()
-        all_headers = {"Content-Type": "application/json"}
-        all_headers.update(headers or {})
-        connection.request(method, path, body, all_headers)
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        return response.status, response.headers, data
-
-    def call(self, method, path, body=None, headers=None):
-        status, _, data = self.raw(method, path, body, headers)
-        return status, json.loads(data) if data else None
-
-    def total(self, index, query):
-        status, answer = self.call("POST", f"/{index}/_search", {"query": query})
-        return answer["hits"]["total"]["value"] if status == 200 else answer["error"]["type"]
-
-
-def bulk(*pairs):
-    return "".join(json.dumps(part) + "\n" if not isinstance(part, str) else part + "\n"
-                   for part in pairs)
+def Role(folder, *flags):
+    return logs_role.Role(program, folder, *flags)
 
 
 def wire(role):
@@ -455,5 +393,4 @@ try:
     killed(os.path.join(scratch, "c"))
 finally:
     shutil.rmtree(scratch, ignore_errors=True)
-print(f"1..{passed + failed}")
-sys.exit(1 if failed else 0)
+sys.exit(tap.end())

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -86,7 +87,8 @@ def begin():
                  "  static_configs: [{targets: ['127.0.0.1:1']}]\n"
                  "  basic_auth: {username: u, password: geheim}\n")
     role = Role("metrics", "--config.file=" + path, "--web.enable-remote-write-receiver",
-                "--web.enable-admin-api", "--web.enable-lifecycle").ready()
+                "--web.enable-admin-api", "--web.enable-lifecycle",
+                "--enable-feature=promql-per-step-stats").ready()
 
 
 
@@ -141,7 +143,10 @@ def instant():
     got = api("query", ("query", "m"), ("time", NOW), ("limit", 1)).json
     same(1, len(got["data"]["result"]))
     same(["results truncated due to limit"], got["warnings"])
-    check("stats" in good("query", ("query", "m"), ("stats", "all")), "stats")
+    got = good("query_range", ("query", "m"), ("start", NOW - 60), ("end", NOW), ("step", 60), ("stats", "all"))["stats"]
+    same(3, got["samples"]["totalQueryableSamples"])
+    same([[NOW - 60, 1], [NOW, 2]], got["samples"]["totalQueryableSamplesPerStep"])
+    check("totalQueryableSamplesPerStep" not in good("query", ("query", "m"), ("stats", "true"))["stats"]["samples"], "all")
 
 
 def range_query():
@@ -203,6 +208,13 @@ def status():
     check(good("status/tsdb")["headStats"]["numSeries"] >= 3, "tsdb")
     same([], good("query_exemplars", ("query", "test")))
     has(good("format_query", ("query", "sum(m)by(a)")), r"sum by \(a\) \(")
+    tree = good("parse_query", ("query", "sum by (a) (rate(m{b=~'c'}[5m] offset 1m)) > bool 2"))
+    same(("binaryExpr", ">", True, None), (tree["type"], tree["op"], tree["bool"], tree["matching"]))
+    same(("aggregation", "sum", ["a"]), (tree["lhs"]["type"], tree["lhs"]["op"], tree["lhs"]["grouping"]))
+    selector = tree["lhs"]["expr"]["args"][0]
+    same(("matrixSelector", "m", 300000, 60000), tuple(selector[key] for key in ("type", "name", "range", "offset")))
+    check({"name": "b", "value": "c", "type": "=~"} in selector["matchers"], "matchers")
+    bad(400, "bad_data", "parse_query", ("query", "sum("), text="parse error")
 
 
 def federate():
@@ -211,6 +223,30 @@ def federate():
     same(200, got.status)
     has(got.text, r"(?m)^# TYPE u untyped$", r'(?m)^u\{.*a="1".*\} 1 \d{13}$', 'site="home"', 'instance=""')
     same("", ask(f"{role.url}/federate").text)
+
+
+def command_line():
+    """barograph query and promql: formats, mistakes, exit statuses"""
+    def say(*words, status=0, text=""):
+        got = subprocess.run([sys.argv[1], *words], input=text, capture_output=True, text=True, timeout=30)
+        same(status, got.returncode, " ".join(words))
+        return got.stdout if status == 0 else got.stderr
+    ask_here = ("--url", role.url)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW))
+    same(f'series,time,value\n"m{{a=""x""}}",{stamp},2\n',
+         say("query", 'm{a="x"}', "--time", str(NOW), "--format", "csv", *ask_here))
+    same('m{a="x"}  2\nm{a="y"}  7\n', say("query", "m", "--time", str(NOW), *ask_here))
+    same("3\n", say("query", "1+2", *ask_here))
+    same("matrix", json.loads(say("query", "m", "--start", str(NOW - 60), "--end", str(NOW), "--step", "1m",
+                                  "--format", "json", *ask_here))["resultType"])
+    has(say("query", "m", "--start", str(NOW - 60), "--end", str(NOW), "--step", "1m", "--format", "plot", *ask_here),
+        "[\u2801-\u28ff]")
+    has(say("query", "1 +", *ask_here, status=1), "1:4: parse error")
+    has(say("query", "m", "--format", "xml", *ask_here, status=2), "table, json, csv or plot")
+    same("sum by (a) (m)\n", say("promql", "fmt", "sum(m)by(a)"))
+    same("sum by (a) (m)\n", say("promql", "fmt", text="sum(m)by(a)\n"))
+    has(say("promql", "check", "sum(", status=1), "parse error")
+    same("vectorSelector", json.loads(say("promql", "tree", "m"))["type"])
 
 
 def manners():
@@ -250,7 +286,7 @@ def whole():
     """the API, step by step"""
     begin()
     failures = []
-    for step in (write_and_read, instant, range_query, names, status, federate, manners, admin):
+    for step in (write_and_read, instant, range_query, names, status, command_line, federate, manners, admin):
         try:
             step()
         except AssertionError as problem:

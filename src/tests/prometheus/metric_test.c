@@ -35,8 +35,8 @@ static void expect_text(const char *want, struct pm_format format)
     free(text);
 }
 
-static const struct pm_format plain = { PM_TEXT_0_0_4 };
-static const struct pm_format openmetrics = { PM_OPENMETRICS_1_0_0 };
+static const struct pm_format plain = { .kind = PM_TEXT_0_0_4 };
+static const struct pm_format openmetrics = { .kind = PM_OPENMETRICS_1_0_0 };
 
 #define EXPECT_SAMPLE(want, ...)                                                                   \
     do {                                                                                           \

@@ -106,7 +106,7 @@ static int run_daemon(struct board *board, pid_t *pids)
         nap_ms(20 + (int)random_below(&dice, RUN_MS / 3));
         (void)kill(pids[i * 2], SIGKILL);
         killed += WORKER_THREADS;
-        free(pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL));
+        free(pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL));
     }
     board->stop = 1;
     for (int i = 0; i < WORKERS; i++) {
@@ -451,12 +451,71 @@ static void no_garbage_crashes_the_daemon(void)
             EXPECT_INT(1, pwrite(fd, &byte, 1, at));
         }
         (void)close(fd);
-        char *text = pm_render_text(registry, (struct pm_format){ PM_TEXT_0_0_4 }, NULL);
+        char *text = pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL);
         EXPECT(text != NULL);
         free(text);
         pm_inc(pm_counter_with(pm_client_counter(client, "new_total", "New.", "n"), "x"));
         stop();
     }
+}
+
+/* A process of its own: the guard takes a signal. */
+static int show_while_cut(void)
+{
+    struct pm_error error;
+    struct pm_daemon_options options = { .path = path, .guards_cuts = true };
+    if (pm_daemon_open(&daemon_side, &options, &error) < 0) return 1;
+    if (pm_registry_new(&registry, &error) < 0) return 2;
+    if (pm_daemon_register(daemon_side, registry, &error) < 0) return 3;
+    struct pm_registry *shared = pm_daemon_registry(daemon_side);
+    pm_inc(pm_counter_new(shared, "jobs_total", "Jobs."));
+    pm_set(pm_gauge_new(shared, "level", "Level."), 3);
+    if (shown("jobs_total") != 1 || shown("pm_region_cut") != 0) return 4;
+    static const off_t sizes[] = { 1 << 20, 5000, 4096, 100, 0 };
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if (truncate(path, sizes[i]) < 0) return 5;
+        pm_inc(pm_counter_new(shared, "jobs_total", "Jobs."));
+        pm_inc(pm_counter_new(shared, "more_total", "More."));
+        pm_observe(pm_histogram_new(shared, "lat_seconds", "Latency."), 1);
+        free(pm_render_text(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, NULL));
+        if (shown("pm_region_cut") != 1) return 6;
+    }
+    pm_daemon_close(daemon_side);
+    pm_registry_free(registry);
+    return 0;
+}
+
+static void a_file_cut_short_is_zeros_and_not_the_end(void)
+{
+    (void)unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) _exit(show_while_cut());
+    int status = -1;
+    REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+    EXPECT_INT(0, status);
+    (void)unlink(path);
+}
+
+/* Faults that are not the region's go on as before; a sanitizer makes an exit of them. */
+static void other_faults_are_still_the_end(void)
+{
+    (void)unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct pm_error error;
+        struct pm_daemon_options options = { .path = path, .guards_cuts = true };
+        if (pm_daemon_open(&daemon_side, &options, &error) < 0) _exit(101);
+        FILE *file = tmpfile();
+        if (file == NULL || ftruncate(fileno(file), 4096) < 0) _exit(102);
+        volatile char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+        if (map == MAP_FAILED) _exit(103);
+        map[4096] = 1;
+        _exit(103);
+    }
+    int status = -1;
+    REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+    EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WEXITSTATUS(status) < 100);
+    (void)unlink(path);
 }
 
 static void what_is_no_region_is_refused(void)
@@ -493,6 +552,8 @@ int main(void)
         TEST(counters_outlive_daemon_and_client),
         TEST(what_is_removed_comes_back_from_zero),
         TEST(no_garbage_crashes_the_daemon),
+        TEST(a_file_cut_short_is_zeros_and_not_the_end),
+        TEST(other_faults_are_still_the_end),
         TEST(what_is_no_region_is_refused),
     };
     return test_main(tests, sizeof(tests) / sizeof(tests[0]));

@@ -66,6 +66,10 @@ struct sim_disk {
     struct disk table;
     struct random random;
     struct sim_disk_faults faults;
+    enum sim_disk_bug bug;
+    const char *bug_ending;
+    char held_from[FILE_PATH_SIZE]; /* a rename that waits for the next one; empty = none */
+    char held_to[FILE_PATH_SIZE];
     uint64_t size_max;
     uint64_t crash_in; /* changing calls left, 0 = never */
     uint64_t changes;
@@ -262,6 +266,23 @@ static bool throws(struct sim_disk *sim, uint32_t chance)
     return chance > 0 && random_below(&sim->random, 1000000) < chance;
 }
 
+static bool has_bug(const struct sim_disk *sim, enum sim_disk_bug bug, const char *path)
+{
+    if (sim->bug != bug || path == NULL) return false;
+    size_t size = strlen(path);
+    size_t ending = strlen(sim->bug_ending);
+    return size >= ending && strcmp(path + size - ending, sim->bug_ending) == 0;
+}
+
+/* A name of the file, or NULL. */
+static const char *path_of(const struct sim_disk *sim, size_t inode)
+{
+    for (size_t i = 0; i < sim->live.count; i++) {
+        if (sim->live.items[i].inode == inode) return sim->live.items[i].path;
+    }
+    return NULL;
+}
+
 /* A changing call begins. True: the power goes in its middle. */
 static bool begin_change(struct sim_disk *sim)
 {
@@ -443,6 +464,7 @@ static int sim_truncate(void *state, int handle, uint64_t size)
 static int sync_locked(struct sim_disk *sim, int number)
 {
     struct inode *inode = inode_of(sim, number);
+    if (has_bug(sim, SIM_DISK_BUG_NO_SYNC, path_of(sim, handle_of(sim, number)->inode))) return 0;
     if (begin_change(sim)) {
         sim->has_crashed = true;
         return -EIO; /* what is pending is thrown for at the restart */
@@ -504,6 +526,17 @@ static bool has_names_under(const struct sim_disk *sim, const char *path)
     return false;
 }
 
+/* The held rename, now. */
+static void let_go(struct sim_disk *sim)
+{
+    size_t inode;
+    if (sim->held_from[0] == '\0') return;
+    if (find(sim, sim->held_from, &inode) != NULL) {
+        add_name_change(sim, NAME_RENAME, sim->held_from, sim->held_to, inode);
+    }
+    sim->held_from[0] = '\0';
+}
+
 static int rename_locked(struct sim_disk *sim, const char *from, const char *to)
 {
     size_t inode;
@@ -512,7 +545,13 @@ static int rename_locked(struct sim_disk *sim, const char *from, const char *to)
     if (find(sim, to, &target) != NULL && has_names_under(sim, to)) return -ENOTEMPTY;
     if (throws(sim, sim->faults.name)) return -EIO;
     sim->has_crashed = begin_change(sim);
+    if (sim->held_from[0] == '\0' && has_bug(sim, SIM_DISK_BUG_LATE_RENAME, to)) {
+        memcpy(sim->held_from, from, strlen(from) + 1);
+        memcpy(sim->held_to, to, strlen(to) + 1);
+        return sim->has_crashed ? -EIO : 0;
+    }
     add_name_change(sim, NAME_RENAME, from, to, inode);
+    let_go(sim);
     return sim->has_crashed ? -EIO : 0;
 }
 
@@ -577,6 +616,7 @@ static int sync_folder_locked(struct sim_disk *sim, const char *path)
 {
     size_t inode;
     if (find(sim, path, &inode) == NULL) return -ENOENT;
+    if (has_bug(sim, SIM_DISK_BUG_NO_SYNC_FOLDER, path)) return 0;
     if (begin_change(sim)) {
         sim->has_crashed = true;
         return -EIO;
@@ -832,6 +872,7 @@ void sim_disk_restart(struct sim_disk *sim)
     }
     free(is_linked);
     sim->handles.count = 0;
+    sim->held_from[0] = '\0';
     sim->has_crashed = false;
     sim->crash_in = 0;
     sim->faults = (struct sim_disk_faults){ 0 };
@@ -846,6 +887,12 @@ uint64_t sim_disk_changes(const struct sim_disk *sim)
 uint64_t sim_disk_used(const struct sim_disk *sim)
 {
     return used(sim);
+}
+
+void sim_disk_plant(struct sim_disk *sim, enum sim_disk_bug bug, const char *ending)
+{
+    sim->bug = bug;
+    sim->bug_ending = ending;
 }
 
 bool sim_disk_flip(struct sim_disk *sim, const char *path, uint64_t offset, int bit)

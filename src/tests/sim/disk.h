@@ -55,6 +55,17 @@ void sim_disk_restart(struct sim_disk *sim); /* open handles are gone */
 uint64_t sim_disk_changes(const struct sim_disk *sim); /* changing calls so far */
 uint64_t sim_disk_used(const struct sim_disk *sim);    /* bytes of all files */
 
+/* A bug planted between the code under test and the disk: what a program that forgets a call, or
+ * makes two in the wrong order, would do. `ending` chooses the paths. For tests of the tests. */
+enum sim_disk_bug {
+    SIM_DISK_BUG_NONE,
+    SIM_DISK_BUG_NO_SYNC,        /* files are never synced, though it is said so */
+    SIM_DISK_BUG_NO_SYNC_FOLDER, /* the same for folders */
+    SIM_DISK_BUG_LATE_RENAME,    /* a rename is done behind the next one: two are swapped */
+};
+
+void sim_disk_plant(struct sim_disk *sim, enum sim_disk_bug bug, const char *ending);
+
 /* Bit rot: turns one bit of a file over, synced. False when there is no such byte. */
 bool sim_disk_flip(struct sim_disk *sim, const char *path, uint64_t offset, int bit);
 

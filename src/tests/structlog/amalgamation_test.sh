@@ -5,7 +5,7 @@ set -eu
 tool=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$tool" "$work"
+"$tool" structlog "$work"
 cat > "$work/app.c" <<'END'
 #include "structlog.h"
 int main(void)

@@ -20,10 +20,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!column_decode_values(&copy, values, count)) return 0;
     struct buf buf;
     buf_init(&buf, 1 << 20);
-    column_encode_values(&buf, values, count);
-    copy = buf_str(&buf);
-    CHECK(column_decode_values(&copy, back, count));
-    CHECK(memcmp(values, back, count * sizeof(values[0])) == 0);
+    for (int effort = COLUMN_FAST; effort <= COLUMN_SMALL; effort++) {
+        buf_reset(&buf);
+        column_write_values(&buf, values, count, (enum column_effort)effort);
+        copy = buf_str(&buf);
+        CHECK(column_decode_values(&copy, back, count));
+        CHECK(memcmp(values, back, count * sizeof(values[0])) == 0);
+    }
     buf_release(&buf);
     return 0;
 }

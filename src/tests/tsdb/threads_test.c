@@ -102,7 +102,9 @@ static int count_steps(struct tsdb *db, int writer)
         return -1;
     }
     struct series_source source = tsdb_source(db);
-    struct series_query query = { INT64_MIN, INT64_MAX, &matcher, 1, SERIES_WANT_SAMPLES, 0, 0 };
+    struct series_query query = {
+        .start_ms = INT64_MIN, .end_ms = INT64_MAX, .matchers = &matcher, .matcher_count = 1
+    };
     struct arena arena;
     arena_init(&arena, 64 << 20);
     struct series_cursor *cursor;

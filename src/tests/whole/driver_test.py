@@ -1,6 +1,7 @@
 """driver_test - what the driver serves at :8081: Debian's promtool reads it, and scripts add to it."""
 import os
 import re
+import socket
 import subprocess
 
 from harness import (EXECUTABLE, ROOT, Role, address, ask, check, environment, exposition, folder, has,
@@ -101,6 +102,68 @@ def test_scripts():
     role.stop()
 
 
+def shown(role):
+    """All samples of the driver's page, by name and labels."""
+    text = ask(role.url + "/metrics").text
+    return {(name, tuple(sorted(labels.items()))): number for name, labels, number in exposition(text)}
+
+
+def test_shells():
+    """ten shells that count in a loop, half of them by datagrams, lose nothing"""
+    shells, rounds = 10, 12
+    role = driver()
+    loop = f'i=0; while [ $i -lt {rounds} ]; do "$0" metric inc whole_shells_total $1 || exit 1; i=$((i+1)); done'
+    running = [subprocess.Popen(["sh", "-c", loop, EXECUTABLE, "--use-socket" if i % 2 else "--must-exist=false"],
+                                env=environment()) for i in range(shells)]
+    same([0] * shells, [shell.wait(120) for shell in running], "exit statuses")
+    samples = shown(role)
+    same(shells * rounds, samples["whole_shells_total", ()], "counter")
+    same(shells // 2 * rounds, samples["pm_receiver_lines_total", (("input", "socket"),)], "datagrams")
+    role.stop()
+
+
+def test_datagrams():
+    """lines by socket and StatsD by UDP are counted, what is wrong is an answer and a count"""
+    role = driver("--statsd.listen-udp", "127.0.0.1:0", "--statsd.interval", "100ms")
+    lines = ["inc whole_jobs_total", "inc whole_jobs_total 24", "dec whole_balance", "dec whole_balance",
+             'observe whole_seconds{q="a b"} 0.5 bounds=1,2', "set whole_jobs_total 3", "what is this"]
+    path = environment()["BAROGRAPH_METRICS"] + ".sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.bind("")  # Linux gives a name, so that there is an answer
+        client.settimeout(10)
+        client.sendto("\n".join(lines).encode(), path)
+        answer = client.recv(65536).decode()
+    has(answer, r"^failed 2\n", "error 6 type .*whole_jobs_total", "error 7 parse byte 0: expected inc")
+    samples = shown(role)
+    same(25, samples["whole_jobs_total", ()], "counter")
+    same(-2, samples["whole_balance", ()], "gauge")
+    same(1, samples["whole_seconds_count", (("q", "a b"),)], "histogram")
+    same(1, samples["pm_receiver_errors_total", (("input", "socket"), ("reason", "type"))], "type")
+    port = re.search(r'statsd.port\D+(\d+)', role.errors)
+    check(port, "the log names the port: " + role.errors)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"whole.hits:3|c|#ok:yes\nbad", ("127.0.0.1", int(port.group(1))))
+    until(lambda: shown(role).get(("whole_hits_total", (("ok", "yes"),))) == 3, "StatsD's counter")
+    role.stop()
+
+
+def test_cut_region():
+    """a region cut short under the driver does not end it"""
+    role = driver()
+    same(0, metric("inc", "whole_jobs_total").returncode, "before")
+    os.truncate(environment()["BAROGRAPH_METRICS"], 5000)
+    same(1, shown(role)["pm_region_cut", ()], "is told")
+    metric("inc", "whole_jobs_total")
+    metric("inc", "whole_jobs_total", "--use-socket")
+    role.check_alive()
+    check(shown(role), "still answers")
+    role.stop()
+    role = driver()
+    same(0, metric("inc", "whole_jobs_total").returncode, "after a restart")
+    same(1, shown(role)["whole_jobs_total", ()], "counter")
+    role.stop()
+
+
 def test_probes():
     """probes: success, failure and unreachable under blackbox_exporter's names"""
     need("driver")
@@ -144,4 +207,5 @@ def test_config():
     same(0, got.returncode, got.stdout + got.stderr)
 
 
-run([test_promtool, test_values, test_scripts, test_probes, test_config])
+run([test_promtool, test_values, test_scripts, test_shells, test_datagrams, test_cut_region, test_probes,
+     test_config])

@@ -1,0 +1,427 @@
+/* merge.c - several segments as one: documents, ids, and each column in turn. */
+#include "logstore/merge.h"
+
+#include "base/check.h"
+#include "codec/crc32c.h"
+#include "logstore/bytes.h"
+#include "logstore/merge_parts.h"
+#include "logstore/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool is_live(const struct merge_input *input, uint32_t document)
+{
+    return input->live == NULL || (input->live[document / 64] >> (document % 64) & 1) != 0;
+}
+
+static int number_documents(struct merge *merge)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        struct merge_input *input = &merge->inputs[i];
+        uint32_t count = input->segment->document_count;
+        input->new_numbers = malloc((count + (size_t)1) * sizeof(uint32_t));
+        if (input->new_numbers == NULL) return segment_out_of_memory(&merge->writer);
+        for (uint32_t k = 0; k < count; k++) {
+            input->new_numbers[k] = is_live(input, k) ? (uint32_t)next++ : UINT32_MAX;
+        }
+        if (next >= UINT32_MAX) {
+            return error_set(merge->error, ERROR_LIMIT, "merge: too many documents");
+        }
+        int code = segment_open_ids(input->segment, merge->error);
+        if (code < 0) return code;
+    }
+    merge->writer.document_count = (uint32_t)next;
+    return 0;
+}
+
+uint32_t merge_block_of(const struct merge *merge, uint32_t document)
+{
+    size_t low = 0;
+    size_t high = merge->blocks.count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (merge->blocks.items[middle].first <= (int64_t)document)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (uint32_t)low;
+}
+
+/* Sources --------------------------------------------------------------------------------- */
+
+/* Documents of small or partly dead blocks, which are packed anew together. */
+struct pending {
+    struct source_packer *packer;
+    struct logstore_reader *reader;
+    struct buf bytes;
+    VEC(size_t) ends;
+    VEC(struct str) documents;
+    int64_t first;
+};
+
+static int append_block(struct merge *merge, size_t before, int64_t first, int64_t raw_size)
+{
+    struct segment_writer *writer = &merge->writer;
+    struct segment_block block = {
+        .first = first,
+        .offset = (int64_t)(before - writer->section_start),
+        .raw_size = raw_size,
+        .crc = crc32c(writer->out->data + before, writer->out->size - before),
+    };
+    merge->source_size += (uint64_t)raw_size;
+    return VEC_PUSH(&merge->blocks, block) ? 0 : segment_out_of_memory(writer);
+}
+
+static int pack_pending(struct merge *merge, struct pending *pending)
+{
+    struct segment_writer *writer = &merge->writer;
+    size_t count = pending->ends.count;
+    if (count == 0) return 0;
+    pending->documents.count = 0;
+    if (!VEC_RESERVE(&pending->documents, count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < count; i++) {
+        size_t start = i == 0 ? 0 : pending->ends.items[i - 1];
+        pending->documents.items[i] =
+            (struct str){ pending->bytes.data + start, pending->ends.items[i] - start };
+    }
+    size_t before = writer->out->size;
+    int code = source_block_pack(pending->packer, pending->documents.items, count, writer->out,
+                                 merge->error);
+    if (code == 0) code = append_block(merge, before, pending->first, (int64_t)pending->bytes.size);
+    pending->first += (int64_t)count;
+    buf_reset(&pending->bytes);
+    pending->ends.count = 0;
+    return code;
+}
+
+static int take_documents(struct merge *merge, struct pending *pending,
+                          const struct merge_input *input, uint32_t block)
+{
+    const struct logstore_segment *segment = input->segment;
+    uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
+    for (uint32_t i = (uint32_t)packed_get(&segment->block_first, block); i < end; i++) {
+        if (input->new_numbers[i] == UINT32_MAX) continue;
+        struct str source;
+        int code = reader_document(pending->reader, segment, i, &source, merge->error);
+        if (code < 0) return code;
+        buf_append_str(&pending->bytes, source);
+        if (pending->bytes.has_failed || !VEC_PUSH(&pending->ends, pending->bytes.size)) {
+            return segment_out_of_memory(&merge->writer);
+        }
+    }
+    return pending->bytes.size >= SEGMENT_SOURCE_SIZE ? pack_pending(merge, pending) : 0;
+}
+
+static uint32_t live_in_block(const struct merge_input *input, uint32_t block)
+{
+    const struct logstore_segment *segment = input->segment;
+    uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
+    uint32_t count = 0;
+    for (uint32_t i = (uint32_t)packed_get(&segment->block_first, block); i < end; i++) {
+        count += input->new_numbers[i] != UINT32_MAX;
+    }
+    return count;
+}
+
+static int copy_block(struct merge *merge, struct pending *pending, const struct merge_input *input,
+                      uint32_t block)
+{
+    const struct logstore_segment *segment = input->segment;
+    size_t start = (size_t)packed_get(&segment->block_offset, block);
+    size_t end = (size_t)packed_get(&segment->block_offset, block + 1);
+    struct str stored = { segment->sections[SEGMENT_SOURCE].bytes.data + start, end - start };
+    if (crc32c(stored.data, stored.size) != (uint32_t)packed_get(&segment->block_crc, block)) {
+        return error_set(merge->error, ERROR_CORRUPT, "block %u of a segment fails its checksum",
+                         (unsigned)block);
+    }
+    int64_t count =
+        packed_get(&segment->block_first, block + 1) - packed_get(&segment->block_first, block);
+    size_t before = merge->writer.out->size;
+    buf_append_str(merge->writer.out, stored);
+    if (merge->writer.out->has_failed) return segment_out_of_memory(&merge->writer);
+    int64_t first = pending->first;
+    pending->first += count;
+    return append_block(merge, before, first, packed_get(&segment->block_size, block));
+}
+
+static int merge_block(struct merge *merge, struct pending *pending, size_t input_number,
+                       uint32_t block)
+{
+    const struct merge_input *input = &merge->inputs[input_number];
+    const struct logstore_segment *segment = input->segment;
+    uint32_t live = live_in_block(input, block);
+    int64_t count =
+        packed_get(&segment->block_first, block + 1) - packed_get(&segment->block_first, block);
+    uint32_t *new_block = &merge->new_blocks[input_number][block];
+    *new_block = UINT32_MAX;
+    if (live == 0) return 0;
+    bool is_copied = live == count &&
+                     packed_get(&segment->block_size, block) >= (int64_t)SEGMENT_SOURCE_SIZE / 2;
+    int code = is_copied ? pack_pending(merge, pending) : 0;
+    *new_block = (uint32_t)merge->blocks.count; /* pending ones become the next */
+    if (code < 0) return code;
+    return is_copied ? copy_block(merge, pending, input, block)
+                     : take_documents(merge, pending, input, block);
+}
+
+static int merge_blocks(struct merge *merge, struct pending *pending)
+{
+    int code = 0;
+    segment_section_begin(&merge->writer);
+    for (size_t i = 0; code == 0 && i < merge->input_count; i++) {
+        uint32_t count = segment_block_count(merge->inputs[i].segment);
+        merge->new_blocks[i] = calloc((size_t)count + 1, sizeof(uint32_t));
+        if (merge->new_blocks[i] == NULL) return segment_out_of_memory(&merge->writer);
+        for (uint32_t k = 0; code == 0 && k < count; k++) {
+            code = merge_block(merge, pending, i, k);
+        }
+    }
+    if (code == 0) code = pack_pending(merge, pending);
+    return code == 0 ? segment_write_blocks(&merge->writer, &merge->blocks) : code;
+}
+
+static int merge_sources(struct merge *merge)
+{
+    struct pending pending = { .first = 0 };
+    buf_init(&pending.bytes, SIZE_MAX);
+    int code = source_packer_new(&pending.packer, merge->options->level) < 0 ||
+                       logstore_reader_new(&pending.reader) < 0
+                   ? segment_out_of_memory(&merge->writer)
+                   : 0;
+    if (code == 0) code = merge_blocks(merge, &pending);
+    source_packer_free(pending.packer);
+    logstore_reader_free(pending.reader);
+    buf_release(&pending.bytes);
+    VEC_RELEASE(&pending.ends);
+    VEC_RELEASE(&pending.documents);
+    return code;
+}
+
+/* Ids, sequence numbers, versions --------------------------------------------------------- */
+
+static int merge_ids(struct merge *merge)
+{
+    struct id_list ids;
+    id_list_init(&ids);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < merge->input_count; i++) {
+        const struct merge_input *input = &merge->inputs[i];
+        for (uint32_t k = 0; k < input->segment->document_count; k++) {
+            if (input->new_numbers[k] == UINT32_MAX) continue;
+            char buffer[SEGMENT_ID_BUFFER];
+            uint32_t demoted;
+            if (!id_list_add(&ids, segment_id_at(input->segment, k, buffer), &demoted)) {
+                code = segment_out_of_memory(&merge->writer);
+                break;
+            }
+        }
+    }
+    if (code == 0) code = segment_write_ids(&merge->writer, &ids);
+    id_list_release(&ids);
+    return code;
+}
+
+static int merge_versions(struct merge *merge, struct segment_meta *meta)
+{
+    struct segment_writer *writer = &merge->writer;
+    if (!segment_numbers(writer, writer->document_count)) return segment_out_of_memory(writer);
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct merge_input *input = &merge->inputs[i];
+        for (uint32_t k = 0; k < input->segment->document_count; k++) {
+            uint32_t number = input->new_numbers[k];
+            if (number == UINT32_MAX) continue;
+            int64_t seq_no = segment_seq_no(input->segment, k);
+            writer->numbers[number] = seq_no;
+            if (seq_no < meta->seq_no_least) meta->seq_no_least = seq_no;
+            if (seq_no > meta->seq_no_most) meta->seq_no_most = seq_no;
+        }
+    }
+    int code = segment_write_seq_nos(writer);
+    if (code < 0) return code;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct merge_input *input = &merge->inputs[i];
+        for (uint32_t k = 0; k < input->segment->document_count; k++) {
+            uint32_t number = input->new_numbers[k];
+            if (number != UINT32_MAX) {
+                writer->numbers[number] = packed_get(&input->segment->versions, k);
+            }
+        }
+    }
+    return segment_write_packed(writer, SEGMENT_VERSIONS, 0, writer->document_count);
+}
+
+/* Columns --------------------------------------------------------------------------------- */
+
+int merge_presence(struct merge *merge, struct merge_column *column, size_t count)
+{
+    uint32_t documents = 0;
+    for (size_t i = 0; i < count; i++) {
+        documents += i == 0 || merge->writer.numbers[i] != merge->writer.numbers[i - 1];
+    }
+    column->row.document_count = documents;
+    return segment_write_presence(&merge->writer, column->number, count);
+}
+
+struct column_name {
+    struct str path;
+    uint8_t flags; /* malformed or not */
+};
+
+VEC_TYPE(column_name_vec, struct column_name);
+
+static int by_name(const void *a, const void *b)
+{
+    const struct column_name *left = a;
+    const struct column_name *right = b;
+    int order = str_compare(left->path, right->path);
+    return order != 0 ? order : (int)left->flags - (int)right->flags;
+}
+
+/* The columns of all inputs, each once, in order. */
+static bool name_columns(const struct merge *merge, struct column_name_vec *names)
+{
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_segment *segment = merge->inputs[i].segment;
+        for (size_t k = 0; k < segment->column_count; k++) {
+            const struct logstore_column *column = &segment->columns[k];
+            uint8_t flags = column->flags & SEGMENT_COLUMN_MALFORMED;
+            if (!VEC_PUSH(names, (struct column_name){ column->path, flags })) return false;
+        }
+    }
+    if (names->count == 0) return true;
+    qsort(names->items, names->count, sizeof(*names->items), by_name);
+    size_t kept = 1;
+    for (size_t i = 1; i < names->count; i++) {
+        if (by_name(&names->items[i], &names->items[kept - 1]) == 0) continue;
+        names->items[kept++] = names->items[i];
+    }
+    names->count = kept;
+    return true;
+}
+
+static bool has_column(const struct logstore_segment *segment, const struct column_name *name)
+{
+    for (size_t i = 0; i < segment->column_count; i++) {
+        const struct logstore_column *column = &segment->columns[i];
+        if ((column->flags & SEGMENT_COLUMN_MALFORMED) == name->flags &&
+            str_equal(column->path, name->path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int open_parts(struct merge *merge, const struct column_name *name,
+                      struct merge_column *column)
+{
+    column->first = NULL;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_segment *segment = merge->inputs[i].segment;
+        const struct logstore_column *part = segment_column(segment, name->path, name->flags != 0);
+        if (part == NULL && has_column(segment, name)) {
+            return error_set(merge->error, ERROR_CORRUPT, "segment: column '" STR_FMT "' is broken",
+                             STR_ARG(name->path));
+        }
+        column->parts[i] = part;
+        if (part != NULL && column->first == NULL) column->first = part;
+        if (part != NULL && logstore_column_kind(part) != logstore_column_kind(column->first)) {
+            return error_set(merge->error, ERROR_CORRUPT,
+                             "segment: column '" STR_FMT "' has two kinds", STR_ARG(name->path));
+        }
+    }
+    column->row = (struct segment_column_row){
+        .path = name->path,
+        .type = column->first->type,
+        .flags = name->flags,
+        .least = 1,
+        .most = 0,
+        .source_path = column->first->source_path,
+        .ignore_above = column->first->ignore_above,
+    };
+    return 0;
+}
+
+static int merge_column(struct merge *merge, struct merge_column *column)
+{
+    switch (logstore_column_kind(column->first)) {
+    case LOGSTORE_COLUMN_TEXT: return merge_texts(merge, column);
+    case LOGSTORE_COLUMN_KEYWORD: return merge_keywords(merge, column);
+    case LOGSTORE_COLUMN_INTEGER:
+    case LOGSTORE_COLUMN_REAL: return merge_numbers(merge, column);
+    case LOGSTORE_COLUMN_NONE: break;
+    }
+    return error_set(merge->error, ERROR_CORRUPT, "segment: a column of no kind");
+}
+
+static void note_time(const struct segment_column_row *row, struct segment_meta *meta)
+{
+    bool is_nanos = row->type == LOGSTORE_DATE_NANOS;
+    if (row->flags != 0 || !str_equal(row->path, STR("@timestamp")) ||
+        (row->type != LOGSTORE_DATE && !is_nanos) || row->least > row->most) {
+        return;
+    }
+    meta->time_least = row->least / (is_nanos ? 1000000 : 1);
+    meta->time_most = row->most / (is_nanos ? 1000000 : 1);
+}
+
+static int merge_columns(struct merge *merge, struct segment_meta *meta)
+{
+    struct column_name_vec names = { 0 };
+    struct segment_column_row *rows = NULL;
+    struct merge_column column = { .parts = calloc(merge->input_count,
+                                                   sizeof(const struct logstore_column *)) };
+    if (name_columns(merge, &names)) rows = calloc(names.count + 1, sizeof(*rows));
+    int code = rows == NULL || column.parts == NULL ? segment_out_of_memory(&merge->writer) : 0;
+    for (size_t i = 0; code == 0 && i < names.count; i++) {
+        column.number = i;
+        code = open_parts(merge, &names.items[i], &column);
+        if (code == 0) code = merge_column(merge, &column);
+        rows[i] = column.row;
+        note_time(&column.row, meta);
+    }
+    if (code == 0) code = segment_write_column_rows(&merge->writer, rows, names.count);
+    free(column.parts);
+    free(rows);
+    VEC_RELEASE(&names);
+    return code;
+}
+
+static int merge_all(struct merge *merge)
+{
+    struct segment_meta meta = {
+        .time_least = 1, .time_most = 0, .seq_no_least = INT64_MAX, .seq_no_most = -1
+    };
+    int code = number_documents(merge);
+    if (code < 0 || merge->writer.document_count == 0) return code;
+    segment_write_header(&merge->writer);
+    code = merge_sources(merge);
+    if (code == 0) code = merge_ids(merge);
+    if (code == 0) code = merge_versions(merge, &meta);
+    if (code == 0) code = merge_columns(merge, &meta);
+    meta.source_size = merge->source_size;
+    if (code == 0) code = segment_write_meta(&merge->writer, &meta);
+    if (code == 0) code = segment_write_directory(&merge->writer);
+    return code;
+}
+
+int segments_merge(struct merge_input *inputs, size_t count, const struct merge_options *options,
+                   struct buf *out, struct error *error)
+{
+    struct merge merge = { .inputs = inputs,
+                           .input_count = count,
+                           .options = options,
+                           .new_blocks = calloc(count + 1, sizeof(uint32_t *)),
+                           .error = error };
+    for (size_t i = 0; i < count; i++) inputs[i].new_numbers = NULL;
+    segment_writer_init(&merge.writer, out, 0, error);
+    int code = merge.new_blocks == NULL ? segment_out_of_memory(&merge.writer) : merge_all(&merge);
+    if (code < 0) buf_truncate(out, merge.writer.base);
+    for (size_t i = 0; merge.new_blocks != NULL && i < count; i++) free(merge.new_blocks[i]);
+    free(merge.new_blocks);
+    VEC_RELEASE(&merge.blocks);
+    segment_writer_release(&merge.writer);
+    return code;
+}

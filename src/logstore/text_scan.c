@@ -1,0 +1,196 @@
+/* text_scan.c - looking for terms in the sources themselves, block by block.
+ *
+ * Most values are passed over by looking for bytes that every match must hold. Lower case can make
+ * an ASCII letter of what is none (the sign of Kelvin), so that short cut is for values in ASCII.
+ */
+#include "logstore/text_scan.h"
+
+#include "base/check.h"
+#include "logstore/analyzer.h"
+#include "logstore/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct scan {
+    const struct logstore_column *column;
+    const struct scan_test *test;
+    uint64_t *bits;
+    uint64_t *wanted; /* documents that have the field and have not passed yet */
+    bool is_keyword;
+    char folded_first; /* of the literal, both cases */
+    char raised_first;
+};
+
+bool scan_in_range(const struct logstore_filter *filter, struct str term)
+{
+    if (filter->lower.is_set) {
+        int below = str_compare(term, filter->lower.text);
+        if (below < 0 || (below == 0 && !filter->lower.is_inclusive)) return false;
+    }
+    if (!filter->upper.is_set) return true;
+    int above = str_compare(term, filter->upper.text);
+    return above < 0 || (above == 0 && filter->upper.is_inclusive);
+}
+
+static bool passes(const struct scan *scan, struct str term)
+{
+    const struct scan_test *test = scan->test;
+    if (test->term.data != NULL) return str_equal(term, test->term);
+    if (test->test != NULL) return term_test_matches(test->test, term);
+    return scan_in_range(test->range, term);
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static bool equals_in_any_case(const char *text, struct str literal)
+{
+    for (size_t i = 0; i < literal.size; i++) {
+        if (lower(text[i]) != lower(literal.data[i])) return false;
+    }
+    return true;
+}
+
+static bool holds_from(struct str text, struct str literal, char first)
+{
+    size_t at = 0;
+    while (at + literal.size <= text.size) {
+        const char *found = memchr(text.data + at, first, text.size - literal.size - at + 1);
+        if (found == NULL) return false;
+        if (equals_in_any_case(found, literal)) return true;
+        at = (size_t)(found - text.data) + 1;
+    }
+    return false;
+}
+
+static bool is_ascii(struct str text)
+{
+    unsigned char any = 0;
+    for (size_t i = 0; i < text.size; i++) any |= (unsigned char)text.data[i];
+    return any < 0x80;
+}
+
+static bool may_pass(const struct scan *scan, struct str text)
+{
+    struct str literal = scan->test->literal;
+    if (literal.size == 0) return true;
+    if (holds_from(text, literal, scan->folded_first)) return true;
+    if (scan->raised_first != scan->folded_first && holds_from(text, literal, scan->raised_first)) {
+        return true;
+    }
+    return !is_ascii(text);
+}
+
+static void set(const struct scan *scan, uint32_t document)
+{
+    scan->bits[document / 64] |= UINT64_C(1) << (document % 64);
+    scan->wanted[document / 64] &= ~(UINT64_C(1) << (document % 64));
+}
+
+static int visit(void *argument, uint32_t document, struct str text)
+{
+    const struct scan *scan = argument;
+    if (!may_pass(scan, text)) return 0;
+    if (scan->is_keyword) {
+        if (keyword_is_kept(text, scan->column->ignore_above) && passes(scan, text)) {
+            set(scan, document);
+        }
+        return 0;
+    }
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, text);
+    while (analyzer_next(&analyzer, &token)) {
+        if (!passes(scan, token.term)) continue;
+        set(scan, document);
+        break;
+    }
+    return 0;
+}
+
+static int check_deadline(const struct filter_run *run, struct error *error)
+{
+    const struct logstore_filter_context *context = run->context;
+    if (context->deadline_ns == 0 || clock_monotonic_ns(context->clock) <= context->deadline_ns) {
+        return 0;
+    }
+    return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
+}
+
+static int scan_blocks(struct filter_run *run, struct scan *scan, const uint64_t *blocks,
+                       struct error *error)
+{
+    const struct logstore_segment *segment = scan->column->segment;
+    if (run->values == NULL && value_reader_new(&run->values) < 0) {
+        return error_set(error, -ENOMEM, "filter: out of memory");
+    }
+    int code = 0;
+    for (uint32_t block = 0; code == 0 && block < segment_block_count(segment); block++) {
+        if (blocks != NULL && (blocks[block / 64] >> (block % 64) & 1) == 0) continue;
+        code =
+            value_reader_block(run->values, scan->column, block, scan->wanted, visit, scan, error);
+        run->context->scanned_blocks++;
+        if (code == 0) code = check_deadline(run, error);
+    }
+    return code;
+}
+
+static int scan_column(struct filter_run *run, struct scan *scan, const uint64_t *blocks,
+                       struct error *error)
+{
+    scan->wanted = segment_presence_bits(scan->column);
+    if (scan->wanted == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    for (size_t i = 0; i < run->word_count; i++) {
+        scan->wanted[i] &= ~scan->bits[i];
+        if (run->view->live != NULL) scan->wanted[i] &= run->view->live[i];
+    }
+    struct str literal = scan->test->literal;
+    if (literal.size > 0) {
+        char first = literal.data[0];
+        scan->folded_first = lower(first);
+        scan->raised_first = first >= 'a' && first <= 'z' ? (char)(first - 32) : first;
+    }
+    int code = scan_blocks(run, scan, blocks, error);
+    free(scan->wanted);
+    return code;
+}
+
+int scan_terms(struct filter_run *run, const struct logstore_column *column, const uint64_t *blocks,
+               const struct scan_test *test, uint64_t *bits, struct error *error)
+{
+    struct scan scan = { .column = column, .test = test, .bits = bits };
+    return scan_column(run, &scan, blocks, error);
+}
+
+int scan_keywords(struct filter_run *run, const struct logstore_column *column,
+                  const uint64_t *blocks, const struct scan_test *test, uint64_t *bits,
+                  struct error *error)
+{
+    struct scan scan = { .column = column, .test = test, .bits = bits, .is_keyword = true };
+    return scan_column(run, &scan, blocks, error);
+}
+
+struct naming {
+    uint64_t *blocks;
+    uint32_t count;
+};
+
+static void name_block(void *argument, uint32_t block)
+{
+    const struct naming *naming = argument;
+    if (block < naming->count) naming->blocks[block / 64] |= UINT64_C(1) << (block % 64);
+}
+
+bool scan_rare_blocks(const struct logstore_column *column, struct str term, uint64_t *blocks)
+{
+    struct naming naming = { blocks, segment_block_count(column->segment) };
+    return !column->has_rare || rare_find(&column->rare, rare_hash(term), name_block, &naming);
+}
+
+uint64_t *scan_blocks_new(const struct logstore_column *column)
+{
+    return calloc(LOGSTORE_BITS_WORDS(segment_block_count(column->segment)) + 1, sizeof(uint64_t));
+}

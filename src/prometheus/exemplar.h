@@ -1,0 +1,49 @@
+/* exemplar.h - examples of what was counted: one a bucket, or one of a counter; the last one given.
+ *
+ * A slot is written by one at a time: who finds it busy leaves its example out, so giving one never
+ * waits. Readers copy the slot and look at its sequence before and after. Slots of a region are in
+ * its directory, a record a series (see region.h), and are believed as little as all there.
+ */
+#ifndef PROMETHEUS_EXEMPLAR_H
+#define PROMETHEUS_EXEMPLAR_H
+
+#include "prometheus/prometheus.h"
+
+#include <stdbool.h>
+
+struct series;
+struct family;
+
+enum {
+    EXEMPLAR_TEXT_SIZE = 168, /* names and values, each with its NUL: a trace and a span take 67 */
+    EXEMPLAR_LABELS_MAX = 8,
+    EXEMPLAR_NATIVE_SLOTS = 10 /* of a histogram without classic buckets */
+};
+
+struct exemplar_slot {
+    uint32_t sequence; /* odd: being written; 0: never */
+    uint32_t label_count;
+    double value;
+    uint64_t time_ms; /* Unix time */
+    char text[EXEMPLAR_TEXT_SIZE];
+};
+_Static_assert(sizeof(struct exemplar_slot) == 192, "a slot is three cache lines");
+
+size_t pm_exemplar_slot_count(const struct family *family); /* 0: the type has none */
+
+/* What the slots of a series hold now. */
+struct exemplars {
+    const struct pm_exemplar **slots; /* NULL where there is none */
+    size_t count;
+    void *memory;
+};
+
+/* false: there is none. */
+bool pm_exemplars_read(struct exemplars *exemplars, const struct series *series);
+void pm_exemplars_release(struct exemplars *exemplars);
+
+/* Puts an example into the series' slot; makes the slots when there are none. */
+int pm_exemplar_put(struct series *series, size_t slot, double value, const struct pm_label *labels,
+                    size_t label_count);
+
+#endif

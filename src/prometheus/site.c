@@ -1,0 +1,212 @@
+/* site.c - conveniences at the place of an update: remembered series, examples, timers. */
+#include "prometheus/exemplar.h"
+#include "prometheus/fail.h"
+#include "prometheus/quick.h"
+#include "prometheus/sketch_index.h"
+#include "prometheus/store.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* ---- Call sites ---- */
+
+static bool is_remembered(const struct series *series, const char *const *values)
+{
+    const char *own = series->text + series->line_size;
+    for (size_t i = 0; i < series->family->label_count; i++) {
+        if (strcmp(own, values[i]) != 0) return false;
+        own += strlen(own) + 1;
+    }
+    return series_is_shown(series);
+}
+
+static __attribute__((noinline)) struct pm_metric *find_slowly(struct pm_site *site,
+                                                               struct pm_metric *metric,
+                                                               const char *const *values,
+                                                               size_t count)
+{
+    const struct series *parent = pm_store_series(metric);
+    struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
+    bool is_it = last != NULL && last->family == parent->family &&
+                 parent->family->label_count == count && is_remembered(last, values);
+    if (is_it) return &last->metric;
+    struct pm_metric *child = pm_store_child_or_dead(metric, values, count);
+    struct series *found = (struct series *)child->series;
+    if (found->family != NULL) __atomic_store_n(&site->last, (void *)found, __ATOMIC_RELEASE);
+    return child;
+}
+
+struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
+                                const char *const *values, size_t count)
+{
+    const struct series *parent =
+        __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
+    struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(last == NULL || parent == NULL || last->family != parent->family ||
+                             last->family->label_count != count,
+                         0)) {
+        return find_slowly(site, metric, values, count);
+    }
+    const char *own = last->text + last->line_size;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = quick_same(own, values[i]);
+        if (__builtin_expect(size == 0, 0)) return find_slowly(site, metric, values, count);
+        own += size;
+    }
+    if (__builtin_expect(series_is_shown(last), 1)) return &last->metric;
+    return find_slowly(site, metric, values, count);
+}
+
+/* ---- Examples ---- */
+
+static void put_example(struct series *series, size_t slot, double value,
+                        const struct pm_label *labels, size_t count)
+{
+    int code = pm_exemplar_put(series, slot, value, labels, count);
+    if (code < 0) pm_fail_note(code, NULL);
+}
+
+void pm_counter_add_labels(struct pm_counter *counter, double amount, const struct pm_label *labels,
+                           size_t label_count)
+{
+    pm_counter_add(counter, amount);
+    struct series *series = pm_store_series(&counter->metric);
+    if (series->cell == NULL || !(amount >= 0) || isinf(amount)) return;
+    put_example(series, 0, amount, labels, label_count);
+}
+
+void pm_histogram_observe_labels(struct pm_histogram *histogram, double value,
+                                 const struct pm_label *labels, size_t label_count)
+{
+    pm_histogram_observe(histogram, value);
+    struct series *series = pm_store_series(&histogram->metric);
+    if (series->cell == NULL || value != value) return;
+    size_t slot = 0;
+    if (series->family->has_classic)
+        slot = pm_store_find_bucket(series->family, value);
+    else if (fabs(value) > 0) /* spread by size: neighbours at schema 0 have slots of their own */
+        slot = (uint32_t)sketch_index(fabs(value), SKETCH_SCHEMA_MAX) % EXEMPLAR_NATIVE_SLOTS;
+    put_example(series, slot, value, labels, label_count);
+}
+
+static size_t labels_from_list(struct pm_label *labels, va_list arguments)
+{
+    size_t count = 0;
+    for (; count <= EXEMPLAR_LABELS_MAX; count++) {
+        labels[count].name = va_arg(arguments, const char *);
+        if (labels[count].name == NULL) break;
+        labels[count].value = va_arg(arguments, const char *);
+        if (labels[count].value == NULL) break;
+    }
+    return count;
+}
+
+void pm_add_with_(struct pm_counter *counter, double amount, ...)
+{
+    struct pm_label labels[EXEMPLAR_LABELS_MAX + 1];
+    va_list arguments;
+    va_start(arguments, amount);
+    size_t count = labels_from_list(labels, arguments);
+    va_end(arguments);
+    pm_counter_add_labels(counter, amount, labels, count);
+}
+
+void pm_observe_with_(struct pm_histogram *histogram, double value, ...)
+{
+    struct pm_label labels[EXEMPLAR_LABELS_MAX + 1];
+    va_list arguments;
+    va_start(arguments, value);
+    size_t count = labels_from_list(labels, arguments);
+    va_end(arguments);
+    pm_histogram_observe_labels(histogram, value, labels, count);
+}
+
+struct trace_text {
+    char trace[33];
+    char span[17];
+    struct pm_label labels[2];
+    size_t count;
+};
+
+static void print_hex(char *to, const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        to[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        to[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
+    to[2 * size] = '\0';
+}
+
+static void print_trace(struct trace_text *text, const unsigned char *trace_id,
+                        const unsigned char *span_id)
+{
+    print_hex(text->trace, trace_id, 16);
+    text->labels[0] = (struct pm_label){ "trace_id", text->trace };
+    text->count = 1;
+    if (span_id == NULL) return;
+    print_hex(text->span, span_id, 8);
+    text->labels[1] = (struct pm_label){ "span_id", text->span };
+    text->count = 2;
+}
+
+void pm_add_trace(struct pm_counter *counter, double amount, const unsigned char trace_id[16],
+                  const unsigned char *span_id)
+{
+    struct trace_text text;
+    print_trace(&text, trace_id, span_id);
+    pm_counter_add_labels(counter, amount, text.labels, text.count);
+}
+
+void pm_observe_trace(struct pm_histogram *histogram, double value,
+                      const unsigned char trace_id[16], const unsigned char *span_id)
+{
+    struct trace_text text;
+    print_trace(&text, trace_id, span_id);
+    pm_histogram_observe_labels(histogram, value, text.labels, text.count);
+}
+
+/* ---- Blocks ---- */
+
+struct pm_timer pm_timer_start(struct pm_metric *metric)
+{
+    return (struct pm_timer){ metric, pm_seconds(), 1 };
+}
+
+double pm_timer_stop(struct pm_timer *timer)
+{
+    double passed = pm_seconds() - timer->start_s;
+    if (!timer->is_running) return passed;
+    timer->is_running = 0;
+    switch (pm_type_of(timer->metric)) {
+    case PM_HISTOGRAM: pm_histogram_observe((struct pm_histogram *)timer->metric, passed); break;
+    case PM_SUMMARY: pm_summary_observe((struct pm_summary *)timer->metric, passed); break;
+    case PM_GAUGE:
+    case PM_UNTYPED: pm_gauge_set((struct pm_gauge *)timer->metric, passed); break;
+    case PM_COUNTER: pm_counter_add((struct pm_counter *)timer->metric, passed); break;
+    case PM_INFO:
+    case PM_ENUM:
+    case PM_GAUGE_HISTOGRAM: pm_fail_note(PM_ERROR_TYPE, NULL); break;
+    }
+    return passed;
+}
+
+#if defined(__GNUC__)
+void pm_timer_end_(struct pm_timer *timer)
+{
+    (void)pm_timer_stop(timer);
+}
+#endif
+
+struct pm_timer pm_progress_start_(struct pm_gauge *gauge)
+{
+    pm_gauge_inc(gauge);
+    return (struct pm_timer){ PM_METRIC(gauge), 0, 1 };
+}
+
+void pm_progress_stop_(struct pm_timer *timer)
+{
+    if (!timer->is_running) return;
+    timer->is_running = 0;
+    pm_gauge_dec((struct pm_gauge *)timer->metric);
+}
