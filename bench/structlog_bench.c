@@ -5,11 +5,17 @@
  * One line a figure: name ours peer ratio unit, "-" where the peer is missing. The workload is the
  * five-field line of the targets: method, path, status, duration, user_id. The floor writes the
  * same five fields with constants and copies, no escaping of what is known, nothing configurable.
- * Times are processor time, the median of several runs taken in turns.
+ * Times are processor time, the median of several runs taken in turns; those of one asynchronous
+ * call are of the wall clock, since they are about waiting too. Peers that are missing are named:
+ * spdlog (Debian's libspdlog-dev, when building), zerolog (a Go compiler and its module proxy),
+ * structlog of Python. quill is in no package registry used here.
+ * Instructions a line: from valgrind --tool=callgrind, when it is there, as the difference of two
+ * runs of `structlog_bench --lines KIND COUNT`.
  */
 #include "structlog/structlog.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,7 +289,197 @@ static void bench_disabled(void)
     sl_unref(log);
 }
 
+/* ---- asynchronous ---- */
+
+#define BATCH       64
+#define BATCH_COUNT 4000
+#define SINGLE_MAX  200000
+
+static double wall_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void log_line(struct sl_logger *log, long i)
+{
+    sl_info(log, "request handled", "method", method, "path", path, "status", 200 + (i & 3),
+            "duration", 12.345 + (double)(i & 15), "user_id", 1234567 + i);
+}
+
+static struct sl_logger *open_async(const char *file, size_t ring_size)
+{
+    struct sl_logger *log = NULL;
+    struct sl_async_options async = { .ring_size = ring_size, .full_timeout_ms = 60000 };
+    struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = file };
+    struct sl_config config = { .without_pid = true, .sinks = &sink, .sink_count = 1 };
+    config.async = &async;
+    int code = sl_open(&log, &config);
+    if (code < 0) {
+        (void)fprintf(stderr, "cannot open a ring: %s\n", strerror(-code));
+        exit(1);
+    }
+    return log;
+}
+
+/* The same bytes into a ring, with the counter where there is one: the least that a call can do. */
+static void floor_record(long i)
+{
+    static char ring[(1 << 20) + 256];
+    static size_t head;
+    char *to = ring + (head & ((1 << 20) - 1));
+#if defined(__x86_64__)
+    uint64_t ticks = __builtin_ia32_rdtsc();
+#else
+    uint64_t ticks = 0;
+#endif
+    uint64_t numbers[3] = { 200u + (uint64_t)(i & 3), 0, 1234567u + (uint64_t)i };
+    double duration = 12.345 + (double)(i & 15);
+    memcpy(numbers + 1, &duration, sizeof(duration));
+    memcpy(to, &ticks, sizeof(ticks));
+    memcpy(to + 8, numbers, sizeof(numbers));
+    memcpy(to + 32, method, 3);
+    memcpy(to + 35, path, 16);
+    __asm__ volatile("" : : "r"(to) : "memory");
+    head += 56;
+}
+
+/* Nanoseconds of one call, each the mean of a batch; the back end is done between two batches. */
+static double async_batches(struct sl_logger *log, double *batches, double *floors)
+{
+    double spent = 0;
+    for (int k = 0; k < BATCH_COUNT; k++) {
+        double start = wall_ns();
+        for (long i = 0; i < BATCH; i++) log_line(log, i);
+        double middle = wall_ns();
+        (void)sl_flush(log);
+        double third = wall_ns();
+        for (long i = 0; i < BATCH; i++) floor_record(i);
+        floors[k] = (wall_ns() - third) / BATCH;
+        batches[k] = (middle - start) / BATCH;
+        spent += middle - start;
+    }
+    qsort(batches, BATCH_COUNT, sizeof(*batches), compare);
+    qsort(floors, BATCH_COUNT, sizeof(*floors), compare);
+    return spent;
+}
+
+static void bench_async_caller(const char *file)
+{
+    static double batches[BATCH_COUNT];
+    static double floors[BATCH_COUNT];
+    static double singles[SINGLE_MAX];
+    struct sl_logger *log = open_async(file, 1 << 20);
+    (void)async_batches(log, batches, floors);
+    print_figure("async_caller_median", batches[BATCH_COUNT / 2], floors[BATCH_COUNT / 2],
+                 "ns/call");
+    print_figure("async_caller_least_tenth", batches[BATCH_COUNT / 10], floors[BATCH_COUNT / 10],
+                 "ns/call");
+    print_figure("async_caller_p99_of_batches", batches[BATCH_COUNT * 99 / 100],
+                 floors[BATCH_COUNT * 99 / 100], "ns/call");
+    int count = round_count > 5 ? SINGLE_MAX : SINGLE_MAX / 4;
+    double clock = 1e9;
+    for (int i = 0; i < 1000; i++) {
+        double start = wall_ns();
+        double took = wall_ns() - start;
+        if (took < clock) clock = took;
+    }
+    for (int i = 0; i < count; i++) {
+        double start = wall_ns();
+        log_line(log, i);
+        singles[i] = wall_ns() - start - clock;
+        if (i % BATCH == 0) (void)sl_flush(log);
+    }
+    qsort(singles, (size_t)count, sizeof(*singles), compare);
+    print_figure("async_one_call_p99", singles[count / 100 * 99], 0, "ns/call");
+    print_figure("async_one_call_p999", singles[count / 1000 * 999], 0, "ns/call");
+    sl_unref(log);
+    (void)unlink(file);
+}
+
+/* All threads together, in processor time; and the back end's share of it. */
+static void bench_async_all(const char *file)
+{
+    double all[ROUND_MAX];
+    double back[ROUND_MAX];
+    double peer[ROUND_MAX];
+    for (int k = 0; k < round_count; k++) {
+        struct sl_logger *log = open_async(file, 64 << 20);
+        long count = line_count / 4; /* they fit into the ring: nobody waits */
+        log_line(log, 0);            /* the ring is there before the time runs */
+        (void)sl_flush(log);
+        struct timespec now;
+        double start = cpu_ns();
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        double own = (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+        for (long i = 0; i < count; i++) log_line(log, i);
+        (void)sl_flush(log);
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        own = (double)now.tv_sec * 1e9 + (double)now.tv_nsec - own;
+        double spent = cpu_ns() - start;
+        all[k] = spent / (double)count;
+        back[k] = (spent - own) / (double)count;
+        sl_unref(log);
+        (void)unlink(file);
+        peer[k] = floor_file(file, 65536);
+    }
+    double each = median(back, round_count);
+    print_figure("async_all_threads_against_sync_floor", median(all, round_count),
+                 median(peer, round_count), "ns/line");
+    print_figure("async_back_end", 1e3 / each, 0, "million lines/s");
+}
+
 /* ---- peers ---- */
+
+struct figures {
+    double sync, disabled, async_caller, async_all; /* 0: not told */
+};
+
+static void take_figure(struct figures *figures, const char *line)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } names[] = { { "sync ", offsetof(struct figures, sync) },
+                  { "disabled ", offsetof(struct figures, disabled) },
+                  { "async_caller ", offsetof(struct figures, async_caller) },
+                  { "async_all ", offsetof(struct figures, async_all) } };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t size = strlen(names[i].name);
+        if (strncmp(line, names[i].name, size) != 0) continue;
+        double value = strtod(line + size, NULL);
+        memcpy((char *)figures + names[i].offset, &value, sizeof(value));
+    }
+}
+
+static struct figures run_peer(const char *command)
+{
+    struct figures figures = { 0, 0, 0, 0 };
+    char line[256];
+    FILE *out = popen(command, "r");
+    while (out != NULL && fgets(line, sizeof(line), out) != NULL) take_figure(&figures, line);
+    if (out != NULL) (void)pclose(out);
+    return figures;
+}
+
+static void print_peer(const char *peer, const struct figures *theirs, const struct figures *ours)
+{
+    char name[64];
+    if (theirs->sync <= 0) {
+        printf("# peer missing: %s\n", peer);
+        return;
+    }
+    (void)snprintf(name, sizeof(name), "line_to_file_against_%s", peer);
+    print_figure(name, ours->sync, theirs->sync, "ns/line");
+    (void)snprintf(name, sizeof(name), "disabled_against_%s", peer);
+    print_figure(name, ours->disabled, theirs->disabled, "ns/call");
+    if (theirs->async_caller <= 0) return;
+    (void)snprintf(name, sizeof(name), "async_caller_against_%s", peer);
+    print_figure(name, ours->async_caller, theirs->async_caller, "ns/call");
+    (void)snprintf(name, sizeof(name), "async_all_threads_against_%s", peer);
+    print_figure(name, ours->async_all, theirs->async_all, "ns/line");
+}
 
 static const char python_program[] =
     "import sys, time\n"
@@ -313,7 +509,7 @@ static double python_structlog(const char *file)
     pid_t child = fork();
     if (child == 0) {
         (void)dup2(ends[1], STDOUT_FILENO);
-        (void)execlp("python3", "python3", "-c", python_program, file, (char *)NULL);
+        (void)execl("/usr/bin/python3", "python3", "-c", python_program, file, (char *)NULL);
         _exit(3);
     }
     (void)close(ends[1]);
@@ -340,8 +536,129 @@ static void bench_python(void)
     print_figure("line_to_file_against_python_structlog", ours, python, "ns/line");
 }
 
+static struct figures own_figures(const char *file)
+{
+    static double batches[BATCH_COUNT];
+    static double floors[BATCH_COUNT];
+    struct figures own = { 0, 0, 0, 0 };
+    struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = file, .buffer_size = 65536 };
+    struct sl_logger *log = open_log(&sink, SL_CLOCK_PRECISE);
+    own.sync = log_lines(log, line_count / 2);
+    double start = cpu_ns();
+    for (long i = 0; i < line_count; i++) {
+        __asm__ volatile("" : : "r"(log) : "memory");
+        sl_debug(log, "request handled", "method", method, "path", path, "user_id", i);
+    }
+    own.disabled = (cpu_ns() - start) / (double)line_count;
+    sl_unref(log);
+    log = open_async(file, 64 << 20);
+    log_line(log, 0);
+    (void)sl_flush(log);
+    start = cpu_ns();
+    own.async_all = log_lines(log, line_count / 4);
+    (void)async_batches(log, batches, floors);
+    own.async_caller = batches[BATCH_COUNT / 2];
+    sl_unref(log);
+    (void)unlink(file);
+    return own;
+}
+
+static void bench_peers(const char *program)
+{
+    char file[256];
+    char command[4096];
+    name_file(file, sizeof(file));
+    struct figures own = own_figures(file);
+    const char *slash = strrchr(program, '/');
+    int front = slash == NULL ? 0 : (int)(slash - program) + 1;
+    (void)snprintf(command, sizeof(command), "%.*sstructlog_spdlog %s %ld 2>/dev/null", front,
+                   program, file, line_count / 4);
+    struct figures theirs = run_peer(command);
+    print_peer("spdlog", &theirs, &own);
+    (void)snprintf(command, sizeof(command),
+                   "command -v go >/dev/null && cd '%s/structlog_zerolog' && "
+                   "go build -o '%s.peer' . 2>/dev/null && '%s.peer' %s %ld; rm -f '%s.peer'",
+                   BENCH_SOURCE, file, file, file, line_count / 4, file);
+    theirs = run_peer(command);
+    print_peer("zerolog", &theirs, &own);
+    printf("# peer missing: quill (in no package registry used here)\n");
+}
+
+/* ---- instructions ---- */
+
+static __attribute__((noinline, noclone)) int log_some(const char *kind, long count)
+{
+    char file[256];
+    name_file(file, sizeof(file));
+    struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = file, .buffer_size = 65536 };
+    struct sl_logger *log =
+        strcmp(kind, "async") == 0 ? open_async(file, 64 << 20) : open_log(&sink, SL_CLOCK_PRECISE);
+    bool is_floor = strcmp(kind, "floor") == 0;
+    static char line[512];
+    for (long i = 0; i < count; i++) {
+        if (is_floor) {
+            (void)floor_line(line, i, CLOCK_REALTIME);
+            __asm__ volatile("" : : "r"(line) : "memory");
+        } else {
+            log_line(log, i);
+        }
+    }
+    /* Of the asynchronous kind the caller's part alone counts: the rest is left undone. */
+    if (strcmp(kind, "async") == 0) {
+        (void)unlink(file);
+        (void)fflush(stdout);
+        _exit(0);
+    }
+    sl_unref(log);
+    (void)unlink(file);
+    return 0;
+}
+
+static double count_instructions(const char *program, const char *kind, long count)
+{
+    char command[512];
+    char line[256];
+    double sum = 0;
+    (void)snprintf(command, sizeof(command),
+                   "valgrind --tool=callgrind --callgrind-out-file=/dev/null "
+                   "--toggle-collect='log_some' %s --lines %s %ld 2>&1",
+                   program, kind, count);
+    FILE *out = popen(command, "r");
+    while (out != NULL && fgets(line, sizeof(line), out) != NULL) {
+        const char *at = strstr(line, "Collected : ");
+        if (at != NULL) sum = strtod(at + 12, NULL);
+    }
+    if (out != NULL) (void)pclose(out);
+    return sum;
+}
+
+static void bench_instructions(const char *program)
+{
+    static const char *const kinds[] = { "sync", "async" };
+    double floor =
+        count_instructions(program, "floor", 30000) - count_instructions(program, "floor", 10000);
+    if (floor <= 0) {
+        printf("# instructions: valgrind is missing\n");
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        char name[64];
+        double ours = count_instructions(program, kinds[i], 30000) -
+                      count_instructions(program, kinds[i], 10000);
+        (void)snprintf(name, sizeof(name), "instructions_%s", kinds[i]);
+        print_figure(name, ours / 20000, i == 0 ? floor / 20000 : 0, "instructions/line");
+    }
+}
+
 int main(int argc, char **argv)
 {
+    for (int i = 0; i < 100; i++) {
+        pairs[2 * i] = (char)('0' + i / 10);
+        pairs[2 * i + 1] = (char)('0' + i % 10);
+    }
+    if (argc == 4 && strcmp(argv[1], "--lines") == 0) {
+        return log_some(argv[2], strtol(argv[3], NULL, 10));
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) {
             round_count = 5;
@@ -350,10 +667,8 @@ int main(int argc, char **argv)
             directory = argv[i];
         }
     }
-    for (int i = 0; i < 100; i++) {
-        pairs[2 * i] = (char)('0' + i / 10);
-        pairs[2 * i + 1] = (char)('0' + i % 10);
-    }
+    char file[256];
+    name_file(file, sizeof(file));
     printf("# name ours peer ratio unit; the peer is the floor where the name tells no other\n");
     bench_buffer("line_to_buffer_coarse_clock", SL_CLOCK_COARSE, CLOCK_REALTIME_COARSE);
     bench_buffer("line_to_buffer_precise_clock", SL_CLOCK_PRECISE, CLOCK_REALTIME);
@@ -361,6 +676,10 @@ int main(int argc, char **argv)
     bench_file("line_to_file_one_write_each", 0, 0);
     bench_bound();
     bench_disabled();
+    bench_async_caller(file);
+    bench_async_all(file);
+    bench_peers(argv[0]);
     bench_python();
+    bench_instructions(argv[0]);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* recover.c - `barograph logs recover FILE`: the last lines of a killed process out of its ring file. */
+/* recover.c - `barograph logs recover FILE`: a killed process' last lines out of its ring file. */
 #include "main/main.h"
 
 #include "log_server/log_server.h"

@@ -17,7 +17,7 @@
  *          line once, and completes a line that was cut. The ring file is deleted when the
  *          configuration ends in order; one that lies about belongs to a process that did not, and
  *          who is configured to use the same path recovers it first.
- *          A memory file system (/dev/shm) is the right place: the file need not outlive the system.
+ *          A memory file system (/dev/shm) is the right place: the system need not survive it.
  * FORK     The child gets a ring file of its own, PATH.PID, at its first call.
  */
 #ifndef STRUCTLOG_ASYNC_H

@@ -2,8 +2,8 @@
  *
  * Lock: `lock` for reading rings and writing batches (the back end, or who does its work);
  *       `claim_lock` for rings changing hands, site texts, starting the thread. Order: sl_lock,
- *       lock, claim_lock, a sink's lock. A call takes none of them unless its ring is full, or it is
- *       the thread's or the site's first.
+ *       lock, claim_lock, a sink's lock. A call takes none of them unless its ring is full, or it
+ *       is the thread's or the site's first.
  */
 #ifndef STRUCTLOG_ASYNC_STATE_H
 #define STRUCTLOG_ASYNC_STATE_H
@@ -65,7 +65,7 @@ struct sl_async {
 /* async.c: life. 0 or a negative errno. */
 SL_HIDDEN int sl_async_new(struct sl_async **out, const struct sl_async_options *options,
                            struct sl_pipeline *pipeline);
-/* Writes all; nobody may be inside. False: its thread hangs, so it is left behind, with its file. */
+/* Writes all; nobody may be inside. False: its thread hangs, so it stays, with its file. */
 SL_HIDDEN bool sl_async_free(struct sl_async *async);
 SL_HIDDEN void sl_async_before_fork(struct sl_async *async);
 SL_HIDDEN void sl_async_after_fork(struct sl_async *async, bool is_child);

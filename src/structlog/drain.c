@@ -1,8 +1,8 @@
 /* drain.c - the back end's work: records of all rings in the order of time into the sinks' batches,
  * batches into the world.
  *
- * ORDER    The heads are read after the time: what was begun SL_ASYNC_GRACE_MS before has its record
- *          by then, so that only records older than that are taken, always the oldest first.
+ * ORDER    The heads are read after the time: what was begun SL_ASYNC_GRACE_MS before has its
+ *          record by then, so only records older than that are taken, always the oldest first.
  * BATCHES  See COMMIT in ring.h. A batch that a sink does not take (disk full) stays, and is tried
  *          again at the next call, until it has been refused for retry_ms; then its lines are lost
  *          and counted. Meanwhile the rings fill, and the policy for full rings speaks.

@@ -153,14 +153,9 @@ static bool is_due(struct sl_site *site, int64_t every_ms, uint64_t *suppressed_
     return true;
 }
 
-void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-                    const struct sl_value *values)
+static inline void emit_call(struct sl_logger *log, struct sl_site *site, int level,
+                             uint64_t suppressed_count, const struct sl_value *values)
 {
-    int saved = errno;
-    uint64_t suppressed_count = 0;
-    if (SL_UNLIKELY(__atomic_load_n(&site->flags, __ATOMIC_RELAXED) == 0)) sl_site_start(site);
-    if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
-    if (every_ms > 0 && !is_due(site, every_ms, &suppressed_count)) return;
     struct sl_call call;
     call.log = log;
     call.thread = sl_thread_self();
@@ -176,6 +171,17 @@ void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int6
     call.suppressed_count = suppressed_count;
     call.is_nested = false;
     start_call(&call);
+}
+
+void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+                    const struct sl_value *values)
+{
+    int saved = errno;
+    uint64_t suppressed_count = 0;
+    if (SL_UNLIKELY(__atomic_load_n(&site->flags, __ATOMIC_RELAXED) == 0)) sl_site_start(site);
+    if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
+    if (every_ms > 0 && !is_due(site, every_ms, &suppressed_count)) return;
+    emit_call(log, site, level, suppressed_count, values);
     errno = saved;
 }
 
@@ -242,7 +248,11 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, const stru
             return;
         }
     }
-    sl_emit_every_(log, site, level, 0, values);
+    int saved = errno;
+    if (SL_UNLIKELY(__atomic_load_n(&site->flags, __ATOMIC_RELAXED) == 0)) sl_site_start(site);
+    if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
+    emit_call(log, site, level, 0, values);
+    errno = saved;
 }
 
 void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define FLUSH_WAIT_MS  10000
-#define RETIRE_WAIT_MS 1000 /* then the old pipeline is left behind rather than waited for */
+#define RETIRE_WAIT_MS 5000 /* then the old pipeline is left behind rather than waited for */
 
 #if defined(__SANITIZE_THREAD__)
 #define ALWAYS_FENCE true

@@ -77,8 +77,8 @@ static inline uint64_t sl_record_front(size_t size, uint32_t kind, uint32_t leve
            (uint64_t)kind << 32 | size;
 }
 
-/* Copies the values behind the record's head; the end of the record, or NULL. Of what the loop needs
- * little is kept, so that all of it stays in registers. */
+/* Copies the values behind the record's head; the end of the record, or NULL. A
+ * function of its own so that what the loop needs stays in registers. */
 static inline char *sl_put_quick_values(char *start, size_t count, const struct sl_value *value)
 {
     char *to = start + sizeof(struct sl_record);

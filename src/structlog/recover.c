@@ -1,15 +1,15 @@
 /* recover.c - the last lines of a process that was killed, out of its ring file.
  *
  * The file is taken over as it is, and the back end's own work (drain.c) goes on where it was
- * interrupted, with sinks opened from what the file says. So a recovery that is killed itself can be
+ * stopped, with sinks opened from what the file says. So a recovery that is killed itself can be
  * done again, and every line comes out once. Only the interrupted write needs thought:
  *
  * HOW MUCH OF A BATCH IS OUT  The kernel may stop a write(2) of a killed process between two pages.
  *   Before it the back end noted the file and its size, so the bytes stand behind that offset, in
  *   one piece, perhaps after and before lines of other processes. The batch is searched there, at
- *   each line's beginning: all of it, or a front of it that ends with the file, or a front that ends
- *   with a page and behind which another line begins. The front's last, torn line is overwritten by
- *   blanks and a line end, and written again whole.
+ *   each line's beginning: all of it, or a front of it that ends with the file, or a front that
+ *   ends with a page and behind which another line begins. The front's last, torn line is
+ *   overwritten by blanks and a line end, and written again whole.
  */
 #include "structlog/async_state.h"
 

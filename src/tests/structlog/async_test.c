@@ -410,8 +410,7 @@ static void test_configured_anew(void)
     struct sl_async_options async = { .full_timeout_ms = 60000, .ring_size = 1 << 16 };
     struct sl_sink_options sink = { .kind = SL_SINK_FILE, .path = log_path };
     struct sl_config config = { .sinks = &sink, .sink_count = 1, .async = &async };
-    char other_path[128];
-    (void)snprintf(other_path, sizeof(other_path), "%s.2", ring_path);
+    char paths[6][128];
     (void)unlink(log_path);
     async.path = ring_path;
     CHECK(sl_configure(&config) == 0);
@@ -421,7 +420,8 @@ static void test_configured_anew(void)
     for (int i = 0; i < 6; i++) {
         struct timespec pause = { 0, 3000000 };
         (void)nanosleep(&pause, NULL);
-        async.path = i % 2 == 0 ? other_path : ring_path;
+        (void)snprintf(paths[i], sizeof(paths[i]), "%s.%d", ring_path, i);
+        async.path = paths[i];
         config.async = i == 4 ? NULL : &async;
         EXPECT_INT(0, sl_configure(&config));
     }

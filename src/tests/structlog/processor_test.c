@@ -95,7 +95,8 @@ static void test_order_and_merging(void)
     static int one = 1;
     static int two = 2;
     static char keys[200];
-    const struct sl_processor steps[] = { { note_one, &one }, { list_keys, keys },
+    const struct sl_processor steps[] = { { note_one, &one },
+                                          { list_keys, keys },
                                           { note_one, &two } };
     struct recorder recorder = open_with(steps, 3);
     struct sl_logger *bound = sl_bind(recorder.log, "b", 1, "c", 2);

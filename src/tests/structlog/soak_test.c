@@ -1,4 +1,4 @@
-/* soak_test.c - many writers, one rotating file, and a disk that runs full: every line accounted for.
+/* soak_test.c - many writers, one rotating file, a disk that runs full: every line accounted for.
  *
  *     structlog_soak_test [LINES [FOLDER]]      LINES in all; ./test does a few
  *
@@ -205,8 +205,8 @@ static uint64_t sum_of(const uint64_t *counts)
 static void test_soak(void)
 {
     struct statvfs disk;
-    bool is_small = statvfs(folder, &disk) == 0 &&
-                    (uint64_t)disk.f_blocks * disk.f_frsize <= SMALL_DISK * 4;
+    bool is_small =
+        statvfs(folder, &disk) == 0 && (uint64_t)disk.f_blocks * disk.f_frsize <= SMALL_DISK * 4;
     pid_t children[PROCESS_COUNT];
     for (int i = 0; i < PROCESS_COUNT; i++) {
         children[i] = fork();
