@@ -366,7 +366,9 @@ static int choose_merge(struct logstore *store, struct job *job)
                 end++;
             }
             /* Together at least twice the largest, or it would only be copied about. */
-            bool is_worth = end - start == MERGE_COUNT && total >= largest * 2;
+            bool is_full = end - start == MERGE_COUNT ||
+                           (end < index->segments.count && end - start >= MERGE_COUNT / 2);
+            bool is_worth = is_full && total >= largest * 2;
             if (!is_worth && !is_half_dead) continue;
             if (!is_worth) end = start + 1;
             if (job_begin(store, job, index) < 0) return -ENOMEM;

@@ -272,30 +272,6 @@ void segment_free(struct logstore_segment *segment)
     free(segment);
 }
 
-bool segment_is_sound(const struct logstore_segment *segment)
-{
-    struct directory directory = { 0 };
-    if (read_directory(segment, &directory, NULL) < 0) return false;
-    for (uint32_t i = 0; i < directory.count; i++) {
-        const char *row = directory.rows + (size_t)i * SEGMENT_ROW_SIZE;
-        if (bytes_get32(row) == SEGMENT_SOURCE) continue;
-        struct segment_section section = {
-            { segment->bytes.data + bytes_get64(row + 8), (size_t)bytes_get64(row + 16) },
-            bytes_get32(row + 24),
-        };
-        if (!segment_section_holds(&section)) return false;
-    }
-    const char *sources = segment->sections[SEGMENT_SOURCE].bytes.data;
-    for (uint32_t i = 0; i < segment_block_count(segment); i++) {
-        size_t start = (size_t)packed_get(&segment->block_offset, i);
-        size_t end = (size_t)packed_get(&segment->block_offset, i + 1);
-        if (crc32c(sources + start, end - start) != (uint32_t)packed_get(&segment->block_crc, i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Columns ---------------------------------------------------------------------------------- */
 
 static bool has_terms(const struct logstore_column *column)

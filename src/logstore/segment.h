@@ -159,8 +159,6 @@ uint64_t *segment_presence_bits(const struct logstore_column *column);
 /* Gives back what segment_column_make has made. Nobody may read the columns meanwhile. */
 void segment_columns_forget(struct logstore_segment *segment);
 
-/* Whether the checksums of all sections and blocks hold: reads everything. */
-bool segment_is_sound(const struct logstore_segment *segment);
 bool segment_section_holds(const struct segment_section *section);
 
 /* A column of that path, malformed values or not; NULL when there is none. */
