@@ -73,6 +73,8 @@ def queries(role):
         role, name, want, "POST", "/h/_search", {"query": {"query_string": {"query": text}}})
     string("a million brackets", "(" * MIB, (400,))
     string("5,000 words", " ".join(f"w{i}" for i in range(5000)), (400,))
+    for text in ['2x y"~2 OR z~', '"', "a /b", 'a "b', "f:[a TO", "\\", "a~", "^2"]:  # past crashes and their kin
+        string(f"unclosed: {text}", text)
     string("a word of a megabyte", "x" * MIB)
     string("a megabyte of quotes", '"' * MIB)
     string("a megabyte of backslashes", "\\" * MIB)
