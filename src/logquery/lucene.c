@@ -198,7 +198,7 @@ static const struct mark {
 static struct token scan(const struct lucene *lucene, size_t at)
 {
     at = after_blanks(lucene, at);
-    if (at == lucene->text.size) return (struct token){ TOKEN_END, at, at };
+    if (at >= lucene->text.size) return (struct token){ TOKEN_END, at, at };
     char c = lucene->text.data[at];
     bool is_operator = c == '+' || c == '-' || c == '!';
     if (is_operator && blank_size(lucene, at + 1) > 0) {
@@ -210,8 +210,10 @@ static struct token scan(const struct lucene *lucene, size_t at)
     struct token token = { TOKEN_BROKEN, at, at };
     if (c == '~') return (struct token){ TOKEN_TILDE, at, tilde_end(lucene, at) };
     if (c == '"' || c == '/') {
-        token.end = c == '"' ? quoted_end(lucene, at) : regex_end(lucene, at);
-        if (token.end != STR_NONE) token.kind = c == '"' ? TOKEN_QUOTED : TOKEN_REGEX;
+        size_t end = c == '"' ? quoted_end(lucene, at) : regex_end(lucene, at);
+        if (end == STR_NONE) return token; /* unclosed */
+        token.end = end;
+        token.kind = c == '"' ? TOKEN_QUOTED : TOKEN_REGEX;
         return token;
     }
     bool has_wildcard = false;
@@ -658,8 +660,9 @@ static bool is_run_term(const struct lucene *lucene, const struct scope *scope,
 static int read_run(struct lucene *lucene, const struct scope *scope, struct logstore_filter **out)
 {
     struct token first = scan(lucene, lucene->at);
+    if (!is_run_term(lucene, scope, &first)) return 0;
     struct token token = scan(lucene, first.end);
-    if (!is_run_term(lucene, scope, &first) || !is_run_term(lucene, scope, &token)) return 0;
+    if (!is_run_term(lucene, scope, &token)) return 0;
     size_t end = first.end;
     size_t size = 0;
     for (token = first; is_run_term(lucene, scope, &token); token = scan(lucene, end)) {

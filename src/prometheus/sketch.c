@@ -292,7 +292,7 @@ static double wider_zero(const struct sketch_options *options, const uint64_t *k
     struct change wider = change;
     size_t left = count;
     while (left * 4 > (size_t)options->bucket_max * 3) {
-        double least = INFINITY; /* the next bound above the threshold */
+        double least = (double)INFINITY; /* the next bound above the threshold */
         for (size_t i = 0; i < count; i++) {
             double bound = pm_sketch_bound(sketch_key_index(keys[i]), change.schema);
             if (bound > wider.threshold && bound < least) least = bound;

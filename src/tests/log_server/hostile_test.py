@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""hostile_test.py PROGRAM - what nobody should send: each gets a clear error or an answer, soon, and the
-role goes on with memory that stays bounded.
+"""hostile_test.py PROGRAM [MEGABYTES] - what nobody should send: each gets a clear error or an answer, soon, and the
+role goes on with memory that stays bounded. MEGABYTES is the size of the longest line: 20.
 """
 import gzip, http.client, json, re, shutil, sys, tempfile, time
 import logs_role
 from logs_role import bulk
 
+long_line = int(sys.argv[2]) if len(sys.argv) > 2 else 20
 tap = logs_role.Tap()
 expect = tap.expect
 MIB = 1 << 20
@@ -16,7 +17,7 @@ def memory(role, name):
         return int(re.search(name + r":\s+(\d+)", file.read())[1]) // 1024
 
 
-def soon(role, name, want, method, path, body=None, headers=None, seconds=20):
+def soon(role, name, want, method, path, body=None, headers=None, seconds=100):
     """The status is one of `want`, an error has a type and a reason, and it came in time."""
     start = time.monotonic()
     try:
@@ -73,6 +74,8 @@ def queries(role):
         role, name, want, "POST", "/h/_search", {"query": {"query_string": {"query": text}}})
     string("a million brackets", "(" * MIB, (400,))
     string("5,000 words", " ".join(f"w{i}" for i in range(5000)), (400,))
+    for text in ['2x y"~2 OR z~', '"', "a /b", 'a "b', "f:[a TO", "\\", "a~", "^2"]:  # past crashes and their kin
+        string(f"unclosed: {text}", text)
     string("a word of a megabyte", "x" * MIB)
     string("a megabyte of quotes", '"' * MIB)
     string("a megabyte of backslashes", "\\" * MIB)
@@ -108,11 +111,11 @@ def documents(role):
     items("a name above 512 bytes", b'{"index":{"_id":"' + b"i" * 600 + b'"}}', b'{"a":1}', want=[400])
     soon(role, "an action line of garbage", (400,), "POST", "/_bulk", b"\x00\xff{}\n{}\n")
     soon(role, "an action of ten keys", (400,), "POST", "/_bulk", json.dumps({str(i): {} for i in range(10)}) + "\n{}\n")
-    soon(role, "a line of 90 MB", (200, 413), "POST", "/h/_bulk",
-         action + b'\n{"message":"' + b"long line " * (9 * MIB) + b'"}\n', seconds=60)
-    soon(role, "more than fits", (413, "ConnectionResetError", "BrokenPipeError"), "POST", "/h/_bulk", b"x" * (101 * MIB), seconds=60)
+    soon(role, f"a line of {long_line} MB", (200, 413), "POST", "/h/_bulk",
+         action + b'\n{"message":"' + b"long line " * (long_line * MIB // 10) + b'"}\n')
+    soon(role, "more than fits", (413, "ConnectionResetError", "BrokenPipeError"), "POST", "/h/_bulk", b"x" * (101 * MIB), seconds=100)
     bomb = gzip.compress(b"\0" * (300 * MIB), 9)
-    soon(role, "a gzip bomb", (413, 400), "POST", "/h/_bulk", bomb, {"Content-Encoding": "gzip"}, seconds=60)
+    soon(role, "a gzip bomb", (413, 400), "POST", "/h/_bulk", bomb, {"Content-Encoding": "gzip"}, seconds=100)
     soon(role, "broken gzip", (400,), "POST", "/h/_bulk", b"\x1f\x8b\x08broken", {"Content-Encoding": "gzip"})
 
 
@@ -144,7 +147,7 @@ try:
     small = memory(role, "VmHWM")
     documents(role)
     large = memory(role, "VmHWM")
-    print(f"# at most {small} MiB for bodies, queries and paths, {large} MiB with lines of 90 MB")
+    print(f"# at most {small} MiB for bodies, queries and paths, {large} MiB with a line of {long_line} MB")
     expect("memory stays bounded", (True, True), (small < 700, large < 1600))
     expect("it goes on", 200, role.call("GET", "/h/_search")[0])
     role.stop()

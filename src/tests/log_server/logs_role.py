@@ -54,7 +54,7 @@ class Role:
         return "".join(self.lines)
 
     def raw(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
         if isinstance(body, str):
