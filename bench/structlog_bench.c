@@ -605,6 +605,10 @@ static __attribute__((noinline, noclone)) int log_some(const char *kind, long co
     }
     /* Of the asynchronous kind the caller's part alone counts: the rest is left undone. */
     if (strcmp(kind, "async") == 0) {
+        char ring[128];
+        (void)snprintf(ring, sizeof(ring), "/dev/shm/structlog.%s.%d.ring",
+                       program_invocation_short_name, (int)getpid());
+        (void)unlink(ring);
         (void)unlink(file);
         (void)fflush(stdout);
         _exit(0);

@@ -46,7 +46,12 @@ static const char *file_text(void)
 static size_t count_text(const char *text, const char *part)
 {
     size_t count = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) count++;
+    size_t size = strlen(part);
+    const char *end = text + strlen(text);
+    /* Not strstr, which sanitizers let measure the whole text each time. */
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), part, size)) != NULL; at++) {
+        count++;
+    }
     return count;
 }
 

@@ -1,5 +1,7 @@
 /* line_fuzz.c - whatever the keys, the event and the values hold, the line passes the ECS check,
  * and whatever the line checked holds, the check ends and reads nothing beyond it.
+ *
+ * Seeds: corpus/line.
  */
 #include "structlog/structlog.h"
 
