@@ -120,14 +120,16 @@ static void adopt(struct world *world)
     logstore_snapshot_free(snapshot);
 }
 
-static void settle_all(struct world *world)
+/* What was refused because the disk failed may be in the log all the same, and come back with the
+ * next start; so it is kept until then. */
+static void settle_all(struct world *world, bool is_over)
 {
     if (world->model.tried.count > 0) adopt(world);
     for (size_t i = 0; i < world->model.tried.count && world->is_sound; i++) {
         if (world->model.tried.items[i].id.size == 0) continue;
         settle(world, &world->model.tried.items[i]);
     }
-    world->model.tried.count = 0;
+    if (is_over) world->model.tried.count = 0;
 }
 
 static void write_batch(struct world *world)
@@ -149,7 +151,7 @@ static void write_batch(struct world *world)
     int code = logstore_write(world->store, operations, count, &world->arena, NULL);
     if (code < 0) {
         world->refused++;
-        if (!sim_disk_has_crashed(world->sim)) settle_all(world);
+        if (!sim_disk_has_crashed(world->sim)) settle_all(world, false);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -354,6 +356,7 @@ static bool run_seed(uint64_t seed)
         bool cuts = i + 1 < LIVES && random_below(&world.dice, 4) != 0;
         if (cuts) sim_disk_crash_after(world.sim, 1 + random_below(&world.dice, 400));
         if (world_open(&world) == 0) {
+            settle_all(&world, true);
             live(&world);
             if (!sim_disk_has_crashed(world.sim)) {
                 check_documents(&world);
@@ -364,7 +367,7 @@ static bool run_seed(uint64_t seed)
         if (!cuts && !sim_disk_has_crashed(world.sim)) continue;
         sim_disk_restart(world.sim);
         if (!world.is_sound || world_open(&world) < 0) break;
-        settle_all(&world);
+        settle_all(&world, true);
         check_documents(&world);
         check_searches(&world);
         logstore_close(world.store);
