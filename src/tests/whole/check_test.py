@@ -4,7 +4,7 @@ import random
 import re
 import subprocess
 
-from harness import EXECUTABLE, Role, ask, check, folder, has, need, need_program, note, run, same, write
+from harness import EXECUTABLE, ROOT, Role, ask, check, folder, has, need, need_program, note, run, same, write
 
 # What promtool says, as our rules: each message is one rule and one metric.
 PROMTOOL = [
@@ -153,7 +153,7 @@ def test_roles():
     """the own metrics of every role are as their library writes them, and lint-clean"""
     need()
     words = {"driver": ["--config", write(os.path.join(folder("driver"), "driver.yml"), "probes: {}\n")],
-             "dashboards": [], "explore": [], "logs": [], "metrics": [], "ship": []}
+             "dashboards": ["--config", os.path.join(ROOT, "grafana")], "explore": [], "logs": [], "metrics": [], "ship": []}
     config = folder("config")
     words["metrics"] = ["--config.file=" + write(os.path.join(config, "prometheus.yml"), "scrape_configs: []\n")]
     words["ship"] = ["-c", write(os.path.join(config, "filebeat.yml"), f"""
