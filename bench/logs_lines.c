@@ -28,8 +28,8 @@ static const char *const loggers[] = { "api.http",        "api.auth",     "db.po
                                        "billing.invoice", "search.index" };
 static const char *const files[] = { "server.py", "auth.py", "pool.py", "client.py", "worker.py" };
 static const char *const agents[] = {
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 "
-    "Safari/537.36",
+    ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 "
+     "Safari/537.36"),
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:122.0) Gecko/20100101 Firefox/122.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148",
     "curl/7.88.1",

@@ -581,12 +581,12 @@ static void bench_peers(const char *program)
                    BENCH_SOURCE, file, file, file, line_count / 4, file);
     theirs = run_peer(command);
     print_peer("zerolog", &theirs, &own);
-    printf("# peer missing: quill (in no package registry used here)\n");
+    printf("# peer missing: quill (not in Debian)\n");
 }
 
 /* ---- instructions ---- */
 
-static __attribute__((noinline, noclone)) int log_some(const char *kind, long count)
+static __attribute__((noinline)) int log_some(const char *kind, long count)
 {
     char file[256];
     name_file(file, sizeof(file));

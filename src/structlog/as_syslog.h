@@ -7,6 +7,8 @@
 
 #include <syslog.h>
 
+#undef syslog /* a macro where the compiler checks formats at run time */
+#undef vsyslog
 #define syslog     sl_syslog
 #define vsyslog    sl_vsyslog
 #define openlog    sl_openlog
