@@ -243,9 +243,11 @@ void http_server_stop(struct http_server *server, int64_t timeout_ms)
     if (server->has_stopped) return;
     server->has_stopped = true;
     atomic_store(&server->is_stopping, true);
+    int listening = -1;
     if (server->daemon != NULL) {
-        int listening = MHD_quiesce_daemon(server->daemon);
-        if (listening >= 0) (void)close(listening);
+        /* Refuses at once; closed only when no thread of the daemon can have it in use. */
+        listening = MHD_quiesce_daemon(server->daemon);
+        if (listening >= 0) (void)shutdown(listening, SHUT_RDWR);
         stream_list_stop(&server->streams);
         wait_for_answers(server, timeout_ms);
     }
@@ -255,6 +257,7 @@ void http_server_stop(struct http_server *server, int64_t timeout_ms)
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;
     }
+    if (listening >= 0) (void)close(listening);
     end_sweeper(server);
 }
 
