@@ -220,7 +220,7 @@ static void log_line(struct log_run *run, const char *line, size_t size)
     sl_log_fields(run->log, run->level, sl_strn(line, size), run->fields, run->field_count);
 }
 
-/* fgets ends a piece at LINE_SIZE_MAX; a line longer than that becomes several events. */
+/* A line longer than LINE_SIZE_MAX becomes several events. */
 static void log_lines(struct log_run *run)
 {
     static char line[LINE_SIZE_MAX];
