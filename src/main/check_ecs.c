@@ -6,8 +6,8 @@
  */
 #include "main/check.h"
 
-#include "base/buf.h"
 #include "base/compiler.h"
+#include "main/main.h"
 #include "role/role.h"
 #include "structlog/structlog.h"
 
@@ -32,6 +32,8 @@ struct flags {
     bool is_quiet;
     bool wants_help;
 };
+
+static const char usage[] = "barograph check ecs [OPTIONS] [FILE...]";
 
 static const struct option options[] = {
     { "max-findings", "COUNT", OPTION_COUNT, offsetof(struct flags, findings_max), "100",
@@ -113,15 +115,6 @@ static int check_paths(struct check_run *run, const struct option_list *paths)
     return failed < 0 || run->finding_count > 0 ? ROLE_EXIT_FAILED : ROLE_EXIT_OK;
 }
 
-static int show_help(const struct option_table *table)
-{
-    CLEANUP(buf_release) struct buf text;
-    buf_init(&text, 65536);
-    options_help(table, 1, "barograph check ecs [OPTIONS] [FILE...]", &text);
-    (void)fwrite(text.data, 1, text.size, stdout);
-    return ROLE_EXIT_OK;
-}
-
 int check_ecs_main(int argc, char **argv)
 {
     struct check_run run = { 0 };
@@ -132,7 +125,7 @@ int check_ecs_main(int argc, char **argv)
         (void)fprintf(stderr, "barograph check ecs: %s\n", error.text);
         return ROLE_EXIT_USAGE;
     }
-    if (run.flags.wants_help) return show_help(&table);
+    if (run.flags.wants_help) return show_help(&table, usage);
     run.line = malloc(LINE_SIZE_MAX);
     if (run.line == NULL) {
         (void)fprintf(stderr, "barograph check ecs: not enough memory for a line\n");

@@ -12,6 +12,7 @@
 #include "base/compiler.h"
 #include "base/str.h"
 #include "http/client.h"
+#include "main/main.h"
 #include "prometheus/prometheus.h"
 #include "role/role.h"
 
@@ -187,11 +188,7 @@ int check_metrics_main(int argc, char **argv)
         return ROLE_EXIT_USAGE;
     }
     if (run.flags.wants_help) {
-        CLEANUP(buf_release) struct buf text;
-        buf_init(&text, 65536);
-        options_help(&table, 1, "barograph check metrics [OPTIONS] [FILE|URL...]", &text);
-        (void)fwrite(text.data, 1, text.size, stdout);
-        return ROLE_EXIT_OK;
+        return show_help(&table, "barograph check metrics [OPTIONS] [FILE|URL...]");
     }
     if (strcmp(run.flags.format, "auto") != 0 && strcmp(run.flags.format, "text") != 0 &&
         strcmp(run.flags.format, "openmetrics") != 0) {

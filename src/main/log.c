@@ -11,7 +11,6 @@
 #include "main/main.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/str.h"
 #include "codec/json.h"
@@ -37,6 +36,9 @@ struct flags {
     bool takes_lines;
     bool wants_help;
 };
+
+static const char usage[] = "barograph log LEVEL EVENT [KEY=VALUE | KEY:=JSON]... [OPTIONS]\n"
+                            "       barograph log LEVEL --lines [KEY=VALUE]... [OPTIONS] < TEXT";
 
 #define FLAG(member) offsetof(struct flags, member)
 
@@ -256,18 +258,6 @@ static int write_out(struct log_run *run)
     return ROLE_EXIT_FAILED;
 }
 
-static int show_help(const struct option_table *table)
-{
-    CLEANUP(buf_release) struct buf text;
-    buf_init(&text, 65536);
-    options_help(table, 1,
-                 "barograph log LEVEL EVENT [KEY=VALUE | KEY:=JSON]... [OPTIONS]\n"
-                 "       barograph log LEVEL --lines [KEY=VALUE]... [OPTIONS] < TEXT",
-                 &text);
-    (void)fwrite(text.data, 1, text.size, stdout);
-    return ROLE_EXIT_OK;
-}
-
 int log_main(int argc, char **argv)
 {
     static struct log_run run;
@@ -278,7 +268,7 @@ int log_main(int argc, char **argv)
         (void)fprintf(stderr, "barograph log: %s\n", error.text);
         return ROLE_EXIT_USAGE;
     }
-    if (run.flags.wants_help) return show_help(&table);
+    if (run.flags.wants_help) return show_help(&table, usage);
     arena_init(&run.arena, JSON_MEMORY_MAX);
     int status = read_words(&run, &words);
     if (status == 0) status = configure(&run);

@@ -32,6 +32,10 @@ struct flags {
     bool wants_help;
 };
 
+static const char usage[] =
+    "barograph metric inc|dec NAME [AMOUNT] | set|observe NAME VALUE | info NAME |\n"
+    "       state NAME STATE | remove NAME | create TYPE NAME | list   [OPTIONS]";
+
 #define FLAG(member) offsetof(struct flags, member)
 
 static const struct option options[] = {
@@ -175,18 +179,6 @@ static int write_out(void *argument, const char *data, size_t size)
     return fwrite(data, 1, size, argument) == size ? 0 : -1;
 }
 
-static int show_help(const struct option_table *table)
-{
-    CLEANUP(buf_release) struct buf text;
-    buf_init(&text, 65536);
-    options_help(table, 1,
-                 "barograph metric inc|dec NAME [AMOUNT] | set|observe NAME VALUE | info NAME |\n"
-                 "       state NAME STATE | remove NAME | create TYPE NAME | list   [OPTIONS]",
-                 &text);
-    (void)fwrite(text.data, 1, text.size, stdout);
-    return ROLE_EXIT_OK;
-}
-
 int metric_main(int argc, char **argv)
 {
     struct flags flags = { 0 };
@@ -197,7 +189,7 @@ int metric_main(int argc, char **argv)
         (void)fprintf(stderr, "barograph metric: %s\n", error.text);
         return ROLE_EXIT_USAGE;
     }
-    if (flags.wants_help || rest.count == 0) return show_help(&table);
+    if (flags.wants_help || rest.count == 0) return show_help(&table, usage);
     const struct verb *verb = find_verb(rest.items[0]);
     if (verb == NULL) return fail("no such command:", rest.items[0]);
     int words_count = (int)rest.count - 1;

@@ -198,11 +198,7 @@ int query_main(int argc, char **argv)
     struct error error = { 0 };
     if (options_parse(&table, 1, argc, argv, &words, &error) != 0) return fail(error.text, "");
     if (flags.wants_help) {
-        CLEANUP(buf_release) struct buf text;
-        buf_init(&text, 65536);
-        options_help(&table, 1, "barograph query EXPRESSION [OPTIONS]", &text);
-        (void)fwrite(text.data, 1, text.size, stdout);
-        return ROLE_EXIT_OK;
+        return show_help(&table, "barograph query EXPRESSION [OPTIONS]");
     }
     if (words.count != 1) return fail("one expression is wanted, in quotes", "");
     if (!query_format_is_known(str_from(flags.format))) {

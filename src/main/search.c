@@ -364,15 +364,6 @@ static int run(struct session *session)
     return status;
 }
 
-static int help(const struct option_table *table, const char *usage)
-{
-    CLEANUP(buf_release) struct buf text;
-    buf_init(&text, 65536);
-    options_help(table, 1, usage, &text);
-    (void)fwrite(text.data, 1, text.size, stdout);
-    return ROLE_EXIT_OK;
-}
-
 static int start(struct flags *flags, const char *name, int argc, char **argv)
 {
     struct option_table table = { options, ARRAY_LENGTH(options), flags };
@@ -385,8 +376,8 @@ static int start(struct flags *flags, const char *name, int argc, char **argv)
         return ROLE_EXIT_USAGE;
     }
     if (flags->wants_help) {
-        return help(&table, is_tail ? "barograph tail [QUERY] [OPTIONS]"
-                                    : "barograph search [QUERY] [OPTIONS]");
+        return show_help(&table, is_tail ? "barograph tail [QUERY] [OPTIONS]"
+                                         : "barograph search [QUERY] [OPTIONS]");
     }
     bool is_known = strcmp(flags->color, "auto") == 0 || strcmp(flags->color, "always") == 0 ||
                     strcmp(flags->color, "never") == 0;

@@ -56,11 +56,7 @@ static int read_flags(struct flags *flags, const struct option *options, size_t 
         return ROLE_EXIT_USAGE;
     }
     if (!flags->wants_help) return -1;
-    CLEANUP(buf_release) struct buf text;
-    buf_init(&text, 65536);
-    options_help(&table, 1, usage, &text);
-    (void)fwrite(text.data, 1, text.size, stdout);
-    return ROLE_EXIT_OK;
+    return show_help(&table, usage);
 }
 
 static int ask(const char *url, struct http_answer *answer, struct error *error)
