@@ -90,7 +90,10 @@ export const tests = [
     {
         name: 'query, syntax error in place, results stay',
         async run({ page, base }) {
-            const asked = await store(page, (path, body) => (JSON.stringify(body).includes('"a AND"') ? { status: 400, json: { error: { root_cause: [{ reason: 'Failed to parse query [a AND]' }] } } } : null));
+            const asked = await store(page, (path, body) => (JSON.stringify(body).includes('"a AND"') ? { status: 400, json: { error: {
+                root_cause: [{ reason: 'Failed to parse query [a AND]' }],
+                failed_shards: [{ reason: { reason: 'Failed to parse query [a AND]', caused_by: { reason: "Cannot parse 'a AND': Encountered the end at column 5" } } }],
+            } } } : null));
             await open(page, base);
             await state(page, 'ok');
             await page.keyboard.press('/');
@@ -102,7 +105,7 @@ export const tests = [
             await page.fill('[data-testid=query]', 'a AND');
             await page.keyboard.press('Enter');
             await page.waitForSelector('[data-testid=query-error]');
-            check((await page.textContent('[data-testid=query-error]')).includes('Failed to parse query'), "the server's words");
+            check((await page.textContent('[data-testid=query-error]')).includes('at column 5'), "the server's words, with the place");
             check((await page.$$('[data-testid=line]')).length > 10, 'lines stay');
         },
     },

@@ -27,14 +27,24 @@ export interface Ask {
 
 const TIMEOUT_MS = 60_000;
 
+interface Cause { reason?: unknown; caused_by?: Cause }
+
+/** An error as Elasticsearch writes it. */
+export interface SearchError extends Cause { root_cause?: Cause[]; failed_shards?: { reason?: Cause }[] }
+
+/** The sentence of a search's error that says most: the cause names the place, the root only the query. */
+export function reasonOf(error: SearchError | undefined): string | undefined {
+    const reasons = [error?.failed_shards?.[0]?.reason?.caused_by, error?.root_cause?.[0]?.caused_by, error?.root_cause?.[0], error];
+    return reasons.map((one) => one?.reason).find((one) => typeof one === 'string') as string | undefined;
+}
+
 function messageOf(status: number, text: string): string {
     try {
         const body = JSON.parse(text) as { error?: unknown; message?: unknown };
         if (typeof body.error === 'string') return body.error;
         if (typeof body.message === 'string') return body.message;
-        const reason = (body.error as { reason?: unknown; root_cause?: { reason?: unknown }[] } | undefined);
-        const root = reason?.root_cause?.[0]?.reason ?? reason?.reason;
-        if (typeof root === 'string') return root;
+        const reason = reasonOf(body.error as SearchError | undefined);
+        if (reason !== undefined) return reason;
     } catch { /* not JSON: its first line says more than nothing */ }
     const line = text.trim().split('\n', 1)[0]!.slice(0, 200);
     return line !== '' && !line.startsWith('<') ? line : `the server answered ${status}`;

@@ -1,5 +1,5 @@
 // elastic.ts - Elasticsearch targets: date histograms, terms, simple metrics, and lists of lines.
-import { fetchJson } from '../../shared/api';
+import { fetchJson, reasonOf, type SearchError } from '../../shared/api';
 import { niceStep, printDuration } from '../../shared/time';
 import { field, type Cell, type Frame } from './frames';
 import { list, number, object, text, type Loose, type Panel, type Target } from './model';
@@ -9,7 +9,7 @@ import { autoMacros, fillIn } from './vars';
 
 const LINES_MAX = 500;
 
-interface MultiAnswer { responses: { aggregations?: Loose; hits?: { hits?: Loose[] }; error?: { reason?: string; root_cause?: { reason?: string }[] } }[] }
+interface MultiAnswer { responses: { aggregations?: Loose; hits?: { hits?: Loose[] }; error?: SearchError }[] }
 
 function aggregationsOf(buckets: Loose[], metrics: Loose[], context: QueryContext, timeField: string): Loose {
     const [first, ...rest] = buckets;
@@ -157,7 +157,7 @@ export async function askLogs(target: Target, panel: Panel, source: Source, cont
     const answer = await fetchJson<MultiAnswer>(`${sourceUrl(source)}/_msearch`, { text: `${JSON.stringify(head)}\n${JSON.stringify(body)}\n`, signal: context.signal });
     const one = answer.responses[0];
     if (!one) return [];
-    if (one.error) throw new Error(one.error.root_cause?.[0]?.reason ?? one.error.reason ?? 'the search failed');
+    if (one.error) throw new Error(reasonOf(one.error) ?? 'the search failed');
     if (raw) return lines(target, list(one.hits?.hits), timeField);
     return framesOf(target, object(one.aggregations), buckets, metrics);
 }
