@@ -242,12 +242,17 @@ static void bench_file(const char *name, size_t buffer_size, size_t batch)
     print_figure(name, median(ours, round_count), median(peer, round_count), "ns/line");
 }
 
+static struct sl_logger *bind_five(struct sl_logger *log)
+{
+    return sl_bind(log, "request_id", "0af7651916cd43dd8448eb211c80319c", "peer", "10.0.0.1",
+                   "shard", 7, "tenant", "acme", "region", "eu");
+}
+
 static void bench_bound(void)
 {
     struct sl_sink_options sink = { .kind = SL_SINK_CALLBACK, .write = swallow };
     struct sl_logger *root = open_log(&sink, SL_CLOCK_COARSE);
-    struct sl_logger *log = sl_bind(root, "request_id", "0af7651916cd43dd8448eb211c80319c", "peer",
-                                    "10.0.0.1", "shard", 7, "tenant", "acme", "region", "eu");
+    struct sl_logger *log = bind_five(root);
     double ours[ROUND_MAX];
     double bare[ROUND_MAX];
     double bind[ROUND_MAX];
@@ -302,7 +307,7 @@ static double wall_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static void log_line(struct sl_logger *log, long i)
+static __attribute__((noinline)) void log_line(struct sl_logger *log, long i)
 {
     sl_info(log, "request handled", "method", method, "path", path, "status", 200 + (i & 3),
             "duration", 12.345 + (double)(i & 15), "user_id", 1234567 + i);
@@ -345,13 +350,23 @@ static void floor_record(long i)
     head += 56;
 }
 
+/* As log_line, with texts of which the compiler knows nothing. */
+static __attribute__((noinline)) void log_foreign(struct sl_logger *log, long i)
+{
+    static const char *volatile foreign_method = method;
+    static const char *volatile foreign_path = path;
+    sl_info(log, "request handled", "method", foreign_method, "path", foreign_path, "status",
+            200 + (i & 3), "duration", 12.345 + (double)(i & 15), "user_id", 1234567 + i);
+}
+
 /* Nanoseconds of one call, each the mean of a batch; the back end is done between two batches. */
-static double async_batches(struct sl_logger *log, double *batches, double *floors)
+static double async_batches(struct sl_logger *log, void (*call)(struct sl_logger *log, long i),
+                            double *batches, double *floors)
 {
     double spent = 0;
     for (int k = 0; k < BATCH_COUNT; k++) {
         double start = wall_ns();
-        for (long i = 0; i < BATCH; i++) log_line(log, i);
+        for (long i = 0; i < BATCH; i++) call(log, i);
         double middle = wall_ns();
         (void)sl_flush(log);
         double third = wall_ns();
@@ -371,13 +386,21 @@ static void bench_async_caller(const char *file)
     static double floors[BATCH_COUNT];
     static double singles[SINGLE_MAX];
     struct sl_logger *log = open_async(file, 1 << 20);
-    (void)async_batches(log, batches, floors);
+    (void)async_batches(log, log_line, batches, floors);
     print_figure("async_caller_median", batches[BATCH_COUNT / 2], floors[BATCH_COUNT / 2],
                  "ns/call");
     print_figure("async_caller_least_tenth", batches[BATCH_COUNT / 10], floors[BATCH_COUNT / 10],
                  "ns/call");
     print_figure("async_caller_p99_of_batches", batches[BATCH_COUNT * 99 / 100],
                  floors[BATCH_COUNT * 99 / 100], "ns/call");
+    (void)async_batches(log, log_foreign, batches, floors);
+    print_figure("async_caller_texts_unknown_median", batches[BATCH_COUNT / 2],
+                 floors[BATCH_COUNT / 2], "ns/call");
+    struct sl_logger *bound = bind_five(log);
+    (void)async_batches(bound, log_line, batches, floors);
+    print_figure("async_caller_5_bound_fields_median", batches[BATCH_COUNT / 2],
+                 floors[BATCH_COUNT / 2], "ns/call");
+    sl_unref(bound);
     int count = round_count > 5 ? SINGLE_MAX : SINGLE_MAX / 4;
     double clock = 1e9;
     for (int i = 0; i < 1000; i++) {
@@ -556,7 +579,7 @@ static struct figures own_figures(const char *file)
     (void)sl_flush(log);
     start = cpu_ns();
     own.async_all = log_lines(log, line_count / 4);
-    (void)async_batches(log, batches, floors);
+    (void)async_batches(log, log_line, batches, floors);
     own.async_caller = batches[BATCH_COUNT / 2];
     sl_unref(log);
     (void)unlink(file);

@@ -73,6 +73,8 @@ struct sl_site {
 #define SL_PLACE_(site) ((void)0)
 #endif
 
+/* The values first, each once. Then, where a record in the thread's ring is all there is to do, its
+ * place there and straight stores of what the compiler knows; otherwise the long way. */
 #define SL_AT_(log, level, ms, ...)                                                                \
     do {                                                                                           \
         static const struct sl_key sl_keys_[] = { SL_KEYS_(__VA_ARGS__) };                         \
@@ -86,19 +88,30 @@ struct sl_site {
         if (sl_level_ >= SL_MIN_LEVEL &&                                                           \
             (sl_enabled(sl_log_, sl_level_) ||                                                     \
              __atomic_load_n(&sl_site_.mode, __ATOMIC_RELAXED) > 0)) {                             \
-            const struct sl_value sl_values_[] = { SL_VALUES_(__VA_ARGS__) };                      \
-            if ((ms) == 0) {                                                                       \
-                sl_emit_(sl_log_, &sl_site_, sl_level_, sl_values_);                               \
+            SL_MAKE_(__VA_ARGS__)                                                                  \
+            const size_t sl_size_ =                                                                \
+                SL_COUNT_(__VA_ARGS__) * sizeof(struct sl_value) + SL_SIZE_(__VA_ARGS__);          \
+            struct sl_value *sl_cell_ = (ms) == 0 && (unsigned)sl_level_ <= 255                    \
+                                            ? sl_begin_(sl_log_, &sl_site_, sl_level_, sl_size_)   \
+                                            : NULL;                                                \
+            if (__builtin_expect(sl_cell_ != NULL, 1)) {                                           \
+                char *sl_text_ = (char *)(sl_cell_ + SL_COUNT_(__VA_ARGS__));                      \
+                SL_PUT_(__VA_ARGS__)                                                               \
+                sl_end_(sl_text_);                                                                 \
             } else {                                                                               \
-                sl_emit_every_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                     \
+                const struct sl_value sl_values_[] = { SL_LIST_(__VA_ARGS__) };                    \
+                sl_emit_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                           \
             }                                                                                      \
         }                                                                                          \
     } while (0)
 
-SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level,
+/* Where `size` bytes of values, and of their texts behind them, go: the caller fills that, doing
+ * nothing else, and calls sl_end_ with its end. NULL: sl_emit_ must do it. */
+SL_API struct sl_value *sl_begin_(struct sl_logger *log, const struct sl_site *site, int level,
+                                  size_t size);
+SL_API void sl_end_(const char *text);
+SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
                      const struct sl_value *values);
-SL_API void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-                           const struct sl_value *values);
 SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
                                   size_t count);
 SL_API struct sl_logger *sl_new_(struct sl_logger *log, const struct sl_value *pairs, size_t count);
@@ -255,6 +268,26 @@ static inline struct sl_value sl_failed(const struct sl_failure *failure)
 static inline struct sl_value sl_lazily(const struct sl_lazy *lazy)
 {
     return sl_value_parted_(lazy, SL_KIND_LAZY);
+}
+
+SL_API char *sl_put_text_(char *to, const char *from, size_t size);
+
+/* Into a record; the result is the end of its text, or `text`. */
+static inline char *sl_put_value_(struct sl_value *cell, char *text, struct sl_value value)
+{
+    uint64_t rest = 0;
+    __builtin_memcpy(&rest, (const char *)&value + sizeof(rest), sizeof(rest)); /* size, kind */
+    uint64_t *halves = (uint64_t *)(void *)cell;
+    /* By halves, which the atomics keep apart: to join them first costs more. */
+    __atomic_store_n(&halves[0], value.as.natural, __ATOMIC_RELAXED);
+    __atomic_store_n(&halves[1], rest, __ATOMIC_RELAXED);
+    if (value.size == 0) return text;
+    const char *from = (const char *)value.as.pointer;
+    if (__builtin_constant_p(value.size) && value.size <= 64) {
+        __builtin_memcpy(text, from, value.size);
+        return text + value.size;
+    }
+    return sl_put_text_(text, from, value.size);
 }
 
 #ifndef __cplusplus

@@ -173,8 +173,8 @@ static inline void emit_call(struct sl_logger *log, struct sl_site *site, int le
     start_call(&call);
 }
 
-void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
-                    const struct sl_value *values)
+void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
+              const struct sl_value *values)
 {
     int saved = errno;
     uint64_t suppressed_count = 0;
@@ -185,74 +185,98 @@ void sl_emit_every_(struct sl_logger *log, struct sl_site *site, int level, int6
     errno = saved;
 }
 
-enum quick {
-    QUICK_NO = 0, /* nothing has happened */
-    QUICK_DONE,
-    QUICK_WAKE /* done, and the back end sleeps */
-};
+/* ---- the short way of an asynchronous call: it leaves errno alone, for it calls nothing ---- */
 
-static __attribute__((noinline)) void wake_backend(struct sl_core *core, struct sl_thread *thread)
+/* Through the gate, if it is still open when the marks are there. */
+static SL_INLINE char *begin(struct sl_thread *thread, const struct sl_core *core,
+                             const struct sl_site *site, int level, uint32_t set, size_t rest)
 {
+    struct sl_gate *gate = &thread->gate;
     thread->busy = 1;
+    __atomic_store_n(&thread->hazards[0], gate->pipeline, __ATOMIC_RELAXED);
+    /* The marks are there before the gate is looked at; membarrier makes more of it. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    struct sl_pipeline *pipeline = sl_pipeline_enter(core, &thread->hazards[0]);
-    if (pipeline != NULL && pipeline->async != NULL) sl_async_wake(pipeline->async);
-    sl_pipeline_leave(&thread->hazards[0]);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    thread->busy = 0;
-}
-
-/* The asynchronous call without fields around it. It leaves errno alone, for it calls nothing. */
-static inline enum quick emit_quickly(struct sl_thread *thread, struct sl_core *core,
-                                      struct sl_site *site, int level,
-                                      const struct sl_value *values)
-{
-    struct sl_pipeline *pipeline = __atomic_load_n(&core->pipeline, __ATOMIC_ACQUIRE);
-    thread->busy = 1;
-    __atomic_store_n(&thread->hazards[0], pipeline, __ATOMIC_RELAXED);
-    /* The marks are there before anything is touched; membarrier makes more of it. */
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    enum quick done = QUICK_NO;
-    if (SL_LIKELY(pipeline != NULL &&
-                  pipeline == __atomic_load_n(&core->pipeline, __ATOMIC_SEQ_CST)) &&
-        SL_LIKELY(pipeline->quick != NULL) &&
-        sl_push_quickly(pipeline->quick, thread, site, (uint32_t)level, values)) {
-        /* Found again by the mark, for a register is worth more. */
-        const struct sl_pipeline *again = __atomic_load_n(&thread->hazards[0], __ATOMIC_RELAXED);
-        bool is_idle = __atomic_load_n(&again->quick->is_idle, __ATOMIC_RELAXED) != 0;
-        done = SL_UNLIKELY(is_idle) ? QUICK_WAKE : QUICK_DONE;
+    char *to = NULL;
+    if (SL_LIKELY(__atomic_load_n(&gate->core, __ATOMIC_ACQUIRE) == core)) {
+        to = sl_push_begin(gate, site, (uint32_t)level, set, rest);
+        if (SL_LIKELY(to != NULL)) return to;
     }
     sl_pipeline_leave(&thread->hazards[0]);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     thread->busy = 0;
-    return done;
+    return NULL;
 }
 
-void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, const struct sl_value *values)
+/* With a name, bound fields, the thread's context; or there is a reason to go the long way. */
+static __attribute__((noinline)) struct sl_value *begin_with_parts(const struct sl_logger *log,
+                                                                   const struct sl_site *site,
+                                                                   int level, size_t rest)
 {
     struct sl_thread *thread = sl_self;
-    struct sl_core *core = &sl_default_core;
-    bool is_bare = true;
-    if (log != NULL) {
-        core = log->core;
-        is_bare = log->is_bare;
+    const struct sl_core *core = log == NULL ? &sl_default_core : log->core;
+    if (__atomic_load_n(&thread->gate.core, __ATOMIC_RELAXED) != core) return NULL;
+    if (thread->busy != 0 || __atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return NULL;
+    struct sl_parts parts = { .set = 0 };
+    if (log != NULL && log->name != NULL) {
+        parts.set |= SL_PART_NAME;
+        parts.name = log->name;
+        parts.name_size = log->name_size;
+        parts.size += sizeof(uint64_t) + sl_pad8(log->name_size);
     }
-    /* A core that is quick needs no fence. */
-    if (SL_LIKELY(__atomic_load_n(&core->is_quick, __ATOMIC_RELAXED)) && is_bare &&
-        thread != NULL && (thread->busy | thread->depth) == 0 && (unsigned)level <= UINT8_MAX &&
-        __atomic_load_n(&site->mode, __ATOMIC_RELAXED) >= 0) {
-        enum quick done = emit_quickly(thread, core, site, level, values);
-        if (SL_LIKELY(done == QUICK_DONE)) return;
-        if (done == QUICK_WAKE) {
-            wake_backend(core, thread);
-            return;
-        }
+    if (thread->depth > 0) {
+        parts.set |= SL_PART_CONTEXT;
+        parts.context = thread->frames[thread->depth - 1]->wire;
+        parts.size += parts.context->size;
     }
-    int saved = errno;
-    if (SL_UNLIKELY(__atomic_load_n(&site->flags, __ATOMIC_RELAXED) == 0)) sl_site_start(site);
-    if (__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return;
-    emit_call(log, site, level, 0, values);
-    errno = saved;
+    if (log != NULL && log->fields != NULL) {
+        parts.set |= SL_PART_BOUND;
+        parts.bound = log->fields->wire;
+        parts.size += parts.bound->size;
+    }
+    if (SL_UNLIKELY(parts.name_size > SL_NAME_SIZE_MAX)) return NULL;
+    char *to = begin(thread, core, site, level, parts.set, parts.size + rest);
+    return to == NULL ? NULL : (struct sl_value *)(void *)sl_put_parts(to, &parts);
+}
+
+struct sl_value *sl_begin_(struct sl_logger *log, const struct sl_site *site, int level,
+                           size_t size)
+{
+    struct sl_thread *thread = sl_self;
+    const void *key = &sl_default_core;
+    if (log != NULL) key = log->gate_key;
+    if (SL_UNLIKELY(thread == NULL)) return NULL;
+    if (SL_UNLIKELY(__atomic_load_n(&thread->gate.core, __ATOMIC_RELAXED) != key ||
+                    (thread->busy | thread->depth) != 0)) {
+        return begin_with_parts(log, site, level, size);
+    }
+    if (SL_UNLIKELY(__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0)) return NULL;
+    return (struct sl_value *)(void *)begin(thread, key, site, level, 0, size);
+}
+
+char *sl_put_text_(char *to, const char *from, size_t size)
+{
+    return sl_put_bytes(to, from, size);
+}
+
+static __attribute__((noinline)) void wake_backend(struct sl_thread *thread)
+{
+    sl_async_wake(thread->gate.async); /* the marks are still there */
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
+}
+
+void sl_end_(const char *end)
+{
+    struct sl_thread *thread = sl_self;
+    sl_push_end(&thread->gate, end);
+    if (SL_UNLIKELY(__atomic_load_n(&thread->gate.async->is_idle, __ATOMIC_RELAXED) != 0)) {
+        wake_backend(thread);
+        return;
+    }
+    sl_pipeline_leave(&thread->hazards[0]);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = 0;
 }
 
 void sl_log_fields(struct sl_logger *log, int level, struct sl_value event,

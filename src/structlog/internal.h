@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define SL_HIDDEN        __attribute__((visibility("hidden")))
+#define SL_INLINE        inline __attribute__((always_inline))
 #define SL_LIKELY(x)     __builtin_expect(!!(x), 1)
 #define SL_UNLIKELY(x)   __builtin_expect(!!(x), 0)
 #define SL_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -50,6 +51,7 @@ static inline void sl_mutex_unlock(struct sl_mutex *mutex)
     }
 }
 
+#define SL_CACHE_LINE     64
 #define SL_VALUE_SIZE_MAX (UINT32_C(1) << 20) /* longer text is cut and ends in an ellipsis */
 #define SL_FRAMES_MAX     64                  /* pushes that are open on one thread */
 #define SL_LINE_SIZE      4096                /* of the line buffer that every thread has */
@@ -129,7 +131,6 @@ SL_HIDDEN void sl_fields_unref(struct sl_fields *fields);
 
 struct sl_core {
     struct sl_pipeline *pipeline; /* NULL: not configured; the default core's lines to stderr */
-    bool is_quick;                /* a hint: pipeline->quick is there */
     uint32_t references;
     int level;
 };
@@ -139,8 +140,8 @@ extern SL_HIDDEN struct sl_core sl_default_core; /* its level is sl_default_leve
 struct sl_logger {
     struct sl_logger_head_ head; /* first: sl_enabled reads it */
     uint32_t references;
-    bool is_bare; /* neither fields nor a name */
-    int level;    /* what head.level points at, when is_owner */
+    int level;            /* what head.level points at, when is_owner */
+    const void *gate_key; /* the core, or this logger when it has fields or a name */
     struct sl_core *core;
     struct sl_logger *level_owner; /* keeps head.level alive; NULL: the core does, or this one */
     struct sl_fields *fields;      /* NULL: none */
@@ -187,12 +188,24 @@ struct sl_lane {
 };
 #define SL_LANE_COUNT 2
 
-/* Owned by: its thread, but for `hazard` and `counters`, which others read. */
+/* The short way of an asynchronous call: all that stands between it and its ring, found before and
+ * still true as long as the gate is open for the call's core. See pipeline.c. */
+struct sl_gate {
+    struct sl_core *core; /* NULL: shut */
+    struct sl_pipeline *pipeline;
+    struct sl_async *async;
+    struct sl_ring *ring;
+    uint64_t next_head; /* of the ring, when the record that was begun is whole */
+};
+
+/* Owned by: its thread, but for `hazards` and `counters`, which others read, and `gate.core`, which
+ * others set to NULL. What a call touches comes first: one line of the cache. */
 struct sl_thread {
     struct sl_pipeline
         *hazards[SL_NESTING_MAX]; /* pipelines this thread is inside of; NULL: none */
-    int busy;                     /* calls under way: a second one came by signal or callback */
-    int depth;                    /* of frames */
+    struct sl_gate gate;
+    int busy;  /* calls under way: a second one came by signal or callback */
+    int depth; /* of frames */
     char *line;
     size_t line_size;
     struct sl_stamp stamp;
@@ -230,6 +243,8 @@ SL_HIDDEN void sl_thread_identify(struct sl_identity *identity); /* of the calli
 SL_HIDDEN void sl_thread_after_fork(void);                       /* in the child, under sl_lock */
 /* Whether any thread is inside `pipeline`; the caller holds sl_lock. */
 SL_HIDDEN bool sl_thread_is_inside(const struct sl_pipeline *pipeline);
+/* Shuts the gates that lead into `core`; the caller holds sl_lock. */
+SL_HIDDEN void sl_thread_shut_gates(struct sl_core *core);
 
 /* Without membarrier(2) a thread that makes something known pays for a fence itself. */
 extern SL_HIDDEN bool sl_needs_fence;

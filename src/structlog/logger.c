@@ -31,10 +31,11 @@ static struct sl_logger *logger_new(struct sl_logger *log, struct sl_fields *fie
     *made = (struct sl_logger){
         .head.level = log == NULL ? &sl_default_level_ : log->head.level,
         .references = 1,
-        .is_bare = name_size == 0 && (fields == NULL || fields->count == 0),
         .core = core,
         .fields = fields,
     };
+    bool is_bare = name_size == 0 && (fields == NULL || fields->count == 0);
+    made->gate_key = is_bare ? (const void *)core : (const void *)made;
     if (name_size > 0) {
         char *json = text + name_size;
         made->name = memcpy(text, name, name_size);
@@ -61,8 +62,8 @@ struct sl_logger *sl_logger_root(struct sl_core *core)
     if (made == NULL) return NULL;
     made->head.level = &core->level;
     made->references = 1;
-    made->is_bare = true;
     made->core = core;
+    made->gate_key = core;
     return made;
 }
 

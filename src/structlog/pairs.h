@@ -2,8 +2,7 @@
  *
  * Nothing here is for callers. The macros count the arguments (the event is always there, so no
  * variadic list is ever empty and no compiler extension is needed), cut them into pairs, and make
- * of the keys a static table and of the values an array on the stack. An odd one out ends in the
- * undefined name SL_PAIRS_KEY_WITHOUT_VALUE.
+ * of the keys a static table and of each value a variable. An odd one out ends in the undefined name SL_PAIRS_KEY_WITHOUT_VALUE.
  */
 #ifndef STRUCTLOG_PAIRS_H
 #define STRUCTLOG_PAIRS_H
@@ -35,14 +34,20 @@
     5, KEY_WITHOUT_VALUE, 4, KEY_WITHOUT_VALUE, 3, KEY_WITHOUT_VALUE, 2, KEY_WITHOUT_VALUE,       \
     1, KEY_WITHOUT_VALUE, 0)
 
-/* K: makes one entry of a key, V: of a value; the event is the entry at index 0. */
+/* The keys, as entries of an array; the event is the entry at index 0. */
 #define SL_KEYS_(...)   SL_CAT_(SL_EVENT_KEYS_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))(__VA_ARGS__)
-#define SL_VALUES_(...) SL_CAT_(SL_EVENT_VALUES_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))(__VA_ARGS__)
+/* Each value a variable of its own, in the order of the call: sl_v3_, sl_v2_, sl_v1_. */
+#define SL_MAKE_(...)   SL_CAT_(SL_MAKE_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))(__VA_ARGS__)
+/* Of these variables: the list for an array, the bytes of their texts, the statements that put them
+ * into a record. */
+#define SL_LIST_(...)   SL_CAT_(SL_LIST_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))
+#define SL_SIZE_(...)   SL_CAT_(SL_SIZE_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))
+#define SL_PUT_(...)    SL_CAT_(SL_PUT_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))
+/* Keys and values in turn, all as values. */
 #define SL_BOTH_(...)   SL_CAT_(SL_PAIRS_, SL_COUNT_PAIRS_(__VA_ARGS__))(__VA_ARGS__)
 #define SL_COUNT_(...)  SL_COUNT_AFTER_EVENT_(__VA_ARGS__)
 
 #define SL_EVENT_KEYS_0(e)   SL_KEY_(e)
-#define SL_EVENT_VALUES_0(e) sl_value_none_()
 #define SL_EVENT_KEYS_1(e, ...)   SL_KEY_(e), SL_K1_(__VA_ARGS__)
 #define SL_EVENT_KEYS_2(e, ...)   SL_KEY_(e), SL_K2_(__VA_ARGS__)
 #define SL_EVENT_KEYS_3(e, ...)   SL_KEY_(e), SL_K3_(__VA_ARGS__)
@@ -67,30 +72,6 @@
 #define SL_EVENT_KEYS_22(e, ...)   SL_KEY_(e), SL_K22_(__VA_ARGS__)
 #define SL_EVENT_KEYS_23(e, ...)   SL_KEY_(e), SL_K23_(__VA_ARGS__)
 #define SL_EVENT_KEYS_24(e, ...)   SL_KEY_(e), SL_K24_(__VA_ARGS__)
-#define SL_EVENT_VALUES_1(e, ...) sl_value_none_(), SL_V1_(__VA_ARGS__)
-#define SL_EVENT_VALUES_2(e, ...) sl_value_none_(), SL_V2_(__VA_ARGS__)
-#define SL_EVENT_VALUES_3(e, ...) sl_value_none_(), SL_V3_(__VA_ARGS__)
-#define SL_EVENT_VALUES_4(e, ...) sl_value_none_(), SL_V4_(__VA_ARGS__)
-#define SL_EVENT_VALUES_5(e, ...) sl_value_none_(), SL_V5_(__VA_ARGS__)
-#define SL_EVENT_VALUES_6(e, ...) sl_value_none_(), SL_V6_(__VA_ARGS__)
-#define SL_EVENT_VALUES_7(e, ...) sl_value_none_(), SL_V7_(__VA_ARGS__)
-#define SL_EVENT_VALUES_8(e, ...) sl_value_none_(), SL_V8_(__VA_ARGS__)
-#define SL_EVENT_VALUES_9(e, ...) sl_value_none_(), SL_V9_(__VA_ARGS__)
-#define SL_EVENT_VALUES_10(e, ...) sl_value_none_(), SL_V10_(__VA_ARGS__)
-#define SL_EVENT_VALUES_11(e, ...) sl_value_none_(), SL_V11_(__VA_ARGS__)
-#define SL_EVENT_VALUES_12(e, ...) sl_value_none_(), SL_V12_(__VA_ARGS__)
-#define SL_EVENT_VALUES_13(e, ...) sl_value_none_(), SL_V13_(__VA_ARGS__)
-#define SL_EVENT_VALUES_14(e, ...) sl_value_none_(), SL_V14_(__VA_ARGS__)
-#define SL_EVENT_VALUES_15(e, ...) sl_value_none_(), SL_V15_(__VA_ARGS__)
-#define SL_EVENT_VALUES_16(e, ...) sl_value_none_(), SL_V16_(__VA_ARGS__)
-#define SL_EVENT_VALUES_17(e, ...) sl_value_none_(), SL_V17_(__VA_ARGS__)
-#define SL_EVENT_VALUES_18(e, ...) sl_value_none_(), SL_V18_(__VA_ARGS__)
-#define SL_EVENT_VALUES_19(e, ...) sl_value_none_(), SL_V19_(__VA_ARGS__)
-#define SL_EVENT_VALUES_20(e, ...) sl_value_none_(), SL_V20_(__VA_ARGS__)
-#define SL_EVENT_VALUES_21(e, ...) sl_value_none_(), SL_V21_(__VA_ARGS__)
-#define SL_EVENT_VALUES_22(e, ...) sl_value_none_(), SL_V22_(__VA_ARGS__)
-#define SL_EVENT_VALUES_23(e, ...) sl_value_none_(), SL_V23_(__VA_ARGS__)
-#define SL_EVENT_VALUES_24(e, ...) sl_value_none_(), SL_V24_(__VA_ARGS__)
 
 #define SL_K1_(k, v)       SL_KEY_(k)
 #define SL_K2_(k, v, ...)  SL_KEY_(k), SL_K1_(__VA_ARGS__)
@@ -117,30 +98,158 @@
 #define SL_K23_(k, v, ...)  SL_KEY_(k), SL_K22_(__VA_ARGS__)
 #define SL_K24_(k, v, ...)  SL_KEY_(k), SL_K23_(__VA_ARGS__)
 
-#define SL_V1_(k, v)       SL_VALUE(v)
-#define SL_V2_(k, v, ...)  SL_VALUE(v), SL_V1_(__VA_ARGS__)
-#define SL_V3_(k, v, ...)  SL_VALUE(v), SL_V2_(__VA_ARGS__)
-#define SL_V4_(k, v, ...)  SL_VALUE(v), SL_V3_(__VA_ARGS__)
-#define SL_V5_(k, v, ...)  SL_VALUE(v), SL_V4_(__VA_ARGS__)
-#define SL_V6_(k, v, ...)  SL_VALUE(v), SL_V5_(__VA_ARGS__)
-#define SL_V7_(k, v, ...)  SL_VALUE(v), SL_V6_(__VA_ARGS__)
-#define SL_V8_(k, v, ...)  SL_VALUE(v), SL_V7_(__VA_ARGS__)
-#define SL_V9_(k, v, ...)  SL_VALUE(v), SL_V8_(__VA_ARGS__)
-#define SL_V10_(k, v, ...)  SL_VALUE(v), SL_V9_(__VA_ARGS__)
-#define SL_V11_(k, v, ...)  SL_VALUE(v), SL_V10_(__VA_ARGS__)
-#define SL_V12_(k, v, ...)  SL_VALUE(v), SL_V11_(__VA_ARGS__)
-#define SL_V13_(k, v, ...)  SL_VALUE(v), SL_V12_(__VA_ARGS__)
-#define SL_V14_(k, v, ...)  SL_VALUE(v), SL_V13_(__VA_ARGS__)
-#define SL_V15_(k, v, ...)  SL_VALUE(v), SL_V14_(__VA_ARGS__)
-#define SL_V16_(k, v, ...)  SL_VALUE(v), SL_V15_(__VA_ARGS__)
-#define SL_V17_(k, v, ...)  SL_VALUE(v), SL_V16_(__VA_ARGS__)
-#define SL_V18_(k, v, ...)  SL_VALUE(v), SL_V17_(__VA_ARGS__)
-#define SL_V19_(k, v, ...)  SL_VALUE(v), SL_V18_(__VA_ARGS__)
-#define SL_V20_(k, v, ...)  SL_VALUE(v), SL_V19_(__VA_ARGS__)
-#define SL_V21_(k, v, ...)  SL_VALUE(v), SL_V20_(__VA_ARGS__)
-#define SL_V22_(k, v, ...)  SL_VALUE(v), SL_V21_(__VA_ARGS__)
-#define SL_V23_(k, v, ...)  SL_VALUE(v), SL_V22_(__VA_ARGS__)
-#define SL_V24_(k, v, ...)  SL_VALUE(v), SL_V23_(__VA_ARGS__)
+#define SL_MAKE_0(e)
+#define SL_MAKE_1(e, ...) SL_M1_(__VA_ARGS__)
+#define SL_MAKE_2(e, ...) SL_M2_(__VA_ARGS__)
+#define SL_MAKE_3(e, ...) SL_M3_(__VA_ARGS__)
+#define SL_MAKE_4(e, ...) SL_M4_(__VA_ARGS__)
+#define SL_MAKE_5(e, ...) SL_M5_(__VA_ARGS__)
+#define SL_MAKE_6(e, ...) SL_M6_(__VA_ARGS__)
+#define SL_MAKE_7(e, ...) SL_M7_(__VA_ARGS__)
+#define SL_MAKE_8(e, ...) SL_M8_(__VA_ARGS__)
+#define SL_MAKE_9(e, ...) SL_M9_(__VA_ARGS__)
+#define SL_MAKE_10(e, ...) SL_M10_(__VA_ARGS__)
+#define SL_MAKE_11(e, ...) SL_M11_(__VA_ARGS__)
+#define SL_MAKE_12(e, ...) SL_M12_(__VA_ARGS__)
+#define SL_MAKE_13(e, ...) SL_M13_(__VA_ARGS__)
+#define SL_MAKE_14(e, ...) SL_M14_(__VA_ARGS__)
+#define SL_MAKE_15(e, ...) SL_M15_(__VA_ARGS__)
+#define SL_MAKE_16(e, ...) SL_M16_(__VA_ARGS__)
+#define SL_MAKE_17(e, ...) SL_M17_(__VA_ARGS__)
+#define SL_MAKE_18(e, ...) SL_M18_(__VA_ARGS__)
+#define SL_MAKE_19(e, ...) SL_M19_(__VA_ARGS__)
+#define SL_MAKE_20(e, ...) SL_M20_(__VA_ARGS__)
+#define SL_MAKE_21(e, ...) SL_M21_(__VA_ARGS__)
+#define SL_MAKE_22(e, ...) SL_M22_(__VA_ARGS__)
+#define SL_MAKE_23(e, ...) SL_M23_(__VA_ARGS__)
+#define SL_MAKE_24(e, ...) SL_M24_(__VA_ARGS__)
+
+#define SL_M1_(k, v)      const struct sl_value sl_v1_ = SL_VALUE(v);
+#define SL_M2_(k, v, ...) const struct sl_value sl_v2_ = SL_VALUE(v); SL_M1_(__VA_ARGS__)
+#define SL_M3_(k, v, ...) const struct sl_value sl_v3_ = SL_VALUE(v); SL_M2_(__VA_ARGS__)
+#define SL_M4_(k, v, ...) const struct sl_value sl_v4_ = SL_VALUE(v); SL_M3_(__VA_ARGS__)
+#define SL_M5_(k, v, ...) const struct sl_value sl_v5_ = SL_VALUE(v); SL_M4_(__VA_ARGS__)
+#define SL_M6_(k, v, ...) const struct sl_value sl_v6_ = SL_VALUE(v); SL_M5_(__VA_ARGS__)
+#define SL_M7_(k, v, ...) const struct sl_value sl_v7_ = SL_VALUE(v); SL_M6_(__VA_ARGS__)
+#define SL_M8_(k, v, ...) const struct sl_value sl_v8_ = SL_VALUE(v); SL_M7_(__VA_ARGS__)
+#define SL_M9_(k, v, ...) const struct sl_value sl_v9_ = SL_VALUE(v); SL_M8_(__VA_ARGS__)
+#define SL_M10_(k, v, ...) const struct sl_value sl_v10_ = SL_VALUE(v); SL_M9_(__VA_ARGS__)
+#define SL_M11_(k, v, ...) const struct sl_value sl_v11_ = SL_VALUE(v); SL_M10_(__VA_ARGS__)
+#define SL_M12_(k, v, ...) const struct sl_value sl_v12_ = SL_VALUE(v); SL_M11_(__VA_ARGS__)
+#define SL_M13_(k, v, ...) const struct sl_value sl_v13_ = SL_VALUE(v); SL_M12_(__VA_ARGS__)
+#define SL_M14_(k, v, ...) const struct sl_value sl_v14_ = SL_VALUE(v); SL_M13_(__VA_ARGS__)
+#define SL_M15_(k, v, ...) const struct sl_value sl_v15_ = SL_VALUE(v); SL_M14_(__VA_ARGS__)
+#define SL_M16_(k, v, ...) const struct sl_value sl_v16_ = SL_VALUE(v); SL_M15_(__VA_ARGS__)
+#define SL_M17_(k, v, ...) const struct sl_value sl_v17_ = SL_VALUE(v); SL_M16_(__VA_ARGS__)
+#define SL_M18_(k, v, ...) const struct sl_value sl_v18_ = SL_VALUE(v); SL_M17_(__VA_ARGS__)
+#define SL_M19_(k, v, ...) const struct sl_value sl_v19_ = SL_VALUE(v); SL_M18_(__VA_ARGS__)
+#define SL_M20_(k, v, ...) const struct sl_value sl_v20_ = SL_VALUE(v); SL_M19_(__VA_ARGS__)
+#define SL_M21_(k, v, ...) const struct sl_value sl_v21_ = SL_VALUE(v); SL_M20_(__VA_ARGS__)
+#define SL_M22_(k, v, ...) const struct sl_value sl_v22_ = SL_VALUE(v); SL_M21_(__VA_ARGS__)
+#define SL_M23_(k, v, ...) const struct sl_value sl_v23_ = SL_VALUE(v); SL_M22_(__VA_ARGS__)
+#define SL_M24_(k, v, ...) const struct sl_value sl_v24_ = SL_VALUE(v); SL_M23_(__VA_ARGS__)
+
+#define SL_LIST_0 sl_value_none_()
+#define SL_LIST_1 sl_value_none_(), SL_L1_
+#define SL_LIST_2 sl_value_none_(), SL_L2_
+#define SL_LIST_3 sl_value_none_(), SL_L3_
+#define SL_LIST_4 sl_value_none_(), SL_L4_
+#define SL_LIST_5 sl_value_none_(), SL_L5_
+#define SL_LIST_6 sl_value_none_(), SL_L6_
+#define SL_LIST_7 sl_value_none_(), SL_L7_
+#define SL_LIST_8 sl_value_none_(), SL_L8_
+#define SL_LIST_9 sl_value_none_(), SL_L9_
+#define SL_LIST_10 sl_value_none_(), SL_L10_
+#define SL_LIST_11 sl_value_none_(), SL_L11_
+#define SL_LIST_12 sl_value_none_(), SL_L12_
+#define SL_LIST_13 sl_value_none_(), SL_L13_
+#define SL_LIST_14 sl_value_none_(), SL_L14_
+#define SL_LIST_15 sl_value_none_(), SL_L15_
+#define SL_LIST_16 sl_value_none_(), SL_L16_
+#define SL_LIST_17 sl_value_none_(), SL_L17_
+#define SL_LIST_18 sl_value_none_(), SL_L18_
+#define SL_LIST_19 sl_value_none_(), SL_L19_
+#define SL_LIST_20 sl_value_none_(), SL_L20_
+#define SL_LIST_21 sl_value_none_(), SL_L21_
+#define SL_LIST_22 sl_value_none_(), SL_L22_
+#define SL_LIST_23 sl_value_none_(), SL_L23_
+#define SL_LIST_24 sl_value_none_(), SL_L24_
+#define SL_L1_ sl_v1_
+#define SL_L2_ sl_v2_, SL_L1_
+#define SL_L3_ sl_v3_, SL_L2_
+#define SL_L4_ sl_v4_, SL_L3_
+#define SL_L5_ sl_v5_, SL_L4_
+#define SL_L6_ sl_v6_, SL_L5_
+#define SL_L7_ sl_v7_, SL_L6_
+#define SL_L8_ sl_v8_, SL_L7_
+#define SL_L9_ sl_v9_, SL_L8_
+#define SL_L10_ sl_v10_, SL_L9_
+#define SL_L11_ sl_v11_, SL_L10_
+#define SL_L12_ sl_v12_, SL_L11_
+#define SL_L13_ sl_v13_, SL_L12_
+#define SL_L14_ sl_v14_, SL_L13_
+#define SL_L15_ sl_v15_, SL_L14_
+#define SL_L16_ sl_v16_, SL_L15_
+#define SL_L17_ sl_v17_, SL_L16_
+#define SL_L18_ sl_v18_, SL_L17_
+#define SL_L19_ sl_v19_, SL_L18_
+#define SL_L20_ sl_v20_, SL_L19_
+#define SL_L21_ sl_v21_, SL_L20_
+#define SL_L22_ sl_v22_, SL_L21_
+#define SL_L23_ sl_v23_, SL_L22_
+#define SL_L24_ sl_v24_, SL_L23_
+
+#define SL_SIZE_0 (size_t)0
+#define SL_SIZE_1 (size_t)sl_v1_.size
+#define SL_SIZE_2 (size_t)sl_v2_.size + SL_SIZE_1
+#define SL_SIZE_3 (size_t)sl_v3_.size + SL_SIZE_2
+#define SL_SIZE_4 (size_t)sl_v4_.size + SL_SIZE_3
+#define SL_SIZE_5 (size_t)sl_v5_.size + SL_SIZE_4
+#define SL_SIZE_6 (size_t)sl_v6_.size + SL_SIZE_5
+#define SL_SIZE_7 (size_t)sl_v7_.size + SL_SIZE_6
+#define SL_SIZE_8 (size_t)sl_v8_.size + SL_SIZE_7
+#define SL_SIZE_9 (size_t)sl_v9_.size + SL_SIZE_8
+#define SL_SIZE_10 (size_t)sl_v10_.size + SL_SIZE_9
+#define SL_SIZE_11 (size_t)sl_v11_.size + SL_SIZE_10
+#define SL_SIZE_12 (size_t)sl_v12_.size + SL_SIZE_11
+#define SL_SIZE_13 (size_t)sl_v13_.size + SL_SIZE_12
+#define SL_SIZE_14 (size_t)sl_v14_.size + SL_SIZE_13
+#define SL_SIZE_15 (size_t)sl_v15_.size + SL_SIZE_14
+#define SL_SIZE_16 (size_t)sl_v16_.size + SL_SIZE_15
+#define SL_SIZE_17 (size_t)sl_v17_.size + SL_SIZE_16
+#define SL_SIZE_18 (size_t)sl_v18_.size + SL_SIZE_17
+#define SL_SIZE_19 (size_t)sl_v19_.size + SL_SIZE_18
+#define SL_SIZE_20 (size_t)sl_v20_.size + SL_SIZE_19
+#define SL_SIZE_21 (size_t)sl_v21_.size + SL_SIZE_20
+#define SL_SIZE_22 (size_t)sl_v22_.size + SL_SIZE_21
+#define SL_SIZE_23 (size_t)sl_v23_.size + SL_SIZE_22
+#define SL_SIZE_24 (size_t)sl_v24_.size + SL_SIZE_23
+
+#define SL_PUT_0
+#define SL_PUT_1 sl_text_ = sl_put_value_(sl_cell_, sl_text_, sl_v1_);
+#define SL_PUT_2 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v2_); SL_PUT_1
+#define SL_PUT_3 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v3_); SL_PUT_2
+#define SL_PUT_4 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v4_); SL_PUT_3
+#define SL_PUT_5 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v5_); SL_PUT_4
+#define SL_PUT_6 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v6_); SL_PUT_5
+#define SL_PUT_7 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v7_); SL_PUT_6
+#define SL_PUT_8 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v8_); SL_PUT_7
+#define SL_PUT_9 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v9_); SL_PUT_8
+#define SL_PUT_10 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v10_); SL_PUT_9
+#define SL_PUT_11 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v11_); SL_PUT_10
+#define SL_PUT_12 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v12_); SL_PUT_11
+#define SL_PUT_13 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v13_); SL_PUT_12
+#define SL_PUT_14 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v14_); SL_PUT_13
+#define SL_PUT_15 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v15_); SL_PUT_14
+#define SL_PUT_16 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v16_); SL_PUT_15
+#define SL_PUT_17 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v17_); SL_PUT_16
+#define SL_PUT_18 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v18_); SL_PUT_17
+#define SL_PUT_19 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v19_); SL_PUT_18
+#define SL_PUT_20 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v20_); SL_PUT_19
+#define SL_PUT_21 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v21_); SL_PUT_20
+#define SL_PUT_22 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v22_); SL_PUT_21
+#define SL_PUT_23 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v23_); SL_PUT_22
+#define SL_PUT_24 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v24_); SL_PUT_23
 
 #define SL_PAIRS_1(k, v)       SL_VALUE(k), SL_VALUE(v)
 #define SL_PAIRS_2(k, v, ...)  SL_VALUE(k), SL_VALUE(v), SL_PAIRS_1(__VA_ARGS__)

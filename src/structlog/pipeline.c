@@ -6,6 +6,11 @@
  *           reads all records. That needs the thread's store to be seen before its load; a fence
  *           would cost every line 5 ns, so the replacing side makes all threads pass a barrier
  *           with membarrier(2) instead. Where that call is missing, the fence is used.
+ * GATES     The shortest way of an asynchronous call does not even look at the core: its thread has
+ *           noted which ring serves which core (struct sl_gate). It writes its hazard and looks
+ *           whether the gate is open. Who replaces the pipeline shuts the gates before it waits for
+ *           those inside, and again when they are gone, for one of them may have opened one
+ *           meanwhile; then it waits once more.
  * FALLBACK  A core without a pipeline writes to stderr: before sl_configure, after sl_shutdown.
  */
 #include "structlog/pipeline.h"
@@ -230,28 +235,40 @@ void sl_pipeline_for_each(void (*visit)(struct sl_pipeline *pipeline))
     }
 }
 
-/* Waits until nobody is inside; the caller frees it when it has given sl_lock back, for an
- * asynchronous one has a thread that may need the lock to end. NULL: nothing to free. */
-static struct sl_pipeline *retire(struct sl_pipeline *pipeline)
+static bool wait_until_empty(const struct sl_pipeline *pipeline)
 {
-    if (pipeline == NULL) return NULL;
     if (!sl_needs_fence) (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     struct timespec pause = { 0, 1000000 };
     for (int waited = 0; sl_thread_is_inside(pipeline); waited++) {
-        /* Some thread hangs in a write: its sinks stay open, and stay in the list. */
-        if (waited == RETIRE_WAIT_MS) return NULL;
+        if (waited == RETIRE_WAIT_MS) return false;
+        /* Who is inside may wait for a thread that begins or ends, which takes the lock. */
+        (void)pthread_mutex_unlock(&sl_lock);
         (void)nanosleep(&pause, NULL);
+        (void)pthread_mutex_lock(&sl_lock);
     }
+    return true;
+}
+
+/* Waits until nobody is inside, giving sl_lock away meanwhile; the caller frees it without the lock,
+ * for an asynchronous one has a thread that may need it to end. NULL: nothing to free. */
+static struct sl_pipeline *retire(struct sl_core *core, struct sl_pipeline *pipeline)
+{
+    if (pipeline == NULL) return NULL;
+    sl_thread_shut_gates(core);
+    bool is_empty = wait_until_empty(pipeline);
+    sl_thread_shut_gates(core); /* who was inside may have opened one */
+    if (pipeline->quick != NULL && is_empty) is_empty = wait_until_empty(pipeline);
+    /* Some thread hangs in a write: its sinks stay open, and stay in the list. */
+    if (!is_empty) return NULL;
     unlink_pipeline(pipeline);
     return pipeline;
 }
 
+/* The one that was there, which must be retired. */
 static struct sl_pipeline *replace(struct sl_core *core, struct sl_pipeline *pipeline)
 {
     if (pipeline != NULL) link_pipeline(pipeline);
-    __atomic_store_n(&core->is_quick, pipeline != NULL && pipeline->quick != NULL,
-                     __ATOMIC_RELAXED);
-    return retire(__atomic_exchange_n(&core->pipeline, pipeline, __ATOMIC_SEQ_CST));
+    return __atomic_exchange_n(&core->pipeline, pipeline, __ATOMIC_SEQ_CST);
 }
 
 void sl_async_thread_end(const struct sl_thread *thread)
@@ -275,6 +292,7 @@ int sl_configure(const struct sl_config *config)
         if (config->flush_on_crash) sl_crash_catch();
         sl_set_level(NULL, config->level == 0 ? SL_INFO : config->level);
         __atomic_store_n(&is_configured, true, __ATOMIC_RELAXED);
+        old = retire(&sl_default_core, old);
         (void)pthread_mutex_unlock(&sl_lock);
         pipeline_free(old);
     }
@@ -293,6 +311,7 @@ void sl_shutdown(void)
     (void)pthread_mutex_lock(&sl_lock);
     struct sl_pipeline *old = replace(&sl_default_core, NULL);
     __atomic_store_n(&is_configured, false, __ATOMIC_RELAXED);
+    old = retire(&sl_default_core, old);
     (void)pthread_mutex_unlock(&sl_lock);
     pipeline_free(old);
     errno = saved;
@@ -325,7 +344,7 @@ int sl_open(struct sl_logger **log, const struct sl_config *config)
 void sl_core_free(struct sl_core *core)
 {
     (void)pthread_mutex_lock(&sl_lock);
-    struct sl_pipeline *old = replace(core, NULL);
+    struct sl_pipeline *old = retire(core, replace(core, NULL));
     (void)pthread_mutex_unlock(&sl_lock);
     pipeline_free(old);
     free(core);

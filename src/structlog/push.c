@@ -23,6 +23,23 @@ uint64_t sl_ticks_now(enum sl_ticks ticks)
 
 /* ---- room ---- */
 
+/* The first lane leads to the ring: when nothing else is to be done for a line, the next call comes
+ * through the gate. Not when the core has another pipeline by now, for that shuts no gate twice. */
+static void open_gate(struct sl_async *async, struct sl_thread *thread, struct sl_core *core)
+{
+    struct sl_gate *gate = &thread->gate;
+    __atomic_store_n(&gate->core, NULL, __ATOMIC_RELAXED);
+    struct sl_pipeline *pipeline = async->pipeline;
+    if (pipeline->quick != async) return;
+    if (__atomic_load_n(&core->pipeline, __ATOMIC_RELAXED) != pipeline) return;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that logs meanwhile finds it shut */
+    gate->pipeline = pipeline;
+    gate->async = async;
+    gate->ring = thread->lanes[0].ring;
+    /* Release: who shuts it finds the rest. */
+    __atomic_store_n(&gate->core, core, __ATOMIC_RELEASE);
+}
+
 static __attribute__((noinline)) struct sl_ring *find_lane(struct sl_async *async,
                                                            struct sl_thread *thread)
 {
@@ -142,22 +159,15 @@ static inline void publish(struct sl_async *async, struct sl_ring *ring, uint64_
 
 /* ---- parts ---- */
 
-static size_t name_size_of(const struct sl_logger *log)
+static uint32_t name_size_of(const struct sl_logger *log)
 {
     if (log->name_size <= SL_NAME_SIZE_MAX) return log->name_size;
-    return sl_utf8_cut(log->name, SL_NAME_SIZE_MAX);
+    return (uint32_t)sl_utf8_cut(log->name, SL_NAME_SIZE_MAX);
 }
 
-struct parts {
-    uint8_t set;
-    size_t size;
-    size_t name_size;
-    const struct sl_wire *context, *bound;
-};
-
-static inline struct parts parts_of(const struct sl_call *call, bool with_fields)
+static inline struct sl_parts parts_of(const struct sl_call *call, bool with_fields)
 {
-    struct parts parts = { 0, 0, 0, NULL, NULL };
+    struct sl_parts parts = { .suppressed_count = call->suppressed_count };
     if (SL_UNLIKELY(call->suppressed_count != 0)) {
         parts.set |= SL_PART_SUPPRESSED;
         parts.size += sizeof(uint64_t);
@@ -169,6 +179,7 @@ static inline struct parts parts_of(const struct sl_call *call, bool with_fields
     }
     if (call->log == NULL) return parts;
     if (call->log->name != NULL) {
+        parts.name = call->log->name;
         parts.name_size = name_size_of(call->log);
         parts.set |= SL_PART_NAME;
         parts.size += sizeof(uint64_t) + sl_pad8(parts.name_size);
@@ -187,25 +198,6 @@ static char *put_sized(char *to, const char *text, size_t size)
     memcpy(to, &wide, sizeof(wide));
     memcpy(to + sizeof(wide), text, size);
     return to + sizeof(wide) + sl_pad8(size);
-}
-
-static inline char *put_parts(char *to, const struct sl_call *call, const struct parts *parts)
-{
-    if (SL_LIKELY(parts->set == 0)) return to;
-    if ((parts->set & SL_PART_SUPPRESSED) != 0) {
-        memcpy(to, &call->suppressed_count, sizeof(uint64_t));
-        to += sizeof(uint64_t);
-    }
-    if ((parts->set & SL_PART_NAME) != 0) to = put_sized(to, call->log->name, parts->name_size);
-    if (parts->context != NULL) {
-        memcpy(to, parts->context, parts->context->size);
-        to += parts->context->size;
-    }
-    if (parts->bound != NULL) {
-        memcpy(to, parts->bound, parts->bound->size);
-        to += parts->bound->size;
-    }
-    return to;
 }
 
 static inline uint32_t level_byte(int level)
@@ -237,7 +229,7 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
         sl_call_gather(call, &made);
         list = &made;
     }
-    struct parts parts = parts_of(call, false);
+    struct sl_parts parts = parts_of(call, false);
     struct sl_wire wire = { .size = sizeof(wire), .count = (uint32_t)list->count };
     for (size_t i = 0; i < list->count; i++) {
         size_t entry_size = sl_wire_entry_size(&list->items[i]);
@@ -255,7 +247,7 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
     to = put_head_of(to,
                      sl_record_front(size, SL_RECORD_TEXT, level_byte(call->level), parts.set, 0),
                      ticks, (uint64_t)(uint32_t)place << 32 | number);
-    to = put_parts(to, call, &parts);
+    to = sl_put_parts(to, &parts);
     to = put_sized(to, call->event, call->event_size);
     memcpy(to, &wire, sizeof(wire));
     to += sizeof(wire);
@@ -287,6 +279,10 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
         ring = find_lane(async, thread);
         if (ring == NULL) return false;
     }
+    struct sl_core *core = call->log == NULL ? &sl_default_core : call->log->core;
+    if (SL_UNLIKELY(__atomic_load_n(&thread->gate.core, __ATOMIC_RELAXED) != core)) {
+        open_gate(async, thread, core);
+    }
     struct sl_site *site = call->site;
     if (site == NULL || call->prepared != NULL) return push_text(async, ring, call, ticks);
     uint32_t number = site->number;
@@ -302,7 +298,7 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
         text_size += values[i].size; /* 0 where there is no text */
     }
     if (SL_UNLIKELY((kinds & PARTED_VALUES) != 0)) return push_text(async, ring, call, ticks);
-    struct parts parts = parts_of(call, true);
+    struct sl_parts parts = parts_of(call, true);
     size_t size = sizeof(struct sl_record) + parts.size;
     size += sl_pad8(call->count * sizeof(struct sl_record_value) + text_size);
     if (SL_UNLIKELY(size > SL_RECORD_SIZE_MAX || size > (async->mask + 1) / 4)) return false;
@@ -313,7 +309,7 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
     to = put_head_of(
         to, sl_record_front(size, SL_RECORD_SITE, level_byte(call->level), parts.set, count), ticks,
         (uint64_t)(uint32_t)place << 32 | number);
-    to = put_parts(to, call, &parts);
+    to = sl_put_parts(to, &parts);
     (void)put_values(to, values, call->count);
     publish(async, ring, place + size);
     return true;

@@ -1,7 +1,8 @@
-/* push.h - the common asynchronous call, inlined: a handful of values without fields around them.
+/* push.h - the common asynchronous call: a record begun by the library, filled by the call itself.
  *
- * What makes it quick: one pass over the values, one test for room, one word for the record's head,
- * no lock, no fence, no store that another processor waits for but the head.
+ * What makes it quick: what stands between the call and its ring is remembered (struct sl_gate), the
+ * values go from registers into the record, one test finds room, there is no lock, no fence, no
+ * store that another processor waits for but the head.
  */
 #ifndef STRUCTLOG_PUSH_H
 #define STRUCTLOG_PUSH_H
@@ -12,24 +13,7 @@
 #include <x86intrin.h>
 #endif
 
-#define SL_FETCH_AHEAD 1024u /* bytes: some five records */
-/* What a record of the quick way takes at most, so that one comparison does for all its parts. */
-#define SL_QUICK_TEXT 64u /* bytes of one text */
-#define SL_QUICK_SIZE                                                                              \
-    (sizeof(struct sl_record) + SL_PAIRS_MAX * (sizeof(struct sl_record_value) + SL_QUICK_TEXT))
-
-/* A text of at most SL_QUICK_TEXT bytes, without a call. */
-static inline char *sl_put_text(char *to, const char *from, uint32_t size)
-{
-    if (size >= 16) {
-        char *end = to + size;
-        const char *last = from + size - 16;
-        for (; to < end - 16; to += 16, from += 16) memcpy(to, from, 16);
-        memcpy(end - 16, last, 16);
-        return end;
-    }
-    return sl_put_bytes(to, from, size);
-}
+#define SL_FETCH_AHEAD 1024u /* bytes: some eight records */
 
 static inline uint64_t sl_ticks_read_counter(void)
 {
@@ -66,7 +50,6 @@ static inline void sl_fetch_ahead(const char *at)
 {
     sl_fetch(at + SL_FETCH_AHEAD); /* beyond the end, too: that hurts nobody */
     sl_fetch(at + SL_FETCH_AHEAD + 64);
-    sl_fetch(at + SL_FETCH_AHEAD + 128);
 }
 
 /* The record's first eight bytes. */
@@ -77,58 +60,73 @@ static inline uint64_t sl_record_front(size_t size, uint32_t kind, uint32_t leve
            (uint64_t)kind << 32 | size;
 }
 
-/* Copies the values behind the record's head; the end of the record, or NULL. A
- * function of its own so that what the loop needs stays in registers. */
-static inline char *sl_put_quick_values(char *start, size_t count, const struct sl_value *value)
+/* What stands in a record before the values, see ring.h. */
+struct sl_parts {
+    uint32_t set;
+    uint32_t name_size;
+    size_t size;
+    const char *name;
+    const struct sl_wire *context, *bound;
+    uint64_t suppressed_count;
+};
+
+static inline char *sl_put_wire(char *to, const struct sl_wire *wire)
 {
-    char *to = start + sizeof(struct sl_record);
-    char *text = to + count * sizeof(struct sl_record_value);
-    for (const char *values_end = text; to != values_end; to += sizeof(struct sl_record_value)) {
-        value++;
-        /* By halves, which the atomics keep apart: one load of both would wait until the stores
-         * have reached the cache, and one store of both costs more than two. */
-        uint64_t payload = __atomic_load_n(&value->as.natural, __ATOMIC_RELAXED);
-        uint64_t rest = 0;
-        memcpy(&rest, &value->size, sizeof(rest)); /* size and kind */
-        uint64_t *cells = (uint64_t *)(void *)to;
-        __atomic_store_n(&cells[0], payload, __ATOMIC_RELAXED);
-        __atomic_store_n(&cells[1], rest, __ATOMIC_RELAXED);
-        uint32_t size = (uint32_t)rest;
-        if (size == 0) continue;
-        /* What must be taken apart first says that it is larger than anything. */
-        if (SL_UNLIKELY(size > SL_QUICK_TEXT)) return NULL;
-        text = sl_put_text(text, (const char *)(uintptr_t)payload, size);
-    }
-    return text;
+    const char *from = (const char *)wire;
+    char *end = to + wire->size; /* a multiple of 8, and at least 16 */
+    for (; end - to >= 16; to += 16, from += 16) memcpy(to, from, 16);
+    if (to != end) memcpy(to, from, 8);
+    return end;
 }
 
-/* Calls nothing, so that the compiler need not save anything for a call. The ring's limit never
- * lies beyond its end, so one comparison finds room and a piece without a break. */
-static inline bool sl_push_quickly(const struct sl_async *async, const struct sl_thread *thread,
-                                   const struct sl_site *site, uint32_t level,
-                                   const struct sl_value *values)
+static inline char *sl_put_parts(char *to, const struct sl_parts *parts)
 {
-    struct sl_ring *ring = thread->lanes[0].ring;
+    if ((parts->set & SL_PART_SUPPRESSED) != 0) {
+        memcpy(to, &parts->suppressed_count, sizeof(uint64_t));
+        to += sizeof(uint64_t);
+    }
+    if ((parts->set & SL_PART_NAME) != 0) {
+        uint64_t size = parts->name_size;
+        memcpy(to, &size, sizeof(size));
+        (void)sl_put_bytes(to + sizeof(size), parts->name, size);
+        to += sizeof(size) + sl_pad8(size);
+    }
+    if (parts->context != NULL) to = sl_put_wire(to, parts->context);
+    if (parts->bound != NULL) to = sl_put_wire(to, parts->bound);
+    return to;
+}
+
+/* The head of a record of `rest` bytes behind it, whose parts are of kinds `set`; what comes next
+ * is at the result. NULL: no room at hand, or the site is not known yet. Calls nothing, so that the
+ * compiler need not save anything for a call. The ring's limit never lies beyond its end, so one
+ * comparison finds room and a piece without a break. */
+static SL_INLINE char *sl_push_begin(struct sl_gate *gate, const struct sl_site *site,
+                                     uint32_t level, uint32_t set, size_t rest)
+{
+    const struct sl_async *async = gate->async;
+    struct sl_ring *ring = gate->ring;
     uint32_t number = site->number;
-    if (SL_UNLIKELY(thread->lanes[0].async_id != async->id)) return false;
-    if (SL_UNLIKELY(__atomic_load_n(&async->sites[number], __ATOMIC_RELAXED) == 0)) return false;
+    if (SL_UNLIKELY(__atomic_load_n(&async->sites[number], __ATOMIC_RELAXED) == 0)) return NULL;
+    size_t size = sl_pad8(sizeof(struct sl_record) + rest);
     uint64_t head = ring->head;
-    if (SL_UNLIKELY(head + SL_QUICK_SIZE > ring->limit)) return false;
+    /* Values that must be taken apart first have a size that goes beyond any limit. */
+    if (SL_UNLIKELY(head + size > ring->limit)) return NULL;
+    gate->next_head = head + size;
     char *start = sl_ring_data(ring) + (head & async->mask);
     uint64_t *cells = (uint64_t *)(void *)start;
+    cells[0] = sl_record_front(size, SL_RECORD_SITE, level, set, site->count);
     cells[1] = sl_ticks_read_counter();
     cells[2] = head << 32 | number;
-    uint32_t count = site->count;
-    uint64_t front = sl_record_front(0, SL_RECORD_SITE, level, 0, count);
-    const char *end = sl_put_quick_values(start, count, values);
-    if (SL_UNLIKELY(end == NULL)) return false;
-    size_t size = sl_pad8((size_t)(end - start));
-    cells[0] = front | size;
+    return start + sizeof(struct sl_record);
+}
+
+/* The record is whole, up to `end`. */
+static SL_INLINE void sl_push_end(const struct sl_gate *gate, const char *end)
+{
     /* Release: who sees the head sees the record. */
-    __atomic_store_n(&ring->head, ring->head + size, __ATOMIC_RELEASE);
+    __atomic_store_n(&gate->ring->head, gate->next_head, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* membarrier makes more of it, see async.c */
-    sl_fetch_ahead(start + size);
-    return true;
+    sl_fetch_ahead(end);
 }
 
 #endif

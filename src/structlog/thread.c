@@ -48,8 +48,10 @@ static void make_key(void)
 struct sl_thread *sl_thread_start(void)
 {
     (void)pthread_once(&key_once, make_key);
-    struct sl_thread *thread = calloc(1, sizeof(*thread));
+    size_t size = (sizeof(struct sl_thread) + SL_CACHE_LINE - 1) & ~(size_t)(SL_CACHE_LINE - 1);
+    struct sl_thread *thread = aligned_alloc(SL_CACHE_LINE, size);
     if (thread == NULL) return NULL;
+    memset(thread, 0, size);
     thread->line = malloc(SL_LINE_SIZE); /* now, for a signal handler may not; grows if it must */
     thread->line_size = thread->line == NULL ? 0 : SL_LINE_SIZE;
     if (has_end_key) (void)pthread_setspecific(end_key, thread);
@@ -79,6 +81,15 @@ bool sl_thread_is_inside(const struct sl_pipeline *pipeline)
     return false;
 }
 
+void sl_thread_shut_gates(struct sl_core *core)
+{
+    for (struct sl_thread *thread = threads; thread != NULL; thread = thread->next) {
+        struct sl_core *open = core; /* one that leads elsewhere meanwhile stays open */
+        (void)__atomic_compare_exchange_n(&thread->gate.core, &open, NULL, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED);
+    }
+}
+
 void sl_thread_after_fork(void)
 {
     memset(ended, 0, sizeof(ended));
@@ -89,6 +100,7 @@ void sl_thread_after_fork(void)
     sl_self->next = NULL;
     sl_self->identity.tid = 0;
     memset(sl_self->lanes, 0, sizeof(sl_self->lanes)); /* those rings are the parent's */
+    memset(&sl_self->gate, 0, sizeof(sl_self->gate));
     memset(sl_self->counters, 0, sizeof(sl_self->counters));
 }
 

@@ -40,7 +40,9 @@ static struct sl_logger *open_async(struct sl_async_options async, struct sl_sin
     (void)unlink(log_path);
     struct sl_config config = { .level = SL_DEBUG, .sinks = &sink, .sink_count = 1 };
     config.async = &async;
-    CHECK(sl_open(&log, &config) == 0);
+    int code = sl_open(&log, &config);
+    if (code != 0) (void)fprintf(stderr, "sl_open: %s\n", strerror(-code));
+    CHECK(code == 0);
     return log;
 }
 
@@ -185,7 +187,9 @@ static struct sl_logger *open_gated(struct gate *gate, struct sl_async_options a
     async.path = ring_path;
     async.ring_size = 1 << 16;
     config.async = &async;
-    CHECK(sl_open(&log, &config) == 0);
+    int code = sl_open(&log, &config);
+    if (code != 0) (void)fprintf(stderr, "sl_open: %s\n", strerror(-code));
+    CHECK(code == 0);
     return log;
 }
 
