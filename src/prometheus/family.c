@@ -364,7 +364,10 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     family->bounds = family->aid->values;
     family->bound_count = count;
     family->aid->padded = padded;
-    family->aid->is_classic = !(options->native_factor > 1);
+    bool is_native = options->native_factor > 1;
+    family->aid->way = !family->has_classic           ? BOUNDS_NONE
+                       : padded == 12 && !is_native ? BOUNDS_12
+                                                      : BOUNDS_SOME;
     for (size_t i = 0; i < padded; i++) {
         family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
     }

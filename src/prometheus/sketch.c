@@ -421,6 +421,31 @@ again:;
 changed:
     return false;
 }
+
+/* As pm_rseq_observe_(), while the control is the expected one. */
+static inline bool rseq_observe_if(char *count, char *sum, double amount, const uint64_t *control,
+                                   uint64_t expected)
+{
+    struct rseq *self = pm_rseq_self_();
+again:;
+    uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
+    size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
+    __asm__ goto(PM_RSEQ_PAIR_HEAD_
+                 "cmpq %[expected], (%[control])\n\tjne %l[changed]\n\t" PM_RSEQ_PAIR_TAIL_
+                 :
+                 : [self] "r"(self), [cpu] "r"(cpu), [lane] "r"(lane), [count] "r"(count),
+                   [sum] "r"(sum), [amount] "x"(amount), [control] "r"(control),
+                   [expected] "r"(expected), [cs] "i"(offsetof(struct rseq, rseq_cs)),
+                   [id] "i"(offsetof(struct rseq, cpu_id))
+                 : "memory", "cc", "rax", "xmm15"
+                 : again, second, changed);
+    return true;
+second:
+    pm_rseq_add_double_by_(self, sum, amount);
+    return true;
+changed:
+    return false;
+}
 #endif
 
 /* Adds 1 to the word while the control is the same; false when it is not. With rseq the two are one
@@ -443,8 +468,62 @@ static inline bool is_due(const struct sketch *sketch)
     return sketch->has_window && pm_sketch_now_ms() >= load(&sketch->header[HEADER_DUE]);
 }
 
-/* Whether it is counted: the open set is known, its bucket there, and nothing changes meanwhile. */
-static inline bool count_fast(const struct sketch *sketch, double value)
+#ifdef PM_RSEQ_
+/* Where the value counts by the open set seen last; SIZE_MAX: take another way. */
+static inline size_t quick_slot(const struct sketch_open *open, size_t mask, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint64_t size = bits & INT64_MAX;
+    uint64_t least = __atomic_load_n(&open->least, __ATOMIC_RELAXED);
+    uint64_t span = __atomic_load_n(&open->span, __ATOMIC_RELAXED);
+    if (__builtin_expect(size - least >= span, 0)) return SIZE_MAX;
+    int shift = __atomic_load_n(&open->shift, __ATOMIC_RELAXED);
+    const uint64_t *keys = __atomic_load_n(&open->keys, __ATOMIC_RELAXED);
+    uint64_t key = sketch_key(sketch_index_normal(size, shift), bits >> 63 != 0);
+    size_t slot = sketch_key_slot(key) & mask;
+    bool is_there = __atomic_load_n(&keys[slot], __ATOMIC_RELAXED) == key;
+    return __builtin_expect(is_there, 1) ? slot : SIZE_MAX;
+}
+
+static inline bool count_quick(const struct sketch *sketch, double value)
+{
+    uint64_t control = load(&sketch->open.control);
+    size_t slot = quick_slot(&sketch->open, sketch->mask, value);
+    if (__builtin_expect(slot == SIZE_MAX, 0)) return false;
+    char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
+    return rseq_count_if(counts + slot * 8, &sketch->header[HEADER_CONTROL], control);
+}
+#endif
+
+/* Takes the open set as it is now for the quick way. Sizes that are subnormal, infinite or not
+ * above the zero threshold are for the other. */
+static void remember_open(struct sketch *sketch)
+{
+    struct sketch_open *open = &sketch->open;
+    uint64_t control = load(&sketch->header[HEADER_CONTROL]);
+    if (!sketch->has_rseq || control == open->control) return;
+    char *cell = __atomic_load_n(&sketch->cells[control_set(control)], __ATOMIC_ACQUIRE);
+    uint64_t least = load(set_word(sketch, control_set(control), SET_THRESHOLD)) + 1;
+    const uint64_t normal = (uint64_t)1 << 52;
+    const uint64_t infinite = (uint64_t)0x7ff << 52;
+    if (least < normal) least = normal;
+    if (cell == NULL || least >= infinite || load(&sketch->header[HEADER_CONTROL]) != control)
+        return;
+    if (__atomic_exchange_n(&sketch->is_opening, 1, __ATOMIC_ACQUIRE) != 0) return;
+    __atomic_store_n(&open->control, 0, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&open->least, least, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->span, infinite - least, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->counts, cell + LANE_SIZE + (size_t)TABLE_AT * 8, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->keys, key_at(cell, 0), __ATOMIC_RELAXED);
+    __atomic_store_n(&open->shift, control_shift(control), __ATOMIC_RELAXED);
+    store(&open->control, control);
+    __atomic_store_n(&sketch->is_opening, 0, __ATOMIC_RELEASE);
+}
+
+/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes meanwhile. */
+static bool count_known(const struct sketch *sketch, double value)
 {
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);
     size_t set = control_set(control);
@@ -462,9 +541,12 @@ static inline bool count_fast(const struct sketch *sketch, double value)
 
 static __attribute__((noinline)) void count_slowly(struct series *series, double value)
 {
-    const struct sketch *sketch = series->sketch;
+    struct sketch *sketch = series->sketch;
     for (int tries = 0; tries < TRIES_MAX; tries++) {
-        if (count_fast(sketch, value)) return;
+        if (count_known(sketch, value)) {
+            remember_open(sketch);
+            return;
+        }
         uint64_t control = load(&sketch->header[HEADER_CONTROL]);
         size_t set = control_set(control);
         char *cell = __atomic_load_n(&sketch->cells[set], __ATOMIC_ACQUIRE);
@@ -486,8 +568,33 @@ void pm_sketch_observe(struct series *series, double value)
 {
     const struct sketch *sketch = series->sketch;
     if (is_due(sketch)) pm_sketch_tend(series);
-    if (__builtin_expect(!count_fast(sketch, value), 0)) count_slowly(series, value);
+#ifdef PM_RSEQ_
+    if (__builtin_expect(sketch->has_rseq && count_quick(sketch, value), 1)) return;
+#endif
+    count_slowly(series, value);
 }
+
+#ifdef PM_RSEQ_
+static __attribute__((noinline)) void observe_sum_slowly(struct series *series, char *sums,
+                                                         double value)
+{
+    count_slowly(series, value);
+    pm_rseq_add_double_(sums, value);
+}
+
+void pm_sketch_observe_sum(struct series *series, char *sums, double value)
+{
+    const struct sketch *sketch = series->sketch;
+    uint64_t control = load(&sketch->open.control);
+    size_t slot = quick_slot(&sketch->open, sketch->mask, value);
+    if (__builtin_expect(slot != SIZE_MAX, 1)) {
+        const uint64_t *now = &sketch->header[HEADER_CONTROL];
+        char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED) + slot * 8;
+        if (rseq_observe_if(count, sums + (slot & 1) * 8, value, now, control)) return;
+    }
+    observe_sum_slowly(series, sums, value);
+}
+#endif
 
 /* ---- Time ---- */
 

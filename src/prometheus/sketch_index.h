@@ -21,6 +21,16 @@ static inline int32_t sketch_coarser(int32_t index, int shift)
     return ((index - 1) >> shift) + 1;
 }
 
+/* The bits of a size that is normal; at the schema `shift` coarser than 8. */
+static inline int32_t sketch_index_normal(uint64_t bits, int shift)
+{
+    uint64_t mantissa = bits & (((uint64_t)1 << 52) - 1);
+    uint32_t guess = pm_sketch_guesses[mantissa >> 43];
+    int32_t part = (int32_t)(guess + (pm_sketch_bounds[guess] < mantissa));
+    return sketch_coarser((int32_t)(bits >> 52) * SKETCH_FINEST - 1023 * SKETCH_FINEST + part,
+                          shift);
+}
+
 /* size > 0, also infinite; at the schema `shift` coarser than 8. */
 static inline int32_t sketch_index(double size, int shift)
 {

@@ -65,9 +65,14 @@ struct list { /* append-only; count is published last */
 
 /* What an observation needs of its family, reached in one step: the address it adds at should be
  * known early, for processors do not let later loads pass a store whose address is not. */
+enum bounds_way {
+    BOUNDS_SOME, /* any number, also beside native buckets */
+    BOUNDS_12,   /* `padded` is 12, and no native buckets */
+    BOUNDS_NONE  /* only native buckets */
+};
 struct bounds {
-    size_t padded;   /* a multiple of 4 */
-    bool is_classic; /* counts by bounds, and nothing besides */
+    size_t padded; /* a multiple of 4 */
+    enum bounds_way way;
     double values[]; /* and +Inf, which nothing exceeds, up to `padded` */
 };
 
