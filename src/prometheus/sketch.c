@@ -4,6 +4,7 @@
 #include "prometheus/fail.h"
 #include "prometheus/region.h"
 #include "prometheus/sketch_index.h"
+#include "prometheus/sketch_quick.h"
 #include "prometheus/store.h"
 
 #include <math.h>
@@ -421,31 +422,6 @@ again:;
 changed:
     return false;
 }
-
-/* As pm_rseq_observe_(), while the control is the expected one. */
-static inline bool rseq_observe_if(char *count, char *sum, double amount, const uint64_t *control,
-                                   uint64_t expected)
-{
-    struct rseq *self = pm_rseq_self_();
-again:;
-    uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
-    size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
-    __asm__ goto(PM_RSEQ_PAIR_HEAD_
-                 "cmpq %[expected], (%[control])\n\tjne %l[changed]\n\t" PM_RSEQ_PAIR_TAIL_
-                 :
-                 : [self] "r"(self), [cpu] "r"(cpu), [lane] "r"(lane), [count] "r"(count),
-                   [sum] "r"(sum), [amount] "x"(amount), [control] "r"(control),
-                   [expected] "r"(expected), [cs] "i"(offsetof(struct rseq, rseq_cs)),
-                   [id] "i"(offsetof(struct rseq, cpu_id))
-                 : "memory", "cc", "rax", "xmm15"
-                 : again, second, changed);
-    return true;
-second:
-    pm_rseq_add_double_by_(self, sum, amount);
-    return true;
-changed:
-    return false;
-}
 #endif
 
 /* Adds 1 to the word while the control is the same; false when it is not. With rseq the two are one
@@ -469,28 +445,11 @@ static inline bool is_due(const struct sketch *sketch)
 }
 
 #ifdef PM_RSEQ_
-/* Where the value counts by the open set seen last; SIZE_MAX: take another way. */
-static inline size_t quick_slot(const struct sketch_open *open, size_t mask, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    uint64_t size = bits & INT64_MAX;
-    uint64_t least = __atomic_load_n(&open->least, __ATOMIC_RELAXED);
-    uint64_t span = __atomic_load_n(&open->span, __ATOMIC_RELAXED);
-    if (__builtin_expect(size - least >= span, 0)) return SIZE_MAX;
-    int shift = __atomic_load_n(&open->shift, __ATOMIC_RELAXED);
-    const uint64_t *keys = __atomic_load_n(&open->keys, __ATOMIC_RELAXED);
-    uint64_t key = sketch_key(sketch_index_normal(size, shift), bits >> 63 != 0);
-    size_t slot = sketch_key_slot(key) & mask;
-    bool is_there = __atomic_load_n(&keys[slot], __ATOMIC_RELAXED) == key;
-    return __builtin_expect(is_there, 1) ? slot : SIZE_MAX;
-}
-
 static inline bool count_quick(const struct sketch *sketch, double value)
 {
     uint64_t control = load(&sketch->open.control);
-    size_t slot = quick_slot(&sketch->open, sketch->mask, value);
-    if (__builtin_expect(slot == SIZE_MAX, 0)) return false;
+    size_t slot;
+    if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
     char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
     return rseq_count_if(counts + slot * 8, &sketch->header[HEADER_CONTROL], control);
 }
@@ -508,7 +467,8 @@ static void remember_open(struct sketch *sketch)
     const uint64_t normal = (uint64_t)1 << 52;
     const uint64_t infinite = (uint64_t)0x7ff << 52;
     if (least < normal) least = normal;
-    if (cell == NULL || least >= infinite || load(&sketch->header[HEADER_CONTROL]) != control)
+    int schema = control_schema(control);
+    if (cell == NULL || least >= infinite || schema < 0 || load(&sketch->header[HEADER_CONTROL]) != control)
         return;
     if (__atomic_exchange_n(&sketch->is_opening, 1, __ATOMIC_ACQUIRE) != 0) return;
     __atomic_store_n(&open->control, 0, __ATOMIC_SEQ_CST);
@@ -517,7 +477,12 @@ static void remember_open(struct sketch *sketch)
     __atomic_store_n(&open->span, infinite - least, __ATOMIC_RELAXED);
     __atomic_store_n(&open->counts, cell + LANE_SIZE + (size_t)TABLE_AT * 8, __ATOMIC_RELAXED);
     __atomic_store_n(&open->keys, key_at(cell, 0), __ATOMIC_RELAXED);
-    __atomic_store_n(&open->shift, control_shift(control), __ATOMIC_RELAXED);
+    uint64_t segment_count = (uint64_t)2 << schema; /* the exponent's bits count octaves from 1023 */
+    uint64_t key_base = sketch_key(-1023 * (1 << schema), false);
+    __atomic_store_n(&open->segments, pm_sketch_segments + segment_count, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->segment_mask, segment_count - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->key_base, key_base, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->shift, 51 - (uint32_t)schema, __ATOMIC_RELAXED);
     store(&open->control, control);
     __atomic_store_n(&sketch->is_opening, 0, __ATOMIC_RELEASE);
 }
@@ -575,24 +540,10 @@ void pm_sketch_observe(struct series *series, double value)
 }
 
 #ifdef PM_RSEQ_
-static __attribute__((noinline)) void observe_sum_slowly(struct series *series, char *sums,
-                                                         double value)
+void pm_sketch_observe_sum(struct series *series, char *sums, double value)
 {
     count_slowly(series, value);
     pm_rseq_add_double_(sums, value);
-}
-
-void pm_sketch_observe_sum(struct series *series, char *sums, double value)
-{
-    const struct sketch *sketch = series->sketch;
-    uint64_t control = load(&sketch->open.control);
-    size_t slot = quick_slot(&sketch->open, sketch->mask, value);
-    if (__builtin_expect(slot != SIZE_MAX, 1)) {
-        const uint64_t *now = &sketch->header[HEADER_CONTROL];
-        char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED) + slot * 8;
-        if (rseq_observe_if(count, sums + (slot & 1) * 8, value, now, control)) return;
-    }
-    observe_sum_slowly(series, sums, value);
 }
 #endif
 

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 
 struct series;
+struct sketch_segment;
 
 enum {
     SKETCH_SCHEMA_MIN = -4,
@@ -59,18 +60,21 @@ struct sketch_open {
     uint64_t span;  /* 0: none */
     char *counts;   /* of CPU 0 */
     const uint64_t *keys;
-    int shift;
+    const struct sketch_segment *segments; /* of the schema, and how a value's bits name one */
+    uint64_t segment_mask;
+    uint64_t key_base; /* the key is this, the octaves and the segment's count */
+    uint32_t shift;
 };
 
 /* A series' own view of its words in this process. */
 struct sketch {
+    uint64_t *header; /* in lane 0; its first word is the control */
+    size_t mask;      /* of the table */
+    struct sketch_open open;
     const struct sketch_options *options;
     const struct words *words;
     bool has_window;
     bool has_rseq;            /* how this process adds to the words */
-    uint64_t *header;         /* in lane 0 */
-    size_t mask;              /* of the table */
-    struct sketch_open open;
     uint32_t is_opening;      /* `open` is being written */
     char *cells[SKETCH_SETS]; /* of the sets known here; in lane 0 */
 };
@@ -85,7 +89,7 @@ struct sketch *pm_sketch_new(const struct sketch_options *options, const struct 
 /* Counts a value that is not NaN. Not for signal handlers: a new bucket may take the lock. */
 void pm_sketch_observe(struct series *series, double value);
 #ifdef PM_RSEQ_
-/* The same, and adds the value to one of the two sums at `sums`, which are words of CPU 0. */
+/* The same, and adds the value to the sum at `sums`, a word of CPU 0. */
 void pm_sketch_observe_sum(struct series *series, char *sums, double value);
 #endif
 

@@ -2,6 +2,7 @@
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/shared.h"
+#include "prometheus/sketch_quick.h"
 #include "prometheus/store.h"
 
 #include <errno.h>
@@ -221,6 +222,10 @@ static __attribute__((noinline)) void observe_other(struct pm_histogram *histogr
     }
     const struct bounds *aid = histogram->metric.aid;
     struct series *series = histogram->metric.series;
+    if (aid->way == BOUNDS_NONE) {
+        pm_sketch_observe_sum(series, fast, value);
+        return;
+    }
     size_t bucket = find_bucket(aid, value);
     pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8, value);
     if (series->sketch != NULL) pm_sketch_observe(series, value);
@@ -231,18 +236,16 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&histogram->metric);
-    if (__builtin_expect(fast != NULL && value == value, 1)) {
+    if (__builtin_expect(fast != NULL, 1)) {
         const struct bounds *aid = histogram->metric.aid;
-        if (__builtin_expect(aid->way == BOUNDS_12, 1)) {
+        if (__builtin_expect(aid->way == BOUNDS_12 && value == value, 1)) {
             size_t bucket = count_below_12(aid->values, value);
             pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
                              value);
             return;
         }
-        if (aid->way == BOUNDS_NONE) {
-            pm_sketch_observe_sum(histogram->metric.series, fast, value);
-            return;
-        }
+        const struct series *series = histogram->metric.series;
+        if (aid->way == BOUNDS_NONE && sketch_observe_quick(series->sketch, fast, value)) return;
     }
     observe_other(histogram, value);
 #else
