@@ -364,10 +364,8 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     family->bounds = family->aid->values;
     family->bound_count = count;
     family->aid->padded = padded;
-    bool is_native = options->native_factor > 1;
-    family->aid->way = !family->has_classic           ? BOUNDS_NONE
-                       : padded == 12 && !is_native ? BOUNDS_12
-                                                      : BOUNDS_SOME;
+    bool is_usual = padded == 12 && !(options->native_factor > 1);
+    family->aid->way = is_usual ? WAY_BOUNDS_12 : WAY_BOUNDS;
     for (size_t i = 0; i < padded; i++) {
         family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
     }

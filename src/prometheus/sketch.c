@@ -98,6 +98,7 @@ struct sketch *pm_sketch_new(const struct sketch_options *options, const struct 
 {
     struct sketch *sketch = calloc(1, sizeof(*sketch));
     if (sketch == NULL) return NULL;
+    sketch->way = WAY_SKETCH;
     sketch->options = options;
     sketch->words = words;
     sketch->has_window = options->window_ms > 0;

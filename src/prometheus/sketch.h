@@ -66,8 +66,16 @@ struct sketch_open {
     uint32_t shift;
 };
 
+/* How a histogram counts: the first word of its handle's aid. */
+enum sketch_way {
+    WAY_BOUNDS,    /* a struct bounds: any number, also beside native buckets */
+    WAY_BOUNDS_12, /* a struct bounds: `padded` is 12, and no native buckets */
+    WAY_SKETCH     /* a struct sketch: only native buckets */
+};
+
 /* A series' own view of its words in this process. */
 struct sketch {
+    enum sketch_way way;
     uint64_t *header; /* in lane 0; its first word is the control */
     size_t mask;      /* of the table */
     struct sketch_open open;

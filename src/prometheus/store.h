@@ -65,14 +65,9 @@ struct list { /* append-only; count is published last */
 
 /* What an observation needs of its family, reached in one step: the address it adds at should be
  * known early, for processors do not let later loads pass a store whose address is not. */
-enum bounds_way {
-    BOUNDS_SOME, /* any number, also beside native buckets */
-    BOUNDS_12,   /* `padded` is 12, and no native buckets */
-    BOUNDS_NONE  /* only native buckets */
-};
 struct bounds {
-    size_t padded; /* a multiple of 4 */
-    enum bounds_way way;
+    enum sketch_way way;
+    size_t padded;   /* a multiple of 4 */
     double values[]; /* and +Inf, which nothing exceeds, up to `padded` */
 };
 

@@ -220,13 +220,12 @@ static __attribute__((noinline)) void observe_other(struct pm_histogram *histogr
         observe_slow(histogram, value);
         return;
     }
-    const struct bounds *aid = histogram->metric.aid;
     struct series *series = histogram->metric.series;
-    if (aid->way == BOUNDS_NONE) {
+    if (!series->family->has_classic) {
         pm_sketch_observe_sum(series, fast, value);
         return;
     }
-    size_t bucket = find_bucket(aid, value);
+    size_t bucket = find_bucket(series->family->aid, value);
     pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8, value);
     if (series->sketch != NULL) pm_sketch_observe(series, value);
 }
@@ -237,15 +236,15 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL, 1)) {
-        const struct bounds *aid = histogram->metric.aid;
-        if (__builtin_expect(aid->way == BOUNDS_12 && value == value, 1)) {
-            size_t bucket = count_below_12(aid->values, value);
+        const enum sketch_way *way = histogram->metric.aid;
+        if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
+            const struct bounds *bounds = histogram->metric.aid;
+            size_t bucket = count_below_12(bounds->values, value);
             pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
                              value);
             return;
         }
-        const struct series *series = histogram->metric.series;
-        if (aid->way == BOUNDS_NONE && sketch_observe_quick(series->sketch, fast, value)) return;
+        if (*way == WAY_SKETCH && sketch_observe_quick(histogram->metric.aid, fast, value)) return;
     }
     observe_other(histogram, value);
 #else
