@@ -44,6 +44,7 @@ static void free_family(struct family *family)
         struct series *series = family->list->items[i];
         free(series->info);
         free(series->sketch);
+        free(series->site_key);
         if (series->record == 0) free(series->exemplars);
         if (series != family->parent) free(series);
     }

@@ -48,6 +48,7 @@ struct series {
     uint32_t labels_start;
     uint32_t values_size;            /* raw values, each with its NUL, after the line */
     struct info *info;               /* private info: its pairs; replaced as a whole */
+    struct pm_site_key_ *site_key;   /* NULL: no call site remembers it */
     struct exemplar_slot *exemplars; /* NULL: none were given; its own unless record != 0 */
     char text[];                     /* and SERIES_SLACK bytes that may be read */
 };
