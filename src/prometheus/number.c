@@ -16,6 +16,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -101,7 +104,8 @@ static inline uint64_t choose(bool is_first, uint64_t first, uint64_t second)
     return second ^ ((first ^ second) & -(uint64_t)is_first);
 }
 
-/* digits * 10^*exponent is the shortest decimal that reads back as the double of these parts. */
+/* digits * 10^*exponent is the shortest decimal that reads back as the double of these parts, but
+ * for zeros at its end. Below 10^17. */
 static uint64_t shortest(uint64_t fraction, int biased, int *exponent)
 {
     uint64_t c = biased != 0 ? fraction | (uint64_t)1 << 52 : fraction;
@@ -129,8 +133,8 @@ static uint64_t shortest(uint64_t fraction, int biased, int *exponent)
     bool ten_below = lower <= 40 * ten;
     bool ten_above = 40 * ten + 40 <= upper;
     bool is_ten = ((ten_below != ten_above) & (s >= 10)) != 0;
-    *exponent = k + is_ten;
-    return choose(is_ten, ten + ten_above, one);
+    *exponent = k;
+    return choose(is_ten, 10 * (ten + ten_above), one);
 }
 
 /* ---- Digits ----
@@ -208,16 +212,6 @@ size_t pm_number_print_u64(char *text, uint64_t value)
     return size + 8;
 }
 
-/* 17 digits, the first of them not zero: what a double needs at most. */
-enum { DIGITS_MAX = 17 };
-
-struct digits {
-    uint64_t first;  /* '1' .. '9' */
-    uint64_t middle; /* the next 8, and the last 8, as text */
-    uint64_t last;
-    size_t count; /* without zeros at the end */
-};
-
 static const uint64_t tens[] = { 1,
                                  10,
                                  100,
@@ -245,24 +239,78 @@ static inline unsigned count_digits(uint64_t value)
     return count + (value >= tens[count]);
 }
 
-/* 0 < value < 10^17, of `count` digits: as 17, by zeros behind them. */
-static inline struct digits split_digits(uint64_t value, unsigned count)
+/* The digits of 0 < value < 10^17, the first of them not zero: 16 in two words or one register, and
+ * the 17th, as text. */
+struct digits {
+#ifdef __SSE2__
+    __m128i all;
+#else
+    uint64_t last;
+#endif
+    uint64_t first; /* 8 of the 16 */
+    size_t count;   /* without zeros at the end */
+    char seventeenth;
+};
+
+static const uint64_t ten_15 = 1000000000000000;
+static const uint64_t ten_16 = 10000000000000000;
+
+#ifdef __SSE2__
+/* As digits_8(), of both at once: high 8 digits, low 8 digits. */
+static inline __m128i digits_16(uint32_t high, uint32_t low)
 {
-    value *= tens[DIGITS_MAX - count];
-    uint64_t nine = value / 100000000;
-    uint64_t last = digits_8((uint32_t)(value % 100000000));
-    uint64_t first = nine / 100000000;
-    uint64_t middle = digits_8((uint32_t)(nine % 100000000));
-    struct digits digits = { first | '0', middle | zeros, last | zeros, 1 };
-    if (last != 0) {
-        digits.count = DIGITS_MAX - zeros_behind(last);
-    } else if (middle != 0) {
-        digits.count = DIGITS_MAX - 8 - zeros_behind(middle);
-    }
+    __m128i eights = _mm_set_epi64x(low, high);
+    __m128i fours = _mm_srli_epi64(_mm_mul_epu32(eights, _mm_set1_epi64x(0xd1b71759)), 45);
+    __m128i rest = _mm_sub_epi32(eights, _mm_mul_epu32(fours, _mm_set1_epi64x(10000)));
+    fours = _mm_or_si128(fours, _mm_slli_epi64(rest, 32));
+    __m128i twos = _mm_srli_epi16(_mm_mulhi_epu16(fours, _mm_set1_epi16(5243)), 3);
+    rest = _mm_sub_epi16(fours, _mm_mullo_epi16(twos, _mm_set1_epi16(100)));
+    twos = _mm_or_si128(twos, _mm_slli_epi32(rest, 16));
+    __m128i ones = _mm_mulhi_epu16(twos, _mm_set1_epi16(6554));
+    rest = _mm_sub_epi16(twos, _mm_mullo_epi16(ones, _mm_set1_epi16(10)));
+    return _mm_or_si128(ones, _mm_slli_epi16(rest, 8));
+}
+#endif
+
+static inline struct digits split_digits(uint64_t value)
+{
+    struct digits digits = { .seventeenth = '0' };
+    bool is_long = value >= ten_16;
+    uint64_t tenth = value / 10;
+    unsigned last_digit = (unsigned)choose(is_long, value - 10 * tenth, 0);
+    value = choose(is_long, tenth, value);
+    uint32_t high = (uint32_t)(value / 100000000);
+    uint32_t low = (uint32_t)(value - (uint64_t)high * 100000000);
+    digits.seventeenth = (char)('0' + last_digit);
+#ifdef __SSE2__
+    __m128i all = digits_16(high, low);
+    unsigned is_zero = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128()));
+    digits.count = top_bit(is_zero ^ 0xffff) + 1;
+    digits.all = _mm_or_si128(all, _mm_set1_epi8('0'));
+    digits.first = (uint64_t)_mm_cvtsi128_si64(digits.all);
+#else
+    uint64_t first = digits_8(high);
+    uint64_t last = digits_8(low);
+    digits.count = last != 0 ? 16 - zeros_behind(last) : 8 - zeros_behind(first);
+    digits.first = first | zeros;
+    digits.last = last | zeros;
+#endif
+    digits.count = choose(last_digit != 0, 17, digits.count);
     return digits;
 }
 
-/* All write whole words, more than there are digits: NUMBER_SIZE_MAX has room for it. */
+static inline void store_digits(char *text, const struct digits *digits)
+{
+#ifdef __SSE2__
+    _mm_storeu_si128((__m128i *)(void *)text, digits->all);
+#else
+    store_word(text, digits->first);
+    store_word(text + 8, digits->last);
+#endif
+    text[16] = digits->seventeenth;
+}
+
+/* Both write more than there are digits: NUMBER_SIZE_MAX has room for it. */
 
 /* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or "0.0123",
  * cannot be predicted either, so the first 8 characters are made both ways. */
@@ -270,13 +318,12 @@ static inline size_t print_plain(char *text, const struct digits *digits, int po
 {
     bool is_small = point <= 0;
     unsigned skipped = is_small ? (unsigned)(2 - point) : 1; /* characters that are not digits */
-    uint64_t before = digits->first | digits->middle << 8;
-    uint64_t small = (before ^ zeros) << (8 * skipped) ^ zeros ^ (uint64_t)('0' ^ '.') << 8;
+    uint64_t first = digits->first;
+    uint64_t small = (first ^ zeros) << (8 * skipped) ^ zeros ^ (uint64_t)('0' ^ '.') << 8;
     unsigned bits = 8 * (unsigned)point & 63;
     uint64_t mask = ((uint64_t)1 << bits) - 1;
-    uint64_t large = (before & mask) | (uint64_t)'.' << bits | (before & ~mask) << 8;
-    store_word(text + skipped + 1, digits->middle);
-    store_word(text + skipped + 9, digits->last);
+    uint64_t large = (first & mask) | (uint64_t)'.' << bits | (first & ~mask) << 8;
+    store_digits(text + skipped, digits);
     store_word(text, choose(is_small, small, large));
     bool has_fraction = (int)digits->count > point;
     return choose(has_fraction, digits->count + skipped, (size_t)(unsigned)point);
@@ -284,11 +331,10 @@ static inline size_t print_plain(char *text, const struct digits *digits, int po
 
 static inline size_t print_exponent(char *text, const struct digits *digits, int exponent)
 {
+    store_digits(text + 1, digits);
     text[0] = (char)digits->first;
     text[1] = '.';
-    store_word(text + 2, digits->middle);
-    store_word(text + 10, digits->last);
-    char *at = text + (digits->count > 1 ? digits->count + 1 : 1);
+    char *at = text + digits->count + (digits->count > 1);
     unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
     *at++ = 'e';
     *at++ = exponent < 0 ? '-' : '+';
@@ -335,9 +381,13 @@ size_t pm_number_print_double(char *text, double value)
         (void)pthread_once(&powers_once, make_powers);
         number = shortest(fraction, biased, &exponent);
     }
-    unsigned count = count_digits(number);
-    struct digits digits = split_digits(number, count);
-    int point = (int)count + exponent;
+    int point = exponent + 16 + (number >= ten_16);
+    if (number < ten_15) {
+        unsigned count = count_digits(number);
+        number *= tens[16 - count];
+        point = exponent + (int)count;
+    }
+    struct digits digits = split_digits(number);
     if (point < -3 || point > 6) return sign + print_exponent(text, &digits, point - 1);
     return sign + print_plain(text, &digits, point);
 }
