@@ -336,12 +336,15 @@ static inline size_t print_exponent(char *text, const struct digits *digits, int
     text[1] = '.';
     char *at = text + digits->count + (digits->count > 1);
     unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
-    *at++ = 'e';
-    *at++ = exponent < 0 ? '-' : '+';
-    if (size >= 100) *at++ = (char)('0' + size / 100);
-    *at++ = (char)('0' + size / 10 % 10);
-    *at++ = (char)('0' + size % 10);
-    return (size_t)(at - text);
+    uint64_t ending = size / 10 % 10 | (uint64_t)(size % 10) << 8;
+    size_t ending_size = 4;
+    if (size >= 100) {
+        ending = ending << 8 | size / 100;
+        ending_size = 5;
+    }
+    uint64_t mark = 'e' | (uint64_t)(exponent < 0 ? '-' : '+') << 8;
+    store_word(at, mark | (ending | (zeros & 0xffffff)) << 16);
+    return (size_t)(at - text) + ending_size;
 }
 
 static size_t copy_text(char *text, const char *from, size_t size)
@@ -358,6 +361,23 @@ static size_t print_special(char *text, double value)
     return copy_text(text, value < 0 ? "-Inf" : "+Inf", 4);
 }
 
+/* Measured things often have three decimals at most. Decimals of up to 15 digits are told apart by
+ * doubles, so when this one reads back, no shorter one does. 16 digits of it, of which `point` stand
+ * before the decimal point, or 0: it has more decimals. How many that is comes from the double, which
+ * is known earlier than the digits. */
+static inline uint64_t in_thousandths(double size, int biased, int *point)
+{
+    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4,
+                                            1e5,  1e6,  1e7,  1e8, 1e9, 1e10, 1e11 };
+    if (!(size >= 1e-3 && size < 1e11)) return 0;
+    int64_t number = (int64_t)(size * 1000 + 0.5);
+    int at = log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
+    at += size >= powers_of_ten[at];
+    if ((double)number / 1000 != size) return 0;
+    *point = at - 3;
+    return (uint64_t)number * tens[16 - at];
+}
+
 size_t pm_number_print_double(char *text, double value)
 {
     uint64_t bits;
@@ -372,20 +392,18 @@ size_t pm_number_print_double(char *text, double value)
     if (size < 1e6 && (double)(uint32_t)size == size) { /* most metrics most of the time */
         return sign + print_8(text, (uint32_t)size);
     }
-    int exponent = -3;
-    uint64_t number = 0;
-    if (size < 1e11) number = (uint64_t)(int64_t)(size * 1000 + 0.5);
-    /* Measured things often have three decimals at most. Decimals of up to 15 digits are told
-     * apart by doubles, so when this one reads back, no shorter one does. */
-    if (number == 0 || (double)(int64_t)number / 1000 != size) {
+    int point;
+    uint64_t number = in_thousandths(size, biased, &point);
+    if (number == 0) {
+        int exponent;
         (void)pthread_once(&powers_once, make_powers);
         number = shortest(fraction, biased, &exponent);
-    }
-    int point = exponent + 16 + (number >= ten_16);
-    if (number < ten_15) {
-        unsigned count = count_digits(number);
-        number *= tens[16 - count];
-        point = exponent + (int)count;
+        point = exponent + 16 + (number >= ten_16);
+        if (number < ten_15) {
+            unsigned count = count_digits(number);
+            number *= tens[16 - count];
+            point = exponent + (int)count;
+        }
     }
     struct digits digits = split_digits(number);
     if (point < -3 || point > 6) return sign + print_exponent(text, &digits, point - 1);
