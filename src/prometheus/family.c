@@ -44,6 +44,7 @@ static void free_family(struct family *family)
         struct series *series = family->list->items[i];
         free(series->info);
         free(series->sketch);
+        free(series->site_key);
         if (series->record == 0) free(series->exemplars);
         if (series != family->parent) free(series);
     }
@@ -364,7 +365,8 @@ static int copy_bounds(struct family *family, const struct pm_options *options)
     family->bounds = family->aid->values;
     family->bound_count = count;
     family->aid->padded = padded;
-    family->aid->is_classic = !(options->native_factor > 1);
+    bool is_usual = padded == 12 && !(options->native_factor > 1);
+    family->aid->way = is_usual ? WAY_BOUNDS_12 : WAY_BOUNDS;
     for (size_t i = 0; i < padded; i++) {
         family->aid->values[i] = i < count ? bounds[i] : (double)INFINITY;
     }

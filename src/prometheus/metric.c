@@ -24,7 +24,7 @@ static int register_static(struct pm_registry *registry, struct pm_metric *metri
     int code = pm_store_create(registry, (enum pm_type)metric->type, &options, &family, error);
     if (code < 0) return code;
     char *fast = __atomic_load_n(&family->parent->metric.fast, __ATOMIC_ACQUIRE);
-    __atomic_store_n(&metric->aid, (const void *)family->aid, __ATOMIC_RELEASE);
+    __atomic_store_n(&metric->aid, family->parent->metric.aid, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->series, (void *)family->parent, __ATOMIC_RELEASE);
     __atomic_store_n(&metric->fast, fast, __ATOMIC_RELEASE);
     return PM_OK;

@@ -12,9 +12,13 @@
 
 #include "prometheus/prometheus.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -95,12 +99,19 @@ static uint64_t scale(struct power power, uint64_t value)
     return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
 }
 
-/* digits * 10^*exponent is the shortest decimal that reads back as the double of these parts. */
+static inline uint64_t choose(bool is_first, uint64_t first, uint64_t second)
+{
+    return second ^ ((first ^ second) & -(uint64_t)is_first);
+}
+
+/* digits * 10^*exponent is the shortest decimal that reads back as the double of these parts, but
+ * for zeros at its end. Below 10^17. */
 static uint64_t shortest(uint64_t fraction, int biased, int *exponent)
 {
     uint64_t c = biased != 0 ? fraction | (uint64_t)1 << 52 : fraction;
     int q = (biased != 0 ? biased : 1) - 1075;
-    if (q <= 0 && q > -53 && (c & (((uint64_t)1 << -q) - 1)) == 0) {
+    bool is_whole = (c & (((uint64_t)1 << (-q & 63)) - 1)) == 0;
+    if ((is_whole & (q <= 0) & (q > -53)) != 0) { /* one branch: q > -53 says only "not below 1" */
         *exponent = 0;
         return c >> -q;
     }
@@ -112,107 +123,259 @@ static uint64_t shortest(uint64_t fraction, int biased, int *exponent)
     uint64_t lower = scale(power, (4 * c - 2 + is_close) << h) + !is_even;
     uint64_t middle = scale(power, 4 * c << h);
     uint64_t upper = scale(power, (4 * c + 2) << h) - !is_even;
+    /* Which of the candidates it is cannot be predicted, so all are looked at, without a branch. */
     uint64_t s = middle / 4;
-    if (s >= 10) {
-        uint64_t tens = s / 10;
-        bool below = lower <= 40 * tens;
-        bool above = 40 * tens + 40 <= upper;
-        if (below != above) {
-            *exponent = k + 1;
-            return tens + above;
-        }
-    }
-    *exponent = k;
     bool below = lower <= 4 * s;
     bool above = 4 * s + 4 <= upper;
-    if (below != above) return s + above;
-    uint64_t half = 4 * s + 2;
-    return s + (middle > half || (middle == half && (s & 1) != 0));
+    bool is_nearer = middle + (s & 1) > 4 * s + 2; /* the next one; half goes to the even one */
+    uint64_t one = s + choose(below != above, above, is_nearer);
+    uint64_t ten = s / 10;
+    bool ten_below = lower <= 40 * ten;
+    bool ten_above = 40 * ten + 40 <= upper;
+    bool is_ten = ((ten_below != ten_above) & (s >= 10)) != 0;
+    *exponent = k;
+    return choose(is_ten, 10 * (ten + ten_above), one);
 }
 
-static const char pairs[] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536"
-    "37383940414243444546474849505152535455565758596061626364656667686970717273"
-    "7475767778798081828384858687888990919293949596979899";
+/* ---- Digits ----
+ *
+ * Eight digits are made at once, in the bytes of one word, first digit lowest; no table, no branch.
+ * Where a number of digits begins or ends is counted in words, not looked for in memory: bytes that
+ * were stored a moment ago are not read again, for that would wait for the stores. */
 
-/* The 8 digits of a number below 10^8, without waiting for one division after the other. */
-static void print_8(char *text, uint32_t value)
+static const uint64_t zeros = 0x3030303030303030;
+
+static inline void store_word(char *text, uint64_t digits)
 {
-    uint32_t high = value / 10000;
-    uint32_t low = value % 10000;
-    memcpy(text, pairs + high / 100 * 2, 2);
-    memcpy(text + 2, pairs + high % 100 * 2, 2);
-    memcpy(text + 4, pairs + low / 100 * 2, 2);
-    memcpy(text + 6, pairs + low % 100 * 2, 2);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(text, &digits, sizeof(digits));
+}
+
+/* The digits of a value below 10^8, each 0 .. 9: fours, then pairs, then single ones. */
+static inline uint64_t digits_8(uint32_t value)
+{
+    uint64_t fours = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t high = (fours * 10486) >> 20 & 0x0000007f0000007f; /* / 100, exact below 10^4 */
+    uint64_t two = high | (fours - 100 * high) << 16;
+    high = (two * 103) >> 10 & 0x000f000f000f000f; /* / 10, exact below 100 */
+    return high | (two - 10 * high) << 8;
+}
+
+static inline unsigned zeros_before(uint64_t digits) /* digits != 0 */
+{
+    return (unsigned)__builtin_ctzll(digits) / 8;
+}
+
+static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
+{
+    return zeros_before(__builtin_bswap64(digits));
+}
+
+/* The place of the highest bit of a value that is not zero. x86's instruction for it waits for what
+ * its result's register held before, which the compiler does not know: so it holds a constant. */
+static inline unsigned top_bit(uint64_t value)
+{
+#ifdef __x86_64__
+    uint64_t place = 0;
+    __asm__("bsrq %1, %0" : "+r"(place) : "r"(value) : "cc");
+    return (unsigned)place;
+#else
+    return 63 - (unsigned)__builtin_clzll(value);
+#endif
+}
+
+/* A value below 10^8 without leading zeros. */
+static inline size_t print_8(char *text, uint32_t value)
+{
+    uint64_t digits = digits_8(value);
+    unsigned before = digits == 0 ? 7 : zeros_before(digits);
+    store_word(text, (digits | zeros) >> (before * 8));
+    return 8 - before;
 }
 
 size_t pm_number_print_u64(char *text, uint64_t value)
 {
-    char digits[32]; /* 24, and what a fixed copy reads behind them */
-    if (value < 10) {
-        text[0] = (char)('0' + value);
-        return 1;
+    if (value < 100000000) return print_8(text, (uint32_t)value);
+    uint64_t high = value / 100000000;
+    uint64_t last = digits_8((uint32_t)(value % 100000000)) | zeros;
+    size_t size;
+    if (high < 100000000) {
+        size = print_8(text, (uint32_t)high);
+    } else {
+        size = print_8(text, (uint32_t)(high / 100000000));
+        store_word(text + size, digits_8((uint32_t)(high % 100000000)) | zeros);
+        size += 8;
     }
-    print_8(digits + 16, (uint32_t)(value % 100000000));
-    size_t size = 8;
-    if (value >= 100000000) {
-        value /= 100000000;
-        print_8(digits + 8, (uint32_t)(value % 100000000));
-        size = 16;
-        if (value >= 100000000) {
-            print_8(digits, (uint32_t)(value / 100000000));
-            size = 24;
-        }
-    }
-    const char *at = digits + 24 - size;
-    while (*at == '0') at++; /* at most 7: the first block is not zero */
-    size = (size_t)(digits + 24 - at);
-    if (size <= 8) {
-        memcpy(text, at, 8);
-        return size;
-    }
-    memcpy(text, at, size);
-    return size;
+    store_word(text + size, last);
+    return size + 8;
 }
 
-/* Both copy a fixed number of bytes, more than there are: that is one move, and NUMBER_SIZE_MAX has
- * room for it. `point` digits stand before the decimal point; it may be negative. */
-enum { DIGITS_SIZE = 24 };
+static const uint64_t tens[] = { 1,
+                                 10,
+                                 100,
+                                 1000,
+                                 10000,
+                                 100000,
+                                 1000000,
+                                 10000000,
+                                 100000000,
+                                 1000000000,
+                                 10000000000,
+                                 100000000000,
+                                 1000000000000,
+                                 10000000000000,
+                                 100000000000000,
+                                 1000000000000000,
+                                 10000000000000000,
+                                 100000000000000000 };
 
-static size_t print_plain(char *text, const char *digits, int count, int point)
+/* value > 0. floor(bits * log10(2)) is the number of digits, or one less. */
+static inline unsigned count_digits(uint64_t value)
 {
-    if (point <= 0) {
-        memcpy(text, "0.0000", 6);
-        memcpy(text + 2 - point, digits, DIGITS_SIZE);
-        return (size_t)(2 - point + count);
-    }
-    memcpy(text, digits, DIGITS_SIZE);
-    if (count <= point) {
-        memset(text + count, '0', (size_t)(point - count));
-        return (size_t)point;
-    }
-    memcpy(text + point + 1, digits + point, DIGITS_SIZE - 6); /* point <= 6 here */
-    text[point] = '.';
-    return (size_t)count + 1;
+    unsigned bits = top_bit(value) + 1;
+    unsigned count = bits * 1233 >> 12;
+    return count + (value >= tens[count]);
 }
 
-static size_t print_exponent(char *text, const char *digits, int count, int exponent)
+/* The digits of 0 < value < 10^17, the first of them not zero: 16 in two words or one register, and
+ * the 17th, as text. */
+struct digits {
+#ifdef __SSE2__
+    __m128i all;
+#else
+    uint64_t last;
+#endif
+    uint64_t first; /* 8 of the 16 */
+    size_t count;   /* without zeros at the end */
+    char seventeenth;
+};
+
+static const uint64_t ten_15 = 1000000000000000;
+static const uint64_t ten_16 = 10000000000000000;
+
+#ifdef __SSE2__
+/* As digits_8(), of both at once: high 8 digits, low 8 digits. */
+static inline __m128i digits_16(uint32_t high, uint32_t low)
 {
-    text[0] = digits[0];
+    __m128i eights = _mm_set_epi64x(low, high);
+    __m128i fours = _mm_srli_epi64(_mm_mul_epu32(eights, _mm_set1_epi64x(0xd1b71759)), 45);
+    __m128i rest = _mm_sub_epi32(eights, _mm_mul_epu32(fours, _mm_set1_epi64x(10000)));
+    fours = _mm_or_si128(fours, _mm_slli_epi64(rest, 32));
+    __m128i twos = _mm_srli_epi16(_mm_mulhi_epu16(fours, _mm_set1_epi16(5243)), 3);
+    rest = _mm_sub_epi16(fours, _mm_mullo_epi16(twos, _mm_set1_epi16(100)));
+    twos = _mm_or_si128(twos, _mm_slli_epi32(rest, 16));
+    __m128i ones = _mm_mulhi_epu16(twos, _mm_set1_epi16(6554));
+    rest = _mm_sub_epi16(twos, _mm_mullo_epi16(ones, _mm_set1_epi16(10)));
+    return _mm_or_si128(ones, _mm_slli_epi16(rest, 8));
+}
+#endif
+
+static inline struct digits split_digits(uint64_t value)
+{
+    struct digits digits = { .seventeenth = '0' };
+    bool is_long = value >= ten_16;
+    uint64_t tenth = value / 10;
+    unsigned last_digit = (unsigned)choose(is_long, value - 10 * tenth, 0);
+    value = choose(is_long, tenth, value);
+    uint32_t high = (uint32_t)(value / 100000000);
+    uint32_t low = (uint32_t)(value - (uint64_t)high * 100000000);
+    digits.seventeenth = (char)('0' + last_digit);
+#ifdef __SSE2__
+    __m128i all = digits_16(high, low);
+    unsigned is_zero = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128()));
+    digits.count = top_bit(is_zero ^ 0xffff) + 1;
+    digits.all = _mm_or_si128(all, _mm_set1_epi8('0'));
+    digits.first = (uint64_t)_mm_cvtsi128_si64(digits.all);
+#else
+    uint64_t first = digits_8(high);
+    uint64_t last = digits_8(low);
+    digits.count = last != 0 ? 16 - zeros_behind(last) : 8 - zeros_behind(first);
+    digits.first = first | zeros;
+    digits.last = last | zeros;
+#endif
+    digits.count = choose(last_digit != 0, 17, digits.count);
+    return digits;
+}
+
+static inline void store_digits(char *text, const struct digits *digits)
+{
+#ifdef __SSE2__
+    _mm_storeu_si128((__m128i *)(void *)text, digits->all);
+#else
+    store_word(text, digits->first);
+    store_word(text + 8, digits->last);
+#endif
+    text[16] = digits->seventeenth;
+}
+
+/* Both write more than there are digits: NUMBER_SIZE_MAX has room for it. */
+
+/* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or "0.0123",
+ * cannot be predicted either, so the first 8 characters are made both ways. */
+static inline size_t print_plain(char *text, const struct digits *digits, int point)
+{
+    bool is_small = point <= 0;
+    unsigned skipped = is_small ? (unsigned)(2 - point) : 1; /* characters that are not digits */
+    uint64_t first = digits->first;
+    uint64_t small = (first ^ zeros) << (8 * skipped) ^ zeros ^ (uint64_t)('0' ^ '.') << 8;
+    unsigned bits = 8 * (unsigned)point & 63;
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    uint64_t large = (first & mask) | (uint64_t)'.' << bits | (first & ~mask) << 8;
+    store_digits(text + skipped, digits);
+    store_word(text, choose(is_small, small, large));
+    bool has_fraction = (int)digits->count > point;
+    return choose(has_fraction, digits->count + skipped, (size_t)(unsigned)point);
+}
+
+static inline size_t print_exponent(char *text, const struct digits *digits, int exponent)
+{
+    store_digits(text + 1, digits);
+    text[0] = (char)digits->first;
     text[1] = '.';
-    memcpy(text + 2, digits + 1, DIGITS_SIZE - 1);
-    char *at = text + (count > 1 ? count + 1 : 1);
-    *at++ = 'e';
-    *at++ = exponent < 0 ? '-' : '+';
+    char *at = text + digits->count + (digits->count > 1);
     unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
-    if (size < 10) *at++ = '0';
-    return (size_t)(at - text) + pm_number_print_u64(at, size);
+    uint64_t ending = size / 10 % 10 | (uint64_t)(size % 10) << 8;
+    size_t ending_size = 4;
+    if (size >= 100) {
+        ending = ending << 8 | size / 100;
+        ending_size = 5;
+    }
+    uint64_t mark = 'e' | (uint64_t)(exponent < 0 ? '-' : '+') << 8;
+    store_word(at, mark | (ending | (zeros & 0xffffff)) << 16);
+    return (size_t)(at - text) + ending_size;
 }
 
 static size_t copy_text(char *text, const char *from, size_t size)
 {
     memcpy(text, from, size);
     return size;
+}
+
+/* What is no number, and zero. */
+static size_t print_special(char *text, double value)
+{
+    if (value != value) return copy_text(text, "NaN", 3);
+    if (value == 0) return signbit(value) ? copy_text(text, "-0", 2) : copy_text(text, "0", 1);
+    return copy_text(text, value < 0 ? "-Inf" : "+Inf", 4);
+}
+
+/* Measured things often have three decimals at most. Decimals of up to 15 digits are told apart by
+ * doubles, so when this one reads back, no shorter one does. 16 digits of it, of which `point` stand
+ * before the decimal point, or 0: it has more decimals. How many that is comes from the double, which
+ * is known earlier than the digits. */
+static inline uint64_t in_thousandths(double size, int biased, int *point)
+{
+    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4,
+                                            1e5,  1e6,  1e7,  1e8, 1e9, 1e10, 1e11 };
+    if (!(size >= 1e-3 && size < 1e11)) return 0;
+    int64_t number = (int64_t)(size * 1000 + 0.5);
+    int at = log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
+    at += size >= powers_of_ten[at];
+    if ((double)number / 1000 != size) return 0;
+    *point = at - 3;
+    return (uint64_t)number * tens[16 - at];
 }
 
 size_t pm_number_print_double(char *text, double value)
@@ -222,40 +385,29 @@ size_t pm_number_print_double(char *text, double value)
     uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
     int biased = (int)(bits >> 52 & 0x7ff);
     size_t sign = (size_t)(bits >> 63);
-    if (biased == 0x7ff) {
-        if (fraction != 0) return copy_text(text, "NaN", 3);
-        return copy_text(text, sign != 0 ? "-Inf" : "+Inf", 4);
-    }
-    if (sign != 0) *text++ = '-';
-    if (biased == 0 && fraction == 0) {
-        *text = '0';
-        return sign + 1;
-    }
-    double size = sign != 0 ? -value : value;
+    if (__builtin_expect(biased == 0x7ff || bits << 1 == 0, 0)) return print_special(text, value);
+    *text = '-';
+    text += sign;
+    double size = fabs(value);
     if (size < 1e6 && (double)(uint32_t)size == size) { /* most metrics most of the time */
-        return sign + pm_number_print_u64(text, (uint32_t)size);
+        return sign + print_8(text, (uint32_t)size);
     }
-    int exponent = -3;
-    uint64_t number = 0;
-    if (size < 1e11) number = (uint64_t)(int64_t)(size * 1000 + 0.5);
-    /* Measured things often have three decimals at most. Decimals of up to 15 digits are told
-     * apart by doubles, so when this one reads back, no shorter one does. */
-    if (number == 0 || (double)(int64_t)number / 1000 != size) {
+    int point;
+    uint64_t number = in_thousandths(size, biased, &point);
+    if (number == 0) {
+        int exponent;
         (void)pthread_once(&powers_once, make_powers);
         number = shortest(fraction, biased, &exponent);
+        point = exponent + 16 + (number >= ten_16);
+        if (number < ten_15) {
+            unsigned count = count_digits(number);
+            number *= tens[16 - count];
+            point = exponent + (int)count;
+        }
     }
-    char digits[NUMBER_SIZE_MAX];
-    while (number >= 100000000 && number % 100000000 == 0) {
-        number /= 100000000;
-        exponent += 8;
-    }
-    int count = (int)pm_number_print_u64(digits, number);
-    int point = count + exponent;
-    while (count > 1 && digits[count - 1] == '0') count--;
-    if (point - 1 < -4 || point - 1 >= 6) {
-        return sign + print_exponent(text, digits, count, point - 1);
-    }
-    return sign + print_plain(text, digits, count, point);
+    struct digits digits = split_digits(number);
+    if (point < -3 || point > 6) return sign + print_exponent(text, &digits, point - 1);
+    return sign + print_plain(text, &digits, point);
 }
 
 size_t pm_print_double(char text[PM_DOUBLE_SIZE_MAX], double value)

@@ -1,15 +1,55 @@
 /* site.c - conveniences at the place of an update: remembered series, examples, timers. */
 #include "prometheus/exemplar.h"
 #include "prometheus/fail.h"
-#include "prometheus/quick.h"
 #include "prometheus/sketch_index.h"
 #include "prometheus/store.h"
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Call sites ---- */
+
+_Static_assert((int)PM_REMOVED_ == (int)SERIES_REMOVED, "site.h looks at the flags, too");
+
+static struct series *series_of(const struct pm_site_key_ *key)
+{
+    return (struct series *)key->child->series;
+}
+
+static void write_key(struct pm_site_key_ *key, struct series *series)
+{
+    key->child = &series->metric;
+    key->parent = series->family->parent;
+    key->flags = series->flags;
+    size_t count = series->family->label_count;
+    const char *own = series->text + series->line_size;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(own) + 1;
+        if (i >= PM_SITE_LABELS_ || size > sizeof(key->values[i].text)) return;
+        memcpy(key->values[i].text, own, size);
+        memset(key->values[i].mask, 0xff, size);
+        own += size;
+    }
+    key->count = count;
+}
+
+/* The key of a series, made when a site first remembers it; NULL: no memory. */
+static struct pm_site_key_ *key_of(struct series *series)
+{
+    struct pm_site_key_ *key = __atomic_load_n(&series->site_key, __ATOMIC_ACQUIRE);
+    if (key != NULL) return key;
+    struct pm_site_key_ *made = calloc(1, sizeof(*made)); /* freed with the series */
+    if (made == NULL) return NULL;
+    write_key(made, series);
+    if (__atomic_compare_exchange_n(&series->site_key, &key, made, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        return made;
+    }
+    free(made);
+    return key;
+}
 
 static bool is_remembered(const struct series *series, const char *const *values)
 {
@@ -21,41 +61,21 @@ static bool is_remembered(const struct series *series, const char *const *values
     return series_is_shown(series);
 }
 
-static __attribute__((noinline)) struct pm_metric *find_slowly(struct pm_site *site,
-                                                               struct pm_metric *metric,
-                                                               const char *const *values,
-                                                               size_t count)
-{
-    const struct series *parent = pm_store_series(metric);
-    struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
-    bool is_it = last != NULL && last->family == parent->family &&
-                 parent->family->label_count == count && is_remembered(last, values);
-    if (is_it) return &last->metric;
-    struct pm_metric *child = pm_store_child_or_dead(metric, values, count);
-    struct series *found = (struct series *)child->series;
-    if (found->family != NULL) __atomic_store_n(&site->last, (void *)found, __ATOMIC_RELEASE);
-    return child;
-}
-
 struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
                                 const char *const *values, size_t count)
 {
-    const struct series *parent =
-        __atomic_load_n((struct series **)&metric->series, __ATOMIC_ACQUIRE);
-    struct series *last = __atomic_load_n((struct series **)&site->last, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(last == NULL || parent == NULL || last->family != parent->family ||
-                             last->family->label_count != count,
-                         0)) {
-        return find_slowly(site, metric, values, count);
-    }
-    const char *own = last->text + last->line_size;
-    for (size_t i = 0; i < count; i++) {
-        size_t size = quick_same(own, values[i]);
-        if (__builtin_expect(size == 0, 0)) return find_slowly(site, metric, values, count);
-        own += size;
-    }
-    if (__builtin_expect(series_is_shown(last), 1)) return &last->metric;
-    return find_slowly(site, metric, values, count);
+    const struct series *parent = pm_store_series(metric);
+    const struct pm_site_key_ *key =
+        (const struct pm_site_key_ *)__atomic_load_n(&site->last, __ATOMIC_ACQUIRE);
+    bool is_it = key != NULL && key->parent == parent && parent->family != NULL &&
+                 parent->family->label_count == count && is_remembered(series_of(key), values);
+    if (is_it) return key->child;
+    struct pm_metric *child = pm_store_child_or_dead(metric, values, count);
+    struct series *found = (struct series *)child->series;
+    if (found->family == NULL) return child;
+    struct pm_site_key_ *found_key = key_of(found);
+    if (found_key != NULL) __atomic_store_n(&site->last, (void *)found_key, __ATOMIC_RELEASE);
+    return child;
 }
 
 /* ---- Examples ---- */

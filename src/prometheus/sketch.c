@@ -4,6 +4,7 @@
 #include "prometheus/fail.h"
 #include "prometheus/region.h"
 #include "prometheus/sketch_index.h"
+#include "prometheus/sketch_quick.h"
 #include "prometheus/store.h"
 
 #include <math.h>
@@ -97,6 +98,7 @@ struct sketch *pm_sketch_new(const struct sketch_options *options, const struct 
 {
     struct sketch *sketch = calloc(1, sizeof(*sketch));
     if (sketch == NULL) return NULL;
+    sketch->way = WAY_SKETCH;
     sketch->options = options;
     sketch->words = words;
     sketch->has_window = options->window_ms > 0;
@@ -443,8 +445,51 @@ static inline bool is_due(const struct sketch *sketch)
     return sketch->has_window && pm_sketch_now_ms() >= load(&sketch->header[HEADER_DUE]);
 }
 
-/* Whether it is counted: the open set is known, its bucket there, and nothing changes meanwhile. */
-static inline bool count_fast(const struct sketch *sketch, double value)
+#ifdef PM_RSEQ_
+static inline bool count_quick(const struct sketch *sketch, double value)
+{
+    uint64_t control = load(&sketch->open.control);
+    size_t slot;
+    if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
+    char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
+    return rseq_count_if(counts + slot * 8, &sketch->header[HEADER_CONTROL], control);
+}
+#endif
+
+/* Takes the open set as it is now for the quick way. Sizes that are subnormal, infinite or not
+ * above the zero threshold are for the other. */
+static void remember_open(struct sketch *sketch)
+{
+    struct sketch_open *open = &sketch->open;
+    uint64_t control = load(&sketch->header[HEADER_CONTROL]);
+    if (!sketch->has_rseq || control == open->control) return;
+    char *cell = __atomic_load_n(&sketch->cells[control_set(control)], __ATOMIC_ACQUIRE);
+    uint64_t least = load(set_word(sketch, control_set(control), SET_THRESHOLD)) + 1;
+    const uint64_t normal = (uint64_t)1 << 52;
+    const uint64_t infinite = (uint64_t)0x7ff << 52;
+    if (least < normal) least = normal;
+    int schema = control_schema(control);
+    if (cell == NULL || least >= infinite || schema < 0 || load(&sketch->header[HEADER_CONTROL]) != control)
+        return;
+    if (__atomic_exchange_n(&sketch->is_opening, 1, __ATOMIC_ACQUIRE) != 0) return;
+    __atomic_store_n(&open->control, 0, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&open->least, least, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->span, infinite - least, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->counts, cell + LANE_SIZE + (size_t)TABLE_AT * 8, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->keys, key_at(cell, 0), __ATOMIC_RELAXED);
+    uint64_t segment_count = (uint64_t)2 << schema; /* the exponent's bits count octaves from 1023 */
+    uint64_t key_base = sketch_key(-1023 * (1 << schema), false);
+    __atomic_store_n(&open->segments, pm_sketch_segments + segment_count, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->segment_mask, segment_count - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->key_base, key_base, __ATOMIC_RELAXED);
+    __atomic_store_n(&open->shift, 51 - (uint32_t)schema, __ATOMIC_RELAXED);
+    store(&open->control, control);
+    __atomic_store_n(&sketch->is_opening, 0, __ATOMIC_RELEASE);
+}
+
+/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes meanwhile. */
+static bool count_known(const struct sketch *sketch, double value)
 {
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);
     size_t set = control_set(control);
@@ -462,9 +507,12 @@ static inline bool count_fast(const struct sketch *sketch, double value)
 
 static __attribute__((noinline)) void count_slowly(struct series *series, double value)
 {
-    const struct sketch *sketch = series->sketch;
+    struct sketch *sketch = series->sketch;
     for (int tries = 0; tries < TRIES_MAX; tries++) {
-        if (count_fast(sketch, value)) return;
+        if (count_known(sketch, value)) {
+            remember_open(sketch);
+            return;
+        }
         uint64_t control = load(&sketch->header[HEADER_CONTROL]);
         size_t set = control_set(control);
         char *cell = __atomic_load_n(&sketch->cells[set], __ATOMIC_ACQUIRE);
@@ -486,8 +534,19 @@ void pm_sketch_observe(struct series *series, double value)
 {
     const struct sketch *sketch = series->sketch;
     if (is_due(sketch)) pm_sketch_tend(series);
-    if (__builtin_expect(!count_fast(sketch, value), 0)) count_slowly(series, value);
+#ifdef PM_RSEQ_
+    if (__builtin_expect(sketch->has_rseq && count_quick(sketch, value), 1)) return;
+#endif
+    count_slowly(series, value);
 }
+
+#ifdef PM_RSEQ_
+void pm_sketch_observe_sum(struct series *series, char *sums, double value)
+{
+    count_slowly(series, value);
+    pm_rseq_add_double_(sums, value);
+}
+#endif
 
 /* ---- Time ---- */
 

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 
 struct series;
+struct sketch_segment;
 
 enum {
     SKETCH_SCHEMA_MIN = -4,
@@ -51,14 +52,38 @@ struct sketch_options {
     uint64_t window_ms;        /* > 0: only what is younger counts */
 };
 
+/* The open set as this process saw it last, for the quickest way. Written by one at a time, and
+ * read beside: what was read counts only while the header's control is still this one. */
+struct sketch_open {
+    uint64_t control;
+    uint64_t least; /* the bits of the sizes taken: least .. least + span - 1 */
+    uint64_t span;  /* 0: none */
+    char *counts;   /* of CPU 0 */
+    const uint64_t *keys;
+    const struct sketch_segment *segments; /* of the schema, and how a value's bits name one */
+    uint64_t segment_mask;
+    uint64_t key_base; /* the key is this, the octaves and the segment's count */
+    uint32_t shift;
+};
+
+/* How a histogram counts: the first word of its handle's aid. */
+enum sketch_way {
+    WAY_BOUNDS,    /* a struct bounds: any number, also beside native buckets */
+    WAY_BOUNDS_12, /* a struct bounds: `padded` is 12, and no native buckets */
+    WAY_SKETCH     /* a struct sketch: only native buckets */
+};
+
 /* A series' own view of its words in this process. */
 struct sketch {
+    enum sketch_way way;
+    uint64_t *header; /* in lane 0; its first word is the control */
+    size_t mask;      /* of the table */
+    struct sketch_open open;
     const struct sketch_options *options;
     const struct words *words;
     bool has_window;
     bool has_rseq;            /* how this process adds to the words */
-    uint64_t *header;         /* in lane 0 */
-    size_t mask;              /* of the table */
+    uint32_t is_opening;      /* `open` is being written */
     char *cells[SKETCH_SETS]; /* of the sets known here; in lane 0 */
 };
 
@@ -71,6 +96,10 @@ struct sketch *pm_sketch_new(const struct sketch_options *options, const struct 
 
 /* Counts a value that is not NaN. Not for signal handlers: a new bucket may take the lock. */
 void pm_sketch_observe(struct series *series, double value);
+#ifdef PM_RSEQ_
+/* The same, and adds the value to the sum at `sums`, a word of CPU 0. */
+void pm_sketch_observe_sum(struct series *series, char *sums, double value);
+#endif
 
 /* What a sketch says, merged; both lists rise by index. */
 struct sketch_view {

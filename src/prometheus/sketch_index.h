@@ -6,13 +6,21 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { SKETCH_SEGMENTS = 512, SKETCH_FINEST = 256 }; /* buckets of an octave at schema 8 */
+enum { SKETCH_FINEST = 256 }; /* buckets of an octave at schema 8 */
 
-/* The mantissas where the buckets of schema 8 end, rounded down: mantissa > bounds[k] is in a later
- * one. guesses[i] of them end before segment i of the mantissas begins; a segment has at most one
- * end in it, for ends lie at least 1.38 segments apart. Filled by pm_sketch_tables(). */
+/* A part of an octave, in which at most one bucket ends: ends lie at least 1.38 parts apart when
+ * there are two parts a bucket. `end` is the mantissa of the next end, rounded down: a mantissa > end
+ * is in a later bucket; `count` of them end before, which
+ * is kept as the difference from what the segment's number says, to be added to the value's bits. */
+struct sketch_segment {
+    uint64_t end;
+    uint64_t count; /* less half the segment's own number, rounded down */
+};
+
+/* pm_sketch_bounds: the ends at schema 8. pm_sketch_segments: from 2^(s+1) on, the 2^(s+1) segments
+ * of schema s, 0 .. 8. Filled by pm_sketch_tables(). */
 extern uint64_t pm_sketch_bounds[SKETCH_FINEST + 1];
-extern uint16_t pm_sketch_guesses[SKETCH_SEGMENTS];
+extern struct sketch_segment pm_sketch_segments[4 * SKETCH_FINEST];
 void pm_sketch_tables(void); /* before the first index; more calls do nothing */
 
 /* The bucket at a schema `shift` coarser: ends coincide, so rounding up is exact. */
@@ -33,8 +41,9 @@ static inline int32_t sketch_index(double size, int shift)
         exponent = (int32_t)(bits >> 52) - 54;
     }
     uint64_t mantissa = bits & (((uint64_t)1 << 52) - 1);
-    uint32_t guess = pm_sketch_guesses[mantissa >> 43];
-    int32_t part = (int32_t)(guess + (pm_sketch_bounds[guess] < mantissa));
+    uint64_t at = mantissa >> 43;
+    const struct sketch_segment *segment = &pm_sketch_segments[2 * SKETCH_FINEST + at];
+    int32_t part = (int32_t)((at >> 1) + segment->count) + (segment->end < mantissa);
     int32_t index = (exponent - 1023) * SKETCH_FINEST + part;
     if (__builtin_expect(exponent == 0x7ff, 0)) index = 1024 * SKETCH_FINEST + 1;
     return sketch_coarser(index, shift);

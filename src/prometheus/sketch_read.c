@@ -13,8 +13,22 @@
 /* ---- Tables ---- */
 
 uint64_t pm_sketch_bounds[SKETCH_FINEST + 1];
-uint16_t pm_sketch_guesses[SKETCH_SEGMENTS];
+struct sketch_segment pm_sketch_segments[4 * SKETCH_FINEST];
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+static void make_segments(int schema)
+{
+    size_t step = (size_t)1 << (SKETCH_SCHEMA_MAX - schema);
+    uint64_t segment_count = (uint64_t)2 << schema;
+    for (uint64_t i = 0; i < segment_count; i++) {
+        struct sketch_segment *segment = &pm_sketch_segments[segment_count + i];
+        uint64_t start = i << (51 - schema);
+        size_t at = 0; /* the last end is beyond all */
+        while (pm_sketch_bounds[at] < start) at += step;
+        segment->end = pm_sketch_bounds[at];
+        segment->count = at / step - (i >> 1);
+    }
+}
 
 /* The ends are irrational but for the first, so the double below each one is in its bucket and the
  * next is not. Long doubles have the bits to tell which. */
@@ -28,11 +42,7 @@ static void make_tables(void)
         pm_sketch_bounds[k] &= ((uint64_t)1 << 52) - 1;
     }
     pm_sketch_bounds[SKETCH_FINEST] = UINT64_MAX;
-    for (uint64_t i = 0; i < SKETCH_SEGMENTS; i++) {
-        uint16_t guess = 0;
-        while (guess < SKETCH_FINEST && pm_sketch_bounds[guess] < i << 43) guess++;
-        pm_sketch_guesses[i] = guess;
-    }
+    for (int schema = 0; schema <= SKETCH_SCHEMA_MAX; schema++) make_segments(schema);
 }
 
 void pm_sketch_tables(void)

@@ -341,7 +341,8 @@ int pm_store_add_series_locked(struct family *family, const char *const *values,
         free(series);
         return pm_fail(error, PM_ERROR_MEMORY, "no memory for a series");
     }
-    series->metric.aid = family->aid; /* before `fast`, which says that it is there */
+    bool is_native = family->aid != NULL && !family->has_classic;
+    series->metric.aid = is_native ? (const void *)series->sketch : (const void *)family->aid;
     pm_store_make_ready(series);
     struct list *list = family->list;
     list->items[list->count] = series;

@@ -48,6 +48,7 @@ struct series {
     uint32_t labels_start;
     uint32_t values_size;            /* raw values, each with its NUL, after the line */
     struct info *info;               /* private info: its pairs; replaced as a whole */
+    struct pm_site_key_ *site_key;   /* NULL: no call site remembers it */
     struct exemplar_slot *exemplars; /* NULL: none were given; its own unless record != 0 */
     char text[];                     /* and SERIES_SLACK bytes that may be read */
 };
@@ -66,8 +67,8 @@ struct list { /* append-only; count is published last */
 /* What an observation needs of its family, reached in one step: the address it adds at should be
  * known early, for processors do not let later loads pass a store whose address is not. */
 struct bounds {
+    enum sketch_way way;
     size_t padded;   /* a multiple of 4 */
-    bool is_classic; /* counts by bounds, and nothing besides */
     double values[]; /* and +Inf, which nothing exceeds, up to `padded` */
 };
 

@@ -2,6 +2,7 @@
 #include "prometheus/fail.h"
 #include "prometheus/name.h"
 #include "prometheus/shared.h"
+#include "prometheus/sketch_quick.h"
 #include "prometheus/store.h"
 
 #include <errno.h>
@@ -127,11 +128,6 @@ static inline size_t count_below(const double *bounds, size_t count, double valu
 #ifdef __SSE2__
     const __m128d wanted = _mm_set1_pd(value);
     unsigned below = 0;
-    if (__builtin_constant_p(count) && count == 12) { /* no loop */
-        below = four_below(bounds, wanted) | four_below(bounds + 4, wanted) << 4 |
-                four_below(bounds + 8, wanted) << 8;
-        return (size_t)__builtin_ctz(~below);
-    }
     for (size_t i = 0; i < count; i += 4) below |= four_below(bounds + i, wanted) << i;
     /* The bounds rise, so the bits are ones from the lowest on. */
     return (size_t)__builtin_ctzll(~(uint64_t)below);
@@ -142,12 +138,25 @@ static inline size_t count_below(const double *bounds, size_t count, double valu
 #endif
 }
 
+/* The same for 12 of them, without a loop: the default ones. */
+static inline size_t count_below_12(const double *bounds, double value)
+{
+#ifdef __SSE2__
+    const __m128d wanted = _mm_set1_pd(value);
+    unsigned below = four_below(bounds, wanted) | four_below(bounds + 4, wanted) << 4 |
+                     four_below(bounds + 8, wanted) << 8;
+    return (size_t)__builtin_ctz(~below);
+#else
+    return count_below(bounds, 12, value);
+#endif
+}
+
 /* Beyond 16 bounds, blocks of 16 are passed by their last one first. */
 static inline size_t find_bucket(const struct bounds *aid, double value)
 {
     const double *bounds = aid->values;
     size_t count = aid->padded;
-    if (__builtin_expect(count == 12, 1)) return count_below(bounds, 12, value); /* the default */
+    if (count == 12) return count_below_12(bounds, value);
     size_t passed = 0;
     while (count > 16 && bounds[passed + 15] < value) {
         passed += 16;
@@ -202,28 +211,45 @@ static void observe_slow(struct pm_histogram *histogram, double value)
     if (series->sketch != NULL) pm_sketch_observe(series, value);
 }
 
+#ifdef PM_RSEQ_
+/* Apart from the usual way, which then needs no registers saved nor a frame. */
+static __attribute__((noinline)) void observe_other(struct pm_histogram *histogram, double value)
+{
+    char *fast = pm_fast_(&histogram->metric);
+    if (fast == NULL || value != value) {
+        observe_slow(histogram, value);
+        return;
+    }
+    struct series *series = histogram->metric.series;
+    if (!series->family->has_classic) {
+        pm_sketch_observe_sum(series, fast, value);
+        return;
+    }
+    size_t bucket = find_bucket(series->family->aid, value);
+    pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8, value);
+    if (series->sketch != NULL) pm_sketch_observe(series, value);
+}
+#endif
+
 void pm_histogram_observe(struct pm_histogram *histogram, double value)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&histogram->metric);
-    if (__builtin_expect(fast != NULL && value == value, 1)) {
-        const struct bounds *aid = histogram->metric.aid;
-        if (__builtin_expect(aid->is_classic, 1)) {
-            size_t bucket = find_bucket(aid, value);
+    if (__builtin_expect(fast != NULL, 1)) {
+        const enum sketch_way *way = histogram->metric.aid;
+        if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
+            const struct bounds *bounds = histogram->metric.aid;
+            size_t bucket = count_below_12(bounds->values, value);
             pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
                              value);
             return;
         }
-        struct series *series = histogram->metric.series;
-        if (series->family->has_classic) {
-            pm_rseq_add_(fast + (WORD_BUCKETS + find_bucket(aid, value)) * 8, 1);
-        }
-        pm_rseq_add_double_(fast, value);
-        pm_sketch_observe(series, value);
-        return;
+        if (*way == WAY_SKETCH && sketch_observe_quick(histogram->metric.aid, fast, value)) return;
     }
-#endif
+    observe_other(histogram, value);
+#else
     observe_slow(histogram, value);
+#endif
 }
 
 void pm_summary_observe(struct pm_summary *summary, double value)

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct pm_registry *registry;
 
@@ -239,6 +241,39 @@ static void call_sites_remember_and_are_always_right(void)
     EXPECT(pm_error_count(PM_ERROR_LABELS) > before);
 }
 
+/* The same texts from buffers that change, and that end where no more can be read. */
+static void call_sites_look_at_the_text_not_at_its_place(void)
+{
+    REQUIRE(fresh());
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+    struct pm_counter *two = pm_counter_new(registry, "two_total", "C.", "a", "b");
+    struct pm_counter *five = pm_counter_new(registry, "five_total", "C.", "a", "b", "c", "d", "e");
+    static struct pm_site sites[2];
+    char moving[40];
+    for (size_t round = 0; round < 200; round++) {
+        size_t size = round % 7 * 3; /* up to 18 bytes */
+        char *last = pages + page - size - 1;
+        for (size_t i = 0; i < size; i++) last[i] = (char)('a' + (round / 3 + i) % 3);
+        last[size] = '\0';
+        memset(moving, 'z', sizeof(moving) - 1); /* what stands behind a NUL does not count */
+        moving[sizeof(moving) - 1] = '\0';
+        memcpy(moving, last, size + 1);
+        EXPECT(pm_counter_at(&sites[0], two, last, moving) == pm_counter_with(two, last, last));
+        EXPECT(pm_counter_at(&sites[0], two, moving, last) == pm_counter_with(two, last, last));
+        EXPECT(pm_counter_at(&sites[0], two, "", last) == pm_counter_with(two, "", moving));
+        EXPECT(pm_counter_at(&sites[1], five, last, "b", moving, "d", last) ==
+               pm_counter_with(five, moving, "b", last, "d", last));
+        EXPECT(PM_COUNTER_AT(two, "GET", "200") == pm_counter_with(two, "GET", "200"));
+    }
+    uint64_t before = pm_error_count(PM_ERROR_LABELS);
+    pm_inc(pm_counter_at(&sites[0], two, "", "b", "c"));
+    pm_inc(pm_counter_at(&sites[0], two, ""));
+    EXPECT(pm_error_count(PM_ERROR_LABELS) == before + 2);
+    (void)munmap(pages, 2 * page);
+}
+
 static int leave_early(struct pm_gauge *gauge, struct pm_histogram *histogram)
 {
     PM_IN_PROGRESS(gauge)
@@ -359,6 +394,7 @@ int main(void)
         TEST(examples_stand_behind_counters_and_buckets),
         TEST(created_is_set_once_and_again_when_it_starts_anew),
         TEST(call_sites_remember_and_are_always_right),
+        TEST(call_sites_look_at_the_text_not_at_its_place),
         TEST(blocks_are_timed_and_counted_however_they_end),
         TEST(points_are_passed_on_with_all_they_have),
         TEST(untyped_metrics_are_gauges_of_no_type),
