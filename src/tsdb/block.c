@@ -39,10 +39,11 @@ static int read_header(struct block *block, struct error *error)
     if (crc32c(bytes, 60) != fixed32_read(bytes + 60)) {
         return corrupt(error, block->path, "checksum of the header");
     }
-    if (fixed32_read(bytes + 8) != BLOCK_VERSION) {
+    uint32_t version = fixed32_read(bytes + 8);
+    if (version < BLOCK_VERSION_MIN || version > BLOCK_VERSION) {
         return error_set(error, ERROR_UNSUPPORTED,
-                         "block '%s' has format %u, this program knows %d", block->path,
-                         fixed32_read(bytes + 8), BLOCK_VERSION);
+                         "block '%s' has format %u, this program knows %d to %d", block->path,
+                         version, BLOCK_VERSION_MIN, BLOCK_VERSION);
     }
     const char *footer = bytes + block->size - BLOCK_FOOTER_SIZE;
     const char *end = footer + BLOCK_FOOTER_SIZE - 16;
@@ -286,19 +287,33 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
     return 0;
 }
 
-bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values)
+bool block_chunk_times(const struct block_chunk *chunk, int64_t *times, uint32_t *sum)
 {
-    uint32_t sum = crc32c(chunk->times.data, chunk->times.size);
-    sum = crc32c_add(sum, chunk->values.data, chunk->values.size);
-    if (sum != chunk->sum) return false;
     struct str rest = chunk->times;
+    *sum = crc32c(rest.data, rest.size);
     if (!column_decode_numbers(&rest, times, chunk->count) || rest.size != 0) return false;
-    rest = chunk->values;
-    if (!column_decode_values(&rest, values, chunk->count) || rest.size != 0) return false;
     for (uint32_t i = 1; i < chunk->count; i++) {
         if (times[i] <= times[i - 1]) return false;
     }
     return times[0] == chunk->min_time_ms && times[chunk->count - 1] == chunk->max_time_ms;
+}
+
+bool block_chunk_values(const struct block_chunk *chunk, uint32_t sum, double *values,
+                        size_t wanted)
+{
+    struct str rest = chunk->values;
+    if (crc32c_add(sum, rest.data, rest.size) != chunk->sum) return false;
+    if (wanted < chunk->count) {
+        return column_decode_last_values(rest, values, chunk->count, wanted);
+    }
+    return column_decode_values(&rest, values, chunk->count) && rest.size == 0;
+}
+
+bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values)
+{
+    uint32_t sum;
+    return block_chunk_times(chunk, times, &sum) &&
+           block_chunk_values(chunk, sum, values, chunk->count);
 }
 
 static const char *extras_entry(const struct block *block, size_t at)

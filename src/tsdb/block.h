@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define BLOCK_CHUNK_MAX    512  /* samples of a chunk that is written fast */
-#define BLOCK_CHUNK_LIMIT  1024 /* and of one that is written small, or read */
+#define BLOCK_CHUNK_LIMIT  2048 /* and of one that is written small, or read */
 #define BLOCK_REPLACES_MAX 1024
 #define BLOCK_HEADER_SIZE  64
 
@@ -124,6 +124,13 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
 /* Room for chunk->count entries each. False: damaged. */
 bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values) MUST_CHECK;
 
+/* The same in two steps, for chunks that share their times. *sum is what the second step goes on
+ * from. */
+bool block_chunk_times(const struct block_chunk *chunk, int64_t *times, uint32_t *sum) MUST_CHECK;
+/* The last `wanted` values; room for all. */
+bool block_chunk_values(const struct block_chunk *chunk, uint32_t sum, double *values,
+                        size_t wanted) MUST_CHECK;
+
 /* The groups that touch [start_ms, end_ms]; most series have none. ERROR_CORRUPT or ERROR_LIMIT. */
 int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,
                         int64_t end_ms, struct arena *arena, struct block_extras **groups,
@@ -183,7 +190,8 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
 
 #define BLOCK_TIMES_SIZE  32 /* first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     2
+#define BLOCK_VERSION     3
+#define BLOCK_VERSION_MIN 2 /* columns without the newest first, at most 1,024 in a chunk */
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

@@ -397,10 +397,12 @@ static void fill_slots(const struct model *model, uint32_t *slots)
 
 /* Every step looks at the next word and takes it or not, without a branch: whether it does is as
  * good as random. At most one word a step, so `words` has as many as there are steps. */
-static bool run_states(const uint32_t *slots, uint32_t even, uint32_t odd, const uint16_t *words,
+static bool run_states(const uint32_t *slots, const uint32_t *states, const uint16_t *words,
                        size_t word_count, uint16_t *symbols, size_t count)
 {
     size_t at = 0;
+    uint32_t even = states[0];
+    uint32_t odd = states[1];
     for (size_t i = 0; i < count; i++) {
         uint32_t slot = slots[even & (SCALE - 1)];
         symbols[i] = (uint16_t)(slot >> SLOT_SYMBOL_AT);
@@ -415,25 +417,78 @@ static bool run_states(const uint32_t *slots, uint32_t even, uint32_t odd, const
     return at == word_count && even == STATE_MIN && odd == STATE_MIN;
 }
 
-static bool take_symbols(struct str *rest, const struct model *model, uint16_t *symbols,
-                         size_t count)
-{
+/* What stands between the model and the bits below. */
+struct coded {
     uint32_t states[2];
+    size_t word_count;
+    const unsigned char *words; /* word_count of 2 bytes */
+};
+
+static bool take_coded(struct str *rest, size_t count, struct coded *coded)
+{
     uint64_t word_count;
-    if (!fixed32_take(rest, &states[0]) || !fixed32_take(rest, &states[1])) return false;
+    if (!fixed32_take(rest, &coded->states[0]) || !fixed32_take(rest, &coded->states[1])) {
+        return false;
+    }
     if (!varint_take(rest, &word_count) || word_count > rest->size / 2) return false;
     if (word_count > count) return false;
+    coded->word_count = (size_t)word_count;
+    coded->words = (const unsigned char *)rest->data;
+    *rest = str_skip(*rest, (size_t)word_count * 2);
+    return true;
+}
+
+static uint16_t word_at(const struct coded *coded, size_t at)
+{
+    return (uint16_t)(coded->words[at * 2] | coded->words[at * 2 + 1] << 8);
+}
+
+/* The first `count` symbols; false: they are not all there are. */
+static bool decode_symbols(const struct coded *coded, const struct model *model, uint16_t *symbols,
+                           size_t count)
+{
     uint16_t words[CLASSES_COUNT_MAX + 1];
-    const unsigned char *bytes = (const unsigned char *)rest->data;
-    for (size_t i = 0; i < word_count; i++) {
-        words[i] = (uint16_t)(bytes[i * 2] | bytes[i * 2 + 1] << 8);
-    }
+    size_t word_count = coded->word_count < count ? coded->word_count : count;
+    for (size_t i = 0; i < word_count; i++) words[i] = word_at(coded, i);
     memset(words + word_count, 0, (count - word_count + 1) * sizeof(words[0]));
     uint32_t slots[SCALE];
     fill_slots(model, slots);
-    if (!run_states(slots, states[0], states[1], words, word_count, symbols, count)) return false;
-    *rest = str_skip(*rest, (size_t)word_count * 2);
-    return true;
+    return run_states(slots, coded->states, words, coded->word_count, symbols, count);
+}
+
+/* The last symbol that starts at or below `slot`; symbols of no width are passed over. */
+static size_t symbol_at(const struct model *model, uint32_t slot)
+{
+    size_t low = 0;
+    size_t high = model->count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (model->starts[middle] <= slot) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* A few symbols without the table of all slots. */
+static void decode_few_symbols(const struct coded *coded, const struct model *model,
+                               uint16_t *symbols, size_t wanted)
+{
+    uint32_t states[2] = { coded->states[0], coded->states[1] };
+    size_t at = 0;
+    for (size_t i = 0; i < wanted; i++) {
+        uint32_t *state = &states[i % 2];
+        uint32_t slot = *state & (SCALE - 1);
+        size_t symbol = symbol_at(model, slot);
+        symbols[i] = (uint16_t)symbol;
+        *state = model->frequencies[symbol] * (*state >> SCALE_BITS) + slot - model->starts[symbol];
+        if ((*state >> SPILL_BITS) != 0) continue;
+        uint32_t word = at < coded->word_count ? word_at(coded, at) : 0;
+        *state = *state << SPILL_BITS | word;
+        at++;
+    }
 }
 
 struct class_table {
@@ -442,15 +497,19 @@ struct class_table {
     uint8_t widths[SYMBOL_COUNT];
 };
 
+static void fill_class(struct class_table *table, const struct model *model, size_t i,
+                       unsigned detail)
+{
+    uint64_t symbol = model->first + i;
+    unsigned width;
+    table->starts[i] = class_start((symbol + 1) / 2, detail, &width);
+    table->signs[i] = symbol % 2 == 1 ? UINT64_MAX : 0;
+    table->widths[i] = (uint8_t)width;
+}
+
 static void fill_classes(const struct model *model, unsigned detail, struct class_table *table)
 {
-    for (size_t i = 0; i < model->count; i++) {
-        uint64_t symbol = model->first + i;
-        unsigned width;
-        table->starts[i] = class_start((symbol + 1) / 2, detail, &width);
-        table->signs[i] = symbol % 2 == 1 ? UINT64_MAX : 0;
-        table->widths[i] = (uint8_t)width;
-    }
+    for (size_t i = 0; i < model->count; i++) fill_class(table, model, i, detail);
 }
 
 /* The sizes' lower bits; `bytes` may be loaded 9 bytes past the last. */
@@ -472,34 +531,73 @@ static void join(const unsigned char *bytes, const struct class_table *table,
     }
 }
 
+/* The residuals of `count` symbols, whose lower bits stand at the front of `rest`. */
+static bool join_below(struct str *rest, const struct class_table *table, const uint16_t *symbols,
+                       size_t count, uint64_t center, uint64_t *residuals)
+{
+    enum { LOADED = 9 };
+    size_t bits = 0;
+    for (size_t i = 0; i < count; i++) bits += table->widths[symbols[i]];
+    size_t size = (bits + 7) / 8;
+    if (size > rest->size) return false;
+    if (rest->size >= size + LOADED) {
+        join((const unsigned char *)rest->data, table, symbols, count, center, residuals);
+    } else {
+        unsigned char padded[CLASSES_COUNT_MAX * 8 + LOADED];
+        memcpy(padded, rest->data, size);
+        memset(padded + size, 0, LOADED);
+        join(padded, table, symbols, count, center, residuals);
+    }
+    *rest = str_skip(*rest, size);
+    return true;
+}
+
+static bool take_head(struct str *rest, int64_t *center, unsigned *detail, struct model *model)
+{
+    if (!varint_take_signed(rest, center) || rest->size == 0) return false;
+    *detail = (unsigned char)rest->data[0];
+    *rest = str_skip(*rest, 1);
+    return *detail <= DETAIL_MAX && take_levels(rest, model);
+}
+
 bool classes_decode(struct str *rest, uint64_t *residuals, size_t count)
 {
     CHECK(count <= CLASSES_COUNT_MAX);
     struct str after = *rest;
     int64_t center;
+    unsigned detail;
     struct model model;
-    if (!varint_take_signed(&after, &center) || after.size == 0) return false;
-    unsigned detail = (unsigned char)after.data[0];
-    after = str_skip(after, 1);
-    if (detail > DETAIL_MAX || !take_levels(&after, &model)) return false;
+    struct coded coded;
     uint16_t symbols[CLASSES_COUNT_MAX];
-    if (!take_symbols(&after, &model, symbols, count)) return false;
+    if (!take_head(&after, &center, &detail, &model)) return false;
+    if (!take_coded(&after, count, &coded)) return false;
+    if (!decode_symbols(&coded, &model, symbols, count)) return false;
     struct class_table table;
     fill_classes(&model, detail, &table);
-    size_t bits = 0;
-    for (size_t i = 0; i < count; i++) bits += table.widths[symbols[i]];
-    size_t size = (bits + 7) / 8;
-    if (size > after.size) return false;
-    enum { LOADED = 9 };
-    if (after.size >= size + LOADED) {
-        join((const unsigned char *)after.data, &table, symbols, count, (uint64_t)center,
-             residuals);
-    } else {
-        unsigned char padded[CLASSES_COUNT_MAX * 8 + LOADED];
-        memcpy(padded, after.data, size);
-        memset(padded + size, 0, LOADED);
-        join(padded, &table, symbols, count, (uint64_t)center, residuals);
-    }
-    *rest = str_skip(after, size);
+    if (!join_below(&after, &table, symbols, count, (uint64_t)center, residuals)) return false;
+    *rest = after;
     return true;
+}
+
+bool classes_decode_first(struct str bytes, uint64_t *residuals, size_t count, size_t wanted)
+{
+    enum { FEW = 24 }; /* for more the table of slots is made sooner than they are searched */
+    CHECK(wanted <= count);
+    CHECK(count <= CLASSES_COUNT_MAX);
+    int64_t center;
+    unsigned detail;
+    struct model model;
+    struct coded coded;
+    uint16_t symbols[CLASSES_COUNT_MAX];
+    if (!take_head(&bytes, &center, &detail, &model)) return false;
+    if (!take_coded(&bytes, count, &coded)) return false;
+    struct class_table table;
+    if (wanted > FEW) {
+        (void)decode_symbols(&coded, &model, symbols, wanted);
+        fill_classes(&model, detail, &table);
+    } else {
+        decode_few_symbols(&coded, &model, symbols, wanted);
+        for (size_t i = 0; i < wanted; i++) fill_class(&table, &model, symbols[i], detail);
+    }
+    return join_below(&bytes, &table, symbols, wanted, (uint64_t)center, residuals);
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLASSES_COUNT_MAX 1024 /* residuals of a call */
+#define CLASSES_COUNT_MAX 2048 /* residuals of a call */
 
 /* How residuals would be coded. */
 struct classes_plan {
@@ -33,5 +33,9 @@ void classes_encode(struct buf *out, const uint64_t *residuals, size_t count,
 
 /* Takes `count` residuals off the front of *rest. False: not these bytes. */
 bool classes_decode(struct str *rest, uint64_t *residuals, size_t count) MUST_CHECK;
+
+/* The first `wanted` of the residuals alone, in time that goes by those; not all is verified. */
+bool classes_decode_first(struct str bytes, uint64_t *residuals, size_t count,
+                          size_t wanted) MUST_CHECK;
 
 #endif

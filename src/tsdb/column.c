@@ -8,7 +8,7 @@
  *          then `order` start numbers (zigzag varints), then the residuals:
  *          blocks: for each 64 of them width u8, least residual (zigzag varint), (residual - least)
  *          in `width` bits each, low bits first, padded to a whole byte
- *          classes: as classes.c has it; at most 1,024 numbers
+ *          classes: as classes.c has it; at most 2,048 numbers
  * WHY      What rises evenly has small differences; what jumps is short as it is. Blocks are read
  *          with a load, a shift and a mask a number; classes are a third smaller.
  */
@@ -295,10 +295,12 @@ static void restore(int64_t *numbers, const uint64_t *residuals, size_t count, u
     }
 }
 
-static bool decode_blocks(struct str *rest, int64_t *numbers, size_t count, unsigned order)
+/* `wanted` of the numbers at least: blocks are read whole. */
+static bool decode_blocks(struct str *rest, int64_t *numbers, size_t count, unsigned order,
+                          size_t wanted)
 {
     uint64_t residuals[BLOCK];
-    for (size_t from = order; from < count; from += BLOCK) {
+    for (size_t from = order; from < wanted; from += BLOCK) {
         size_t step = count - from < BLOCK ? count - from : BLOCK;
         if (rest->size == 0) return false;
         unsigned width = (unsigned char)rest->data[0];
@@ -311,21 +313,27 @@ static bool decode_blocks(struct str *rest, int64_t *numbers, size_t count, unsi
     return true;
 }
 
-static bool decode_classes(struct str *rest, int64_t *numbers, size_t count, unsigned order)
+static bool decode_classes(struct str *rest, int64_t *numbers, size_t count, unsigned order,
+                           size_t wanted)
 {
     uint64_t residuals[CLASSES_COUNT_MAX];
     if (count - order == 0 || count - order > CLASSES_COUNT_MAX) return false;
-    if (!classes_decode(rest, residuals, count - order)) return false;
-    restore(numbers + order, residuals, count - order, order, 0);
+    bool is_good = wanted == count
+                       ? classes_decode(rest, residuals, count - order)
+                       : classes_decode_first(*rest, residuals, count - order, wanted - order);
+    if (!is_good) return false;
+    restore(numbers + order, residuals, wanted - order, order, 0);
     return true;
 }
 
-static bool decode(struct str *rest, int64_t *numbers, size_t count, unsigned head)
+/* The first `wanted` of the numbers, and perhaps some more. Of less than all *rest is left
+ * anywhere. */
+static bool decode(struct str *rest, int64_t *numbers, size_t count, unsigned head, size_t wanted)
 {
     unsigned order = head & ORDER_MASK;
     int64_t first = 0;
     uint64_t factor = 1;
-    if (order == ORDER_EVEN) return head == ORDER_EVEN && decode_even(rest, numbers, count);
+    if (order == ORDER_EVEN) return head == ORDER_EVEN && decode_even(rest, numbers, wanted);
     if (head >= HEAD_LIMIT || order > count) return false;
     if ((head & HAS_FACTOR) != 0) {
         if (!varint_take_signed(rest, &first) || !varint_take(rest, &factor)) return false;
@@ -333,10 +341,16 @@ static bool decode(struct str *rest, int64_t *numbers, size_t count, unsigned he
     for (unsigned i = 0; i < order; i++) {
         if (!varint_take_signed(rest, &numbers[i])) return false;
     }
-    bool is_good = (head & HAS_CLASSES) != 0 ? decode_classes(rest, numbers, count, order)
-                                             : decode_blocks(rest, numbers, count, order);
+    bool is_good = true;
+    if (wanted <= order && wanted < count) {
+        /* All that is wanted stands there as it is. */
+    } else if ((head & HAS_CLASSES) != 0) {
+        is_good = decode_classes(rest, numbers, count, order, wanted);
+    } else {
+        is_good = decode_blocks(rest, numbers, count, order, wanted);
+    }
     if (!is_good || (head & HAS_FACTOR) == 0) return is_good;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < wanted; i++) {
         numbers[i] = (int64_t)((uint64_t)first + (uint64_t)numbers[i] * factor);
     }
     return true;
@@ -346,7 +360,15 @@ bool column_decode_numbers(struct str *rest, int64_t *numbers, size_t count)
 {
     if (rest->size == 0) return false;
     struct str after = str_skip(*rest, 1);
-    if (!decode(&after, numbers, count, (unsigned char)rest->data[0])) return false;
+    if (!decode(&after, numbers, count, (unsigned char)rest->data[0], count)) return false;
     *rest = after;
     return true;
+}
+
+bool column_decode_first_numbers(struct str bytes, int64_t *numbers, size_t count, size_t wanted)
+{
+    CHECK(wanted <= count);
+    if (bytes.size == 0) return false;
+    struct str after = str_skip(bytes, 1);
+    return decode(&after, numbers, count, (unsigned char)bytes.data[0], wanted);
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COLUMN_VALUES_MAX 1024 /* entries of a column of values */
+#define COLUMN_VALUES_MAX 2048 /* entries of a column of values */
 
 /* What a writer may spend: FAST for what is rewritten soon, SMALL for what stays. A reader need
  * not know. */
@@ -39,5 +39,14 @@ void column_write_values(struct buf *out, const double *values, size_t count,
  * any state) when the bytes are not one. */
 bool column_decode_numbers(struct str *rest, int64_t *numbers, size_t count) MUST_CHECK;
 bool column_decode_values(struct str *rest, double *values, size_t count) MUST_CHECK;
+
+/* The first `wanted` numbers of a column that begins `bytes`, in time that goes by those mostly.
+ * The array has room for all. What is not looked at is not verified. */
+bool column_decode_first_numbers(struct str bytes, int64_t *numbers, size_t count,
+                                 size_t wanted) MUST_CHECK;
+
+/* The last `wanted` values of a column: they stand first in it. */
+bool column_decode_last_values(struct str bytes, double *values, size_t count,
+                               size_t wanted) MUST_CHECK;
 
 #endif

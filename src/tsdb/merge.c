@@ -52,6 +52,7 @@ int merge_start(struct merge *merge, struct error *error)
 void merge_release(struct merge *merge)
 {
     for (size_t i = 0; i < merge->count; i++) arena_release(&merge->sources[i].scratch);
+    for (size_t i = 0; i < MERGE_TIMES_COUNT; i++) free(merge->recent[i].times);
 }
 
 /* Finds the sources that stand at the series with the least labels; NULL at the end. */
@@ -254,9 +255,37 @@ static size_t expected_count(const struct merge *merge, const struct chunk_view 
     return part > 0 ? (size_t)(part * view->count) + 2 : 0;
 }
 
-static bool decode(const struct chunk_view *view, int64_t *times, double *values)
+/* The times of a block's chunk, which stay until the next call. NULL: damaged, or no memory. */
+static const struct merge_times *times_of(struct merge *merge, const struct block_chunk *chunk)
 {
-    if (view->chunk != NULL) return block_chunk_decode(view->chunk, times, values);
+    const char *column = chunk->times.data;
+    size_t slot = ((uintptr_t)column >> 2 ^ (uintptr_t)column >> 9) % MERGE_TIMES_COUNT;
+    struct merge_times *recent = &merge->recent[slot];
+    if (recent->column == column && recent->count == chunk->count) return recent;
+    recent->column = NULL;
+    if (recent->capacity < chunk->count) {
+        free(recent->times);
+        recent->capacity = 0;
+        recent->times = malloc(chunk->count * sizeof(recent->times[0]));
+        if (recent->times == NULL) return NULL;
+        recent->capacity = chunk->count;
+    }
+    if (!block_chunk_times(chunk, recent->times, &recent->sum)) return NULL;
+    recent->column = column;
+    recent->count = chunk->count;
+    return recent;
+}
+
+/* The whole of it. */
+static bool decode(struct merge *merge, const struct chunk_view *view, int64_t *times,
+                   double *values)
+{
+    if (view->chunk != NULL) {
+        const struct merge_times *shared = times_of(merge, view->chunk);
+        if (shared == NULL) return false;
+        memcpy(times, shared->times, view->count * sizeof(times[0]));
+        return block_chunk_values(view->chunk, shared->sum, values, view->count);
+    }
     const struct merge_piece *piece = view->piece;
     if (piece->times != NULL) {
         memcpy(times, piece->times, piece->count * sizeof(times[0]));
@@ -269,12 +298,46 @@ static bool decode(const struct chunk_view *view, int64_t *times, double *values
     return true;
 }
 
+static int add_part(struct gathering *gathering, const int64_t *times, const double *values,
+                    size_t count)
+{
+    if (count == 0) return 0;
+    if (!reserve(gathering, count)) return ERROR_LIMIT;
+    memcpy(gathering->times + gathering->count, times, count * sizeof(times[0]));
+    memcpy(gathering->values + gathering->count, values, count * sizeof(values[0]));
+    gathering->count += count;
+    return 0;
+}
+
+/* What of a block's chunk is in the range: the times tell how many of the newest values that are,
+ * and those alone are decoded. */
+static int gather_part(struct merge *merge, const struct block_chunk *chunk,
+                       struct gathering *gathering)
+{
+    const struct merge_times *shared = times_of(merge, chunk);
+    if (shared == NULL) {
+        merge->damaged++;
+        return 0;
+    }
+    size_t first = lower_bound(shared->times, chunk->count, merge->start_ms);
+    size_t end = merge->end_ms == INT64_MAX
+                     ? chunk->count
+                     : lower_bound(shared->times, chunk->count, merge->end_ms + 1);
+    if (end <= first) return 0;
+    double values[BLOCK_CHUNK_LIMIT];
+    if (!block_chunk_values(chunk, shared->sum, values, chunk->count - first)) {
+        merge->damaged++;
+        return 0;
+    }
+    return add_part(gathering, shared->times + first, values, end - first);
+}
+
 static int gather_chunk(struct merge *merge, const struct chunk_view *view,
                         struct gathering *gathering)
 {
     if (is_inside(merge, view)) {
         if (!reserve(gathering, view->count)) return ERROR_LIMIT;
-        if (decode(view, gathering->times + gathering->count,
+        if (decode(merge, view, gathering->times + gathering->count,
                    gathering->values + gathering->count)) {
             gathering->count += view->count;
         } else {
@@ -282,21 +345,18 @@ static int gather_chunk(struct merge *merge, const struct chunk_view *view,
         }
         return 0;
     }
+    if (view->chunk != NULL) return gather_part(merge, view->chunk, gathering);
     int64_t times[BLOCK_CHUNK_LIMIT];
     double values[BLOCK_CHUNK_LIMIT];
-    if (!decode(view, times, values)) {
+    CHECK(view->count <= BLOCK_CHUNK_LIMIT);
+    if (!decode(merge, view, times, values)) {
         merge->damaged++;
         return 0;
     }
     size_t first = lower_bound(times, view->count, merge->start_ms);
     size_t end = first;
     while (end < view->count && times[end] <= merge->end_ms) end++;
-    if (end == first) return 0;
-    if (!reserve(gathering, end - first)) return ERROR_LIMIT;
-    memcpy(gathering->times + gathering->count, times + first, (end - first) * sizeof(times[0]));
-    memcpy(gathering->values + gathering->count, values + first, (end - first) * sizeof(values[0]));
-    gathering->count += end - first;
-    return 0;
+    return add_part(gathering, times + first, values + first, end - first);
 }
 
 static int join_block_extras(struct merge *merge, struct merge_source *source, uint32_t series,
@@ -429,14 +489,34 @@ static void offer(struct gathering *gathering, int64_t time_ms, double value)
     gathering->count = 1;
 }
 
+/* Of a block's chunk, where the newest values are had without the others. */
+static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
+                         struct gathering *gathering)
+{
+    double values[BLOCK_CHUNK_LIMIT];
+    const struct merge_times *shared = times_of(merge, chunk);
+    size_t end = shared == NULL ? 0 : chunk->count;
+    while (end > 0 && shared->times[end - 1] > merge->end_ms) end--;
+    bool is_there = end > 0 && shared->times[end - 1] >= merge->start_ms;
+    size_t wanted = chunk->count - end + 1;
+    if (shared == NULL || (is_there && !block_chunk_values(chunk, shared->sum, values, wanted))) {
+        merge->damaged++;
+        return false;
+    }
+    if (is_there) offer(gathering, shared->times[end - 1], values[0]);
+    return is_there;
+}
+
 /* The newest sample of a chunk that is in the range. */
 static bool offer_chunk(struct merge *merge, const struct chunk_view *view,
                         struct gathering *gathering)
 {
     if (gathering->count > 0 && gathering->times[0] > view->max_time_ms) return true;
+    if (view->chunk != NULL) return offer_newest(merge, view->chunk, gathering);
     int64_t times[BLOCK_CHUNK_LIMIT];
     double values[BLOCK_CHUNK_LIMIT];
-    if (!decode(view, times, values)) {
+    CHECK(view->count <= BLOCK_CHUNK_LIMIT);
+    if (!decode(merge, view, times, values)) {
         merge->damaged++;
         return false;
     }

@@ -70,6 +70,17 @@ struct merge_source {
     bool is_matched;      /* stands at the series that comes next */
 };
 
+/* Times of a chunk that was read lately: the series of one target share them. */
+struct merge_times {
+    const char *column; /* where it stands in its block; NULL: free */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t sum;
+    int64_t *times; /* malloc'ed, as many as `capacity` */
+};
+
+#define MERGE_TIMES_COUNT 8
+
 struct merge {
     struct merge_source *sources; /* in the order of time */
     size_t count;
@@ -81,7 +92,8 @@ struct merge {
     int64_t *times;      /* reuses_columns: the arrays */
     double *values;
     size_t capacity;
-    uint64_t damaged; /* chunks passed over */
+    uint64_t damaged;                             /* chunks passed over */
+    struct merge_times recent[MERGE_TIMES_COUNT]; /* by the column's place; zeroed at first */
 };
 
 /* Starts every source at its first series. The struct was filled by the caller. */

@@ -1,6 +1,6 @@
 /* values.c - arrays of doubles in few bytes, bit by bit.
  *
- * FORMAT   kind u8, then
+ * FORMAT   kind u8 (bit 7: the newest value stands first), then
  *            0 constant: size n u8 (0 to 8), the n highest bytes of the value, low first
  *            1 decimal:  exponent u8, exception count varint, exceptions (index varint, 8 bytes),
  *                        column of numbers: value = number / 10^exponent
@@ -16,6 +16,8 @@
  *          of a converter in degrees) has all its bits in use, for sums round; its steps have
  *          few, and the corrections are next to nothing. The unit is found as an approximate
  *          common divisor of the differences.
+ *          Queries ask most for what is new: the newest value stands first, so that a reader takes
+ *          as many as it wants. Steps add up forwards only, else their sums round differently.
  */
 #include "base/check.h"
 #include "codec/varint.h"
@@ -30,6 +32,7 @@ enum {
     KIND_DECIMAL = 1,
     KIND_BITS = 2,
     KIND_STEPS = 3,
+    NEWEST_FIRST = 0x80,
     STEPS_COUNT_MIN = 32, /* of fewer values the unit's bytes are not won back */
     DIVISOR_SAMPLES = 16,
     SLACK_PLACES = 64, /* a difference this many places off a multiple is one */
@@ -129,7 +132,7 @@ static bool append_decimal(struct buf *out, const double *values, size_t count,
     for (size_t i = 0; first < count && i < first; i++) {
         decimals.numbers[i] = decimals.numbers[first];
     }
-    buf_append_char(out, KIND_DECIMAL);
+    buf_append_char(out, (char)(KIND_DECIMAL | NEWEST_FIRST));
     buf_append_char(out, (char)decimals.exponent);
     varint_append(out, decimals.misses);
     for (size_t i = 0; decimals.misses > 0 && i < count; i++) {
@@ -146,7 +149,7 @@ static void append_bits(struct buf *out, const double *values, size_t count,
 {
     int64_t numbers[COLUMN_VALUES_MAX];
     for (size_t i = 0; i < count; i++) numbers[i] = (int64_t)flip(bits_of(values[i]));
-    buf_append_char(out, KIND_BITS);
+    buf_append_char(out, (char)(KIND_BITS | NEWEST_FIRST));
     column_write_numbers(out, numbers, count, effort);
 }
 
@@ -316,13 +319,15 @@ void column_write_values(struct buf *out, const double *values, size_t count,
         append_constant(out, count == 0 ? 0 : values[0]);
         return;
     }
+    double newest_first[COLUMN_VALUES_MAX];
+    for (size_t i = 0; i < count; i++) newest_first[i] = values[count - 1 - i];
     size_t start = out->size;
-    if (append_decimal(out, values, count, effort)) {
+    if (append_decimal(out, newest_first, count, effort)) {
         /* Decimals that leap about can be longer than the plain bits. */
         if (out->size - start < count * 6) return;
         buf_truncate(out, start);
     }
-    append_bits(out, values, count, effort);
+    append_bits(out, newest_first, count, effort);
     size_t middle = out->size;
     if (effort == COLUMN_SMALL && append_steps(out, values, count)) {
         keep_shorter(out, start, middle);
@@ -334,7 +339,7 @@ void column_encode_values(struct buf *out, const double *values, size_t count)
     column_write_values(out, values, count, COLUMN_FAST);
 }
 
-static bool decode_constant(struct str *rest, double *values, size_t count)
+static bool decode_constant(struct str *rest, double *values, size_t count, size_t wanted)
 {
     if (rest->size == 0) return false;
     size_t size = (unsigned char)rest->data[0];
@@ -345,7 +350,8 @@ static bool decode_constant(struct str *rest, double *values, size_t count)
     }
     *rest = str_skip(*rest, size + 1);
     double value = from_bits(bits);
-    for (size_t i = 0; i < count; i++) values[i] = value;
+    (void)count;
+    for (size_t i = 0; i < wanted; i++) values[i] = value;
     return true;
 }
 
@@ -369,7 +375,14 @@ static void divide(double *values, size_t count, double divisor)
     for (size_t i = 0; i < count; i++) values[i] /= divisor;
 }
 
-static bool decode_decimal(struct str *rest, double *values, size_t count)
+/* *rest is right only when all are wanted. */
+static bool decode_numbers(struct str *rest, int64_t *numbers, size_t count, size_t wanted)
+{
+    return wanted == count ? column_decode_numbers(rest, numbers, count)
+                           : column_decode_first_numbers(*rest, numbers, count, wanted);
+}
+
+static bool decode_decimal(struct str *rest, double *values, size_t count, size_t wanted)
 {
     if (rest->size == 0) return false;
     unsigned exponent = (unsigned char)rest->data[0];
@@ -384,26 +397,26 @@ static bool decode_decimal(struct str *rest, double *values, size_t count)
         if (index >= count) return false;
     }
     int64_t numbers[COLUMN_VALUES_MAX];
-    if (!column_decode_numbers(rest, numbers, count)) return false;
-    to_doubles(numbers, values, count);
-    if (exponent > 0) divide(values, count, powers[exponent]);
+    if (!decode_numbers(rest, numbers, count, wanted)) return false;
+    to_doubles(numbers, values, wanted);
+    if (exponent > 0) divide(values, wanted, powers[exponent]);
     for (uint64_t i = 0; i < misses; i++) {
         bool is_good = varint_take(&exceptions, &index) && fixed64_take(&exceptions, &bits);
         CHECK(is_good);
-        values[index] = from_bits(bits);
+        if (index < wanted) values[index] = from_bits(bits);
     }
     return true;
 }
 
-static bool decode_bits(struct str *rest, double *values, size_t count)
+static bool decode_bits(struct str *rest, double *values, size_t count, size_t wanted)
 {
     int64_t numbers[COLUMN_VALUES_MAX];
-    if (!column_decode_numbers(rest, numbers, count)) return false;
-    for (size_t i = 0; i < count; i++) values[i] = from_bits(flip((uint64_t)numbers[i]));
+    if (!decode_numbers(rest, numbers, count, wanted)) return false;
+    for (size_t i = 0; i < wanted; i++) values[i] = from_bits(flip((uint64_t)numbers[i]));
     return true;
 }
 
-static bool decode_steps(struct str *rest, double *values, size_t count)
+static bool decode_steps(struct str *rest, double *values, size_t count, size_t wanted)
 {
     uint64_t first;
     uint64_t unit_bits;
@@ -415,7 +428,7 @@ static bool decode_steps(struct str *rest, double *values, size_t count)
     double unit = from_bits(unit_bits);
     double now = from_bits(first);
     values[0] = now;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < wanted; i++) {
         double product = (double)steps[i - 1] * unit;
         now += product;
         if (corrections[i - 1] != 0) {
@@ -426,18 +439,52 @@ static bool decode_steps(struct str *rest, double *values, size_t count)
     return true;
 }
 
-bool column_decode_values(struct str *rest, double *values, size_t count)
+/* The first `wanted` as they stand in the column. */
+static bool decode(struct str *rest, double *values, size_t count, size_t wanted, unsigned kind)
 {
-    static bool (*const kinds[])(struct str *, double *, size_t) = {
+    static bool (*const kinds[])(struct str *, double *, size_t, size_t) = {
         [KIND_CONSTANT] = decode_constant,
         [KIND_DECIMAL] = decode_decimal,
         [KIND_BITS] = decode_bits,
         [KIND_STEPS] = decode_steps,
     };
+    *rest = str_skip(*rest, 1);
+    kind &= ~(unsigned)NEWEST_FIRST;
+    return kind < ARRAY_LENGTH(kinds) && kinds[kind](rest, values, count, wanted);
+}
+
+static void turn_round(double *values, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        double value = values[i];
+        values[i] = values[count - 1 - i];
+        values[count - 1 - i] = value;
+    }
+}
+
+bool column_decode_values(struct str *rest, double *values, size_t count)
+{
     if (rest->size == 0 || count > COLUMN_VALUES_MAX) return false;
     unsigned kind = (unsigned char)rest->data[0];
-    struct str after = str_skip(*rest, 1);
-    if (kind >= ARRAY_LENGTH(kinds) || !kinds[kind](&after, values, count)) return false;
+    struct str after = *rest;
+    if (!decode(&after, values, count, count, kind)) return false;
+    if ((kind & NEWEST_FIRST) != 0) turn_round(values, count);
     *rest = after;
+    return true;
+}
+
+bool column_decode_last_values(struct str bytes, double *values, size_t count, size_t wanted)
+{
+    CHECK(wanted <= count);
+    if (bytes.size == 0 || count > COLUMN_VALUES_MAX) return false;
+    unsigned kind = (unsigned char)bytes.data[0];
+    if ((kind & NEWEST_FIRST) != 0 || kind == KIND_CONSTANT) {
+        if (!decode(&bytes, values, count, wanted, kind)) return false;
+        turn_round(values, wanted);
+        return true;
+    }
+    double all[COLUMN_VALUES_MAX];
+    if (!decode(&bytes, all, count, count, kind)) return false;
+    memcpy(values, all + count - wanted, wanted * sizeof(values[0]));
     return true;
 }

@@ -63,6 +63,9 @@ static void values_come_back_bit_by_bit(void)
         EXPECT(column_decode_values(&rest, back, count));
         EXPECT(memcmp(values, back, count * sizeof(values[0])) == 0);
         EXPECT_STR("x", rest);
+        size_t wanted = (size_t)random_below(&random, count + 1);
+        EXPECT(column_decode_last_values(buf_str(&buf), back, count, wanted));
+        EXPECT(memcmp(values + count - wanted, back, wanted * sizeof(values[0])) == 0);
     }
     buf_release(&buf);
 }
