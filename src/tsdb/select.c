@@ -501,7 +501,7 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
     cursor->merge.arena = arena;
-    arena_init(&cursor->scratch, SCRATCH_SIZE_MAX);
+    arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
     int code = cursor_fill(cursor, query, error);
     if (code != 0) {
         cursor_free(cursor);
