@@ -11,8 +11,8 @@ bool budget_take(struct budget *budget, size_t size, size_t held)
     size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     do {
         if (size > most || used > most - size) return false;
-    } while (!atomic_compare_exchange_weak_explicit(
-        &budget->used, &used, used + size, memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + size,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 

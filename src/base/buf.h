@@ -24,11 +24,11 @@
 struct budget; /* base/budget.h */
 
 struct buf {
-    char *data;      /* not NUL-terminated; see buf_cstr */
-    size_t size;     /* bytes written */
-    size_t capacity; /* bytes allocated */
-    size_t size_max; /* bytes it may hold */
-    bool has_failed; /* out of memory or over size_max since init or reset */
+    char *data;            /* not NUL-terminated; see buf_cstr */
+    size_t size;           /* bytes written */
+    size_t capacity;       /* bytes allocated */
+    size_t size_max;       /* bytes it may hold */
+    bool has_failed;       /* out of memory or over size_max since init or reset */
     struct budget *budget; /* that memory is taken from; NULL: none. May be set while empty */
 };
 

@@ -56,7 +56,7 @@ struct query {
     int64_t cpu_start_ns; /* of the thread, when the evaluation began */
     bool is_long;         /* takes turns with others */
     bool has_turn;
-    size_t points_max;                        /* of the request */
+    size_t points_max; /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
     const struct promql_request *request;

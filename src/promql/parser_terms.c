@@ -7,7 +7,7 @@
 #include <math.h>
 
 #define MATCHERS_MAX   256
-#define PATTERNS_MAX   500 /* of an expression; each may take megabytes */
+#define PATTERNS_MAX   500          /* of an expression; each may take megabytes */
 #define DURATION_S_MAX 9223372036.0 /* what fits in int64_t nanoseconds */
 #define DURATION_POWER 6
 

@@ -215,8 +215,7 @@ static void *ask_long(void *argument)
         0) {
         return NULL;
     }
-    int code =
-        promql_query_range(engine, &store.source, expr, &range, &request, &result, NULL);
+    int code = promql_query_range(engine, &store.source, expr, &range, &request, &result, NULL);
     promql_result_free(result);
     promql_expr_free(expr);
     return code == 0 ? argument : NULL;
@@ -252,7 +251,9 @@ static void test_features(void)
 
 int main(void)
 {
-    static const struct test tests[] = { TEST(test_json), TEST(test_limits), TEST(test_timeout),
-                                         TEST(test_cancel), TEST(test_turns), TEST(test_features) };
+    static const struct test tests[] = {
+        TEST(test_json),   TEST(test_limits), TEST(test_timeout),
+        TEST(test_cancel), TEST(test_turns),  TEST(test_features)
+    };
     return test_main(tests, ARRAY_LENGTH(tests));
 }
