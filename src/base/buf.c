@@ -1,6 +1,7 @@
 /* buf.c - doubling growth up to the maximum. */
 #include "base/buf.h"
 
+#include "base/budget.h"
 #include "base/check.h"
 
 #include <stdarg.h>
@@ -24,7 +25,8 @@ void buf_reset(struct buf *buf)
 void buf_release(struct buf *buf)
 {
     free(buf->data);
-    *buf = (struct buf){ .size_max = buf->size_max };
+    budget_give(buf->budget, buf->capacity);
+    *buf = (struct buf){ .size_max = buf->size_max, .budget = buf->budget };
 }
 
 char *buf_reserve(struct buf *buf, size_t size)
@@ -40,8 +42,14 @@ char *buf_reserve(struct buf *buf, size_t size)
         if (__builtin_mul_overflow(capacity, (size_t)2, &capacity)) capacity = buf->size_max;
     }
     if (capacity > buf->size_max && buf->size + size <= buf->size_max) capacity = buf->size_max;
+    size_t more = capacity - buf->capacity;
+    if (!budget_take(buf->budget, more, buf->capacity)) {
+        buf->has_failed = true;
+        return NULL;
+    }
     char *data = realloc(buf->data, capacity);
     if (data == NULL) {
+        budget_give(buf->budget, more);
         buf->has_failed = true;
         return NULL;
     }
@@ -129,6 +137,7 @@ char *buf_take(struct buf *buf, size_t *size_out)
 {
     char *data = buf->data;
     *size_out = buf->size;
-    *buf = (struct buf){ .size_max = buf->size_max };
+    budget_give(buf->budget, buf->capacity);
+    *buf = (struct buf){ .size_max = buf->size_max, .budget = buf->budget };
     return data;
 }

@@ -21,12 +21,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct budget; /* base/budget.h */
+
 struct buf {
-    char *data;      /* not NUL-terminated; see buf_cstr */
-    size_t size;     /* bytes written */
-    size_t capacity; /* bytes allocated */
-    size_t size_max; /* bytes it may hold */
-    bool has_failed; /* out of memory or over size_max since init or reset */
+    char *data;            /* not NUL-terminated; see buf_cstr */
+    size_t size;           /* bytes written */
+    size_t capacity;       /* bytes allocated */
+    size_t size_max;       /* bytes it may hold */
+    bool has_failed;       /* out of memory or over size_max since init or reset */
+    struct budget *budget; /* that memory is taken from; NULL: none. May be set while empty */
 };
 
 void buf_init(struct buf *buf, size_t size_max); /* allocates nothing */
@@ -47,6 +50,7 @@ void buf_truncate(struct buf *buf, size_t size);   /* size <= buf->size */
 void buf_drop_front(struct buf *buf, size_t size); /* moves the rest to the front */
 struct str buf_str(const struct buf *buf);         /* valid until the next write */
 const char *buf_cstr(struct buf *buf);             /* NUL put behind; "" when it has failed */
-char *buf_take(struct buf *buf, size_t *size_out) MUST_CHECK; /* malloc'ed bytes, buffer empty */
+char *buf_take(struct buf *buf, size_t *size_out) MUST_CHECK; /* malloc'ed bytes, buffer empty;
+                                                                 they left the budget */
 
 #endif

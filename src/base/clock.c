@@ -43,6 +43,11 @@ static void system_wait_ns(void *state, int64_t duration_ns)
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) continue;
 }
 
+int64_t clock_thread_cpu_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 const struct clock clock_system = {
     .realtime_ns = system_realtime_ns,
     .monotonic_ns = system_monotonic_ns,

@@ -47,6 +47,9 @@ static inline void clock_wait_ms(const struct clock *clock, int64_t duration_ms)
     clock->wait_ns(clock->state, duration_ms * 1000000);
 }
 
+/* Processor time that the calling thread has used. */
+int64_t clock_thread_cpu_ns(void);
+
 /* A civil date and time in UTC, proleptic Gregorian calendar. */
 struct utc {
     int64_t year;

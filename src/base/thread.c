@@ -4,9 +4,13 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+
+#define LOWERED_BY 10 /* of nice */
 
 void mutex_init(struct mutex *mutex)
 {
@@ -96,4 +100,24 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
 void thread_join(pthread_t thread)
 {
     CHECK(pthread_join(thread, NULL) == 0);
+}
+
+void thread_detach(pthread_t thread)
+{
+    CHECK(pthread_detach(thread) == 0);
+}
+
+void thread_lower(void)
+{
+    /* On Linux a nice value is a thread's own; 10 is a tenth of the weight. */
+    int now = getpriority(PRIO_PROCESS, 0);
+    (void)setpriority(PRIO_PROCESS, 0, now + LOWERED_BY < 19 ? now + LOWERED_BY : 19);
+}
+
+unsigned thread_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? (unsigned)count : 1;
 }

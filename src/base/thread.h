@@ -43,5 +43,12 @@ void condition_broadcast(struct condition *condition);
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                  struct error *error) MUST_CHECK;
 void thread_join(pthread_t thread);
+void thread_detach(pthread_t thread);
+
+/* Gives the calling thread less right to the processor than others of its process, for good: there
+ * is no way back without privileges. */
+void thread_lower(void);
+
+unsigned thread_cpu_count(void); /* processors that this process may use; at least 1 */
 
 #endif

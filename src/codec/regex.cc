@@ -29,10 +29,15 @@ extern "C" int regex_new(struct regex **regex_out, struct str pattern, unsigned 
 {
     RE2::Options options;
     options.set_log_errors(false);
-    options.set_max_mem(REGEX_MEMORY_MAX);
+    options.set_max_mem(REGEX_MEMORY_MIN);
     options.set_dot_nl((flags & REGEX_DOT_NEWLINE) != 0);
     options.set_case_sensitive((flags & REGEX_NOCASE) == 0);
     struct regex *made = new (std::nothrow) struct regex(piece(pattern), options);
+    if (made != nullptr && made->program.error_code() == RE2::ErrorPatternTooLarge) {
+        delete made;
+        options.set_max_mem(REGEX_MEMORY_MAX);
+        made = new (std::nothrow) struct regex(piece(pattern), options);
+    }
     if (made == nullptr) return error_set(error, -ENOMEM, "no memory for a pattern");
     if (!made->program.ok()) {
         int code = error_set(error, ERROR_PARSE, "bad pattern '%.*s': %s",

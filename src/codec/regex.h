@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define REGEX_MEMORY_MIN (1 << 20) /* what a pattern may take whose program fits */
 #define REGEX_MEMORY_MAX (8 << 20)
 #define REGEX_GROUPS_MAX 32
 

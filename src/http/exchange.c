@@ -343,6 +343,7 @@ static bool begin(struct exchange *x, const char *method, const char *version)
     buf_init(&x->unpacked, 1);
     response_begin(&x->response, &x->arena, server->options.answer_size_max);
     *request = (struct http_request){ .arena = &x->arena, .remote = str_from(x->remote) };
+    request->start_ns = x->start_ns;
     request->deadline_ns = x->start_ns + server->options.request_timeout_ms * 1000000;
 
     read_method(x, method);
@@ -517,6 +518,12 @@ void exchange_work(void *exchange)
     struct exchange *x = exchange;
     (void)run(x, false);
     MHD_resume_connection(x->connection);
+}
+
+void http_request_step_aside(const struct http_request *request)
+{
+    const char *start = (const char *)request - offsetof(struct exchange, request);
+    (void)workers_step_aside(&((const struct exchange *)(const void *)start)->server->workers);
 }
 
 static enum MHD_Result refuse_now(struct exchange *x)

@@ -1,6 +1,7 @@
 /* response.c - from what a handler said to what libmicrohttpd sends. */
 #include "http/response.h"
 
+#include "base/budget.h"
 #include "http/pack.h"
 
 #include <stdarg.h>
@@ -167,8 +168,45 @@ static bool is_worth_packing(const char *content_type)
     return false;
 }
 
+/* A body that is sent, with what its budget gets back afterwards. */
+struct sent_body {
+    char *bytes;
+    size_t capacity;
+    struct budget *budget;
+};
+
+static void free_sent_body(void *cls)
+{
+    struct sent_body *sent = cls;
+    budget_give(sent->budget, sent->capacity);
+    free(sent->bytes);
+    free(sent);
+}
+
+/* The body counts for its budget until it is sent. */
+static struct MHD_Response *answer_with_budget(struct buf *body, uint64_t *body_size)
+{
+    struct sent_body *sent = malloc(sizeof(*sent));
+    if (sent == NULL) {
+        buf_release(body);
+        return NULL;
+    }
+    size_t size = body->size;
+    *sent = (struct sent_body){ body->data, body->capacity, body->budget };
+    *body = (struct buf){ .size_max = body->size_max };
+    struct MHD_Response *answer = MHD_create_response_from_buffer_with_free_callback_cls(
+        size, sent->bytes, free_sent_body, sent);
+    if (answer == NULL) {
+        free_sent_body(sent);
+        return NULL;
+    }
+    *body_size = size;
+    return answer;
+}
+
 static struct MHD_Response *answer_of_buf(struct buf *body, uint64_t *body_size)
 {
+    if (body->budget != NULL && body->size > 0) return answer_with_budget(body, body_size);
     size_t size = 0;
     char *bytes = buf_take(body, &size);
     *body_size = size;
@@ -215,6 +253,7 @@ static struct MHD_Response *make_body(struct http_response *response,
 
     CLEANUP(buf_release) struct buf packed;
     buf_init(&packed, response->body.size + response->body.size / 16 + PACK_SIZE_MIN);
+    packed.budget = response->body.budget;
     if (!pack_gzip_encode(buf_str(&response->body), &packed)) {
         return answer_of_buf(&response->body, body_size);
     }

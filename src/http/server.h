@@ -97,8 +97,14 @@ struct http_request {
     struct http_fields parameters;  /* of the query, then of an urlencoded body, in order */
     struct http_fields headers;
     struct arena *arena;
-    int64_t deadline_ns; /* monotonic, see base/clock.h */
+    int64_t start_ns;    /* when its first byte was there; monotonic, see base/clock.h */
+    int64_t deadline_ns; /* likewise */
 };
+
+/* For a handler on a worker that is at a long piece of work: its thread runs on with less right to
+ * the processor, does not count as a worker any more and ends with this request, so that others do
+ * not wait behind it. On a network thread, or when too many did so, nothing happens. */
+void http_request_step_aside(const struct http_request *request);
 
 /* First value, or data NULL. */
 struct str http_request_path_value(const struct http_request *request, const char *name);

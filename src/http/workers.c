@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Of this thread: the workers it belongs to, and whether it has stepped aside. */
+static _Thread_local struct workers *own_workers;
+static _Thread_local bool is_aside;
+
 int workers_init(struct workers *workers, unsigned thread_max, size_t count_max,
                  void (*run)(void *item), struct error *error)
 {
@@ -13,14 +17,17 @@ int workers_init(struct workers *workers, unsigned thread_max, size_t count_max,
     if (workers->items == NULL) return error_set(error, -ENOMEM, "no memory for the request queue");
     mutex_init(&workers->mutex);
     condition_init(&workers->has_work);
+    condition_init(&workers->has_ended);
     return 0;
 }
 
+/* One that stepped aside takes nothing more and ends. */
 static void *work(void *argument)
 {
     struct workers *workers = argument;
+    own_workers = workers;
     mutex_lock(&workers->mutex);
-    for (;;) {
+    while (!is_aside) {
         while (workers->count == 0 && !workers->is_stopping) {
             workers->idle++;
             condition_wait(&workers->has_work, &workers->mutex);
@@ -34,8 +41,23 @@ static void *work(void *argument)
         workers->run(item);
         mutex_lock(&workers->mutex);
     }
+    if (is_aside) {
+        workers->aside--;
+    } else {
+        workers->started--;
+    }
+    condition_broadcast(&workers->has_ended);
     mutex_unlock(&workers->mutex);
     return NULL;
+}
+
+static bool start_locked(struct workers *workers)
+{
+    pthread_t thread;
+    if (thread_start(&thread, "http worker", work, workers, NULL) != 0) return false;
+    thread_detach(thread);
+    workers->started++;
+    return true;
 }
 
 bool workers_try_put(struct workers *workers, void *item)
@@ -43,8 +65,7 @@ bool workers_try_put(struct workers *workers, void *item)
     mutex_lock(&workers->mutex);
     bool fits = workers->count < workers->capacity && !workers->is_stopping;
     if (fits && workers->count >= workers->idle && workers->started < workers->most) {
-        pthread_t *thread = &workers->threads[workers->started];
-        if (thread_start(thread, "http worker", work, workers, NULL) == 0) workers->started++;
+        (void)start_locked(workers);
     }
     fits = fits && workers->started > 0;
     if (fits) {
@@ -56,22 +77,39 @@ bool workers_try_put(struct workers *workers, void *item)
     return fits;
 }
 
+bool workers_step_aside(struct workers *workers)
+{
+    if (own_workers != workers || is_aside) return false;
+    mutex_lock(&workers->mutex);
+    bool may = workers->aside < WORKERS_ASIDE_MAX;
+    /* What waits must not wait for this thread. A new thread has the rights of the one that starts
+     * it, so it starts first. */
+    if (may && workers->count > workers->idle) may = start_locked(workers);
+    if (may) {
+        workers->started--;
+        workers->aside++;
+        is_aside = true;
+    }
+    mutex_unlock(&workers->mutex);
+    if (may) thread_lower();
+    return may;
+}
+
 void workers_stop(struct workers *workers)
 {
     mutex_lock(&workers->mutex);
     workers->is_stopping = true;
     condition_broadcast(&workers->has_work);
-    unsigned started = workers->started;
-    mutex_unlock(&workers->mutex);
-    for (unsigned i = 0; i < started; i++) thread_join(workers->threads[i]);
-    mutex_lock(&workers->mutex);
-    workers->started = 0;
+    while (workers->started > 0 || workers->aside > 0) {
+        condition_wait(&workers->has_ended, &workers->mutex);
+    }
     mutex_unlock(&workers->mutex);
 }
 
 void workers_release(struct workers *workers)
 {
     if (workers->items == NULL) return;
+    condition_release(&workers->has_ended);
     condition_release(&workers->has_work);
     mutex_release(&workers->mutex);
     free(workers->items);

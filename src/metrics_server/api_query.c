@@ -12,6 +12,8 @@
  * millisecond. Handing on costs more than most queries do. */
 #define QUICK_WORK 150000
 
+#define LONG_POINTS 1000000 /* of an answer: writing it is long work */
+
 #define POINT_SIZE_LEAST 18                 /* bytes of `[1700000000,"1"],` */
 #define TREE_SIZE_MAX    ((size_t)64 << 20) /* bytes of parse_query's answer */
 
@@ -23,6 +25,11 @@ struct query {
     size_t limit;
     size_t slot; /* among the active ones */
 };
+
+static void step_aside(void *argument)
+{
+    http_request_step_aside(argument);
+}
 
 static void query_release(struct query *query)
 {
@@ -46,10 +53,14 @@ static void query_end(struct query *query)
 }
 
 static int query_read(struct query *query, struct metrics_server *server,
-                      const struct http_request *request, const struct http_response *response,
+                      struct http_request *request, struct http_response *response,
                       struct error *error)
 {
     *query = (struct query){ .server = server };
+    response->body.budget = &server->query_budget;
+    query->request.start_ns = request->start_ns;
+    query->request.turns_long = step_aside;
+    query->request.argument = request;
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
     query->request.points_max = response->body.size_max / POINT_SIZE_LEAST;
     query->request.skips_cache = str_equal(http_request_parameter(request, "nocache"), STR("1"));
@@ -121,6 +132,13 @@ static void write_stats(struct json_writer *json, const struct promql_stats *sta
     json_object_end(json);
 }
 
+static size_t points_of(const struct promql_result *result)
+{
+    size_t points = 0;
+    for (size_t i = 0; i < result->series_count; i++) points += result->series[i].count;
+    return points;
+}
+
 static int write_result(struct query *query, struct promql_result *result,
                         const struct http_request *request, struct http_response *response,
                         struct error *error)
@@ -130,6 +148,7 @@ static int write_result(struct query *query, struct promql_result *result,
     if (is_cut) result->series_count = query->limit;
     pm_observe(query->server->query_duration, (double)result->stats.total_ns / 1e9);
 
+    if (points_of(result) > LONG_POINTS) http_request_step_aside(request);
     struct json_writer json;
     api_begin(response, &json);
     json_object_begin(&json);

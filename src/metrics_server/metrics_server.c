@@ -52,7 +52,7 @@ static const struct option options[] = {
     { "query.lookback-delta", "DURATION", OPTION_DURATION, FLAG(lookback_ms), "5m",
       "How far back a sample is looked for." },
     { "query.max-memory", "SIZE", OPTION_SIZE, FLAG(query_memory_max), "1GB",
-      "Memory that queries may take, all together." },
+      "Memory that queries and their answers may take, all together." },
     { "enable-feature", "NAMES", OPTION_LIST, FLAG(features), NULL,
       "Comma separated feature names to enable." },
     { "web.console.templates", "DIR", OPTION_IGNORED, 0, NULL, NULL },
@@ -257,13 +257,22 @@ static int open_active_queries(struct metrics_server *server, struct error *erro
                                (size_t)server->flags.concurrency_max, tell_left, server, error);
 }
 
+/* What queries may hold: the flag's, and a third of the process' maximum at most. */
+static size_t query_memory_max(const struct metrics_server *server)
+{
+    int64_t asked = server->flags.query_memory_max;
+    int64_t most = role_memory_max(server->role) / 3;
+    return (size_t)(most > 0 && most < asked ? most : asked);
+}
+
 static int open_engine(struct metrics_server *server, struct error *error)
 {
     const struct metrics_flags *flags = &server->flags;
+    server->query_budget.size_max = query_memory_max(server);
     struct promql_options engine = {
         .features = read_features(server),
         .samples_max = (size_t)flags->samples_max,
-        .memory_max = (size_t)flags->query_memory_max,
+        .budget = &server->query_budget,
         .concurrency_max = (size_t)flags->concurrency_max,
         .timeout_ms = flags->timeout_ms,
         .lookback_ms = flags->lookback_ms,

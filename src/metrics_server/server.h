@@ -2,6 +2,7 @@
 #ifndef METRICS_SERVER_SERVER_H
 #define METRICS_SERVER_SERVER_H
 
+#include "base/budget.h"
 #include "base/thread.h"
 #include "codec/json_writer.h"
 #include "http/server.h"
@@ -52,6 +53,7 @@ struct metrics_server {
     struct sample_sink sink;
     struct series_source source;
     struct promql_engine *engine;
+    struct budget query_budget; /* of queries and their answers, until these are sent */
     struct scrape_manager *scrapes;
     struct active_queries active;
     struct pm_summary *query_duration;

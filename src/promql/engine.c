@@ -1,4 +1,5 @@
 /* engine.c - the engine: who may run, for how long, and what comes out. */
+#include "base/budget.h"
 #include "base/check.h"
 #include "base/thread.h"
 #include "promql/eval.h"
@@ -6,6 +7,7 @@
 #include "promql/parser.h"
 #include "promql/range_cache.h"
 #include "promql/shared.h"
+#include "promql/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,12 +18,13 @@
 #define TIMEOUT_MS      120000
 #define LOOKBACK_MS     300000
 #define DEFAULT_STEP_MS 60000
-#define RESULT_SIZE_MAX ((size_t)4 << 30)
 
 #define QUICK_TEXT_MAX 1024 /* bytes of an expression that is parsed at once */
 
-/* Bytes of memory that a query takes before it tells the engine. */
-#define MEMORY_TOLD_EVERY ((size_t)1 << 20)
+/* Processor time from which on a query is a long one, and how long it then runs while others wait
+ * to. Shorter slices would cost in caches, longer ones would be felt. */
+#define LONG_NS  INT64_C(50000000)
+#define SLICE_NS INT64_C(100000000)
 
 /* Samples that a query must have looked at for its answer to be worth keeping. */
 #define CACHED_SAMPLES_MIN 10000
@@ -32,8 +35,10 @@ struct promql_engine {
     struct range_cache answers;
     struct mutex mutex;
     struct condition is_free;
-    size_t running GUARDED_BY(mutex);
-    size_t memory GUARDED_BY(mutex); /* bytes that running queries have told of */
+    size_t running GUARDED_BY(mutex); /* without the long ones */
+    struct turns turns;               /* of the long ones */
+    struct budget own_budget;
+    struct budget *budget; /* of all queries and their answers; own_budget or the options' */
 };
 
 /* A result with the memory behind it: labels and histograms stay where the query found them, so
@@ -61,6 +66,9 @@ int promql_engine_new(struct promql_engine **engine_out, const struct promql_opt
     if (o->clock == NULL) o->clock = &clock_system;
     expr_cache_init(&engine->parsed);
     range_cache_init(&engine->answers);
+    engine->own_budget.size_max = o->memory_max;
+    engine->budget = o->budget == NULL ? &engine->own_budget : o->budget;
+    turns_init(&engine->turns, thread_cpu_count());
     mutex_init(&engine->mutex);
     condition_init(&engine->is_free);
     *engine_out = engine;
@@ -71,9 +79,11 @@ void promql_engine_free(struct promql_engine *engine)
 {
     if (engine == NULL) return;
     CHECK(engine->running == 0);
+    CHECK(budget_used(&engine->own_budget) == 0);
     range_cache_release(&engine->answers);
     expr_cache_release(&engine->parsed);
     condition_release(&engine->is_free);
+    turns_release(&engine->turns);
     mutex_release(&engine->mutex);
     free(engine);
 }
@@ -146,31 +156,49 @@ static int enter(struct promql_engine *engine, struct query *query)
     return code;
 }
 
-/* Tells the engine what a query holds by now. The arenas of one query cannot pass the maximum by
- * themselves; this is for all of them together, looked at each time a query looks at the clock. */
-static int count_memory(struct query *query)
+static void give_place(struct promql_engine *engine)
+{
+    mutex_lock(&engine->mutex);
+    engine->running--;
+    condition_signal(&engine->is_free);
+    mutex_unlock(&engine->mutex);
+}
+
+/* A query that turns out to be long gives its place to a short one and takes turns from then on. */
+static int take_turns(struct query *query)
 {
     struct promql_engine *engine = query->engine;
-    size_t now = query->arena->size_used + query->result_arena->size_used;
-    if (now < query->memory_told + MEMORY_TOLD_EVERY) return 0;
-    mutex_lock(&engine->mutex);
-    engine->memory += now - query->memory_told;
-    size_t all = engine->memory;
-    mutex_unlock(&engine->mutex);
-    query->memory_told = now;
-    if (all <= engine->options.memory_max) return 0;
-    return error_set(query->error, ERROR_LIMIT,
-                     "queries together need more memory than the %zu bytes they may take",
-                     engine->options.memory_max);
+    const struct promql_request *request = query->request;
+    int64_t now_ns = clock_monotonic_ns(query->clock);
+    query->slice_end_ns = now_ns + SLICE_NS;
+    if (query->work_max > 0) return 0; /* in a hurry: it must not wait */
+    if (!query->is_long) {
+        int64_t used_ns = clock_thread_cpu_ns() - query->cpu_start_ns;
+        if (used_ns < LONG_NS) {
+            query->slice_end_ns = now_ns + LONG_NS - used_ns;
+            return 0;
+        }
+        query->is_long = true;
+        if (request != NULL && request->turns_long != NULL) request->turns_long(request->argument);
+        give_place(engine);
+    } else if (turns_is_waited_for(&engine->turns)) {
+        turns_give(&engine->turns);
+    } else {
+        return 0;
+    }
+    query->has_turn = turns_take(&engine->turns, query->clock, query->deadline_ns);
+    query->slice_end_ns = clock_monotonic_ns(query->clock) + SLICE_NS;
+    if (query->has_turn) return 0;
+    return error_set(query->error, ERROR_TIMEOUT, "query timed out waiting for the processor");
 }
 
 static void leave(struct promql_engine *engine, const struct query *query)
 {
-    mutex_lock(&engine->mutex);
-    engine->running--;
-    engine->memory -= query->memory_told;
-    condition_signal(&engine->is_free);
-    mutex_unlock(&engine->mutex);
+    if (!query->is_long) {
+        give_place(engine);
+    } else if (query->has_turn) {
+        turns_give(&engine->turns);
+    }
 }
 
 void promql_result_free(struct promql_result *result)
@@ -441,22 +469,25 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     query->counts_steps =
         request->counts_steps && (options->features & PROMQL_FEATURE_PER_STEP_STATS) != 0;
     query->samples_max = request->samples_max > 0 ? request->samples_max : options->samples_max;
+    int64_t since_ns = request->start_ns > 0 ? request->start_ns : start_ns;
     query->deadline_ns =
-        start_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
+        since_ns + shorter(request->timeout_ms, options->timeout_ms) * INT64_C(1000000);
     struct result_holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL) return error_set(query->error, -ENOMEM, "query: out of memory");
-    arena_init(&holder->arena, options->memory_max);
+    arena_init_within(&holder->arena, engine->budget->size_max, engine->budget);
     int code = enter(engine, query);
     if (code < 0) {
         promql_result_free(&holder->result);
         return code;
     }
     int64_t entered_ns = clock_monotonic_ns(options->clock);
-    arena_init(&holder->query_arena, options->memory_max);
+    arena_init_within(&holder->query_arena, engine->budget->size_max, engine->budget);
     query->arena = &holder->query_arena;
     query->result_arena = &holder->arena;
     query->engine = engine;
-    query->count_memory = count_memory;
+    query->take_turns = take_turns;
+    query->slice_end_ns = entered_ns + LONG_NS;
+    query->cpu_start_ns = query->work_max > 0 ? 0 : clock_thread_cpu_ns();
     code = evaluate_answer(query, holder);
     leave(engine, query);
     int64_t end_ns = clock_monotonic_ns(options->clock);
@@ -571,7 +602,7 @@ static int cache_answer(const struct cached *cached, struct promql_result **resu
 {
     struct result_holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL) return error_set(error, -ENOMEM, "query: out of memory");
-    arena_init(&holder->arena, RESULT_SIZE_MAX);
+    arena_init_within(&holder->arena, cached->engine->budget->size_max, cached->engine->budget);
     holder->result.type = PROMQL_MATRIX;
     int code = cache_join(cached, &holder->result, error);
     if (code < 0) {

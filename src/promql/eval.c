@@ -12,11 +12,13 @@
 #include <stdlib.h>
 
 #define WORK_BETWEEN_LOOKS 65536 /* samples: some 100 microseconds */
+#define ROW_WORK           100   /* of a row that is kept or merged, in samples */
 
 int out_of_memory(struct query *query)
 {
     return error_set(query->error, ERROR_LIMIT,
-                     "query needs more memory than the %zu bytes a query may take",
+                     "query needs more memory than there is: queries may take %zu bytes, all "
+                     "together",
                      query->arena->size_max);
 }
 
@@ -38,10 +40,13 @@ int query_tick(struct query *query, size_t work)
     query->work += (unsigned)(work < WORK_BETWEEN_LOOKS ? work : WORK_BETWEEN_LOOKS);
     if (query->work < WORK_BETWEEN_LOOKS) return 0;
     query->work = 0;
-    int code = query->count_memory(query);
-    if (code < 0) return code;
-    if (clock_monotonic_ns(query->clock) > query->deadline_ns) {
+    int64_t now_ns = clock_monotonic_ns(query->clock);
+    if (now_ns > query->deadline_ns) {
         return error_set(query->error, ERROR_TIMEOUT, "query timed out in expression evaluation");
+    }
+    if (now_ns > query->slice_end_ns) {
+        int code = query->take_turns(query);
+        if (code < 0) return code;
     }
     const struct promql_request *request = query->request;
     if (request != NULL && request->is_canceled != NULL &&
@@ -85,14 +90,13 @@ void *query_alloc(struct query *query, size_t count, size_t size)
 int row_new(struct evaluation *evaluation, struct row *row, bool has_histograms)
 {
     *row = (struct row){ 0 };
+    int code = query_tick(evaluation->query, evaluation->steps.count);
+    if (code < 0) return code;
     row->values = QUERY_ARRAY(evaluation->query, double, evaluation->steps.count);
     if (row->values == NULL) return out_of_memory(evaluation->query);
-    if (has_histograms) {
-        int code = row_need_histograms(evaluation, row);
-        if (code < 0) return code;
-    }
-    row_clear(evaluation, row);
-    return 0;
+    if (has_histograms) code = row_need_histograms(evaluation, row);
+    if (code == 0) row_clear(evaluation, row);
+    return code;
 }
 
 int row_need_histograms(struct evaluation *evaluation, struct row *row)
@@ -126,6 +130,7 @@ int row_copy(struct evaluation *evaluation, const struct row *row, struct row *c
 {
     size_t count = evaluation->steps.count;
     int code = query_hold(evaluation->query, count);
+    if (code == 0) code = query_tick(evaluation->query, ROW_WORK + count);
     if (code < 0) return code;
     struct row made = { .drops_name = row->drops_name };
     made.values = QUERY_ARRAY(evaluation->query, double, count);
@@ -272,12 +277,14 @@ static int take_merge(struct sink *sink, struct row *row)
     struct merge_sink *merge = (struct merge_sink *)sink;
     struct query *query = merge->evaluation->query;
     if (row_is_empty(merge->evaluation, row)) return 0;
+    int code = query_tick(query, ROW_WORK + merge->evaluation->steps.count);
+    if (code < 0) return code;
     struct str key = labels_key(query->arena, row->labels);
     if (key.data == NULL) return out_of_memory(query);
     size_t known = (size_t)(uintptr_t)map_get(&merge->by_labels, key);
     if (known > 0) return merge_into(merge->evaluation, &merge->rows.items[known - 1], row);
     struct row copy;
-    int code = row_copy(merge->evaluation, row, &copy);
+    code = row_copy(merge->evaluation, row, &copy);
     if (code < 0) return code;
     if (!VEC_PUSH(&merge->rows, copy) ||
         map_put_borrowed(&merge->by_labels, key, (void *)(uintptr_t)merge->rows.count) != 0) {

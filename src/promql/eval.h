@@ -51,9 +51,12 @@ struct query {
     struct arena *arena;
     struct arena *result_arena; /* of the answer */
     struct promql_engine *engine;
-    int (*count_memory)(struct query *query); /* ERROR_LIMIT: queries together hold too much */
-    size_t memory_told;                       /* bytes, to the engine */
-    size_t points_max;                        /* of the request */
+    int (*take_turns)(struct query *query); /* when slice_end_ns is over; ERROR_TIMEOUT */
+    int64_t slice_end_ns;
+    int64_t cpu_start_ns; /* of the thread, when the evaluation began */
+    bool is_long;         /* takes turns with others */
+    bool has_turn;
+    size_t points_max; /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
     const struct promql_request *request;

@@ -201,6 +201,7 @@ struct promql_expr {
     struct str text;
     struct node *root;
     unsigned shared_count;          /* numbers of shared nodes */
+    size_t pattern_count;           /* of all matchers */
     VEC(struct matcher *) matchers; /* one block per selector, to release their patterns */
     VEC(size_t) matcher_counts;
 };

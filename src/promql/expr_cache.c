@@ -33,6 +33,7 @@ struct promql_expr *expr_cache_find(struct expr_cache *cache, struct str text)
 void expr_cache_put(struct expr_cache *cache, struct promql_expr *expr)
 {
     if (expr->text.size > EXPR_CACHE_TEXT_MAX) return;
+    if (expr->pattern_count > EXPR_CACHE_PATTERNS_MAX) return;
     size_t slot = slot_of(expr->text);
     expr_ref(expr);
     mutex_lock(&cache->mutex);

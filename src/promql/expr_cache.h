@@ -14,8 +14,9 @@
 #include "base/thread.h"
 #include "promql/expr.h"
 
-#define EXPR_CACHE_SLOTS    256
-#define EXPR_CACHE_TEXT_MAX ((size_t)4096)
+#define EXPR_CACHE_SLOTS        256
+#define EXPR_CACHE_TEXT_MAX     ((size_t)4096)
+#define EXPR_CACHE_PATTERNS_MAX 16 /* of an expression: each may grow to a MiB with use */
 
 struct expr_cache {
     struct mutex mutex;

@@ -317,14 +317,14 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
                              .is_anchored = windows->is_anchored,
                              .is_smoothed = windows->is_smoothed };
     bool is_extended = windows->is_anchored || windows->is_smoothed;
-    size_t work = 0;
     for (size_t i = 0; i < evaluation->steps.count; i++) {
         window_move(&window, windows, i);
         advance(points->histogram_times_ms, points->histogram_count, window.start_ms, window.end_ms,
                 &window.histogram_from, &window.histogram_to);
         size_t seen = window.to - window.from + window.histogram_to - window.histogram_from;
         if (seen == 0 && !is_extended) continue;
-        work += seen + 8;
+        int code = query_tick(evaluation->query, seen + 8);
+        if (code < 0) return code;
         query_see(evaluation, i, seen);
         struct value value = { ROW_ABSENT, NULL };
         if (!function->window(&sink->call, &window, &value)) continue;
@@ -332,13 +332,12 @@ static int fill_windows(struct window_sink *sink, const struct points *points,
         sink->row.values[i] = value.number;
         if (value.histogram == NULL) continue;
         sink->row.values[i] = ROW_ABSENT;
-        int code = row_need_histograms(evaluation, &sink->row);
+        code = row_need_histograms(evaluation, &sink->row);
         if (code < 0) return code;
         sink->row.histograms[i] = value.histogram;
     }
     if (sink->call.is_out_of_memory) return out_of_memory(evaluation->query);
-    if (sink->call.code < 0) return sink->call.code;
-    return query_tick(evaluation->query, work);
+    return sink->call.code < 0 ? sink->call.code : 0;
 }
 
 /* A rate of something that is not called like a counter. */

@@ -5,6 +5,7 @@
 #include "promql/print.h"
 
 #define VALUE_SIZE_MAX ((size_t)1 << 20)
+#define ROW_WORK       1000 /* of a pattern or a join, in samples */
 
 struct label_sink {
     struct sink sink;
@@ -42,6 +43,8 @@ static int take_replace(struct sink *sink, struct row *row)
     size_t count = regex_group_count(label->regex) + 1;
     if (count > REGEX_GROUPS_MAX) count = REGEX_GROUPS_MAX;
     struct str source = labels_get(row->labels, label->source);
+    int code = query_tick(label->evaluation->query, ROW_WORK * count + source.size);
+    if (code < 0) return code;
     if (!regex_groups(label->regex, source, groups, count)) {
         return label->next->take(label->next, row);
     }
@@ -53,6 +56,8 @@ static int take_replace(struct sink *sink, struct row *row)
 static int take_join(struct sink *sink, struct row *row)
 {
     struct label_sink *label = (struct label_sink *)sink;
+    int code = query_tick(label->evaluation->query, ROW_WORK);
+    if (code < 0) return code;
     buf_reset(&label->value);
     for (size_t i = 3; i < label->node->call.count; i++) {
         if (i > 3) buf_append_str(&label->value, label->separator);

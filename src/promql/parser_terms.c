@@ -7,6 +7,7 @@
 #include <math.h>
 
 #define MATCHERS_MAX   256
+#define PATTERNS_MAX   500          /* of an expression; each may take megabytes */
 #define DURATION_S_MAX 9223372036.0 /* what fits in int64_t nanoseconds */
 #define DURATION_POWER 6
 
@@ -487,6 +488,10 @@ static bool compile(struct parser *parser, struct node *node, const struct match
     for (size_t i = 0; i < drafts->count; i++) {
         const struct matcher_draft *draft = &drafts->items[i];
         struct error error = { 0 };
+        bool is_pattern = draft->kind == MATCHER_REGEX || draft->kind == MATCHER_NOT_REGEX;
+        if (is_pattern && ++expr->pattern_count > PATTERNS_MAX) {
+            return parser_fail(parser, draft->start, "more than %d patterns", PATTERNS_MAX);
+        }
         int code = matcher_init(&matchers[i], draft->kind, draft->name, draft->value, &error);
         if (code < 0) return parser_fail(parser, draft->start, "%s", error.text);
     }

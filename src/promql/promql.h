@@ -21,6 +21,8 @@
  *          twice, ...). Texts are those of Prometheus 3.x, also where our own habits differ.
  * Threads: an engine and an expression may be used by any number of threads; a result belongs to
  *          one.
+ * Fairness: a query that has used the processor for some 50 ms is a long one. Long ones run as many
+ *          at a time as there are processors and take turns (turns.h), so that short ones have room.
  */
 #ifndef PROMQL_PROMQL_H
 #define PROMQL_PROMQL_H
@@ -39,6 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct budget;    /* base/budget.h */
 struct histogram; /* model/histogram.h */
 
 /* What --enable-feature turns on, with the names it has there. */
@@ -67,7 +70,9 @@ struct promql_options {
     uint32_t features;         /* enum promql_feature, or-ed */
     size_t samples_max;        /* most samples a query holds at once; 50,000,000 */
     size_t memory_max;         /* bytes that queries may take from memory, all together; 1 GiB */
-    size_t concurrency_max;    /* queries at once, more wait their turn; 20 */
+    struct budget *budget;     /* that they are taken from instead, shared with others; NULL */
+    size_t concurrency_max;    /* queries at once, more wait their turn; 20. Long ones are not
+                                  counted: as many of them run at a time as there are processors */
     int64_t timeout_ms;        /* of a query, waiting included; 2 minutes */
     int64_t lookback_ms;       /* how old an instant selector's sample may be; 5 minutes */
     int64_t default_step_ms;   /* of subqueries that name none (evaluation_interval); 1 minute */
@@ -87,7 +92,7 @@ struct promql_engine;
 
 int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
                       struct error *error) MUST_CHECK;
-void promql_engine_free(struct promql_engine *engine); /* no query may be running */
+void promql_engine_free(struct promql_engine *engine); /* no query running, no result left */
 
 /* The step of subqueries that name none, from now on. */
 void promql_engine_set_default_step(struct promql_engine *engine, int64_t step_ms);
@@ -187,6 +192,7 @@ void promql_result_free(struct promql_result *result); /* NULL is fine */
 /* What one request may change; NULL or zeros take the engine's. */
 struct promql_request {
     int64_t timeout_ms;  /* shorter than the engine's */
+    int64_t start_ns;    /* since when the timeout runs, monotonic; 0: since the call */
     int64_t lookback_ms; /* lookback_delta */
     size_t samples_max;
     /* For a caller in a hurry: -EAGAIN when the query would look at more samples and values than
@@ -197,6 +203,8 @@ struct promql_request {
     bool counts_steps; /* stats.samples_per_step is wanted */
     bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
+    void (*turns_long)(void *argument);  /* called once the query has used some 50 ms of the
+                                            processor, on its thread; may be NULL */
     void *argument;
 };
 

@@ -408,6 +408,8 @@ static int take_subquery(struct sink *sink, struct row *row)
     struct subquery_sink *subquery = (struct subquery_sink *)sink;
     struct query *query = subquery->inner->query;
     size_t count = subquery->inner->steps.count;
+    int code = query_tick(query, 4 * count);
+    if (code < 0) return code;
     int64_t *times = QUERY_ARRAY(query, int64_t, count);
     double *values = QUERY_ARRAY(query, double, count);
     if (times == NULL || values == NULL) return out_of_memory(query);
@@ -433,7 +435,7 @@ static int take_subquery(struct sink *sink, struct row *row)
     }
     if (series.count == 0) return 0;
     struct points points;
-    int code = split_points(query, &series, &points);
+    code = split_points(query, &series, &points);
     if (code < 0) return code;
     points.drops_name = row->drops_name;
     code = query_hold(query, series.count);

@@ -21,6 +21,11 @@
 #define TABLE_COUNT   3
 #define TRIM_AFTER_MS 3000 /* of quiet after the start: what only the start needed is given back */
 
+/* Pieces of this size and more go back to the system when they are freed; of smaller ones malloc
+ * keeps some. By itself it would raise the first limit to what was freed last, and keep that. */
+#define MAPPED_SIZE_MIN (256 << 10)
+#define KEPT_SIZE_MAX   (8 << 20)
+
 /* The flags that every role has. */
 struct shared_flags {
     const char *listen;
@@ -302,6 +307,8 @@ int role_start(struct role **role_out, const struct role_setup *setup, int argc,
     CLEANUP(role_cleanup) struct role *role = calloc(1, sizeof(*role));
     if (role == NULL) return ROLE_EXIT_FAILED;
     (void)mallopt(M_ARENA_MAX, ARENA_COUNT);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE_MIN);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_SIZE_MAX);
     role->setup = setup;
     role->lock = -1;
     role->start_ms = clock_realtime_ms(&clock_system);

@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "codec/regex.h"
 
+#define VALUES_BETWEEN_LOOKS 64 /* at the clock */
+#define LISTED_VALUES_MIN    64 /* fewer are tried under the lock: that is less than taking it */
+
 /* The series of any of the values; only those of `within` (NULL: of all). */
 static int union_of(const struct index *index, const struct index_value *values, size_t count,
                     const struct postings *within, struct arena *arena, struct postings *out)
@@ -48,15 +51,43 @@ static bool find_literals(const struct index *index, const struct matcher *match
     return true;
 }
 
+static bool is_late(const struct clock *clock, int64_t deadline_ns)
+{
+    return clock != NULL && deadline_ns != 0 && clock_monotonic_ns(clock) >= deadline_ns;
+}
+
+static const struct match_verdicts *find_verdicts(const struct index *index,
+                                                  const struct matcher *matcher)
+{
+    for (size_t i = 0; i < index->verdict_count; i++) {
+        if (index->verdicts[i].matcher == matcher) return &index->verdicts[i];
+    }
+    return NULL;
+}
+
+static bool fits(const struct match_verdicts *verdicts, const struct matcher *matcher,
+                 const struct index_value *value)
+{
+    if (verdicts != NULL && value->number < verdicts->pair_count) {
+        unsigned char verdict = verdicts->of_pairs[value->number];
+        if (verdict != MATCH_NOT_KNOWN) return verdict == MATCH_FITS;
+    }
+    return matcher_matches(matcher, value->text);
+}
+
 /* The values that satisfy the matcher (wanted) or that do not. */
 static int filter_values(const struct index *index, const struct matcher *matcher, bool wanted,
                          struct arena *arena, struct index_value **values, size_t *count)
 {
     int code = index->values(index->state, matcher->name, arena, values, count);
     if (code != 0) return code;
+    const struct match_verdicts *verdicts = find_verdicts(index, matcher);
     size_t used = 0;
     for (size_t i = 0; i < *count; i++) {
-        if (matcher_matches(matcher, (*values)[i].text) != wanted) continue;
+        if (i % VALUES_BETWEEN_LOOKS == 0 && is_late(index->clock, index->deadline_ns)) {
+            return ERROR_TIMEOUT;
+        }
+        if (fits(verdicts, matcher, &(*values)[i]) != wanted) continue;
         (*values)[used++] = (*values)[i];
     }
     *count = used;
@@ -141,6 +172,37 @@ int match(const struct index *index, const struct matcher *matchers, size_t coun
     return code;
 }
 
+int match_list_pairs(const struct head *head, const struct matcher *matcher, struct arena *arena,
+                     struct match_verdicts *out)
+{
+    *out = (struct match_verdicts){ 0 };
+    const struct head_name *name = head_name_find(head, matcher->name);
+    if (name == NULL || name->pairs.count < LISTED_VALUES_MIN) return 0;
+    uint32_t *numbers = ARENA_ARRAY(arena, uint32_t, name->pairs.count);
+    unsigned char *verdicts = ARENA_ARRAY(arena, unsigned char, (size_t)head->pair_end);
+    if (numbers == NULL || verdicts == NULL) return ERROR_LIMIT;
+    memcpy(numbers, name->pairs.items, name->pairs.count * sizeof(numbers[0]));
+    *out = (struct match_verdicts){ .matcher = matcher,
+                                    .numbers = numbers,
+                                    .number_count = name->pairs.count,
+                                    .of_pairs = verdicts,
+                                    .pair_count = head->pair_end };
+    return 0;
+}
+
+int match_try_pairs(const struct head *head, struct match_verdicts *verdicts,
+                    const struct clock *clock, int64_t deadline_ns)
+{
+    for (size_t i = 0; i < verdicts->number_count; i++) {
+        if (i % VALUES_BETWEEN_LOOKS == 0 && is_late(clock, deadline_ns)) return ERROR_TIMEOUT;
+        uint32_t number = verdicts->numbers[i];
+        struct str value = head_pair_value(head_pair_at(head, number));
+        verdicts->of_pairs[number] =
+            matcher_matches(verdicts->matcher, value) ? MATCH_FITS : MATCH_FITS_NOT;
+    }
+    return 0;
+}
+
 static int head_values(const void *state, struct str name, struct arena *arena,
                        struct index_value **items_out, size_t *count)
 {
@@ -151,7 +213,8 @@ static int head_values(const void *state, struct str name, struct arena *arena,
     if (items == NULL) return ERROR_LIMIT;
     for (size_t i = 0; i < size; i++) {
         const struct head_pair *pair = head_pair_at(head, found->pairs.items[i]);
-        items[i] = (struct index_value){ head_pair_value(pair), pair->count, (uintptr_t)pair };
+        items[i] = (struct index_value){ head_pair_value(pair), pair->count, found->pairs.items[i],
+                                         (uintptr_t)pair };
     }
     *items_out = items;
     *count = size;
@@ -163,7 +226,7 @@ static bool head_find_value(const void *state, struct str name, struct str text,
 {
     const struct head_pair *pair = head_pair_find(state, name, text);
     if (pair == NULL) return false;
-    *value = (struct index_value){ head_pair_value(pair), pair->count, (uintptr_t)pair };
+    *value = (struct index_value){ head_pair_value(pair), pair->count, 0, (uintptr_t)pair };
     return true;
 }
 
@@ -194,7 +257,11 @@ static int head_all(const void *state, struct arena *arena, struct postings *out
 
 struct index head_index(const struct head *head)
 {
-    return (struct index){ head, head_values, head_find_value, head_postings, head_all };
+    return (struct index){ .state = head,
+                           .values = head_values,
+                           .find = head_find_value,
+                           .postings = head_postings,
+                           .all = head_all };
 }
 
 static int block_values(const void *state, struct str name, struct arena *arena,
@@ -207,7 +274,7 @@ static int block_values(const void *state, struct str name, struct arena *arena,
     if (items == NULL) return ERROR_LIMIT;
     for (uint32_t i = 0; i < found.count; i++) {
         struct block_pair pair = block_pair_at(block, found.first + i);
-        items[i] = (struct index_value){ pair.value, pair.count, pair.place };
+        items[i] = (struct index_value){ pair.value, pair.count, 0, pair.place };
     }
     *items_out = items;
     *count = found.count;
@@ -222,7 +289,7 @@ static bool block_find_value(const void *state, struct str name, struct str text
     struct block_pair pair;
     if (!block_name_find(block, name, &found)) return false;
     if (!block_pair_find(block, &found, text, &pair)) return false;
-    *value = (struct index_value){ pair.value, pair.count, pair.place };
+    *value = (struct index_value){ pair.value, pair.count, 0, pair.place };
     return true;
 }
 
@@ -245,5 +312,9 @@ static int block_all(const void *state, struct arena *arena, struct postings *ou
 
 struct index block_index(const struct block *block)
 {
-    return (struct index){ block, block_values, block_find_value, block_postings, block_all };
+    return (struct index){ .state = block,
+                           .values = block_values,
+                           .find = block_find_value,
+                           .postings = block_postings,
+                           .all = block_all };
 }

@@ -7,6 +7,7 @@
  */
 #include "base/check.h"
 #include "base/map.h"
+#include "codec/regex.h"
 #include "tsdb/column.h"
 #include "tsdb/db.h"
 #include "tsdb/match.h"
@@ -29,7 +30,8 @@ struct cursor {
     struct merge merge;
     struct block_list blocks; /* referenced */
     struct arena scratch;
-    struct str *names; /* of the head's labels */
+    struct str *names;               /* of the head's labels */
+    struct match_verdicts *verdicts; /* of the matchers' patterns */
     int64_t deadline_ns;
     size_t series_max;
     size_t count;
@@ -61,11 +63,16 @@ static void cursor_close(struct series_cursor *base)
     cursor_free((struct cursor *)base);
 }
 
+static int late(struct error *error)
+{
+    return error_set(error, ERROR_TIMEOUT, "the query took longer than it may");
+}
+
 static int check_deadline(const struct cursor *cursor, struct error *error)
 {
     if (cursor->deadline_ns == 0) return 0;
     if (clock_monotonic_ns(cursor->db->options.clock) < cursor->deadline_ns) return 0;
-    return error_set(error, ERROR_TIMEOUT, "the query took longer than it may");
+    return late(error);
 }
 
 static void tell_damage(struct cursor *cursor)
@@ -344,11 +351,40 @@ static void fetch_ahead(const struct head *head, struct postings series, size_t 
     }
 }
 
+/* Tries patterns on the head's values. Under the lock this holds them only, so that the select,
+ * which comes after it, stays one moment. */
+static int try_patterns(struct cursor *cursor, const struct series_query *query)
+{
+    struct tsdb *db = cursor->db;
+    cursor->verdicts = ARENA_ARRAY(&cursor->scratch, struct match_verdicts, query->matcher_count);
+    if (cursor->verdicts == NULL) return query->matcher_count == 0 ? 0 : ERROR_LIMIT;
+    for (size_t i = 0; i < query->matcher_count; i++) {
+        const struct matcher *matcher = &query->matchers[i];
+        struct str *literals;
+        size_t literal_count;
+        if (matcher->regex == NULL) continue;
+        if (regex_literals(&cursor->scratch, matcher->value, &literals, &literal_count)) continue;
+        struct match_verdicts *verdicts = &cursor->verdicts[i];
+        mutex_lock(&db->mutex);
+        if (!cursor->is_counted) db->cursors++;
+        cursor->is_counted = true;
+        int code = match_list_pairs(&db->head, matcher, &cursor->scratch, verdicts);
+        mutex_unlock(&db->mutex);
+        if (code == 0) {
+            code = match_try_pairs(&db->head, verdicts, db->options.clock, query->deadline_ns);
+        }
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
 static int take_head_locked(struct cursor *cursor, const struct series_query *query,
                             struct merge_source *source)
 {
     struct tsdb *db = cursor->db;
     struct index index = head_index(&db->head);
+    index.verdicts = cursor->verdicts;
+    index.verdict_count = cursor->verdicts == NULL ? 0 : query->matcher_count;
     struct postings series;
     int code = match(&index, query->matchers, query->matcher_count, &cursor->scratch, &series);
     if (code != 0) return code;
@@ -438,9 +474,12 @@ static int match_blocks(struct cursor *cursor, const struct series_query *query,
         int code = check_deadline(cursor, error);
         if (code != 0) return code;
         struct index index = block_index(source->block);
+        index.clock = cursor->db->options.clock;
+        index.deadline_ns = cursor->deadline_ns;
         code =
             match(&index, query->matchers, query->matcher_count, &cursor->scratch, &source->series);
         if (code == ERROR_LIMIT) return no_room(error);
+        if (code == ERROR_TIMEOUT) return late(error);
         if (code == 0 && query->match_max > 0 && source->series.count > query->match_max) {
             return error_set(error, -EAGAIN, "more than %zu series", query->match_max);
         }
@@ -456,7 +495,7 @@ static int take_snapshot(struct cursor *cursor, const struct series_query *query
 {
     struct tsdb *db = cursor->db;
     mutex_lock(&db->mutex);
-    db->cursors++;
+    if (!cursor->is_counted) db->cursors++;
     cursor->is_counted = true;
     int code = take_blocks_locked(cursor);
     if (code == 0) {
@@ -471,8 +510,10 @@ static int take_snapshot(struct cursor *cursor, const struct series_query *query
 
 static int cursor_fill(struct cursor *cursor, const struct series_query *query, struct error *error)
 {
-    int code = take_snapshot(cursor, query);
+    int code = try_patterns(cursor, query);
+    if (code == 0) code = take_snapshot(cursor, query);
     if (code == ERROR_LIMIT) return no_room(error);
+    if (code == ERROR_TIMEOUT) return late(error);
     if (code == -EAGAIN) {
         return error_set(error, code, "more than %zu series", query->match_max);
     }
@@ -501,7 +542,7 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
     cursor->merge.arena = arena;
-    arena_init(&cursor->scratch, SCRATCH_SIZE_MAX);
+    arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
     int code = cursor_fill(cursor, query, error);
     if (code != 0) {
         cursor_free(cursor);

@@ -102,6 +102,14 @@ static int slow(void *context, struct http_request *request, struct http_respons
     return 0;
 }
 
+static int aside(void *context, struct http_request *request, struct http_response *response,
+                 struct error *error)
+{
+    http_request_step_aside(request);
+    http_request_step_aside(request); /* once is enough */
+    return slow(context, request, response, error);
+}
+
 static int split(void *context, struct http_request *request, struct http_response *response,
                  struct error *error)
 {
@@ -133,6 +141,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/page", page, .flags = HTTP_ROUTE_FAST },
     { HTTP_GET, "/large", large, .flags = 0 },
     { HTTP_GET, "/slow", slow, .flags = 0 },
+    { HTTP_GET, "/aside", aside, .flags = 0 },
     { HTTP_GET, "/split", split, .flags = 0 },
     { HTTP_GET, "/elsewhere", elsewhere, .flags = 0 },
 };
@@ -506,6 +515,30 @@ static void a_full_queue_refuses_and_fast_ones_go_on(void)
     stop();
 }
 
+/* Many more than there are workers run at the same time, and a worker is left for others. */
+static void who_steps_aside_holds_up_nobody(void)
+{
+    REQUIRE(start(&short_limits));
+    int fds[8];
+    int64_t start_ms = clock_monotonic_ms(&clock_system);
+    for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
+        fds[i] = wire_connect(port);
+        (void)wire_send(fds[i], STR("GET /aside HTTP/1.1\r\n" HOST CLOSE "\r\n"));
+        clock_wait_ms(&clock_system, 10);
+    }
+    struct str answer = wire_ask(port, STR("GET /later HTTP/1.1\r\n" HOST CLOSE "\r\n"), &out);
+    EXPECT(str_ends_with(answer, STR("worker")));
+    for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
+        buf_reset(&out);
+        (void)wire_read(fds[i], &out, 5000);
+        EXPECT(str_starts_with(buf_str(&out), STR("HTTP/1.1 200")));
+        (void)close(fds[i]);
+    }
+    /* One after the other by two workers would be 1600 ms. */
+    EXPECT(clock_monotonic_ms(&clock_system) - start_ms < 1500);
+    stop();
+}
+
 static void an_unready_server_says_so(void)
 {
     REQUIRE(start(&short_limits));
@@ -656,6 +689,7 @@ int main(void)
         TEST(gzip_is_unpacked_up_to_the_limit),
         TEST(slow_peers_are_cut),
         TEST(a_full_queue_refuses_and_fast_ones_go_on),
+        TEST(who_steps_aside_holds_up_nobody),
         TEST(an_unready_server_says_so),
         TEST(read_only_prefix_and_user),
         TEST(a_port_in_use_names_its_holder),

@@ -1,5 +1,6 @@
 /* engine_test.c - goal: limits hold and answers have the API's shape. Method: a store in memory of
  * a few hundred series, engines with small limits, a clock that the test turns. */
+#include "base/thread.h"
 #include "promql/promql.h"
 #include "tests/conformance/memory_series.h"
 #include "tests/test.h"
@@ -7,6 +8,14 @@
 #include <stdio.h>
 
 static struct memory_store store;
+static struct promql_engine *engine; /* of the query asked last: results need it */
+
+static void release(struct promql_result *result)
+{
+    promql_result_free(result);
+    promql_engine_free(engine);
+    engine = NULL;
+}
 
 /* m{n="0".."count-1"} = n + time in minutes, one sample a minute for `minutes`. */
 static bool fill(size_t count, int64_t minutes)
@@ -31,7 +40,6 @@ static int ask(const struct promql_options *options, const char *text, int64_t e
                const struct promql_request *request, struct promql_result **result,
                struct error *error)
 {
-    struct promql_engine *engine = NULL;
     int code = promql_engine_new(&engine, options, error);
     if (code < 0) return code;
     struct promql_expr *expr = NULL;
@@ -43,7 +51,6 @@ static int ask(const struct promql_options *options, const char *text, int64_t e
                    : promql_query_instant(engine, &store.source, expr, 0, request, result, error);
     }
     promql_expr_free(expr);
-    promql_engine_free(engine);
     return code;
 }
 
@@ -60,7 +67,7 @@ static void expect_json(const char *text, int64_t end_ms, const char *json)
     if (result != NULL) promql_result_write_json(&buf, result);
     EXPECT_STR(json, buf_str(&buf));
     buf_release(&buf);
-    promql_result_free(result);
+    release(result);
 }
 
 static void test_json(void)
@@ -129,7 +136,7 @@ static void test_limits(void)
         EXPECT_INT(rows[i].code, code);
         EXPECT((code == 0) == (result != NULL));
         if (rows[i].text != NULL) EXPECT_STR(rows[i].text, str_from(error.text));
-        promql_result_free(result);
+        release(result);
     }
     memory_store_release(&store);
 }
@@ -168,6 +175,7 @@ static void test_timeout(void)
                                   &result, &error));
     EXPECT_STR("query timed out in expression evaluation", str_from(error.text));
     EXPECT(result == NULL);
+    release(result);
     memory_store_release(&store);
 }
 
@@ -187,6 +195,50 @@ static void test_cancel(void)
     EXPECT_INT(ERROR_CLOSED,
                ask(&options, "sum(m * on(n) m)", 60000000, &request, &result, &error));
     EXPECT_STR("query was canceled in expression evaluation", str_from(error.text));
+    release(result);
+    memory_store_release(&store);
+}
+
+static void count_call(void *argument)
+{
+    ++*(size_t *)argument;
+}
+
+/* More long queries than processors: all end, each having said once that it is long. */
+static void *ask_long(void *argument)
+{
+    struct promql_request request = { .turns_long = count_call, .argument = argument };
+    struct promql_expr *expr = NULL;
+    struct promql_result *result = NULL;
+    struct promql_range range = { 0, 600000000, 60000 };
+    if (promql_parse(&expr, engine, STR("sum(quantile_over_time(0.9, m[100m]) * on(n) m)"), NULL) <
+        0) {
+        return NULL;
+    }
+    int code = promql_query_range(engine, &store.source, expr, &range, &request, &result, NULL);
+    promql_result_free(result);
+    promql_expr_free(expr);
+    return code == 0 ? argument : NULL;
+}
+
+static void test_turns(void)
+{
+    enum { THREADS = 8 };
+    REQUIRE(fill(200, 1000));
+    struct promql_options options = { .concurrency_max = 1 };
+    REQUIRE(promql_engine_new(&engine, &options, NULL) == 0);
+    pthread_t threads[THREADS];
+    size_t calls[THREADS] = { 0 };
+    for (size_t i = 0; i < THREADS; i++) {
+        REQUIRE(thread_start(&threads[i], "long", ask_long, &calls[i], NULL) == 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        void *result = NULL;
+        EXPECT_INT(0, pthread_join(threads[i], &result));
+        EXPECT(result == &calls[i]);
+        EXPECT_INT(1, (int64_t)calls[i]);
+    }
+    release(NULL);
     memory_store_release(&store);
 }
 
@@ -199,7 +251,9 @@ static void test_features(void)
 
 int main(void)
 {
-    static const struct test tests[] = { TEST(test_json), TEST(test_limits), TEST(test_timeout),
-                                         TEST(test_cancel), TEST(test_features) };
+    static const struct test tests[] = {
+        TEST(test_json),   TEST(test_limits), TEST(test_timeout),
+        TEST(test_cancel), TEST(test_turns),  TEST(test_features)
+    };
     return test_main(tests, ARRAY_LENGTH(tests));
 }
