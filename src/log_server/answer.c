@@ -149,6 +149,8 @@ int answer_store_error(struct call *call, int code, const char *type, const stru
     if (code == ERROR_REFUSED || code == -ENOSPC || code == -ENOMEM) {
         return answer_error(call, 429, "es_rejected_execution_exception", reason);
     }
+    /* Of a write: whether it took effect is in doubt. */
+    if (code == -EIO) return answer_error(call, 503, "unavailable_shards_exception", reason);
     return answer_error(call, 500, "exception", reason);
 }
 

@@ -404,8 +404,11 @@ static void refuse_rest(struct logstore_operation *operations, size_t count, str
                         const struct error *error)
 {
     struct str reason = arena_copy(arena, str_from(error->text));
+    bool is_in_doubt = error->code == -EIO;
     for (size_t i = 0; i < count; i++) {
-        refuse(&operations[i], 429, "es_rejected_execution_exception", reason);
+        refuse(&operations[i], is_in_doubt ? 503 : 429,
+               is_in_doubt ? "unavailable_shards_exception" : "es_rejected_execution_exception",
+               reason);
     }
 }
 

@@ -98,7 +98,7 @@ extern const struct route_table bulk_routes, document_routes, search_routes, scr
 int answer_error(struct call *call, int status, const char *type, struct str reason);
 int answer_index_missing(struct call *call, struct str index);
 int answer_failure(struct call *call, const struct logquery_failure *failure);
-/* For errors of the store: ERROR_INVALID 400, -EEXIST 400, -ENOENT 404, the rest 429 or 500. */
+/* For errors of the store: ERROR_INVALID 400, -EEXIST 400, -ENOENT 404, -EIO 503, the rest 429 or 500. */
 int answer_store_error(struct call *call, int code, const char *type, const struct error *error);
 int answer_acknowledged(struct call *call);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,

@@ -70,6 +70,7 @@ struct scope {
 struct clause {
     struct logstore_filter *filter;
     enum occurrence occurrence;
+    bool is_blank; /* holds no term */
 };
 
 VEC_TYPE(clause_vec, struct clause);
@@ -155,16 +156,16 @@ static size_t regex_end(const struct lucene *lucene, size_t at)
     return end;
 }
 
+/* A tilde takes all characters of a term that follow it, signs at the front included. */
 static size_t tilde_end(const struct lucene *lucene, size_t at)
 {
-    size_t digits = at + 1;
     bool unused;
-    while (digits < lucene->text.size && lucene->text.data[digits] >= '0' &&
-           lucene->text.data[digits] <= '9') {
-        digits++;
+    size_t end = at + 1;
+    while (end < lucene->text.size &&
+           (lucene->text.data[end] == '+' || lucene->text.data[end] == '-')) {
+        end++;
     }
-    size_t end = term_end(lucene, at + 1, false, &unused);
-    return end > digits ? end : digits;
+    return term_end(lucene, end, false, &unused);
 }
 
 struct word {
@@ -484,6 +485,10 @@ static int read_term(struct lucene *lucene, const struct scope *scope, const str
     if (*out == NULL) return no_memory(lucene);
     if (kind == LOGSTORE_FILTER_FUZZY) {
         double edits = tilde.number;
+        bool is_broken = edits < 0 || (edits >= 1 && edits < 1e9 && edits != (int)edits);
+        if (tilde.has_number && is_broken) {
+            return fail(lucene, "a number of edits that is negative or no whole number");
+        }
         (*out)->fuzziness = !tilde.has_number ? -1 : edits >= 2 ? 2 : edits >= 1 ? 1 : 0;
     }
     return 0;
@@ -502,7 +507,8 @@ static int read_phrase(struct lucene *lucene, const struct scope *scope, const s
     struct logstore_filter *filter = leaf(lucene, scope, LOGSTORE_FILTER_PHRASE, text);
     if (filter == NULL) return no_memory(lucene);
     double slop = tilde.has_number ? tilde.number : lucene->options->phrase_slop;
-    filter->slop = slop > 1000000 ? 1000000 : (int32_t)slop;
+    if (slop < 0) return fail(lucene, "a negative slop");
+    filter->slop = slop > 1000000 ? 1000000 : slop >= 1 ? (int32_t)slop : 0;
     *out = filter;
     return 0;
 }
@@ -699,7 +705,7 @@ static bool is_blank_clause(const struct logstore_filter *filter)
 static struct clause *last_clause(struct clause_vec *clauses)
 {
     for (size_t i = clauses->count; i > 0; i--) {
-        if (!is_blank_clause(clauses->items[i - 1].filter)) return &clauses->items[i - 1];
+        if (!clauses->items[i - 1].is_blank) return &clauses->items[i - 1];
     }
     return NULL;
 }
@@ -777,6 +783,7 @@ static int read_clauses(struct lucene *lucene, const struct scope *scope, bool i
         }
         if (code < 0) return code;
         if (++lucene->clause_count > CLAUSES_MAX) return fail(lucene, "more clauses than 1024");
+        clause.is_blank = is_blank_clause(clause.filter);
         place_clause(lucene, clauses, conjunction, modifier, &clause);
         if (!VEC_PUSH(clauses, clause)) return no_memory(lucene);
     }

@@ -452,7 +452,9 @@ static int read_simple_query_string(struct parse *parse, const struct json *body
     if (code < 0) return code;
     struct str word = json_text(json_get(body, STR("default_operator")), STR("or"));
     options.needs_all = str_equal_nocase(word, STR("and"));
-    return logquery_parse_simple(query->text, &options, parse->arena, out, parse->error);
+    struct error error = { 0 };
+    code = logquery_parse_simple(query->text, &options, parse->arena, out, &error);
+    return code < 0 ? lucene_failure(parse, query->text, &error) : 0;
 }
 
 /* {"kql":{"query":"level:error and not service:web"}}, as Elasticsearch 8.16 has it: written as

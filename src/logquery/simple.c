@@ -3,11 +3,13 @@
  * Nothing is an error: what makes no sense is left out. Operators bind from the left.
  */
 #include "base/check.h"
+#include "base/vec.h"
 #include "logquery/parse.h"
 
 #include <errno.h>
 
-#define DEPTH_MAX 50
+#define DEPTH_MAX   50
+#define CLAUSES_MAX 1024
 
 struct simple {
     const struct lucene_options *options;
@@ -15,6 +17,7 @@ struct simple {
     struct str text;
     size_t at;
     unsigned depth;
+    unsigned clause_count;
     bool has_failed; /* out of memory */
 };
 
@@ -57,27 +60,48 @@ static struct logstore_filter *leaf(struct simple *simple, enum logstore_filter_
     return filter;
 }
 
-/* `left` AND or OR `right`; either may be missing. */
-static struct logstore_filter *join(struct simple *simple, struct logstore_filter *left,
-                                    struct logstore_filter *right, bool is_and)
+/* Clauses that one operator joins. */
+struct joined {
+    VEC(struct logstore_filter *) clauses;
+    bool is_and;
+};
+
+/* One filter of the clauses; NULL when there are none. */
+static struct logstore_filter *close_joined(struct simple *simple, const struct joined *joined)
 {
-    if (left == NULL || right == NULL) return left == NULL ? right : left;
-    struct logstore_filter *both = new_filter(simple, LOGSTORE_FILTER_BOOL);
-    struct logstore_filter **list = ARENA_ARRAY(simple->arena, struct logstore_filter *, 2);
-    if (both == NULL || list == NULL) {
+    size_t count = joined->clauses.count;
+    if (count < 2) return count == 0 ? NULL : joined->clauses.items[0];
+    struct logstore_filter *all = new_filter(simple, LOGSTORE_FILTER_BOOL);
+    struct logstore_filter **list = ARENA_ARRAY(simple->arena, struct logstore_filter *, count);
+    if (all == NULL || list == NULL) {
         simple->has_failed = true;
-        return left;
+        return NULL;
     }
-    list[0] = left;
-    list[1] = right;
-    if (is_and) {
-        both->must = list;
-        both->must_count = 2;
+    memcpy(list, joined->clauses.items, count * sizeof(list[0]));
+    if (joined->is_and) {
+        all->must = list;
+        all->must_count = count;
     } else {
-        both->should = list;
-        both->should_count = 2;
+        all->should = list;
+        all->should_count = count;
     }
-    return both;
+    return all;
+}
+
+/* Adds a clause. When the operator is another than before, what was joined so far becomes one
+ * clause, so that many words stay one flat list. */
+static void join(struct simple *simple, struct joined *joined, struct logstore_filter *next,
+                 bool is_and)
+{
+    if (next == NULL) return;
+    if (joined->clauses.count > 1 && joined->is_and != is_and) {
+        struct logstore_filter *left = close_joined(simple, joined);
+        if (left == NULL) return;
+        joined->clauses.count = 1;
+        joined->clauses.items[0] = left;
+    }
+    joined->is_and = is_and;
+    if (!VEC_PUSH(&joined->clauses, next)) simple->has_failed = true;
 }
 
 static struct logstore_filter *negate(struct simple *simple, struct logstore_filter *filter)
@@ -91,22 +115,30 @@ static struct logstore_filter *negate(struct simple *simple, struct logstore_fil
     return none;
 }
 
+static bool ends_text(char c, bool is_phrase)
+{
+    if (is_phrase) return c == '"';
+    return is_blank(c) || c == '|' || c == '(' || c == ')' || c == '"' || c == '+';
+}
+
+/* What stands up to the next quote, or to what ends a word, without its escapes. */
 static struct str take_until(struct simple *simple, bool is_phrase)
 {
-    char *plain = arena_alloc(simple->arena, simple->text.size - simple->at + 1, 1);
+    struct str text = simple->text;
+    size_t end = simple->at;
+    for (; end < text.size && !ends_text(text.data[end], is_phrase); end++) {
+        if (text.data[end] == '\\' && end + 1 < text.size) end++;
+    }
+    char *plain = arena_alloc(simple->arena, end - simple->at + 1, 1);
     size_t size = 0;
     if (plain == NULL) {
         simple->has_failed = true;
-        simple->at = simple->text.size;
+        simple->at = text.size;
         return (struct str){ NULL, 0 };
     }
-    while (simple->at < simple->text.size) {
-        char c = simple->text.data[simple->at];
-        bool ends = is_phrase ? c == '"' : is_blank(c) || strchr("|()\"", c) != NULL || c == '+';
-        if (ends) break;
-        if (c == '\\' && simple->at + 1 < simple->text.size) c = simple->text.data[++simple->at];
-        plain[size++] = c;
-        simple->at++;
+    for (; simple->at < end; simple->at++) {
+        if (text.data[simple->at] == '\\' && simple->at + 1 < end) simple->at++;
+        plain[size++] = text.data[simple->at];
     }
     return (struct str){ plain, size };
 }
@@ -169,9 +201,8 @@ static struct logstore_filter *read_group(struct simple *simple)
     return inner;
 }
 
-static struct logstore_filter *read_list(struct simple *simple)
+static void read_joined(struct simple *simple, struct joined *joined)
 {
-    struct logstore_filter *all = NULL;
     bool is_and = simple->options->needs_all;
     bool is_not = false;
     while (simple->at < simple->text.size && !simple->has_failed) {
@@ -191,14 +222,23 @@ static struct logstore_filter *read_list(struct simple *simple)
             simple->at++;
             continue;
         }
+        if (++simple->clause_count > CLAUSES_MAX) return;
         struct logstore_filter *next = c == '"'   ? read_phrase(simple)
                                        : c == '(' ? read_group(simple)
                                                   : read_word(simple);
         if (is_not) next = negate(simple, next);
-        all = join(simple, all, next, is_and);
+        join(simple, joined, next, is_and);
         is_and = simple->options->needs_all;
         is_not = false;
     }
+}
+
+static struct logstore_filter *read_list(struct simple *simple)
+{
+    struct joined joined = { 0 };
+    read_joined(simple, &joined);
+    struct logstore_filter *all = close_joined(simple, &joined);
+    VEC_RELEASE(&joined.clauses);
     return all;
 }
 
@@ -207,6 +247,9 @@ int logquery_parse_simple(struct str text, const struct lucene_options *options,
 {
     struct simple simple = { .options = options, .arena = arena, .text = text };
     struct logstore_filter *read = read_list(&simple);
+    if (simple.clause_count > CLAUSES_MAX) {
+        return error_set(error, ERROR_LIMIT, "query has more clauses than %d", CLAUSES_MAX);
+    }
     if (read == NULL) read = new_filter(&simple, LOGSTORE_FILTER_NONE);
     if (simple.has_failed) {
         return error_set(error, ERROR_LIMIT, "query needs more memory than it may have");

@@ -477,32 +477,59 @@ static struct str window_at(struct str text, size_t offset)
     return text.size - offset > WINDOW_SIZE ? str_first(text, offset + WINDOW_SIZE) : text;
 }
 
-/* A word of ASCII letters and digits that nothing can go on: most words of logs. False leaves it to
- * the rules. */
+/* Whether a mark inside a word of ASCII joins what stands on its sides: letters by : . ', digits by
+ * , ; . '. */
+static bool joins_plain(enum word_break_class mark, bool is_letter, uint8_t next)
+{
+    if (next == 0 || ((next & PLAIN_LETTER) != 0) != is_letter) return false;
+    if (mark == MB || mark == SQ) return true;
+    return mark == (is_letter ? ML : MN);
+}
+
+/* The end of a word of ASCII and its bytes in lower case; 0: the rules have to look at it. */
+static size_t plain_word(const unsigned char *bytes, size_t size, char *term, bool *has_letter)
+{
+    size_t most = size < ANALYZER_TERM_CHARS_MAX ? size : ANALYZER_TERM_CHARS_MAX;
+    uint8_t seen = 0;
+    size_t end = 0;
+    for (;;) {
+        uint8_t last = 0;
+        for (uint8_t byte; end < most && (byte = plain_bytes[bytes[end]]) != 0; end++) {
+            seen |= byte;
+            last = byte;
+            term[end] = (char)(byte & PLAIN_BYTE);
+        }
+        *has_letter = (seen & PLAIN_LETTER) != 0;
+        if (end == ANALYZER_TERM_CHARS_MAX) return 0;
+        if (end == size) return end;
+        if (bytes[end] >= 0x80) return 0;
+        enum word_break_class mark = (enum word_break_class)ascii_classes[bytes[end]];
+        if (mark == O) return end;
+        if (mark != E) {
+            if (end + 1 == size) return end;
+            if (bytes[end + 1] >= 0x80) return 0;
+            bool joins = last != 0 && joins_plain(mark, (last & PLAIN_LETTER) != 0,
+                                                  plain_bytes[bytes[end + 1]]);
+            if (!joins) return end;
+        }
+        term[end] = (char)bytes[end];
+        end++;
+    }
+}
+
+/* A word of ASCII that nothing else can go on: most words of logs. False leaves it to the rules. */
 static bool take_plain_word(struct analyzer *analyzer, size_t offset, struct analyzer_token *token)
 {
-    struct str text = analyzer->text;
-    size_t most =
-        text.size - offset < ANALYZER_TERM_CHARS_MAX ? text.size - offset : ANALYZER_TERM_CHARS_MAX;
-    const unsigned char *bytes = (const unsigned char *)text.data + offset;
-    uint8_t seen = 0;
-    size_t size = 0;
-    for (; size < most; size++) {
-        uint8_t byte = plain_bytes[bytes[size]];
-        if (byte == 0) break;
-        seen |= byte & PLAIN_LETTER;
-        analyzer->term[size] = (char)(byte & PLAIN_BYTE);
-    }
-    bool is_open =
-        size == 0 || size == ANALYZER_TERM_CHARS_MAX ||
-        (size < text.size - offset && !(bytes[size] < 0x80 && ascii_classes[bytes[size]] == O));
-    if (is_open) return false;
+    bool has_letter = false;
+    size_t size = plain_word((const unsigned char *)analyzer->text.data + offset,
+                             analyzer->text.size - offset, analyzer->term, &has_letter);
+    if (size == 0) return false;
     *token = (struct analyzer_token){
         .term = { analyzer->term, size },
         .start = offset,
         .end = offset + size,
         .position = analyzer->position++,
-        .kind = seen != 0 ? ANALYZER_ALPHANUM : ANALYZER_NUMBER,
+        .kind = has_letter ? ANALYZER_ALPHANUM : ANALYZER_NUMBER,
     };
     analyzer->offset = offset + size;
     return true;

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "logstore/analyzer.h"
+#include "logstore/bytes.h"
 #include "logstore/rare.h"
 
 #include <errno.h>
@@ -11,12 +12,18 @@
 
 #define SOURCES_SIZE_MAX ((size_t)1 << 32)
 
-int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error)
+int builder_new(struct builder **builder_out, uint64_t segment_id,
+                const struct builder_sizes *sizes, struct error *error)
 {
     struct builder *builder = calloc(1, sizeof(*builder));
     if (builder == NULL) return error_set(error, -ENOMEM, "make a buffer: out of memory");
     builder->segment_id = segment_id;
+    builder->sizes = sizes;
     buf_init(&builder->sources, SOURCES_SIZE_MAX);
+    if (sizes != NULL) {
+        (void)!buf_reserve(&builder->sources, sizes->sources + sizes->sources / 8);
+        (void)!VEC_RESERVE(&builder->documents, sizes->documents + sizes->documents / 8);
+    }
     id_list_init(&builder->ids);
     builder->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
     *builder_out = builder;
@@ -167,6 +174,39 @@ static struct builder_field *make_mapped(struct builder *builder,
     return field;
 }
 
+/* A hint that cannot be followed is none. */
+static void reserve(struct builder_field *field, const struct builder_field_sizes *sizes)
+{
+    if (sizes->bytes > 0) (void)!buf_reserve(&field->bytes, sizes->bytes);
+    if (sizes->terms > 0) (void)!VEC_RESERVE(&field->terms, sizes->terms);
+    if (sizes->pairs > 0) (void)!VEC_RESERVE(&field->pairs, sizes->pairs);
+    if (sizes->numbers > 0) (void)!VEC_RESERVE(&field->numbers, sizes->numbers);
+    if (sizes->documents > 0) (void)!VEC_RESERVE(&field->documents, sizes->documents);
+    field->hashes_hint = sizes->hashes;
+}
+
+void builder_measure(const struct builder *builder, struct builder_sizes *sizes)
+{
+    sizes->sources = builder->sources.size;
+    sizes->documents = builder->documents.count;
+    sizes->fields.count = 0;
+    if (!VEC_RESERVE(&sizes->fields, builder->by_number.count)) return;
+    for (size_t i = 0; i < builder->by_number.count; i++) {
+        const struct builder_field *field = builder->by_number.items[i];
+        struct builder_field_sizes *size = &sizes->fields.items[sizes->fields.count++];
+        *size = (struct builder_field_sizes){ 0 };
+        if (field == NULL) continue;
+        *size = (struct builder_field_sizes){
+            .bytes = field->bytes.size + field->bytes.size / 8,
+            .terms = field->terms.count + field->terms.count / 8,
+            .pairs = field->pairs.count + field->pairs.count / 8,
+            .numbers = field->numbers.count + field->numbers.count / 8,
+            .hashes = field->hashes.count + field->hashes.count / 8,
+            .documents = field->documents.count + field->documents.count / 8,
+        };
+    }
+}
+
 struct builder_field *builder_mapped_field(struct builder *builder,
                                            const struct logstore_mapping *mapping, uint32_t number)
 {
@@ -176,7 +216,10 @@ struct builder_field *builder_mapped_field(struct builder *builder,
         return NULL;
     }
     struct builder_field **field = &builder->by_number.items[number];
-    if (*field == NULL) *field = make_mapped(builder, &mapping->fields.items[number]);
+    if (*field != NULL) return *field;
+    *field = make_mapped(builder, &mapping->fields.items[number]);
+    bool is_sized = builder->sizes != NULL && number < builder->sizes->fields.count;
+    if (is_sized && *field != NULL) reserve(*field, &builder->sizes->fields.items[number]);
     return *field;
 }
 
@@ -198,6 +241,25 @@ static bool grow_slots(struct builder_field *field)
     return true;
 }
 
+/* Terms are short: words that may overlap are quicker than a call. */
+static inline bool is_same(const char *a, const char *b, size_t size)
+{
+    if (size >= 8) {
+        for (size_t i = 0; i + 8 < size; i += 8) {
+            if (bytes_get64(a + i) != bytes_get64(b + i)) return false;
+        }
+        return bytes_get64(a + size - 8) == bytes_get64(b + size - 8);
+    }
+    if (size >= 4) {
+        return bytes_get32(a) == bytes_get32(b) &&
+               bytes_get32(a + size - 4) == bytes_get32(b + size - 4);
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (a[i] != b[i]) return false;
+    }
+    return true;
+}
+
 /* The number of the term, new or not; UINT32_MAX when out of memory. */
 static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
 {
@@ -211,7 +273,7 @@ static uint32_t hashed_term_number(struct builder_field *field, struct str term,
         if (!is_like) continue;
         const struct builder_term *known = &field->terms.items[number];
         if (known->size == term.size &&
-            memcmp(field->bytes.data + known->offset, term.data, term.size) == 0) {
+            is_same(field->bytes.data + known->offset, term.data, term.size)) {
             return number;
         }
     }
@@ -256,9 +318,10 @@ static bool add_hash(struct builder_field *field, uint32_t document, uint32_t ha
 }
 
 /* From now on hashes alone; what is there becomes hashes too. */
-static bool keep_hashes_only(struct builder_field *field)
+static bool keep_hashes_only(struct builder_field *field, size_t hint)
 {
-    if (!VEC_RESERVE(&field->hashes, field->pairs.count)) return false;
+    size_t wanted = field->pairs.count > hint ? field->pairs.count : hint;
+    if (!VEC_RESERVE(&field->hashes, wanted)) return false;
     for (size_t i = 0; i < field->pairs.count; i++) {
         const struct builder_pair *pair = &field->pairs.items[i];
         field->hashes.items[field->hashes.count++] =
@@ -288,7 +351,9 @@ void builder_add_term(struct builder *builder, struct builder_field *field, stru
     uint32_t document = (uint32_t)builder->documents.count - 1;
     bool is_added = field->has_hashes_only ? add_hash(field, document, rare_hash(term))
                                            : builder_field_add(field, document, term);
-    if (is_added && wants_hashes_only(builder, field)) is_added = keep_hashes_only(field);
+    if (is_added && wants_hashes_only(builder, field)) {
+        is_added = keep_hashes_only(field, field->hashes_hint);
+    }
     if (!is_added) builder->has_failed = true;
 }
 
@@ -377,7 +442,7 @@ void builder_add_text(struct builder *builder, struct builder_field *field, stru
     }
     struct builder_value *place = value_place(field, text);
     bool is_known = place != NULL && place->size == text.size + 1 &&
-                    memcmp(place->bytes, text.data, text.size) == 0;
+                    is_same(place->bytes, text.data, text.size);
     bool is_added = is_known ? add_known_value(field, document, place)
                              : add_new_value(field, document, text, place);
     if (!is_added) builder->has_failed = true;

@@ -66,6 +66,7 @@ struct builder_field {
      * of terms and pairs; see segment.h about sourced columns. */
     bool has_hashes_only;
     VEC(struct builder_hash) hashes;
+    size_t hashes_hint; /* how many there were before */
 
     VEC(uint32_t) documents; /* of text fields: which have it */
 
@@ -91,8 +92,20 @@ struct builder_document {
     int64_t version;
 };
 
+/* How much a builder held, so that the next of its index takes as much at once and need not grow and
+ * copy, step by step, what is most of its memory. */
+struct builder_field_sizes {
+    size_t bytes, terms, pairs, numbers, hashes, documents;
+};
+
+struct builder_sizes {
+    size_t sources, documents;
+    VEC(struct builder_field_sizes) fields; /* by number in the mapping */
+};
+
 struct builder {
     uint64_t segment_id;
+    const struct builder_sizes *sizes; /* of the one before; NULL: not known */
     struct buf sources;
     struct id_list ids;
     VEC(struct builder_document) documents;
@@ -109,7 +122,10 @@ struct builder {
 
 #define BUILDER_RARE_DOCUMENTS_MIN 256
 
-int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error) MUST_CHECK;
+/* The sizes, NULL or borrowed while the builder lives, are hints. */
+int builder_new(struct builder **builder_out, uint64_t segment_id,
+                const struct builder_sizes *sizes, struct error *error) MUST_CHECK;
+void builder_measure(const struct builder *builder, struct builder_sizes *sizes);
 void builder_free(struct builder *builder); /* NULL is fine */
 
 /* Begins a document; the adds that follow belong to it. */

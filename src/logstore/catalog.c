@@ -140,18 +140,6 @@ static int64_t json_count(const struct json *object, const char *key)
     return json_integer(json_get(object, str_from(key)), 0);
 }
 
-static void set_aside(struct logstore *store, const char *path, const char *reason)
-{
-    struct logstore_event event = { .kind = LOGSTORE_EVENT_SEGMENT_SET_ASIDE,
-                                    .subject = str_from(path),
-                                    .reason = reason };
-    store_tell(store, &event);
-    char aside[FILE_PATH_SIZE + 16];
-    (void)snprintf(aside, sizeof(aside), "%s.damaged", path);
-    (void)store->disk->rename(store->disk->state, path, aside);
-    store->stats.corrupt_segments_total++;
-}
-
 /* A damaged segment is set aside and counted; the role starts without it. */
 static int load_segment(struct logstore *store, struct store_index *index, const struct json *item,
                         struct error *error)
@@ -164,7 +152,8 @@ static int load_segment(struct logstore *store, struct store_index *index, const
     struct error reason = { 0 };
     code = segment_open_file(&segment.segment, id, store->disk, path, &reason);
     if (code == ERROR_CORRUPT || code == -ENOENT) {
-        set_aside(store, path, reason.text);
+        store_tell_set_aside(store, path, reason.text);
+        store->stats.corrupt_segments_total++;
         return 0;
     }
     if (code < 0) return error_set(error, code, "%s", reason.text);

@@ -14,6 +14,8 @@
 
 #define PARSE_MEMORY_MAX  ((size_t)4 << 30)
 #define RECORDS_KEPT_MAX  ((size_t)4 << 20)
+#define LEAVES_KEPT_MAX   ((size_t)256 << 10)
+#define CUT_ATTEMPTS      3
 #define COMMIT_GROUP_SIZE ((size_t)64 << 20) /* source bytes that one leader carries out together */
 
 /* A document that was read: by its shape, or by the parser; neither for deletes and broken ones. */
@@ -57,6 +59,7 @@ struct group {
     const struct arena *name_arena;
     struct store_index *record_index; /* of the record that is open */
     size_t record_start;
+    bool is_in_doubt; /* the log holds records that were neither synced nor cut off */
 };
 
 void store_parser_free(struct store_parser *parser)
@@ -385,7 +388,7 @@ static struct builder *builder_of(struct logstore *store, struct store_index *in
                                   struct error *error)
 {
     if (index->builder != NULL) return index->builder;
-    if (builder_new(&index->builder, store->segment_id_next++, error) < 0) return NULL;
+    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0) return NULL;
     index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
@@ -444,17 +447,40 @@ static int log_again(struct group *group, struct error *error)
     return log_append(&store->log, buf_str(&group->records), error);
 }
 
+/* What failed is cut off again before it is answered, so that a refused write never comes back.
+ * A disk that refuses that as well leaves the write in doubt. */
+static int withdraw(struct group *group, int code, struct error *error)
+{
+    struct error cause = { 0 };
+    for (int i = 0; i < CUT_ATTEMPTS; i++) {
+        if (log_settle(&group->store->log, &cause) == 0) return code;
+    }
+    group->is_in_doubt = true;
+    return error_set(error, -EIO,
+                     "the log could neither be synced nor cut (%s): after the next start these "
+                     "documents may be there or not",
+                     cause.text);
+}
+
 static int log_group(struct group *group, struct error *error)
 {
     struct logstore *store = group->store;
     if (group->record_index == NULL) return 0;
+    int code = log_settle(&store->log, error);
+    if (code < 0) return code;
     log_record_end(&group->records, group->record_start, store->log.number);
     if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
-    int code =
-        store->log.is_broken ? -EIO : log_append(&store->log, buf_str(&group->records), error);
+    code = store->log.is_broken ? -EIO : log_append(&store->log, buf_str(&group->records), error);
     if (code == 0) return 0;
-    if (code == -ENOSPC || code == -EDQUOT) return code;
-    return log_again(group, error);
+    if (code != -ENOSPC && code != -EDQUOT) {
+        code = log_again(group, error);
+        if (code == 0) {
+            /* What the file before holds of these records is acknowledged now. */
+            if (log_settle(&store->log, NULL) < 0) log_forget_cuts(&store->log, UINT64_MAX);
+            return 0;
+        }
+    }
+    return withdraw(group, code, error);
 }
 
 static int decide_all(struct group *group, struct commit *commits)
@@ -494,7 +520,7 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
     if (code < 0) {
         store_check_space(store);
         (void)error_wrap(error, code, "write to the log");
-        return ERROR_REFUSED;
+        return group->is_in_doubt ? -EIO : ERROR_REFUSED;
     }
     mutex_lock(&store->state);
     VEC_FOR_EACH (&group->decisions, decision) {
@@ -512,8 +538,10 @@ static void commit_group(struct logstore *store, struct commit *commits)
     struct error error = { 0 };
     arena_init(&group.arena, PARSE_MEMORY_MAX);
     mutex_lock(&store->writer);
-    /* The buffer is kept from group to group, unless a large one was needed. */
+    /* The buffers are kept from group to group, unless large ones were needed. */
     group.records = store->records;
+    group.leaves = store->leaves;
+    group.leaves.count = 0;
     buf_reset(&group.records);
     int code = commit_group_locked(&group, commits, &error);
     bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
@@ -521,7 +549,9 @@ static void commit_group(struct logstore *store, struct commit *commits)
         buf_release(&group.records);
         buf_init(&group.records, LOG_RECORD_SIZE_MAX);
     }
+    if (group.leaves.capacity > LEAVES_KEPT_MAX) VEC_RELEASE(&group.leaves);
     store->records = group.records;
+    store->leaves = group.leaves;
     mutex_unlock(&store->writer);
     if (code < 0) refuse_all(commits, code, &error);
     if (is_full && !store->options.manual) {
@@ -531,7 +561,6 @@ static void commit_group(struct logstore *store, struct commit *commits)
         mutex_unlock(&store->queue);
     }
     arena_release(&group.arena);
-    VEC_RELEASE(&group.leaves);
     VEC_RELEASE(&group.decisions);
     map_release(&group.pending);
 }

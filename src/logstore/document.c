@@ -45,17 +45,24 @@ static int push(struct walk *walk, struct document_leaf leaf)
     return VEC_PUSH(walk->leaves, leaf) ? 0 : -ENOMEM;
 }
 
+static int push_text(struct walk *walk, uint32_t field, struct str text)
+{
+    if (text.size > UINT32_MAX) return -ENOMEM; /* documents are smaller */
+    return push(walk, (struct document_leaf){
+                          .field = field, .size = (uint32_t)text.size, .text = text.data });
+}
+
 static int push_ignored(struct walk *walk, struct str path)
 {
     for (size_t i = walk->leaves->count; i > 0; i--) {
         const struct document_leaf *leaf = &walk->leaves->items[i - 1];
-        if (leaf->field == UINT32_MAX && !leaf->is_malformed && str_equal(leaf->text, path))
-            return 0;
+        if (leaf->field != UINT32_MAX || leaf->malformed != NULL) continue;
+        if (str_equal((struct str){ leaf->text, leaf->size }, path)) return 0;
     }
     struct str copy = arena_copy(walk->arena, path);
     if (copy.data == NULL) return -ENOMEM;
     (*walk->ignored)++;
-    return push(walk, (struct document_leaf){ .field = UINT32_MAX, .is_text = true, .text = copy });
+    return push_text(walk, UINT32_MAX, copy);
 }
 
 static struct str value_text(const struct json *value)
@@ -82,11 +89,13 @@ static int misfit(struct walk *walk, struct str path, const struct json *value, 
     if (copy.data == NULL) return -ENOMEM;
     int code = push_ignored(walk, copy);
     if (code < 0 || text.size > DOCUMENT_KEYWORD_SIZE_MAX) return code;
+    struct str *malformed = ARENA_NEW(walk->arena, struct str);
+    if (malformed == NULL) return -ENOMEM;
+    *malformed = copy;
     return push(walk, (struct document_leaf){ .field = UINT32_MAX,
-                                              .is_malformed = true,
-                                              .is_text = true,
-                                              .path = copy,
-                                              .text = text });
+                                              .size = (uint32_t)text.size,
+                                              .text = text.data,
+                                              .malformed = malformed });
 }
 
 static struct str for_input(struct walk *walk, const struct json *value)
@@ -209,7 +218,7 @@ static int map_keyword(struct walk *walk, uint32_t index, const struct json *val
             STR_ARG(field->path));
         return refuse(walk, "illegal_argument_exception", reason, STR(""), STR(""));
     }
-    return push(walk, (struct document_leaf){ .field = index, .is_text = true, .text = text });
+    return push_text(walk, index, text);
 }
 
 static int map_number(struct walk *walk, uint32_t index, const struct json *value)
@@ -238,9 +247,7 @@ static int map_to_field(struct walk *walk, uint32_t index, const struct json *va
     enum logstore_type type = walk->mapping->fields.items[index].type;
     switch (logstore_type_column(type)) {
     case LOGSTORE_COLUMN_NONE: return 0;
-    case LOGSTORE_COLUMN_TEXT:
-        return push(walk, (struct document_leaf){
-                              .field = index, .is_text = true, .text = value_text(value) });
+    case LOGSTORE_COLUMN_TEXT: return push_text(walk, index, value_text(value));
     case LOGSTORE_COLUMN_KEYWORD: return map_keyword(walk, index, value);
     case LOGSTORE_COLUMN_INTEGER:
     case LOGSTORE_COLUMN_REAL: return map_number(walk, index, value);
@@ -499,9 +506,12 @@ void document_index(const struct document_leaf *leaves, size_t count,
         const struct document_leaf *leaf = &leaves[i];
         struct builder_field *field;
         if (leaf->field == UINT32_MAX) {
-            struct str path = leaf->is_malformed ? leaf->path : STR("_ignored");
-            field = builder_field(builder, path, LOGSTORE_KEYWORD, leaf->is_malformed);
-            if (field != NULL) builder_add_term(builder, field, leaf->text);
+            bool is_malformed = leaf->malformed != NULL;
+            struct str path = is_malformed ? *leaf->malformed : STR("_ignored");
+            field = builder_field(builder, path, LOGSTORE_KEYWORD, is_malformed);
+            if (field != NULL) {
+                builder_add_term(builder, field, (struct str){ leaf->text, leaf->size });
+            }
             continue;
         }
         const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
@@ -509,8 +519,12 @@ void document_index(const struct document_leaf *leaves, size_t count,
         if (field == NULL) return;
         switch (logstore_type_column(mapped->type)) {
         case LOGSTORE_COLUMN_NONE: break;
-        case LOGSTORE_COLUMN_TEXT: builder_add_text(builder, field, leaf->text); break;
-        case LOGSTORE_COLUMN_KEYWORD: builder_add_term(builder, field, leaf->text); break;
+        case LOGSTORE_COLUMN_TEXT:
+            builder_add_text(builder, field, (struct str){ leaf->text, leaf->size });
+            break;
+        case LOGSTORE_COLUMN_KEYWORD:
+            builder_add_term(builder, field, (struct str){ leaf->text, leaf->size });
+            break;
         case LOGSTORE_COLUMN_INTEGER:
         case LOGSTORE_COLUMN_REAL: builder_add_number(builder, field, leaf->number); break;
         }

@@ -18,13 +18,16 @@
 #define DOCUMENT_KEYWORD_SIZE_MAX 32766 /* Lucene's longest term */
 
 struct document_leaf {
-    uint32_t field; /* index in the mapping; UINT32_MAX: only `path` is known */
-    bool is_malformed;
-    bool is_text;    /* else number */
-    struct str path; /* of malformed ones and of "_ignored" */
-    struct str text;
-    int64_t number; /* or the bits of a double */
+    uint32_t field; /* index in the mapping; UINT32_MAX: of "_ignored", or malformed */
+    uint32_t size;  /* of `text` */
+    union {
+        const char *text; /* of fields with terms */
+        int64_t number;   /* or the bits of a double */
+    };
+    const struct str *malformed; /* the path of the field that the value did not fit; else NULL */
 };
+
+_Static_assert(sizeof(struct document_leaf) == 24, "there are millions of them");
 
 VEC_TYPE(document_leaf_vec, struct document_leaf);
 

@@ -104,7 +104,9 @@ static int open_output(struct logstore *store, struct job *job, struct error *er
     char path[FILE_PATH_SIZE];
     int code = store_segment_path(store, job->segment_id, path, error);
     if (code < 0) return code;
-    return segment_open_file(&job->output, job->segment_id, store->disk, path, error);
+    code = segment_open_file(&job->output, job->segment_id, store->disk, path, error);
+    if (code == 0) job->output->is_checked = true;
+    return code;
 }
 
 /* A single segment without dead documents is written as it is. */
@@ -261,7 +263,10 @@ static int finish_flush(struct logstore *store, struct job_vec *jobs, uint64_t l
         code = store_catalog_save(store, error);
         if (code < 0) store->log_first = first_before;
     }
-    if (code == 0) remove_logs(store, first_before, log_number);
+    if (code == 0) {
+        log_forget_cuts(&store->log, log_number);
+        remove_logs(store, first_before, log_number);
+    }
     mutex_unlock(&store->writer);
     return code;
 }
@@ -391,6 +396,11 @@ static bool merge_once(struct logstore *store)
     mutex_unlock(&store->state);
     mutex_unlock(&store->writer);
     bool is_chosen = code == 1;
+    for (size_t i = 0; i < job.inputs.count; i++) {
+        if (store_segment_holds(store, job.inputs.items[i].segment)) continue;
+        job_release(store, &job);
+        return false;
+    }
     if (is_chosen) code = run_merge(store, &job, &error);
     bool was_run = is_chosen && code == 0;
     if (was_run) {
@@ -494,6 +504,13 @@ void logstore_maintain(struct logstore *store)
     mutex_lock(&store->maintenance);
     mutex_lock(&store->writer);
     store_check_space(store);
+    (void)!log_settle(&store->log, NULL);
+    if (store->indexed_before == store->stats.indexed_total) {
+        VEC_RELEASE(&store->leaves); /* nobody writes */
+        buf_release(&store->records);
+        buf_init(&store->records, LOG_RECORD_SIZE_MAX);
+    }
+    store->indexed_before = store->stats.indexed_total;
     bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
     bool is_read_only = store->stats.is_read_only;
     mutex_unlock(&store->writer);
@@ -506,6 +523,7 @@ void logstore_maintain(struct logstore *store)
         tell_failure(store, LOGSTORE_EVENT_FLUSH_FAILED, store->flush_fail_streak, &error);
     }
     store_run_policies(store);
+    store_scrub(store);
     while (retain_once(store)) continue;
     for (unsigned i = 0; !is_read_only && i < 4 && merge_once(store); i++) continue;
     mutex_unlock(&store->maintenance);

@@ -53,6 +53,7 @@ void store_index_free(struct logstore *store, struct store_index *index)
     }
     VEC_RELEASE(&index->segments);
     builder_free(index->builder);
+    VEC_RELEASE(&index->sizes.fields);
     if (index->mapping != NULL && --index->mapping->ref_count == 0) {
         logstore_mapping_free(index->mapping);
     }
@@ -186,6 +187,7 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
         }
     }
     (void)VEC_PUSH(&index->segments, fresh);
+    builder_measure(builder, &index->sizes);
     builder_free(builder);
     index->builder = NULL;
     (void)store;

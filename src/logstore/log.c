@@ -77,6 +77,47 @@ int log_begin(struct log *log, uint64_t number, struct error *error)
     return 0;
 }
 
+static int make_cut(const struct log *log, const struct log_cut *cut, struct error *error)
+{
+    const struct disk *disk = log->disk;
+    char path[FILE_PATH_SIZE];
+    int code = log_file_path(path, log->folder, cut->number, error);
+    if (code < 0) return code;
+    int handle = disk->open(disk->state, path, DISK_WRITE);
+    if (handle == -ENOENT) return 0;
+    code = handle < 0 ? handle : disk->truncate(disk->state, handle, cut->size);
+    if (code == 0) code = disk->sync(disk->state, handle);
+    if (handle >= 0) disk->close(disk->state, handle);
+    return code < 0 ? error_set(error, code, "cut '%s' to %llu bytes: %s", path,
+                                (unsigned long long)cut->size, error_name(code))
+                    : 0;
+}
+
+int log_settle(struct log *log, struct error *error)
+{
+    while (log->cut_count > 0) {
+        int code = make_cut(log, &log->cuts[log->cut_count - 1], error);
+        if (code < 0) return code;
+        log->cut_count--;
+    }
+    return 0;
+}
+
+void log_forget_cuts(struct log *log, uint64_t number)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < log->cut_count; i++) {
+        if (log->cuts[i].number >= number) log->cuts[left++] = log->cuts[i];
+    }
+    log->cut_count = left;
+}
+
+static void owe_cut(struct log *log)
+{
+    CHECK(log->cut_count < LOG_CUTS_MAX);
+    log->cuts[log->cut_count++] = (struct log_cut){ log->number, log->size };
+}
+
 int log_append(struct log *log, struct str records, struct error *error)
 {
     const struct disk *disk = log->disk;
@@ -88,12 +129,17 @@ int log_append(struct log *log, struct str records, struct error *error)
     }
     int code = disk->write_at(disk->state, log->handle, records.data, records.size, log->size);
     if (code < 0) {
-        if (disk->truncate(disk->state, log->handle, log->size) < 0) log->is_broken = true;
+        /* Whole records may be among what was written; the cut must be on the medium, too. */
+        bool is_cut = disk->truncate(disk->state, log->handle, log->size) == 0 &&
+                      disk->sync(disk->state, log->handle) == 0;
+        log->is_broken = !is_cut;
+        if (!is_cut) owe_cut(log);
         return error_set(error, code, "append to the log: %s", error_name(code));
     }
     code = disk->sync(disk->state, log->handle);
     if (code < 0) {
         log->is_broken = true;
+        owe_cut(log);
         return error_set(error, code, "sync the log: %s", error_name(code));
     }
     log->size += records.size;

@@ -10,8 +10,10 @@
  *          the answer, so the first that does not hold, with nothing sound behind it, is the torn
  *          end: the file is cut there. When sound ones follow it is damage: it is skipped, counted,
  *          and the rest is kept.
- * ERRORS   A failed append is cut off again, or the file is given up and a new one begun: nothing
- *          is ever appended behind an unknown byte. After a failed sync the file is given up.
+ * ERRORS   What was appended and could not be synced must not come back with the next start, for
+ *          its writer was refused: the file is cut where it was sound, and the cut is synced. Until
+ *          that is done the cut is owed (log_settle) and nothing more is appended, to any file.
+ *          After a failed sync the file is given up: nothing is appended behind an unknown byte.
  * Owned by: the store's writer.
  */
 #ifndef LOGSTORE_LOG_H
@@ -30,6 +32,14 @@
 #define LOG_RECORD_OVERHEAD 8
 #define LOG_RECORD_SIZE_MAX ((size_t)1 << 30)
 
+/* A file that holds more than it should: it is to be cut to `size`. */
+struct log_cut {
+    uint64_t number;
+    uint64_t size;
+};
+
+#define LOG_CUTS_MAX 2 /* the file that failed, and the one that was begun in its place */
+
 struct log {
     const struct disk *disk;
     char folder[FILE_PATH_SIZE];
@@ -37,14 +47,23 @@ struct log {
     uint64_t number;
     uint64_t size;
     bool is_broken; /* the open file must not be written any more */
+    struct log_cut cuts[LOG_CUTS_MAX];
+    size_t cut_count; /* that are owed */
 };
 
 /* Begins a new file, synced with its folder. The one before is closed. */
 int log_begin(struct log *log, uint64_t number, struct error *error) MUST_CHECK;
 
 /* Appends records (each with room of LOG_RECORD_OVERHEAD in front, see log_record_*) and syncs.
- * On failure nothing of them counts. */
+ * On failure nothing of them counts, once log_settle has made the cut that may be owed. */
 int log_append(struct log *log, struct str records, struct error *error) MUST_CHECK;
+
+/* Makes the cuts that are owed, synced. 0 when none is left. */
+int log_settle(struct log *log, struct error *error) MUST_CHECK;
+
+/* The cuts need not be made: the records are acknowledged (they stand in another file too), or the
+ * files before `number` are read no more. */
+void log_forget_cuts(struct log *log, uint64_t number);
 
 void log_close(struct log *log);
 

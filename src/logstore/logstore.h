@@ -138,7 +138,9 @@ struct logstore_operation {
  * those that did not fail are on the medium. Failures of single operations are no failure of the
  * call.
  *
- * Returns 0, ERROR_REFUSED (disk full or closing: nothing was done; try again later), or -ENOMEM.
+ * Returns 0, ERROR_REFUSED (the disk is full or fails, or the store closes: nothing was done, nor
+ * will be after a restart; try again later), -EIO (the disk failed so that the log could neither be
+ * synced nor cut: the operations may be there after the next start, or not) or -ENOMEM.
  * Cost: one fsync, shared with the calls that wait at the same time.
  */
 int logstore_write(struct logstore *store, struct logstore_operation *operations, size_t count,

@@ -9,6 +9,22 @@
 #define GROUP_SIZE  8
 #define RADIX       256
 
+/* The last `size` bytes, fewer than eight, as a number; read in words that may overlap, for a copy of
+ * a few bytes by their count is the dearest part of hashing a term. */
+static uint64_t last_word(struct str term, size_t size)
+{
+    const char *bytes = term.data + (term.size - size);
+    if (size == 0) return 0;
+    if (term.size >= 8) return bytes_get64(term.data + term.size - 8) >> (64 - 8 * size);
+    if (size >= 4) {
+        uint64_t high = bytes_get32(bytes + size - 4);
+        return bytes_get32(bytes) | high << (8 * (size - 4));
+    }
+    uint64_t word = (unsigned char)bytes[0];
+    word |= (uint64_t)(unsigned char)bytes[size / 2] << (8 * (size / 2));
+    return word | (uint64_t)(unsigned char)bytes[size - 1] << (8 * (size - 1));
+}
+
 uint32_t rare_hash(struct str term)
 {
     uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ term.size;
@@ -17,9 +33,7 @@ uint32_t rare_hash(struct str term)
         hash = (hash ^ bytes_get64(term.data + i)) * UINT64_C(0xff51afd7ed558ccd);
         hash ^= hash >> 32;
     }
-    uint64_t word = 0;
-    if (i < term.size) memcpy(&word, term.data + i, term.size - i);
-    hash = (hash ^ word) * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ last_word(term, term.size - i)) * UINT64_C(0xff51afd7ed558ccd);
     return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
 }
 

@@ -73,6 +73,7 @@ int reader_open_block(struct logstore_reader *reader, const struct logstore_segm
     size_t end = (size_t)packed_get(&segment->block_offset, block + 1);
     struct str stored = { segment->sections[SEGMENT_SOURCE].bytes.data + start, end - start };
     if (crc32c(stored.data, stored.size) != (uint32_t)packed_get(&segment->block_crc, block)) {
+        segment_set_damaged(segment, true);
         return error_set(error, ERROR_CORRUPT, "block %u of a segment fails its checksum",
                          (unsigned)block);
     }

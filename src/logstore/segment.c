@@ -47,13 +47,19 @@ static int read_directory(const struct logstore_segment *segment, struct directo
         !str_starts_with(bytes, STR(SEGMENT_MAGIC)) || !str_ends_with(bytes, STR(SEGMENT_END))) {
         return corrupt(error, "not a segment, or cut short");
     }
+    const char *trailer = bytes.data + bytes.size - SEGMENT_TRAILER_SIZE;
+    uint32_t header_crc = bytes_get32(trailer + 16); /* 0: written before there was one */
+    if (header_crc != 0 && header_crc != crc32c(bytes.data, SEGMENT_HEADER_SIZE)) {
+        return corrupt(error, "checksum of the header fails");
+    }
     uint32_t version = bytes_get32(bytes.data + 8);
-    if (bytes_get32(bytes.data + 12) > SEGMENT_VERSION || version < SEGMENT_VERSION) {
-        return error_set(error, ERROR_UNSUPPORTED,
+    bool is_newer = bytes_get32(bytes.data + 12) > SEGMENT_VERSION;
+    if (is_newer || version < SEGMENT_VERSION) {
+        /* A newer one is a mistake of who started us; an older one is of no use to anybody. */
+        return error_set(error, is_newer ? ERROR_UNSUPPORTED : ERROR_CORRUPT,
                          "segment is of version %u, only version %u can be read", (unsigned)version,
                          (unsigned)SEGMENT_VERSION);
     }
-    const char *trailer = bytes.data + bytes.size - SEGMENT_TRAILER_SIZE;
     uint64_t offset = bytes_get64(trailer);
     uint32_t count = bytes_get32(trailer + 8);
     uint64_t size = (uint64_t)count * SEGMENT_ROW_SIZE;
@@ -272,6 +278,22 @@ void segment_free(struct logstore_segment *segment)
     free(segment);
 }
 
+void segment_set_damaged(const struct logstore_segment *constant, bool is_damaged)
+{
+    struct logstore_segment *segment = (struct logstore_segment *)(uintptr_t)constant;
+    mutex_lock(&segment->mutex);
+    segment->is_damaged = is_damaged;
+    mutex_unlock(&segment->mutex);
+}
+
+bool segment_is_damaged(struct logstore_segment *segment)
+{
+    mutex_lock(&segment->mutex);
+    bool is_damaged = segment->is_damaged;
+    mutex_unlock(&segment->mutex);
+    return is_damaged;
+}
+
 /* Columns ---------------------------------------------------------------------------------- */
 
 static bool has_terms(const struct logstore_column *column)
@@ -350,6 +372,7 @@ const struct logstore_column *segment_column_open(struct logstore_column *column
     if (!column->is_open) {
         column->is_broken = !open_column(column);
         column->is_open = true;
+        column->segment->is_damaged |= column->is_broken;
     }
     bool is_broken = column->is_broken;
     mutex_unlock(&column->segment->mutex);

@@ -5,9 +5,10 @@
  *          directory: one row of 32 bytes a section:
  *            u32 kind, u32 column, u64 offset, u64 size, u32 CRC-32C of its bytes, u32 zero
  *          trailer: u64 offset of the directory, u32 rows, u32 CRC-32C of the directory,
- *            u64 zero, magic "BGLOGEND"
+ *            u32 CRC-32C of the header (0: none), u32 zero, magic "BGLOGEND"
  *          Sections are checked when they are first looked at; the blocks of sources, which are
- *          most of a segment, each have a checksum of their own.
+ *          most of a segment, each have a checksum of their own. The store looks through what was
+ *          there at its start in the background (scrub.c).
  *          docs/formats/logstore-segment.md says it all.
  */
 #ifndef LOGSTORE_SEGMENT_H
@@ -111,6 +112,8 @@ struct logstore_segment {
     struct segment_section sections[SEGMENT_SECTION_COUNT];
     struct packed block_first, block_offset, block_size, block_crc;
 
+    bool is_checked;         /* written by us, or looked through; guarded by maintenance */
+    bool is_damaged;         /* something did not hold at its first use; guarded by mutex */
     unsigned snapshot_count; /* that hold it; guarded by the store's lock */
     struct mutex making;     /* guards what sourced columns have made */
     struct mutex mutex;      /* guards the opening of columns, ids and numbers; never both */
@@ -126,6 +129,14 @@ int segment_open_memory(struct logstore_segment **segment_out, uint64_t id, char
 int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const struct disk *disk,
                       const char *path, struct error *error) MUST_CHECK;
 void segment_free(struct logstore_segment *segment); /* NULL is fine */
+
+/* Every byte of a segment on disk against its checksums, read from the file. 0, ERROR_CORRUPT, or an
+ * errno when it could not be read. */
+int segment_check(const struct logstore_segment *segment, struct error *error) MUST_CHECK;
+
+/* What does not hold when it is used is noted, so that the store sets the segment aside. */
+void segment_set_damaged(const struct logstore_segment *segment, bool is_damaged);
+bool segment_is_damaged(struct logstore_segment *segment);
 
 uint64_t segment_id_hash(struct str id);
 

@@ -90,6 +90,7 @@ int segment_open_ids(const struct logstore_segment *constant, struct error *erro
     mutex_lock(&segment->mutex);
     if (!segment->has_ids) segment->has_ids = open_all(segment);
     bool has_ids = segment->has_ids;
+    segment->is_damaged |= !has_ids;
     mutex_unlock(&segment->mutex);
     return has_ids ? 0 : error_set(error, ERROR_CORRUPT, "segment: ids are broken");
 }

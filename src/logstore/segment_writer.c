@@ -317,7 +317,8 @@ int segment_write_directory(struct segment_writer *writer)
     bytes_put64(writer->out, offset);
     bytes_put32(writer->out, (uint32_t)writer->rows.count);
     bytes_put32(writer->out, crc);
-    bytes_put64(writer->out, 0);
+    bytes_put32(writer->out, crc32c(writer->out->data, SEGMENT_HEADER_SIZE));
+    bytes_put32(writer->out, 0);
     buf_append_cstr(writer->out, SEGMENT_END);
     return writer->out->has_failed ? segment_out_of_memory(writer) : 0;
 }

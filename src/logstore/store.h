@@ -49,6 +49,7 @@ struct store_index {
     struct logstore_mapping *mapping;
     struct store_segment_vec segments; /* oldest first */
     struct builder *builder;           /* NULL: empty */
+    struct builder_sizes sizes;        /* of the builder before */
     int64_t seq_no_next;
     bool is_strict;        /* mapping refuses misfits: by setting or option */
     uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */
@@ -121,7 +122,9 @@ struct logstore {
 
     /* Guarded by writer. */
     struct log log;
-    struct buf records; /* of the group that is committed */
+    struct buf records;              /* of the group that is committed */
+    struct document_leaf_vec leaves; /* the same */
+    uint64_t indexed_before;         /* documents taken when maintenance looked last */
     uint64_t log_first; /* oldest file that is still needed */
     struct random dice;
     uint64_t id_counter;
@@ -233,6 +236,15 @@ int store_flush(struct logstore *store, struct error *error) MUST_CHECK; /* main
 bool store_segment_is_older(const struct store_segment *segment, int64_t end_ms);
 /* Takes a segment with its documents away; writer held. Whether the catalog says so. */
 bool store_segment_drop(struct logstore *store, struct store_index *index, size_t at);
+
+/* scrub.c ------------------------------------------------------------------------------------- */
+
+void store_scrub(struct logstore *store); /* one round; maintenance held */
+/* Whether a segment may be read and merged: checks it unless that was done, and sets a damaged one
+ * aside. The caller holds maintenance and a reference. */
+bool store_segment_holds(struct logstore *store, struct logstore_segment *segment);
+/* Renames the file of a damaged segment and tells the owner. */
+void store_tell_set_aside(struct logstore *store, const char *path, const char *reason);
 
 /* lifecycle.c --------------------------------------------------------------------------------- */
 

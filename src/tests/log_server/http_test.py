@@ -235,6 +235,9 @@ queries = [
     ({"match_phrase_prefix": {"message": "10.0.0.1 80"}}, 1),
     ({"fuzzy": {"message": "tineout"}}, 0), ({"wildcard": {"message": "err?r*"}}, 1),
     ({"simple_query_string": {"query": "a + c", "fields": ["message"]}}, 1),
+    ({"simple_query_string": {"query": "\0\0", "fields": ["message"]}}, 0),
+    ({"simple_query_string": {"query": "nothing " * 900 + "c", "fields": ["message"]}}, 2),
+    ({"simple_query_string": {"query": "nothing " * 1100}}, "search_phase_execution_exception"),
     ({"nope": {}}, "parsing_exception"), ({"term": {"n": "abc"}}, "search_phase_execution_exception"),
 ]
 

@@ -115,7 +115,8 @@ def value(field):
     if kind < 0.67:
         return wildcard()
     if kind < 0.76:
-        return escaped(mutated(dice.choice(WORDS))).replace("AND", "and") + "~" + dice.choice(["", "1", "2", "0", "0.5"])
+        return escaped(mutated(dice.choice(WORDS))).replace("AND", "and") + "~" + dice.choice(
+            ["", "1", "2", "0", "0.5", "1", "2", "+1", "-1", "1.5", "+", "1-2", "x"])
     if kind < 0.84:
         return regex()
     if kind < 0.92:

@@ -17,7 +17,7 @@ static void make_sound(void)
 {
     struct builder *builder = NULL;
     buf_init(&sound, 1 << 24);
-    if (builder_new(&builder, 1, NULL) < 0) abort();
+    if (builder_new(&builder, 1, NULL, NULL) < 0) abort();
     for (int i = 0; i < 50; i++) {
         char id[3] = { 'a', (char)('a' + i % 26), (char)('a' + i / 26) };
         struct str source = STR("{\"m\":\"some words here\",\"n\":1}");
