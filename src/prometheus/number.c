@@ -168,10 +168,12 @@ static inline unsigned zeros_before(uint64_t digits) /* digits != 0 */
     return (unsigned)__builtin_ctzll(digits) / 8;
 }
 
+#ifndef __SSE2__
 static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
 {
     return zeros_before(__builtin_bswap64(digits));
 }
+#endif
 
 /* The place of the highest bit of a value that is not zero. x86's instruction for it waits for what
  * its result's register held before, which the compiler does not know: so it holds a constant. */
