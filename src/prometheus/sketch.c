@@ -452,7 +452,7 @@ static inline bool count_quick(const struct sketch *sketch, double value)
     size_t slot;
     if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
     char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
-    return rseq_count_if(counts + slot * 8, &sketch->header[HEADER_CONTROL], control);
+    return rseq_count_if(counts + sketch_count_slot(slot) * 8, &sketch->header[HEADER_CONTROL], control);
 }
 #endif
 
@@ -502,7 +502,7 @@ static bool count_known(const struct sketch *sketch, double value)
     uint64_t key = sketch_key(sketch_index(size, control_shift(control)), value < 0);
     size_t slot = sketch_key_slot(key) & sketch->mask;
     if (__builtin_expect(load(key_at(cell, slot)) != key, 0)) return false;
-    return count_in(sketch, control, cell, TABLE_AT + slot);
+    return count_in(sketch, control, cell, TABLE_AT + sketch_count_slot(slot));
 }
 
 static __attribute__((noinline)) void count_slowly(struct series *series, double value)
@@ -524,7 +524,8 @@ static __attribute__((noinline)) void count_slowly(struct series *series, double
         uint64_t key = sketch_key(sketch_index(fabs(value), control_shift(control)), value < 0);
         int64_t slot = find_slot(series, cell, key, control);
         if (slot < 0) break;
-        if (count_in(sketch, control, cell, TABLE_AT + (size_t)slot)) return;
+        size_t word = TABLE_AT + sketch_count_slot((size_t)slot);
+        if (count_in(sketch, control, cell, word)) return;
     }
     pm_fail_note(PM_ERROR_FULL, NULL);
     (void)pm_store_count_error(series->family->registry, PM_ERROR_FULL);

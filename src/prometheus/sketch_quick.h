@@ -58,7 +58,8 @@ static inline bool sketch_observe_quick(const struct sketch *sketch, char *sums,
     uint64_t control = __atomic_load_n(&sketch->open.control, __ATOMIC_ACQUIRE);
     size_t slot;
     if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
-    char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED) + slot * 8;
+    char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
+    count += sketch_count_slot(slot) * 8;
     char *sum = sums + (slot & 1) * 8;
     return rseq_observe_if(count, sum, value, sketch->header, control);
 }
