@@ -168,11 +168,6 @@ static inline unsigned zeros_before(uint64_t digits) /* digits != 0 */
     return (unsigned)__builtin_ctzll(digits) / 8;
 }
 
-static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
-{
-    return zeros_before(__builtin_bswap64(digits));
-}
-
 /* The place of the highest bit of a value that is not zero. x86's instruction for it waits for what
  * its result's register held before, which the compiler does not know: so it holds a constant. */
 static inline unsigned top_bit(uint64_t value)
@@ -269,6 +264,13 @@ static inline __m128i digits_16(uint32_t high, uint32_t low)
     __m128i ones = _mm_mulhi_epu16(twos, _mm_set1_epi16(6554));
     rest = _mm_sub_epi16(twos, _mm_mullo_epi16(ones, _mm_set1_epi16(10)));
     return _mm_or_si128(ones, _mm_slli_epi16(rest, 8));
+}
+#endif
+
+#ifndef __SSE2__
+static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
+{
+    return zeros_before(__builtin_bswap64(digits));
 }
 #endif
 
