@@ -122,7 +122,7 @@ static char *put_hex(char *to, const unsigned char *bytes, size_t size)
 int pm_exemplar_put_trace(struct series *series, size_t slot, double value,
                           const unsigned char trace_id[16], const unsigned char *span_id)
 {
-    union text text; /* nothing to check: its names are names, its values plain */
+    union text text;   /* nothing to check: its names are names, its values plain */
     text.words[5] = 0; /* where they end */
     text.words[8] = 0;
     memcpy(text.bytes, "trace_id", 9);

@@ -24,7 +24,7 @@ struct exemplar_slot {
     uint32_t sequence; /* odd: being written; 0: never */
     uint32_t label_count;
     double value;
-    uint64_t time_ms; /* Unix time */
+    uint64_t time_ms;                      /* Unix time */
     uint64_t text[EXEMPLAR_TEXT_SIZE / 8]; /* bytes, stored and loaded by 8 */
 };
 _Static_assert(sizeof(struct exemplar_slot) == 192, "a slot is three cache lines");

@@ -376,11 +376,12 @@ static size_t print_special(char *text, double value)
  * is known earlier than the digits. */
 static inline uint64_t in_thousandths(double size, int biased, int *point)
 {
-    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4,
+    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2,  1e3, 1e4,
                                             1e5,  1e6,  1e7,  1e8, 1e9, 1e10, 1e11 };
     if (!(size >= 1e-3 && size < 1e11)) return 0;
     int64_t number = (int64_t)(size * 1000 + 0.5);
-    int at = log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
+    int at =
+        log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
     at += size >= powers_of_ten[at];
     if ((double)number / 1000 != size) return 0;
     *point = at - 3;

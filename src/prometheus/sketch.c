@@ -455,7 +455,8 @@ static inline bool count_quick(const struct sketch *sketch, double value)
     size_t slot;
     if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
     char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
-    return rseq_count_if(counts + sketch_count_slot(slot) * 8, &sketch->header[HEADER_CONTROL], control);
+    return rseq_count_if(counts + sketch_count_slot(slot) * 8, &sketch->header[HEADER_CONTROL],
+                         control);
 }
 #endif
 
@@ -472,7 +473,8 @@ static void remember_open(struct sketch *sketch)
     const uint64_t infinite = (uint64_t)0x7ff << 52;
     if (least < normal) least = normal;
     int schema = control_schema(control);
-    if (cell == NULL || least >= infinite || schema < 0 || load(&sketch->header[HEADER_CONTROL]) != control)
+    if (cell == NULL || least >= infinite || schema < 0 ||
+        load(&sketch->header[HEADER_CONTROL]) != control)
         return;
     if (__atomic_exchange_n(&sketch->is_opening, 1, __ATOMIC_ACQUIRE) != 0) return;
     __atomic_store_n(&open->control, 0, __ATOMIC_SEQ_CST);
@@ -481,7 +483,8 @@ static void remember_open(struct sketch *sketch)
     __atomic_store_n(&open->span, infinite - least, __ATOMIC_RELAXED);
     __atomic_store_n(&open->counts, cell + LANE_SIZE + (size_t)TABLE_AT * 8, __ATOMIC_RELAXED);
     __atomic_store_n(&open->keys, key_at(cell, 0), __ATOMIC_RELAXED);
-    uint64_t segment_count = (uint64_t)2 << schema; /* the exponent's bits count octaves from 1023 */
+    uint64_t segment_count = (uint64_t)2
+                             << schema; /* the exponent's bits count octaves from 1023 */
     uint64_t key_base = sketch_key(-1023 * (1 << schema), false);
     __atomic_store_n(&open->segments, pm_sketch_segments + segment_count, __ATOMIC_RELAXED);
     __atomic_store_n(&open->segment_mask, segment_count - 1, __ATOMIC_RELAXED);

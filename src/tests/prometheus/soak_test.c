@@ -42,8 +42,9 @@ static const char *const samples[KINDS] = { "soak_total",         "soak_parts_to
 static const double steps[KINDS] = { 1, 0.25, 1, 1, 1, 1, 1 };
 
 /* What is observed has a sum besides; an update cut off by a kill may be in one of the two. */
-static const char *const sums[KINDS] = { [OBSERVED] = "soak_seconds_sum",
-                                         [MEASURED] = "soak_size_bytes_sum" };
+static const char *const sums[KINDS] = {
+    [OBSERVED] = "soak_seconds_sum", [MEASURED] = "soak_size_bytes_sum"
+};
 static const double values[KINDS] = { [OBSERVED] = 0.5, [MEASURED] = 2 };
 
 struct tally { /* of one thread, by it alone */
