@@ -15,6 +15,7 @@
 #include "logstore/store.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -463,6 +464,7 @@ static bool merge_once(struct logstore *store)
     }
     if (job.output != NULL) segment_free(job.output);
     job_release(store, &job);
+    if (was_run) (void)malloc_trim(0); /* merges are few, and what they held is not needed soon */
     if (is_chosen) {
         store->merge_fail_streak = code < 0 ? store->merge_fail_streak + 1 : 0;
         tell_failure(store, LOGSTORE_EVENT_MERGE_FAILED, store->merge_fail_streak, &error);
