@@ -1,6 +1,6 @@
 /* archive.c - old files of a rotating path become path.N.gz, by a thread of its own.
  *
- * WHICH     path.2 and older: path.1 stays as it is, for tails and shippers that are a little behind.
+ * WHICH     path.2 and older: path.1 stays as it is, for tails and shippers that lag a little.
  *           Only a file on which no writer holds its lock (see HELD in file.c), so no line can come
  *           to it any more; one that is held has its turn after the next rotation.
  * WHOLE     The bytes go into .<name>.gz.tmp, which is synced; then, under the lock of rotation, it

@@ -251,8 +251,8 @@ static bool wait_until_empty(const struct sl_pipeline *pipeline)
     return true;
 }
 
-/* Waits until nobody is inside, giving sl_lock away meanwhile; the caller frees it without the lock,
- * for an asynchronous one has a thread that may need it to end. NULL: nothing to free. */
+/* Waits until nobody is inside, giving sl_lock away meanwhile; the caller frees it without the
+ * lock, for an asynchronous one has a thread that may need it to end. NULL: nothing to free. */
 static struct sl_pipeline *retire(struct sl_core *core, struct sl_pipeline *pipeline)
 {
     if (pipeline == NULL) return NULL;

@@ -14,7 +14,7 @@
  * TIME      Intervals are multiples of their length since 1970 in UTC, moved by an offset. With the
  *           first line of a later interval than that of the file's first line the file is rotated;
  *           an empty file never, so an interval without lines leaves none.
- * CLOCK     One that is set back rotates nothing: the file goes on, and after more than one interval
+ * CLOCK     One that is set back rotates nothing: the file goes on, and after more than an interval
  *           counts as begun in the interval that is now. One that is set forward rotates once. One
  *           that goes to and fro rotates at most once in half an interval of the time since boot.
  *           Age is the wall clock's too, but only one file goes at a time, once a minute, so that a

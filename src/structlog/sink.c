@@ -5,8 +5,8 @@
  *               place by blanks and a line end (no space is needed for that); then the line is
  *               tried once more, whole. So a file holds whole lines and, at worst, blank ones.
  * BUFFERS       What a buffer holds and the disk does not take stays there and is tried again, with
- *               the next lines, every BUFFER_RETRY_MS at most: nobody waits. Lines that find the buffer
- *               full are lost and counted, and what is left when the sink is closed.
+ *               the next lines, every BUFFER_RETRY_MS at most: nobody waits. Lines that find the
+ *               buffer full are lost and counted, and what is left when the sink is closed.
  * PIPES         A reader that is gone must not kill the writer: SIGPIPE is blocked around the
  *               write and taken away if it was ours. A full non-blocking pipe is waited for
  *               PIPE_WAIT_MS, then the line is lost.

@@ -1,4 +1,4 @@
-/* fault_test.c - disks that refuse, for a while or for good: what is kept, what is lost and counted.
+/* fault_test.c - disks that refuse, for a while or for good: what is kept, what lost and counted.
  *
  * Goal: written + lost = logged, lines whole, each at most once and in order, under EIO, ENOSPC and
  * short writes, for sinks without a buffer, with one, and asynchronous ones. Method: the program's
