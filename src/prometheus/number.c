@@ -321,8 +321,8 @@ static inline void store_digits(char *text, const struct digits *digits)
 
 /* Both write more than there are digits: NUMBER_SIZE_MAX has room for it. */
 
-/* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or "0.0123",
- * cannot be predicted either, so the first 8 characters are made both ways. */
+/* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or
+ * "0.0123", cannot be predicted either, so the first 8 characters are made both ways. */
 static inline size_t print_plain(char *text, const struct digits *digits, int point)
 {
     bool is_small = point <= 0;
@@ -371,9 +371,9 @@ static size_t print_special(char *text, double value)
 }
 
 /* Measured things often have three decimals at most. Decimals of up to 15 digits are told apart by
- * doubles, so when this one reads back, no shorter one does. 16 digits of it, of which `point` stand
- * before the decimal point, or 0: it has more decimals. How many that is comes from the double, which
- * is known earlier than the digits. */
+ * doubles, so when this one reads back, no shorter one does. Gives 16 digits of it, `point` of which
+ * stand before the decimal point, or 0: it has more decimals. How many stand there is told by the
+ * double, which is known earlier than the digits. */
 static inline uint64_t in_thousandths(double size, int biased, int *point)
 {
     static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2,  1e3, 1e4,

@@ -494,7 +494,8 @@ static void remember_open(struct sketch *sketch)
     __atomic_store_n(&sketch->is_opening, 0, __ATOMIC_RELEASE);
 }
 
-/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes meanwhile. */
+/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes
+ * meanwhile. */
 static bool count_known(const struct sketch *sketch, double value)
 {
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);

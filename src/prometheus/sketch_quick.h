@@ -52,7 +52,7 @@ static inline bool quick_slot(const struct sketch_open *open, size_t mask, doubl
 }
 #undef OPEN_
 
-/* Counts, and adds the value to one of the two words at `sums`, of CPU 0; false: nothing was done. */
+/* Counts, and adds the value to one of the two words at `sums`, of CPU 0; false: nothing done. */
 static inline bool sketch_observe_quick(const struct sketch *sketch, char *sums, double value)
 {
     uint64_t control = __atomic_load_n(&sketch->open.control, __ATOMIC_ACQUIRE);

@@ -133,8 +133,8 @@ again:;
                  : again);
 }
 
-/* Two sequences that share the CPU's number: one adds 1 to the word at `count`, the other the amount
- * to the double at `sum`. When the second is cut off, it alone is done anew. */
+/* Two sequences that share the CPU's number: one adds 1 to the word at `count`, the other the
+ * amount to the double at `sum`. When the second is cut off, it alone is done anew. */
 #define PM_RSEQ_PAIR_HEAD_                                                                         \
     ".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"                                               \
     "3:\n\t.long 0, 0\n\t.quad 1f, (2f - 1f), 4f\n"                                                \
