@@ -540,6 +540,14 @@ int tsdb_cut(struct tsdb *db, struct error *error)
 
 /* ---- merging ---- */
 
+/* With many series a cut costs much for each of them, whatever it brings: the log may be longer by
+ * what is read again in a microsecond a series. */
+static uint64_t log_size_max_locked(const struct tsdb *db)
+{
+    enum { SIZE_A_SERIES = 128 };
+    return db->options.log_size_max + db->head.totals.series_count * SIZE_A_SERIES;
+}
+
 static bool is_cut_due(struct tsdb *db)
 {
     if (db->cut.is_pending) return true;
@@ -550,7 +558,7 @@ static bool is_cut_due(struct tsdb *db)
     if (head->totals.sample_count > 0) {
         bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
         int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
-        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
+        is_due = is_wide || span >= most || db->stats.log_size >= log_size_max_locked(db) ||
                  (tsdb_is_idle_locked(db) && db->stats.log_size >= IDLE_CUT_SIZE) ||
                  (db->options.head_size_max > 0 &&
                   head->totals.chunk_size > db->options.head_size_max / 2);
