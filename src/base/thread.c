@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define LOWERED_BY 10 /* of nice */
+#define LOWERED_BY 5 /* of nice */
 
 void mutex_init(struct mutex *mutex)
 {
@@ -109,7 +109,7 @@ void thread_detach(pthread_t thread)
 
 void thread_lower(void)
 {
-    /* On Linux a nice value is a thread's own; 10 is a tenth of the weight. */
+    /* On Linux a nice value is a thread's own; 5 is a third of the weight. */
     int now = getpriority(PRIO_PROCESS, 0);
     (void)setpriority(PRIO_PROCESS, 0, now + LOWERED_BY < 19 ? now + LOWERED_BY : 19);
 }
