@@ -241,13 +241,14 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL, 1)) {
         const enum sketch_way *way = histogram->metric.aid;
-        if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
+        if (*way == WAY_SKETCH) {
+            if (sketch_observe_quick(histogram->metric.aid, fast, value)) return;
+        } else if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
             const struct bounds *bounds = histogram->metric.aid;
             size_t bucket = count_below_12(bounds->values, value);
             char *count = fast + (WORD_BUCKETS + bucket) * 8;
             if (pm_rseq_observe_(count, fast + sum_word(bucket) * 8, value)) return;
         }
-        if (*way == WAY_SKETCH && sketch_observe_quick(histogram->metric.aid, fast, value)) return;
     }
     observe_other(histogram, value);
 #else
