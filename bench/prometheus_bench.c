@@ -208,12 +208,9 @@ static void run_peer_render(void *arg, long count)
     for (long i = 0; i < count; i += series_count) *(size_t *)arg = peer_render();
 }
 
-static struct pm_registry *make_series(int is_double)
+static void make_series_in(struct pm_registry *registry, const char *name, int is_double)
 {
-    struct pm_registry *registry = NULL;
-    if (pm_registry_new(&registry, NULL) < 0) exit(1);
-    struct pm_counter *family =
-        pm_counter_new(registry, "http_requests_total", "Requests.", "method", "path", "n");
+    struct pm_counter *family = pm_counter_new(registry, name, "Requests.", "method", "path", "n");
     for (long i = 0; i < series_count; i++) {
         char number[16];
         (void)snprintf(number, sizeof(number), "%ld", i);
@@ -221,6 +218,17 @@ static struct pm_registry *make_series(int is_double)
         pm_count(child, 1000000 + (uint64_t)i);
         if (is_double) pm_add(child, 0.1 + (double)(i % 977) / 1000);
     }
+    if (pm_last_error().code != PM_OK) {
+        (void)fprintf(stderr, "cannot make the series: %s\n", pm_last_error().text);
+        exit(1);
+    }
+}
+
+static struct pm_registry *make_series(int is_double)
+{
+    struct pm_registry *registry = NULL;
+    if (pm_registry_new(&registry, NULL) < 0) exit(1);
+    make_series_in(registry, "http_requests_total", is_double);
     return registry;
 }
 
@@ -304,6 +312,49 @@ static double measure_processes(const struct shared *shared)
     return sum / shared->processes;
 }
 
+/* Processes that count in all series, one after the other, and end. */
+static void count_in_processes(const char *path, int processes, int is_double)
+{
+    for (int i = 0; i < processes; i++) {
+        if (fork() == 0) {
+            struct pm_client *client = NULL;
+            if (pm_client_open(&client, path, NULL) < 0) _exit(1);
+            make_series_in(pm_client_registry(client), "http_requests_total", is_double);
+            pm_client_close(client);
+            _exit(0);
+        }
+        int status = 0;
+        if (wait(&status) < 0 || status != 0) exit(1);
+    }
+}
+
+/* What the daemon shows of a region of many series that processes counted in. */
+static void measure_shared_exposition(const char *path, int processes, int is_double)
+{
+    struct pm_daemon_options options = { .path = path,
+                                         .directory_size = (size_t)series_count * 512,
+                                         .word_count = (size_t)series_count * 4 };
+    struct pm_daemon *server = NULL;
+    struct pm_registry *registry = NULL;
+    if (pm_daemon_open(&server, &options, NULL) < 0 || pm_registry_new(&registry, NULL) < 0 ||
+        pm_daemon_register(server, registry, NULL) < 0) {
+        printf("# exposition of shared memory left out: %s\n", pm_last_error().text);
+        exit(1);
+    }
+    count_in_processes(path, processes, is_double);
+    char text[64];
+    (void)snprintf(text, sizeof(text), "exposition/%s/shared/%d-processes",
+                   is_double ? "double" : "whole", processes);
+    print_figure(text, measure_rounds(run_render, registry, series_count, round_count * 8), 0,
+                 "ns/series");
+    size_t size = 0;
+    (void)pm_render(registry, (struct pm_format){ .kind = PM_TEXT_0_0_4 }, drop, &size);
+    if (size < (size_t)series_count * 40) exit(1); /* not all are shown */
+    pm_daemon_close(server);
+    pm_registry_free(registry);
+    (void)unlink(path);
+}
+
 static void measure_shared(void)
 {
     static const char *const names[] = { "inc", "gauge-add", "observe/11-bounds", "observe/native",
@@ -327,6 +378,11 @@ static void measure_shared(void)
     }
     pm_daemon_close(server);
     (void)unlink(path);
+    for (int is_double = 0; is_double <= 1; is_double++) {
+        for (int processes = 1; processes <= 4; processes += 3) {
+            measure_shared_exposition(path, processes, is_double);
+        }
+    }
 }
 
 /* ---- Peers ---- */

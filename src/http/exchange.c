@@ -24,6 +24,7 @@
 #define HEADERS_MAX       128
 #define SWALLOW_SIZE_MAX  ((size_t)1024 * 1024) /* of a refused request's body */
 #define KEPT_CAPACITY_MAX ((size_t)64 * 1024)   /* a larger body buffer is not kept */
+#define RESERVED_SIZE_MAX ((size_t)16 * 1024 * 1024)
 
 static void set_phase(struct exchange *x, enum exchange_phase phase, int64_t now_ns)
 {
@@ -365,6 +366,10 @@ static bool begin(struct exchange *x, const char *method, const char *version)
     if (length > x->body_size_max) refuse(x, 413, "the body is larger than this server takes");
 
     x->body.size_max = x->body_size_max;
+    /* At once what is announced, for growing by steps costs up to half as much memory again. Memory
+     * that never comes to be written is none. */
+    bool is_large = x->refusal == 0 && length > KEPT_CAPACITY_MAX && length <= RESERVED_SIZE_MAX;
+    if (is_large) (void)!buf_reserve(&x->body, (size_t)length);
     bool waits = http_request_header(request, "Expect").data != NULL;
     x->response.must_close = must_end;
     return must_end || (x->refusal != 0 && has_body && (waits || length > SWALLOW_SIZE_MAX));

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_SIZE   ((size_t)2 << 20)
+#define BATCH_SIZE   ((size_t)1 << 20)
 #define BATCH_COUNT  5000
 #define UPDATE_TRIES 5
 

@@ -15,11 +15,11 @@
 #include "logstore/store.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MERGE_COUNT       16 /* segments of like size that become one */
-#define SEGMENT_BYTES_MAX ((size_t)4 << 30)
+#define MERGE_COUNT 16 /* segments of like size that become one */
 
 int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)
 {
@@ -122,8 +122,50 @@ static int write_as_is(struct logstore *store, struct job *job, struct error *er
     return code < 0 ? code : open_output(store, job, error);
 }
 
-static int merge_inputs(const struct logstore *store, struct job *job, struct buf *bytes,
-                        struct error *error)
+/* A segment's file in the making, written piece by piece under a name that does not count. */
+struct growing {
+    const struct disk *disk;
+    char path[FILE_PATH_SIZE + 8];
+    int handle; /* -1: none yet */
+    uint64_t size;
+};
+
+static int grow(void *argument, struct str bytes, struct error *error)
+{
+    struct growing *file = argument;
+    const struct disk *disk = file->disk;
+    if (file->handle < 0) {
+        file->handle = disk->open(disk->state, file->path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
+    }
+    int code = file->handle;
+    if (code >= 0) {
+        code = disk->write_at(disk->state, file->handle, bytes.data, bytes.size, file->size);
+    }
+    if (code < 0) {
+        return error_set(error, code, "write '%s': %s", file->path, error_name(code));
+    }
+    file->size += bytes.size;
+    return 0;
+}
+
+/* Synced and under its name when `code` is 0; else gone. */
+static int end_growing(const struct logstore *store, struct growing *file, const char *path,
+                       int code, struct error *error)
+{
+    const struct disk *disk = file->disk;
+    if (file->handle < 0) return code;
+    bool is_written = code == 0;
+    if (is_written) code = disk->sync(disk->state, file->handle);
+    disk->close(disk->state, file->handle);
+    if (code == 0) code = disk->rename(disk->state, file->path, path);
+    if (code < 0) (void)disk->remove(disk->state, file->path);
+    if (code == 0) code = disk->sync_folder(disk->state, store->segments_folder);
+    if (code == 0 || !is_written) return code;
+    return error_set(error, code, "put '%s' into place: %s", path, error_name(code));
+}
+
+static int merge_inputs(const struct logstore *store, struct job *job,
+                        const struct segment_sink *sink, struct error *error)
 {
     struct merge_input *inputs = calloc(job->inputs.count, sizeof(*inputs));
     job->new_numbers = calloc(job->inputs.count + 1, sizeof(uint32_t *));
@@ -137,7 +179,7 @@ static int merge_inputs(const struct logstore *store, struct job *job, struct bu
                                           live == NULL ? NULL : live->bits, NULL };
     }
     struct merge_options options = { store->options.rare_documents_min, SOURCE_LEVEL_FAST };
-    int code = segments_merge(inputs, job->inputs.count, &options, bytes, error);
+    int code = segments_merge(inputs, job->inputs.count, &options, sink, error);
     for (size_t i = 0; i < job->inputs.count; i++) job->new_numbers[i] = inputs[i].new_numbers;
     free(inputs);
     return code;
@@ -148,12 +190,15 @@ static int run_merge(struct logstore *store, struct job *job, struct error *erro
     if (job->inputs.count == 1 && job->inputs.items[0].live == NULL) {
         return write_as_is(store, job, error);
     }
-    CLEANUP(buf_release) struct buf bytes = { 0 };
-    buf_init(&bytes, SEGMENT_BYTES_MAX);
-    int code = merge_inputs(store, job, &bytes, error);
-    if (code < 0 || bytes.size == 0) return code;
-    code = write_file(store, job->segment_id, buf_str(&bytes), error);
-    return code < 0 ? code : open_output(store, job, error);
+    char path[FILE_PATH_SIZE];
+    int code = store_segment_path(store, job->segment_id, path, error);
+    if (code < 0) return code;
+    struct growing file = { .disk = store->disk, .handle = -1 };
+    (void)snprintf(file.path, sizeof(file.path), "%s.tmp", path);
+    struct segment_sink sink = { grow, &file };
+    code = merge_inputs(store, job, &sink, error);
+    code = end_growing(store, &file, path, code, error);
+    return code < 0 || file.size == 0 ? code : open_output(store, job, error);
 }
 
 /* The live bits of the output: what died in the inputs since they were read is dead here too. */
@@ -419,6 +464,7 @@ static bool merge_once(struct logstore *store)
     }
     if (job.output != NULL) segment_free(job.output);
     job_release(store, &job);
+    if (was_run) (void)malloc_trim(0); /* merges are few, and what they held is not needed soon */
     if (is_chosen) {
         store->merge_fail_streak = code < 0 ? store->merge_fail_streak + 1 : 0;
         tell_failure(store, LOGSTORE_EVENT_MERGE_FAILED, store->merge_fail_streak, &error);

@@ -169,6 +169,7 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
     }
     CLEANUP(buf_release) struct buf bytes = { 0 };
     buf_init(&bytes, SIZE_MAX);
+    (void)!buf_reserve(&bytes, builder->sources.size / 3); /* about what becomes of log lines */
     int code = builder_encode(builder, &bytes, error);
     if (code < 0)
         return error_wrap(error, code, "refresh index '" STR_FMT "'", STR_ARG(index->name));

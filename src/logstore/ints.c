@@ -73,3 +73,11 @@ bool ints_read(struct str *rest, size_t count, int64_t *values)
     }
     return true;
 }
+
+bool ints_take(struct str *rest, size_t count, struct str *stored)
+{
+    if (rest->size < HEAD_SIZE) return false;
+    unsigned width = (unsigned char)rest->data[1];
+    if (width > 8) return false;
+    return bytes_take(rest, HEAD_SIZE + count * width, stored);
+}

@@ -22,4 +22,7 @@ void ints_write(const int64_t *values, size_t count, struct buf *out);
 /* Reads `count` numbers at the front of *rest and moves it on; false when it is cut short. */
 bool ints_read(struct str *rest, size_t count, int64_t *values);
 
+/* Passes over `count` numbers, whose bytes are *stored then; false when it is cut short. */
+bool ints_take(struct str *rest, size_t count, struct str *stored);
+
 #endif

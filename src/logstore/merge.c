@@ -65,14 +65,16 @@ struct pending {
 static int append_block(struct merge *merge, size_t before, int64_t first, int64_t raw_size)
 {
     struct segment_writer *writer = &merge->writer;
+    size_t size = writer->out->size - before;
     struct segment_block block = {
         .first = first,
-        .offset = (int64_t)(before - writer->section_start),
+        .offset = (int64_t)(segment_position(writer) - size - writer->section_start),
         .raw_size = raw_size,
-        .crc = crc32c(writer->out->data + before, writer->out->size - before),
+        .crc = crc32c(writer->out->data + before, size),
     };
     merge->source_size += (uint64_t)raw_size;
-    return VEC_PUSH(&merge->blocks, block) ? 0 : segment_out_of_memory(writer);
+    if (!VEC_PUSH(&merge->blocks, block)) return segment_out_of_memory(writer);
+    return segment_spill(writer, SEGMENT_SPILL_SIZE);
 }
 
 static int pack_pending(struct merge *merge, struct pending *pending)
@@ -408,17 +410,19 @@ static int merge_all(struct merge *merge)
 }
 
 int segments_merge(struct merge_input *inputs, size_t count, const struct merge_options *options,
-                   struct buf *out, struct error *error)
+                   const struct segment_sink *sink, struct error *error)
 {
+    CLEANUP(buf_release) struct buf out = { 0 };
+    buf_init(&out, SIZE_MAX);
     struct merge merge = { .inputs = inputs,
                            .input_count = count,
                            .options = options,
                            .new_blocks = calloc(count + 1, sizeof(uint32_t *)),
                            .error = error };
     for (size_t i = 0; i < count; i++) inputs[i].new_numbers = NULL;
-    segment_writer_init(&merge.writer, out, 0, error);
+    segment_writer_init(&merge.writer, &out, 0, error);
+    merge.writer.sink = sink;
     int code = merge.new_blocks == NULL ? segment_out_of_memory(&merge.writer) : merge_all(&merge);
-    if (code < 0) buf_truncate(out, merge.writer.base);
     for (size_t i = 0; merge.new_blocks != NULL && i < count; i++) free(merge.new_blocks[i]);
     free(merge.new_blocks);
     VEC_RELEASE(&merge.blocks);

@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "logstore/segment.h"
+#include "logstore/segment_writer.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,9 +29,9 @@ struct merge_options {
     int level;                 /* zstd's, for blocks that are packed anew */
 };
 
-/* Appends the segment's bytes to `out`; nothing when no document is alive. Numbers are to be freed
- * by the caller, also on failure. ERROR_CORRUPT when an input is damaged. */
+/* Gives the segment's bytes to the sink; none when no document is alive. Numbers are to be freed by
+ * the caller, also on failure. ERROR_CORRUPT when an input is damaged, or what the sink returned. */
 int segments_merge(struct merge_input *inputs, size_t count, const struct merge_options *options,
-                   struct buf *out, struct error *error) MUST_CHECK;
+                   const struct segment_sink *sink, struct error *error) MUST_CHECK;
 
 #endif

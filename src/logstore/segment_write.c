@@ -37,12 +37,13 @@ static int write_source_block(struct encoder *encoder, struct source_packer *pac
             (struct str){ builder->sources.data + item->source_offset, item->source_size };
         raw_size += item->source_size;
     }
+    size_t position = segment_position(writer);
     size_t before = writer->out->size;
     int code = source_block_pack(packer, documents, end - start, writer->out, writer->error);
     if (code < 0) return code;
     struct segment_block block = {
         .first = (int64_t)start,
-        .offset = (int64_t)(before - writer->section_start),
+        .offset = (int64_t)(position - writer->section_start),
         .raw_size = raw_size,
         .crc = crc32c(writer->out->data + before, writer->out->size - before),
     };

@@ -34,28 +34,50 @@ int segment_out_of_memory(const struct segment_writer *writer)
     return error_set(writer->error, -ENOMEM, "encode a segment: out of memory");
 }
 
+int segment_spill(struct segment_writer *writer, size_t size_min)
+{
+    size_t size = writer->out->size - writer->base;
+    if (writer->sink == NULL || size < size_min || writer->out->has_failed) return 0;
+    struct str bytes = { writer->out->data + writer->base, size };
+    int code = writer->sink->write(writer->sink->argument, bytes, writer->error);
+    if (code < 0) return code;
+    writer->spilled += size;
+    buf_truncate(writer->out, writer->base);
+    return 0;
+}
+
 void segment_section_begin(struct segment_writer *writer)
 {
-    while ((writer->out->size - writer->base) % 8 != 0 && !writer->out->has_failed) {
+    while (segment_position(writer) % 8 != 0 && !writer->out->has_failed) {
         buf_append_char(writer->out, 0);
     }
-    writer->section_start = writer->out->size;
+    writer->section_start = segment_position(writer);
+}
+
+/* The bytes of a section that is not spilled. */
+static struct str section_bytes(const struct segment_writer *writer)
+{
+    size_t size = segment_position(writer) - writer->section_start;
+    CHECK(size <= writer->out->size - writer->base);
+    return (struct str){ writer->out->data + writer->out->size - size, size };
 }
 
 int segment_section_end(struct segment_writer *writer, enum segment_section_kind kind,
                         size_t column)
 {
     if (writer->out->has_failed) return segment_out_of_memory(writer);
-    size_t size = writer->out->size - writer->section_start;
     struct segment_row row = {
         .kind = kind,
         .column = (uint32_t)column,
-        .offset = writer->section_start - writer->base,
-        .size = size,
-        /* Each block of sources has a checksum of its own. */
-        .crc = kind == SEGMENT_SOURCE ? 0 : crc32c(writer->out->data + writer->section_start, size),
+        .offset = writer->section_start,
+        .size = segment_position(writer) - writer->section_start,
     };
-    return VEC_PUSH(&writer->rows, row) ? 0 : segment_out_of_memory(writer);
+    if (kind != SEGMENT_SOURCE) { /* each block of sources has a checksum of its own */
+        struct str bytes = section_bytes(writer);
+        row.crc = crc32c(bytes.data, bytes.size);
+    }
+    if (!VEC_PUSH(&writer->rows, row)) return segment_out_of_memory(writer);
+    return segment_spill(writer, SEGMENT_SPILL_SIZE);
 }
 
 bool segment_numbers(struct segment_writer *writer, size_t count)
@@ -93,7 +115,7 @@ int segment_write_blocks(struct segment_writer *writer, struct segment_block_vec
 {
     /* The end of the last block, so that each size stored can be told. */
     struct segment_block last = { .first = writer->document_count,
-                                  .offset = (int64_t)(writer->out->size - writer->section_start) };
+                                  .offset = (int64_t)(segment_position(writer) - writer->section_start) };
     if (!VEC_PUSH(blocks, last)) return segment_out_of_memory(writer);
     int code = segment_section_end(writer, SEGMENT_SOURCE, 0);
     if (code < 0) return code;
@@ -143,10 +165,10 @@ static int write_text_ids(struct segment_writer *writer, const struct id_list *i
     segment_section_begin(writer);
     for (uint32_t i = 0; i < writer->document_count; i++) {
         char buffer[ID_MADE_SIZE];
-        writer->numbers[i] = (int64_t)(writer->out->size - writer->section_start);
+        writer->numbers[i] = (int64_t)(segment_position(writer) - writer->section_start);
         buf_append_str(writer->out, id_list_at(ids, i, buffer));
     }
-    writer->numbers[writer->document_count] = (int64_t)(writer->out->size - writer->section_start);
+    writer->numbers[writer->document_count] = (int64_t)(segment_position(writer) - writer->section_start);
     int code = segment_section_end(writer, SEGMENT_IDS, 0);
     if (code < 0) return code;
     return segment_write_packed(writer, SEGMENT_ID_TABLE, 0, (size_t)writer->document_count + 1);
@@ -297,12 +319,14 @@ void segment_write_header(struct segment_writer *writer)
     buf_append_cstr(writer->out, SEGMENT_MAGIC);
     bytes_put32(writer->out, SEGMENT_VERSION);
     bytes_put32(writer->out, SEGMENT_VERSION);
+    if (writer->out->has_failed) return;
+    writer->header_crc = crc32c(writer->out->data + writer->base, SEGMENT_HEADER_SIZE);
 }
 
 int segment_write_directory(struct segment_writer *writer)
 {
     segment_section_begin(writer);
-    uint64_t offset = writer->section_start - writer->base;
+    uint64_t offset = writer->section_start;
     VEC_FOR_EACH (&writer->rows, row) {
         bytes_put32(writer->out, row->kind);
         bytes_put32(writer->out, row->column);
@@ -312,13 +336,13 @@ int segment_write_directory(struct segment_writer *writer)
         bytes_put32(writer->out, 0);
     }
     if (writer->out->has_failed) return segment_out_of_memory(writer);
-    uint32_t crc = crc32c(writer->out->data + writer->section_start,
-                          writer->out->size - writer->section_start);
+    struct str rows = section_bytes(writer);
+    uint32_t crc = crc32c(rows.data, rows.size);
     bytes_put64(writer->out, offset);
     bytes_put32(writer->out, (uint32_t)writer->rows.count);
     bytes_put32(writer->out, crc);
-    bytes_put32(writer->out, crc32c(writer->out->data, SEGMENT_HEADER_SIZE));
+    bytes_put32(writer->out, writer->header_crc);
     bytes_put32(writer->out, 0);
     buf_append_cstr(writer->out, SEGMENT_END);
-    return writer->out->has_failed ? segment_out_of_memory(writer) : 0;
+    return writer->out->has_failed ? segment_out_of_memory(writer) : segment_spill(writer, 0);
 }

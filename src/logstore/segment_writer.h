@@ -26,11 +26,20 @@ struct segment_row {
     uint32_t crc;
 };
 
+/* Takes what is finished, so that a large segment is never whole in memory. */
+struct segment_sink {
+    int (*write)(void *argument, struct str bytes, struct error *error);
+    void *argument;
+};
+
 struct segment_writer {
     struct buf *out;
-    size_t base; /* where the segment begins in out */
+    const struct segment_sink *sink; /* NULL: all stays in out */
+    size_t base;                     /* where out begins to be ours */
+    size_t spilled;                  /* bytes of the segment that the sink has */
     VEC(struct segment_row) rows;
-    size_t section_start;
+    size_t section_start; /* in the segment */
+    uint32_t header_crc;
     uint32_t document_count;
     int64_t *numbers; /* room for as many as were asked for last */
     size_t number_capacity;
@@ -40,6 +49,17 @@ struct segment_writer {
 void segment_writer_init(struct segment_writer *writer, struct buf *out, uint32_t document_count,
                          struct error *error);
 void segment_writer_release(struct segment_writer *writer);
+
+/* Bytes of the segment so far. */
+static inline size_t segment_position(const struct segment_writer *writer)
+{
+    return writer->spilled + writer->out->size - writer->base;
+}
+
+#define SEGMENT_SPILL_SIZE ((size_t)512 << 10)
+
+/* Gives the sink what there is, when it is much. Between sections, or between blocks of sources. */
+int segment_spill(struct segment_writer *writer, size_t size_min) MUST_CHECK;
 
 void segment_section_begin(struct segment_writer *writer);
 int segment_section_end(struct segment_writer *writer, enum segment_section_kind kind,

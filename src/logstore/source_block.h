@@ -34,6 +34,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "logstore/literal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -94,11 +95,12 @@ struct source_value {
 
 /*
  * Calls visit for every value at a dotted path, in order; stops at its first code that is not 0.
+ * With a literal (NULL: none) texts in which it is not found, escapes minded, may be left out.
  *
  * Returns that code, or 0, or ERROR_UNSUPPORTED when the block has no columns, or keys that make
  * paths doubtful: then the documents must be read instead; or ERROR_CORRUPT.
  */
-int source_block_values(struct source_block *block, struct str path,
+int source_block_values(struct source_block *block, struct str path, const struct literal *literal,
                         int (*visit)(void *argument, const struct source_value *value),
                         void *argument, struct error *error) MUST_CHECK;
 

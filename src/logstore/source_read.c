@@ -26,7 +26,9 @@ struct column {
     size_t first_text; /* in texts; of few */
     uint32_t text_count;
     struct str which;
-    size_t first_number; /* in numbers */
+    struct str ints;     /* as stored; read when the column is */
+    size_t first_number; /* in numbers, when has_numbers */
+    bool has_numbers;
     struct source_time_form time;
     uint64_t raw_size, stored_size; /* of texts */
     struct str stored;              /* where they stand */
@@ -152,7 +154,7 @@ static bool read_few(struct source_block *block, struct column *column, struct s
     return true;
 }
 
-static bool read_times(struct source_block *block, struct column *column, struct str *rest)
+static bool read_times(struct column *column, struct str *rest)
 {
     unsigned char bytes[3];
     struct str zone;
@@ -167,27 +169,14 @@ static bool read_times(struct source_block *block, struct column *column, struct
         .zone_size = (uint8_t)zone.size,
     };
     memcpy(column->time.zone, zone.data, zone.size);
-    return take_ints(block, rest, column->count, &column->first_number);
+    return ints_take(rest, column->count, &column->ints);
 }
 
-/* The sizes of the texts must be what there is of them. */
-static bool sizes_fit(const struct source_block *block, const struct column *column)
+static bool read_texts(struct column *column, struct str *rest, struct str *tail)
 {
-    uint64_t left = column->raw_size;
-    for (uint32_t i = 0; i < column->count; i++) {
-        int64_t size = block->numbers.items[column->first_number + i];
-        if (size < 0 || (uint64_t)size > left) return false;
-        left -= (uint64_t)size;
-    }
-    return left == 0;
-}
-
-static bool read_texts(struct source_block *block, struct column *column, struct str *rest,
-                       struct str *tail)
-{
-    if (!take_ints(block, rest, column->count, &column->first_number) ||
+    if (!ints_take(rest, column->count, &column->ints) ||
         !bytes_take_varint(rest, &column->raw_size) || column->raw_size > UINT32_MAX ||
-        !bytes_take_varint(rest, &column->stored_size) || !sizes_fit(block, column)) {
+        !bytes_take_varint(rest, &column->stored_size)) {
         return false;
     }
     bool is_inline = column->stored_size == 0;
@@ -208,9 +197,9 @@ static bool read_column(struct source_block *block, struct column *column, struc
     switch (column->form) {
     case SOURCE_CONSTANT: return bytes_take_text(rest, &column->text);
     case SOURCE_FEW: return read_few(block, column, rest);
-    case SOURCE_INTEGERS: return take_ints(block, rest, column->count, &column->first_number);
-    case SOURCE_TIMES: return read_times(block, column, rest);
-    case SOURCE_TEXTS: return read_texts(block, column, rest, tail);
+    case SOURCE_INTEGERS: return ints_take(rest, column->count, &column->ints);
+    case SOURCE_TIMES: return read_times(column, rest);
+    case SOURCE_TEXTS: return read_texts(column, rest, tail);
     case SOURCE_FORM_COUNT: break;
     }
     return false;
@@ -299,9 +288,31 @@ int source_block_open(struct source_block *block, struct str stored, struct erro
 
 /* Values ---------------------------------------------------------------------------------- */
 
+/* The sizes of the texts must be what there is of them. */
+static bool sizes_fit(const struct source_block *block, const struct column *column)
+{
+    uint64_t left = column->raw_size;
+    for (uint32_t i = 0; i < column->count; i++) {
+        int64_t size = block->numbers.items[column->first_number + i];
+        if (size < 0 || (uint64_t)size > left) return false;
+        left -= (uint64_t)size;
+    }
+    return left == 0;
+}
+
+/* Most columns of a block are not asked for, so their numbers are read when they are. */
+static bool read_numbers(struct source_block *block, struct column *column)
+{
+    if (column->has_numbers || column->ints.data == NULL) return true;
+    struct str rest = column->ints;
+    column->has_numbers = take_ints(block, &rest, column->count, &column->first_number);
+    return column->has_numbers && (column->form != SOURCE_TEXTS || sizes_fit(block, column));
+}
+
 static int column_begin(struct source_block *block, struct column *column, struct error *error)
 {
     column->next = 0;
+    if (!read_numbers(block, column)) return broken(error);
     if (column->form != SOURCE_TEXTS) return 0;
     if (!column->is_unpacked && column->stored_size != 0) {
         column->raw_start = block->texts_raw.size;
@@ -311,6 +322,14 @@ static int column_begin(struct source_block *block, struct column *column, struc
     }
     column->raw_at = 0;
     return 0;
+}
+
+/* The texts of a column, one behind the other. */
+static struct str all_texts(const struct source_block *block, const struct column *column)
+{
+    const char *texts = column->stored_size == 0 ? column->stored.data
+                                                 : block->texts_raw.data + column->raw_start;
+    return (struct str){ texts, (size_t)column->raw_size };
 }
 
 /* The next value of a column; valid until the next call. False behind the last. */
@@ -338,9 +357,7 @@ static bool next_value(struct source_block *block, struct column *column, struct
         return true;
     case SOURCE_TEXTS: {
         size_t size = (size_t)block->numbers.items[column->first_number + at];
-        const char *texts = column->stored_size == 0 ? column->stored.data
-                                                     : block->texts_raw.data + column->raw_start;
-        *value = (struct str){ texts + column->raw_at, size };
+        *value = (struct str){ all_texts(block, column).data + column->raw_at, size };
         column->raw_at += size;
         return true;
     }
@@ -390,36 +407,116 @@ int source_block_documents(struct source_block *block, struct buf *raw, struct b
     return join_documents(block, raw, ends, error);
 }
 
-static int visit_column(struct source_block *block, uint32_t number,
+/* A walk over the values of one column, and which of them may hold a literal. */
+struct value_walk {
+    struct source_block *block;
+    struct column *column;
+    const struct literal *literal; /* NULL: all are wanted */
+    size_t next_place;             /* in the texts, where it was found; STR_NONE: nowhere more */
+    bool may_hold[SOURCE_FEW_MAX]; /* of few */
+};
+
+static void begin_walk(struct value_walk *walk)
+{
+    const struct column *column = walk->column;
+    if (walk->literal == NULL) return;
+    if (column->form == SOURCE_TEXTS) {
+        walk->next_place = literal_find(walk->literal, all_texts(walk->block, column), 0);
+    }
+    for (uint32_t i = 0; column->form == SOURCE_FEW && i < column->text_count; i++) {
+        struct str text = walk->block->few_texts.items[column->first_text + i];
+        walk->may_hold[i] = literal_find(walk->literal, text, 0) != STR_NONE;
+    }
+}
+
+/* The next value, as next_value; whether it may hold the literal. */
+static bool walk_on(struct value_walk *walk, struct str *value, bool *may_hold)
+{
+    struct column *column = walk->column;
+    uint32_t at = column->next;
+    size_t start = column->raw_at;
+    *may_hold = true;
+    if (!next_value(walk->block, column, value)) return false;
+    if (walk->literal == NULL) return true;
+    if (column->form == SOURCE_FEW) *may_hold = walk->may_hold[(unsigned char)column->which.data[at]];
+    if (column->form != SOURCE_TEXTS) return true;
+    size_t end = column->raw_at;
+    *may_hold = walk->next_place != STR_NONE && walk->next_place < end && start < end;
+    if (*may_hold) {
+        struct str texts = all_texts(walk->block, column);
+        walk->next_place = literal_find(walk->literal, texts, end);
+    }
+    return true;
+}
+
+/* Where a shape has holes of a column: most have one, which is found once and not for each of their
+ * documents. */
+struct hole_list {
+    uint32_t first, count;
+};
+
+static int visit_document(struct value_walk *walk, uint32_t number, uint32_t document,
+                          struct hole_list holes,
+                          int (*visit)(void *argument, const struct source_value *value),
+                          void *argument, struct error *error)
+{
+    struct source_block *block = walk->block;
+    size_t shape_number = (size_t)block->numbers.items[block->shape_numbers + document];
+    const struct shape *shape = &block->shapes.items[shape_number];
+    const uint32_t *columns = block->holes.items + shape->first_hole;
+    const struct str *pieces = block->pieces.items + shape->first_hole + shape_number;
+    for (uint32_t k = holes.first; holes.count > 0 && k < shape->hole_count; k++) {
+        if (columns[k] != number) continue;
+        holes.count--;
+        struct source_value value = { .document = document };
+        bool may_hold;
+        if (!walk_on(walk, &value.raw, &may_hold)) return broken(error);
+        if (!may_hold) continue;
+        value.is_text = str_ends_with(pieces[k], STR("\""));
+        int code = visit(argument, &value);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+static int visit_column(struct source_block *block, uint32_t number, const struct literal *literal,
                         int (*visit)(void *argument, const struct source_value *value),
                         void *argument, struct error *error)
 {
-    struct column *column = &block->columns.items[number];
-    int code = column_begin(block, column, error);
-    for (uint32_t i = 0; code == 0 && i < block->count; i++) {
-        size_t shape_number = (size_t)block->numbers.items[block->shape_numbers + i];
-        const struct shape *shape = &block->shapes.items[shape_number];
-        const uint32_t *holes = block->holes.items + shape->first_hole;
-        const struct str *pieces = block->pieces.items + shape->first_hole + shape_number;
-        for (uint32_t k = 0; code == 0 && k < shape->hole_count; k++) {
-            if (holes[k] != number) continue;
-            struct source_value value = { .document = i };
-            if (!next_value(block, column, &value.raw)) return broken(error);
-            value.is_text = str_ends_with(pieces[k], STR("\""));
-            code = visit(argument, &value);
+    struct hole_list holes[SOURCE_SHAPES_MAX] = { 0 };
+    struct value_walk walk;
+    walk.block = block;
+    walk.column = &block->columns.items[number];
+    walk.literal = literal;
+    walk.next_place = 0;
+    int code = column_begin(block, walk.column, error);
+    if (code < 0) return code;
+    for (size_t i = 0; i < block->shapes.count; i++) {
+        const struct shape *shape = &block->shapes.items[i];
+        for (uint32_t k = shape->hole_count; k > 0; k--) {
+            if (block->holes.items[shape->first_hole + k - 1] != number) continue;
+            holes[i].first = k - 1;
+            holes[i].count++;
         }
+    }
+    begin_walk(&walk);
+    bool is_nowhere = literal != NULL && walk.column->form == SOURCE_TEXTS &&
+                      walk.next_place == STR_NONE;
+    for (uint32_t i = 0; code == 0 && !is_nowhere && i < block->count; i++) {
+        size_t shape = (size_t)block->numbers.items[block->shape_numbers + i];
+        code = visit_document(&walk, number, i, holes[shape], visit, argument, error);
     }
     return code;
 }
 
-int source_block_values(struct source_block *block, struct str path,
+int source_block_values(struct source_block *block, struct str path, const struct literal *literal,
                         int (*visit)(void *argument, const struct source_value *value),
                         void *argument, struct error *error)
 {
     if (block->kind == SOURCE_WHOLE || block->has_odd_keys) return ERROR_UNSUPPORTED;
     for (size_t i = 0; i < block->columns.count; i++) {
         if (!str_equal(block->columns.items[i].path, path)) continue;
-        return visit_column(block, (uint32_t)i, visit, argument, error);
+        return visit_column(block, (uint32_t)i, literal, visit, argument, error);
     }
     return 0;
 }

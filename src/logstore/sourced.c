@@ -31,7 +31,7 @@ static int read_values(struct making *making, struct error *error)
                    ? error_set(error, -ENOMEM, "read a column: out of memory")
                    : 0;
     for (uint32_t block = 0; code == 0 && block < segment_block_count(column->segment); block++) {
-        code = value_reader_block(reader, column, block, wanted, add_value, making, error);
+        code = value_reader_block(reader, column, block, wanted, NULL, add_value, making, error);
     }
     value_reader_free(reader);
     free(wanted);

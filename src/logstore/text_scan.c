@@ -1,7 +1,7 @@
 /* text_scan.c - looking for terms in the sources themselves, block by block.
  *
- * Most values are passed over by looking for bytes that every match must hold. Lower case can make
- * an ASCII letter of what is none (the sign of Kelvin), so that short cut is for values in ASCII.
+ * Most values are passed over by looking for bytes that every match must hold (literal.h), in all
+ * values of a block at once.
  */
 #include "logstore/text_scan.h"
 
@@ -18,8 +18,8 @@ struct scan {
     uint64_t *bits;
     uint64_t *wanted; /* documents that have the field and have not passed yet */
     bool is_keyword;
-    char folded_first; /* of the literal, both cases */
-    char raised_first;
+    struct literal in_source; /* the test's literal, as it may stand in the sources */
+    struct literal in_text;   /* and in a text without escapes */
 };
 
 bool scan_in_range(const struct logstore_filter *filter, struct str term)
@@ -41,49 +41,6 @@ static bool passes(const struct scan *scan, struct str term)
     return scan_in_range(test->range, term);
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static bool equals_in_any_case(const char *text, struct str literal)
-{
-    for (size_t i = 0; i < literal.size; i++) {
-        if (lower(text[i]) != lower(literal.data[i])) return false;
-    }
-    return true;
-}
-
-static bool holds_from(struct str text, struct str literal, char first)
-{
-    size_t at = 0;
-    while (at + literal.size <= text.size) {
-        const char *found = memchr(text.data + at, first, text.size - literal.size - at + 1);
-        if (found == NULL) return false;
-        if (equals_in_any_case(found, literal)) return true;
-        at = (size_t)(found - text.data) + 1;
-    }
-    return false;
-}
-
-static bool is_ascii(struct str text)
-{
-    unsigned char any = 0;
-    for (size_t i = 0; i < text.size; i++) any |= (unsigned char)text.data[i];
-    return any < 0x80;
-}
-
-static bool may_pass(const struct scan *scan, struct str text)
-{
-    struct str literal = scan->test->literal;
-    if (literal.size == 0) return true;
-    if (holds_from(text, literal, scan->folded_first)) return true;
-    if (scan->raised_first != scan->folded_first && holds_from(text, literal, scan->raised_first)) {
-        return true;
-    }
-    return !is_ascii(text);
-}
-
 static void set(const struct scan *scan, uint32_t document)
 {
     scan->bits[document / 64] |= UINT64_C(1) << (document % 64);
@@ -93,7 +50,7 @@ static void set(const struct scan *scan, uint32_t document)
 static int visit(void *argument, uint32_t document, struct str text)
 {
     const struct scan *scan = argument;
-    if (!may_pass(scan, text)) return 0;
+    if (scan->in_text.size > 0 && literal_find(&scan->in_text, text, 0) == STR_NONE) return 0;
     if (scan->is_keyword) {
         if (keyword_is_kept(text, scan->column->ignore_above) && passes(scan, text)) {
             set(scan, document);
@@ -127,11 +84,15 @@ static int scan_blocks(struct filter_run *run, struct scan *scan, const uint64_t
     if (run->values == NULL && value_reader_new(&run->values) < 0) {
         return error_set(error, -ENOMEM, "filter: out of memory");
     }
+    const struct literal *literal = scan->in_source.size > 0 ? &scan->in_source : NULL;
     int code = 0;
     for (uint32_t block = 0; code == 0 && block < segment_block_count(segment); block++) {
         if (blocks != NULL && (blocks[block / 64] >> (block % 64) & 1) == 0) continue;
-        code =
-            value_reader_block(run->values, scan->column, block, scan->wanted, visit, scan, error);
+        uint32_t start = (uint32_t)packed_get(&segment->block_first, block);
+        uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
+        if (!bits_have_any(scan->wanted, start, end)) continue;
+        code = value_reader_block(run->values, scan->column, block, scan->wanted, literal, visit,
+                                  scan, error);
         run->context->scanned_blocks++;
         if (code == 0) code = check_deadline(run, error);
     }
@@ -147,12 +108,8 @@ static int scan_column(struct filter_run *run, struct scan *scan, const uint64_t
         scan->wanted[i] &= ~scan->bits[i];
         if (run->view->live != NULL) scan->wanted[i] &= run->view->live[i];
     }
-    struct str literal = scan->test->literal;
-    if (literal.size > 0) {
-        char first = literal.data[0];
-        scan->folded_first = lower(first);
-        scan->raised_first = first >= 'a' && first <= 'z' ? (char)(first - 32) : first;
-    }
+    literal_init(&scan->in_source, scan->test->literal, true);
+    literal_init(&scan->in_text, scan->test->literal, false);
     int code = scan_blocks(run, scan, blocks, error);
     free(scan->wanted);
     return code;

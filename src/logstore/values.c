@@ -146,7 +146,7 @@ static int read_documents(struct value_reader *reader, const struct logstore_col
 }
 
 int value_reader_block(struct value_reader *reader, const struct logstore_column *column,
-                       uint32_t block, const uint64_t *wanted,
+                       uint32_t block, const uint64_t *wanted, const struct literal *literal,
                        int (*visit)(void *argument, uint32_t document, struct str text),
                        void *argument, struct error *error)
 {
@@ -158,7 +158,7 @@ int value_reader_block(struct value_reader *reader, const struct logstore_column
     reader->visit = visit;
     reader->argument = argument;
     reader->error = error;
-    code = source_block_values(sources, column->source_path, visit_raw, reader, error);
+    code = source_block_values(sources, column->source_path, literal, visit_raw, reader, error);
     if (code != ERROR_UNSUPPORTED) return code;
     return read_documents(reader, column, source_block_count(sources));
 }

@@ -33,6 +33,9 @@ struct flags {
     const char *name;
     int64_t rotate_size;
     int64_t rotate_count;
+    int64_t rotate_interval_ms;
+    int64_t rotate_age_ms;
+    int64_t rotate_total_size;
     bool takes_lines;
     bool wants_help;
 };
@@ -55,7 +58,13 @@ static const struct option options[] = {
       "Each line of standard input is an event, in place of EVENT." },
     { "rotate-size", "SIZE", OPTION_SIZE, FLAG(rotate_size), "0",
       "Rotate the file when it is larger; 0 never does." },
+    { "rotate-interval", "DURATION", OPTION_DURATION, FLAG(rotate_interval_ms), "0",
+      "Rotate it with the first line after each multiple of this since 1970 in UTC: 1d, 1h." },
     { "rotate-count", "COUNT", OPTION_COUNT, FLAG(rotate_count), "5", "Old files to keep." },
+    { "rotate-age", "DURATION", OPTION_DURATION, FLAG(rotate_age_ms), "0",
+      "Delete old files whose last line is older; 0 never does." },
+    { "rotate-total-size", "SIZE", OPTION_SIZE, FLAG(rotate_total_size), "0",
+      "Delete the oldest when all old files together are larger." },
     { "help", NULL, OPTION_FLAG, FLAG(wants_help), NULL, "Show this text." },
 };
 
@@ -192,13 +201,23 @@ static int format_of(const char *name, enum sl_format *format)
                         : fail("--format wants ecs, json, logfmt, keyvalue or console, got", name);
 }
 
+/* As far as the library's field goes; what is too much for it, it refuses itself. */
+static unsigned seconds(int64_t ms)
+{
+    int64_t whole = (ms + 999) / 1000;
+    return whole > UINT32_MAX ? UINT32_MAX : (unsigned)whole;
+}
+
 static int configure(struct log_run *run)
 {
     const struct flags *flags = &run->flags;
     struct sl_sink_options sink = { .kind = SL_SINK_STDERR,
                                     .path = flags->file,
                                     .rotate_size_max = (uint64_t)flags->rotate_size,
-                                    .rotate_count_max = (unsigned)flags->rotate_count };
+                                    .rotate_count_max = (unsigned)flags->rotate_count,
+                                    .rotate_interval_s = seconds(flags->rotate_interval_ms),
+                                    .rotate_age_max_s = seconds(flags->rotate_age_ms),
+                                    .rotate_total_size_max = (uint64_t)flags->rotate_total_size };
     if (flags->file != NULL) sink.kind = SL_SINK_FILE;
     if (flags->file == NULL) sink.rotate_count_max = 0;
     int status = format_of(flags->format, &sink.format);

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "model/labels.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,10 @@ struct sample_row {
 };
 
 struct sample_batch {
+    /* Set by who tells nobody that the batch is durable, as a scrape: a commit may return when it
+     * is written, and the store syncs it within a second. A power cut may take it; what was
+     * committed before it, and what was synced since, it does not take. */
+    bool may_sync_late;
     /*
      * Adds a sample.
      *

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 size_t pm_exemplar_slot_count(const struct family *family)
 {
@@ -57,28 +58,80 @@ static struct exemplar_slot *slots_of(struct series *series)
     return slots;
 }
 
-int pm_exemplar_put(struct series *series, size_t slot_index, double value,
-                    const struct pm_label *labels, size_t label_count)
+/* Names and values as a slot keeps them. */
+union text {
+    char bytes[EXEMPLAR_TEXT_SIZE];
+    uint64_t words[EXEMPLAR_TEXT_SIZE / 8];
+};
+
+/* A tick of a few ms is near enough for an example, and costs no look at a hardware clock. */
+static uint64_t now_ms(void)
 {
-    char text[EXEMPLAR_TEXT_SIZE];
-    size_t size = write_text(text, labels, label_count);
-    if (size == 0) return PM_ERROR_LABELS;
+#ifdef CLOCK_REALTIME_COARSE
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+#else
+    return pm_store_now_ms();
+#endif
+}
+
+static int put_text(struct series *series, size_t slot_index, double value, const union text *text,
+                    size_t size, size_t label_count)
+{
     struct exemplar_slot *slots = slots_of(series);
     if (slots == NULL) return PM_ERROR_MEMORY;
     struct exemplar_slot *slot = &slots[slot_index];
+    uint64_t now = now_ms();
     uint32_t sequence = __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED);
     if ((sequence & 1) != 0 ||
         !__atomic_compare_exchange_n(&slot->sequence, &sequence, sequence + 1, false,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         return PM_OK; /* another one is as good */
     }
-    uint64_t now = pm_store_now_ms();
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* odd before anything else of the slot */
     __atomic_store_n(&slot->label_count, (uint32_t)label_count, __ATOMIC_RELAXED);
     __atomic_store(&slot->value, &value, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->time_ms, now, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < size; i++) __atomic_store_n(&slot->text[i], text[i], __ATOMIC_RELAXED);
+    for (size_t i = 0; i < (size + 7) / 8; i++) {
+        __atomic_store_n(&slot->text[i], text->words[i], __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&slot->sequence, sequence + 2, __ATOMIC_RELEASE);
     return PM_OK;
+}
+
+int pm_exemplar_put(struct series *series, size_t slot, double value, const struct pm_label *labels,
+                    size_t label_count)
+{
+    union text text = { .words = { 0 } };
+    size_t size = write_text(text.bytes, labels, label_count);
+    if (size == 0) return PM_ERROR_LABELS;
+    return put_text(series, slot, value, &text, size, label_count);
+}
+
+static char *put_hex(char *to, const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        *to++ = "0123456789abcdef"[bytes[i] >> 4];
+        *to++ = "0123456789abcdef"[bytes[i] & 15];
+    }
+    *to++ = '\0';
+    return to;
+}
+
+int pm_exemplar_put_trace(struct series *series, size_t slot, double value,
+                          const unsigned char trace_id[16], const unsigned char *span_id)
+{
+    union text text;   /* nothing to check: its names are names, its values plain */
+    text.words[5] = 0; /* where they end */
+    text.words[8] = 0;
+    memcpy(text.bytes, "trace_id", 9);
+    char *at = put_hex(text.bytes + 9, trace_id, 16);
+    if (span_id != NULL) {
+        memcpy(at, "span_id", 8);
+        at = put_hex(at + 8, span_id, 8);
+    }
+    return put_text(series, slot, value, &text, (size_t)(at - text.bytes), span_id == NULL ? 1 : 2);
 }
 
 /* ---- Reading ---- */
@@ -86,7 +139,7 @@ int pm_exemplar_put(struct series *series, size_t slot_index, double value,
 struct copy {
     struct pm_exemplar exemplar;
     struct pm_label labels[EXEMPLAR_LABELS_MAX];
-    char text[EXEMPLAR_TEXT_SIZE];
+    union text text;
 };
 
 /* The slot as it was at one time; false: empty, busy, or nonsense. */
@@ -97,14 +150,14 @@ static bool read_slot(const struct exemplar_slot *slot, struct copy *copy)
     size_t count = __atomic_load_n(&slot->label_count, __ATOMIC_RELAXED);
     __atomic_load(&slot->value, &copy->exemplar.value, __ATOMIC_RELAXED);
     uint64_t time_ms = __atomic_load_n(&slot->time_ms, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < EXEMPLAR_TEXT_SIZE; i++) {
-        copy->text[i] = __atomic_load_n(&slot->text[i], __ATOMIC_RELAXED);
+    for (size_t i = 0; i < EXEMPLAR_TEXT_SIZE / 8; i++) {
+        copy->text.words[i] = __atomic_load_n(&slot->text[i], __ATOMIC_RELAXED);
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (__atomic_load_n(&slot->sequence, __ATOMIC_RELAXED) != before) return false;
     if (count > EXEMPLAR_LABELS_MAX) return false;
-    const char *at = copy->text;
-    const char *end = copy->text + EXEMPLAR_TEXT_SIZE;
+    const char *at = copy->text.bytes;
+    const char *end = at + EXEMPLAR_TEXT_SIZE;
     for (size_t i = 0; i < 2 * count; i++) {
         const char *stop = memchr(at, '\0', (size_t)(end - at));
         if (stop == NULL) return false;

@@ -24,8 +24,8 @@ struct exemplar_slot {
     uint32_t sequence; /* odd: being written; 0: never */
     uint32_t label_count;
     double value;
-    uint64_t time_ms; /* Unix time */
-    char text[EXEMPLAR_TEXT_SIZE];
+    uint64_t time_ms;                      /* Unix time */
+    uint64_t text[EXEMPLAR_TEXT_SIZE / 8]; /* bytes, stored and loaded by 8 */
 };
 _Static_assert(sizeof(struct exemplar_slot) == 192, "a slot is three cache lines");
 
@@ -45,5 +45,8 @@ void pm_exemplars_release(struct exemplars *exemplars);
 /* Puts an example into the series' slot; makes the slots when there are none. */
 int pm_exemplar_put(struct series *series, size_t slot, double value, const struct pm_label *labels,
                     size_t label_count);
+/* The same with the labels trace_id and, unless it is NULL, span_id, in hexadecimal. */
+int pm_exemplar_put_trace(struct series *series, size_t slot, double value,
+                          const unsigned char trace_id[16], const unsigned char *span_id);
 
 #endif

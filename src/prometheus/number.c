@@ -168,11 +168,6 @@ static inline unsigned zeros_before(uint64_t digits) /* digits != 0 */
     return (unsigned)__builtin_ctzll(digits) / 8;
 }
 
-static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
-{
-    return zeros_before(__builtin_bswap64(digits));
-}
-
 /* The place of the highest bit of a value that is not zero. x86's instruction for it waits for what
  * its result's register held before, which the compiler does not know: so it holds a constant. */
 static inline unsigned top_bit(uint64_t value)
@@ -272,16 +267,19 @@ static inline __m128i digits_16(uint32_t high, uint32_t low)
 }
 #endif
 
-static inline struct digits split_digits(uint64_t value)
+#ifndef __SSE2__
+static inline unsigned zeros_behind(uint64_t digits) /* digits != 0 */
+{
+    return zeros_before(__builtin_bswap64(digits));
+}
+#endif
+
+/* Of 16 digits. */
+static inline struct digits split_16(uint64_t value)
 {
     struct digits digits = { .seventeenth = '0' };
-    bool is_long = value >= ten_16;
-    uint64_t tenth = value / 10;
-    unsigned last_digit = (unsigned)choose(is_long, value - 10 * tenth, 0);
-    value = choose(is_long, tenth, value);
     uint32_t high = (uint32_t)(value / 100000000);
     uint32_t low = (uint32_t)(value - (uint64_t)high * 100000000);
-    digits.seventeenth = (char)('0' + last_digit);
 #ifdef __SSE2__
     __m128i all = digits_16(high, low);
     unsigned is_zero = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128()));
@@ -295,6 +293,17 @@ static inline struct digits split_digits(uint64_t value)
     digits.first = first | zeros;
     digits.last = last | zeros;
 #endif
+    return digits;
+}
+
+/* Of 16 or 17. */
+static inline struct digits split_17(uint64_t value)
+{
+    bool is_long = value >= ten_16;
+    uint64_t tenth = value / 10;
+    unsigned last_digit = (unsigned)choose(is_long, value - 10 * tenth, 0);
+    struct digits digits = split_16(choose(is_long, tenth, value));
+    digits.seventeenth = (char)('0' + last_digit);
     digits.count = choose(last_digit != 0, 17, digits.count);
     return digits;
 }
@@ -312,8 +321,8 @@ static inline void store_digits(char *text, const struct digits *digits)
 
 /* Both write more than there are digits: NUMBER_SIZE_MAX has room for it. */
 
-/* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or "0.0123",
- * cannot be predicted either, so the first 8 characters are made both ways. */
+/* `point` of the digits stand before the decimal point: -3 .. 6. Whether any does, "12.3" or
+ * "0.0123", cannot be predicted either, so the first 8 characters are made both ways. */
 static inline size_t print_plain(char *text, const struct digits *digits, int point)
 {
     bool is_small = point <= 0;
@@ -362,20 +371,34 @@ static size_t print_special(char *text, double value)
 }
 
 /* Measured things often have three decimals at most. Decimals of up to 15 digits are told apart by
- * doubles, so when this one reads back, no shorter one does. 16 digits of it, of which `point` stand
- * before the decimal point, or 0: it has more decimals. How many that is comes from the double, which
- * is known earlier than the digits. */
+ * doubles, so when this one reads back, no shorter one does. Gives 16 digits of it, `point` of which
+ * stand before the decimal point, or 0: it has more decimals. How many stand there is told by the
+ * double, which is known earlier than the digits. */
 static inline uint64_t in_thousandths(double size, int biased, int *point)
 {
-    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4,
+    static const double powers_of_ten[] = { 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2,  1e3, 1e4,
                                             1e5,  1e6,  1e7,  1e8, 1e9, 1e10, 1e11 };
     if (!(size >= 1e-3 && size < 1e11)) return 0;
     int64_t number = (int64_t)(size * 1000 + 0.5);
-    int at = log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
+    int at =
+        log10_of_power2(biased - 1023, false) + 4; /* of the power above, or the one below it */
     at += size >= powers_of_ten[at];
     if ((double)number / 1000 != size) return 0;
     *point = at - 3;
     return (uint64_t)number * tens[16 - at];
+}
+
+/* The shortest of any, in 16 or 17 digits; zeros behind it make them up. */
+static inline uint64_t shortest_17(uint64_t fraction, int biased, int *point)
+{
+    int exponent;
+    (void)pthread_once(&powers_once, make_powers);
+    uint64_t number = shortest(fraction, biased, &exponent);
+    *point = exponent + 16 + (number >= ten_16);
+    if (number >= ten_15) return number;
+    unsigned count = count_digits(number);
+    *point = exponent + (int)count;
+    return number * tens[16 - count];
 }
 
 size_t pm_number_print_double(char *text, double value)
@@ -393,19 +416,14 @@ size_t pm_number_print_double(char *text, double value)
         return sign + print_8(text, (uint32_t)size);
     }
     int point;
+    struct digits digits;
     uint64_t number = in_thousandths(size, biased, &point);
-    if (number == 0) {
-        int exponent;
-        (void)pthread_once(&powers_once, make_powers);
-        number = shortest(fraction, biased, &exponent);
-        point = exponent + 16 + (number >= ten_16);
-        if (number < ten_15) {
-            unsigned count = count_digits(number);
-            number *= tens[16 - count];
-            point = exponent + (int)count;
-        }
+    if (number != 0) {
+        digits = split_16(number);
+    } else {
+        number = shortest_17(fraction, biased, &point);
+        digits = split_17(number);
     }
-    struct digits digits = split_digits(number);
     if (point < -3 || point > 6) return sign + print_exponent(text, &digits, point - 1);
     return sign + print_plain(text, &digits, point);
 }

@@ -80,34 +80,45 @@ struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *metric,
 
 /* ---- Examples ---- */
 
-static void put_example(struct series *series, size_t slot, double value,
-                        const struct pm_label *labels, size_t count)
+static void note(int code)
 {
-    int code = pm_exemplar_put(series, slot, value, labels, count);
     if (code < 0) pm_fail_note(code, NULL);
+}
+
+/* The series that counted, which may keep an example; NULL: it did not. */
+static struct series *counted(struct pm_counter *counter, double amount)
+{
+    struct series *series = pm_store_series(&counter->metric);
+    return series->cell != NULL && amount >= 0 && !isinf(amount) ? series : NULL;
+}
+
+static struct series *observed(struct pm_histogram *histogram, double value, size_t *slot)
+{
+    struct series *series = pm_store_series(&histogram->metric);
+    if (series->cell == NULL || value != value) return NULL;
+    *slot = 0;
+    if (series->family->has_classic)
+        *slot = pm_store_find_bucket(series->family, value);
+    else if (fabs(value) > 0) /* spread by size: neighbours at schema 0 have slots of their own */
+        *slot = (uint32_t)sketch_index(fabs(value), SKETCH_SCHEMA_MAX) % EXEMPLAR_NATIVE_SLOTS;
+    return series;
 }
 
 void pm_counter_add_labels(struct pm_counter *counter, double amount, const struct pm_label *labels,
                            size_t label_count)
 {
     pm_counter_add(counter, amount);
-    struct series *series = pm_store_series(&counter->metric);
-    if (series->cell == NULL || !(amount >= 0) || isinf(amount)) return;
-    put_example(series, 0, amount, labels, label_count);
+    struct series *series = counted(counter, amount);
+    if (series != NULL) note(pm_exemplar_put(series, 0, amount, labels, label_count));
 }
 
 void pm_histogram_observe_labels(struct pm_histogram *histogram, double value,
                                  const struct pm_label *labels, size_t label_count)
 {
     pm_histogram_observe(histogram, value);
-    struct series *series = pm_store_series(&histogram->metric);
-    if (series->cell == NULL || value != value) return;
-    size_t slot = 0;
-    if (series->family->has_classic)
-        slot = pm_store_find_bucket(series->family, value);
-    else if (fabs(value) > 0) /* spread by size: neighbours at schema 0 have slots of their own */
-        slot = (uint32_t)sketch_index(fabs(value), SKETCH_SCHEMA_MAX) % EXEMPLAR_NATIVE_SLOTS;
-    put_example(series, slot, value, labels, label_count);
+    size_t slot;
+    struct series *series = observed(histogram, value, &slot);
+    if (series != NULL) note(pm_exemplar_put(series, slot, value, labels, label_count));
 }
 
 static size_t labels_from_list(struct pm_label *labels, va_list arguments)
@@ -142,48 +153,21 @@ void pm_observe_with_(struct pm_histogram *histogram, double value, ...)
     pm_histogram_observe_labels(histogram, value, labels, count);
 }
 
-struct trace_text {
-    char trace[33];
-    char span[17];
-    struct pm_label labels[2];
-    size_t count;
-};
-
-static void print_hex(char *to, const unsigned char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        to[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        to[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-    }
-    to[2 * size] = '\0';
-}
-
-static void print_trace(struct trace_text *text, const unsigned char *trace_id,
-                        const unsigned char *span_id)
-{
-    print_hex(text->trace, trace_id, 16);
-    text->labels[0] = (struct pm_label){ "trace_id", text->trace };
-    text->count = 1;
-    if (span_id == NULL) return;
-    print_hex(text->span, span_id, 8);
-    text->labels[1] = (struct pm_label){ "span_id", text->span };
-    text->count = 2;
-}
-
 void pm_add_trace(struct pm_counter *counter, double amount, const unsigned char trace_id[16],
                   const unsigned char *span_id)
 {
-    struct trace_text text;
-    print_trace(&text, trace_id, span_id);
-    pm_counter_add_labels(counter, amount, text.labels, text.count);
+    pm_counter_add(counter, amount);
+    struct series *series = counted(counter, amount);
+    if (series != NULL) note(pm_exemplar_put_trace(series, 0, amount, trace_id, span_id));
 }
 
 void pm_observe_trace(struct pm_histogram *histogram, double value,
                       const unsigned char trace_id[16], const unsigned char *span_id)
 {
-    struct trace_text text;
-    print_trace(&text, trace_id, span_id);
-    pm_histogram_observe_labels(histogram, value, text.labels, text.count);
+    pm_histogram_observe(histogram, value);
+    size_t slot;
+    struct series *series = observed(histogram, value, &slot);
+    if (series != NULL) note(pm_exemplar_put_trace(series, slot, value, trace_id, span_id));
 }
 
 /* ---- Blocks ---- */

@@ -12,7 +12,7 @@
 #include "prometheus/prometheus.h"
 
 /* Where 16 bytes of a text may be read at once, past its end: see pm_site_at_(). */
-#if defined(__SSE2__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) &&                     \
+#if defined(__SSE2__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
     !defined(__SANITIZE_THREAD__)
 #define PM_QUICK_ 1
 #ifdef __has_feature
@@ -61,9 +61,8 @@ struct pm_metric *pm_site_child(struct pm_site *site, struct pm_metric *family,
 
 #ifdef PM_QUICK_
 /* What differs between the values from `first` on and the key's: zero when all are the same. */
-static inline __attribute__((always_inline)) __m128i
-pm_site_difference_(const struct pm_site_key_ *key, const char *const *values, size_t first,
-                    size_t count)
+static inline __attribute__((always_inline)) __m128i pm_site_difference_(
+    const struct pm_site_key_ *key, const char *const *values, size_t first, size_t count)
 {
     __m128i differs = _mm_setzero_si128();
     if (first < count) {
@@ -78,8 +77,8 @@ pm_site_difference_(const struct pm_site_key_ *key, const char *const *values, s
 }
 
 /* Bit 12 is set when 16 bytes from there reach into another page, which may not be readable. */
-static inline __attribute__((always_inline)) uintptr_t
-pm_site_crosses_(const char *const *values, size_t at, size_t count)
+static inline __attribute__((always_inline)) uintptr_t pm_site_crosses_(const char *const *values,
+                                                                        size_t at, size_t count)
 {
     if (at >= count) return 0;
     uintptr_t address = (uintptr_t)values[at];
@@ -123,8 +122,8 @@ static inline
     ((struct pm_counter *)pm_site_at_(                                                             \
         site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, PM_COUNT_(__VA_ARGS__)))
 #define pm_gauge_at(site, family, ...)                                                             \
-    ((struct pm_gauge *)pm_site_at_(                                                               \
-        site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, PM_COUNT_(__VA_ARGS__)))
+    ((struct pm_gauge *)pm_site_at_(site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, \
+                                    PM_COUNT_(__VA_ARGS__)))
 #define pm_histogram_at(site, family, ...)                                                         \
     ((struct pm_histogram *)pm_site_at_(                                                           \
         site, PM_METRIC(family), (const char *const[]){ __VA_ARGS__ }, PM_COUNT_(__VA_ARGS__)))

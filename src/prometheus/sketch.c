@@ -96,8 +96,11 @@ static size_t table_size(const struct sketch_options *options)
 struct sketch *pm_sketch_new(const struct sketch_options *options, const struct words *words,
                              char *header)
 {
-    struct sketch *sketch = calloc(1, sizeof(*sketch));
+    enum { LINE = 64 }; /* what an observation reads is in two cache lines */
+    size_t size = (sizeof(struct sketch) + LINE - 1) / LINE * LINE;
+    struct sketch *sketch = aligned_alloc(LINE, size);
     if (sketch == NULL) return NULL;
+    memset(sketch, 0, size);
     sketch->way = WAY_SKETCH;
     sketch->options = options;
     sketch->words = words;
@@ -452,7 +455,8 @@ static inline bool count_quick(const struct sketch *sketch, double value)
     size_t slot;
     if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
     char *counts = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
-    return rseq_count_if(counts + slot * 8, &sketch->header[HEADER_CONTROL], control);
+    return rseq_count_if(counts + sketch_count_slot(slot) * 8, &sketch->header[HEADER_CONTROL],
+                         control);
 }
 #endif
 
@@ -469,7 +473,8 @@ static void remember_open(struct sketch *sketch)
     const uint64_t infinite = (uint64_t)0x7ff << 52;
     if (least < normal) least = normal;
     int schema = control_schema(control);
-    if (cell == NULL || least >= infinite || schema < 0 || load(&sketch->header[HEADER_CONTROL]) != control)
+    if (cell == NULL || least >= infinite || schema < 0 ||
+        load(&sketch->header[HEADER_CONTROL]) != control)
         return;
     if (__atomic_exchange_n(&sketch->is_opening, 1, __ATOMIC_ACQUIRE) != 0) return;
     __atomic_store_n(&open->control, 0, __ATOMIC_SEQ_CST);
@@ -478,7 +483,8 @@ static void remember_open(struct sketch *sketch)
     __atomic_store_n(&open->span, infinite - least, __ATOMIC_RELAXED);
     __atomic_store_n(&open->counts, cell + LANE_SIZE + (size_t)TABLE_AT * 8, __ATOMIC_RELAXED);
     __atomic_store_n(&open->keys, key_at(cell, 0), __ATOMIC_RELAXED);
-    uint64_t segment_count = (uint64_t)2 << schema; /* the exponent's bits count octaves from 1023 */
+    uint64_t segment_count = (uint64_t)2
+                             << schema; /* the exponent's bits count octaves from 1023 */
     uint64_t key_base = sketch_key(-1023 * (1 << schema), false);
     __atomic_store_n(&open->segments, pm_sketch_segments + segment_count, __ATOMIC_RELAXED);
     __atomic_store_n(&open->segment_mask, segment_count - 1, __ATOMIC_RELAXED);
@@ -488,7 +494,8 @@ static void remember_open(struct sketch *sketch)
     __atomic_store_n(&sketch->is_opening, 0, __ATOMIC_RELEASE);
 }
 
-/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes meanwhile. */
+/* Whether it is counted, in any mode: the open set is known, its bucket there, and nothing changes
+ * meanwhile. */
 static bool count_known(const struct sketch *sketch, double value)
 {
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);
@@ -502,7 +509,7 @@ static bool count_known(const struct sketch *sketch, double value)
     uint64_t key = sketch_key(sketch_index(size, control_shift(control)), value < 0);
     size_t slot = sketch_key_slot(key) & sketch->mask;
     if (__builtin_expect(load(key_at(cell, slot)) != key, 0)) return false;
-    return count_in(sketch, control, cell, TABLE_AT + slot);
+    return count_in(sketch, control, cell, TABLE_AT + sketch_count_slot(slot));
 }
 
 static __attribute__((noinline)) void count_slowly(struct series *series, double value)
@@ -524,7 +531,8 @@ static __attribute__((noinline)) void count_slowly(struct series *series, double
         uint64_t key = sketch_key(sketch_index(fabs(value), control_shift(control)), value < 0);
         int64_t slot = find_slot(series, cell, key, control);
         if (slot < 0) break;
-        if (count_in(sketch, control, cell, TABLE_AT + (size_t)slot)) return;
+        size_t word = TABLE_AT + sketch_count_slot((size_t)slot);
+        if (count_in(sketch, control, cell, word)) return;
     }
     pm_fail_note(PM_ERROR_FULL, NULL);
     (void)pm_store_count_error(series->family->registry, PM_ERROR_FULL);

@@ -5,11 +5,14 @@
  *         behind the last finite one. A bucket of schema s-1 is two of schema s, so sketches of
  *         different schemas merge exactly, at the coarser.
  * SETS    A series has up to SKETCH_SETS sets of words, one of them open: a table of keys in lane
- *         0, found by open addressing, and a count beside each key in the other lanes. Counting
- *         never waits. What changes resolution or time opens another set: one that is too full
- *         opens a coarser one and stays readable; a reset forgets all others; a window opens one a
- *         period. Reading merges what is not forgotten, so an update that runs beside a change is
- *         in the old set or in the new one.
+ *         0, found by open addressing, and a count for each key in the other lanes. Counting never
+ *         waits. What changes resolution or time opens another set: one that is too full opens a
+ *         coarser one and stays readable; a reset forgets all others; a window opens one a period.
+ *         Reading merges what is not forgotten, so an update that runs beside a change is in the
+ *         old set or in the new one.
+ * PLACES  A count lies 256 words from where its key lies in lane 0. Lanes are multiples of 4 KiB
+ *         apart, and processors that compare the low 12 bits of addresses first would have the next
+ *         look at a key wait for the last add to its count.
  * HEADER  words of the series, in lane 0 (the other lanes' copies are not used):
  *           control  generation << 8 | schema + 4 << 4 | index of the open set
  *           sequence odd while the sets change, for readers
@@ -65,6 +68,12 @@ struct sketch_open {
     uint64_t key_base; /* the key is this, the octaves and the segment's count */
     uint32_t shift;
 };
+
+/* The slot of a key's count; tables have SKETCH_TABLE_MIN slots at least. */
+static inline size_t sketch_count_slot(size_t slot)
+{
+    return slot ^ 256;
+}
 
 /* How a histogram counts: the first word of its handle's aid. */
 enum sketch_way {

@@ -9,9 +9,9 @@
 enum { SKETCH_FINEST = 256 }; /* buckets of an octave at schema 8 */
 
 /* A part of an octave, in which at most one bucket ends: ends lie at least 1.38 parts apart when
- * there are two parts a bucket. `end` is the mantissa of the next end, rounded down: a mantissa > end
- * is in a later bucket; `count` of them end before, which
- * is kept as the difference from what the segment's number says, to be added to the value's bits. */
+ * there are two parts a bucket. `end` is the mantissa of the next end, rounded down: a mantissa
+ * beyond it is in a later bucket; `count` of them end before, which is kept as the difference from
+ * what the segment's number says, to be added to the value's bits. */
 struct sketch_segment {
     uint64_t end;
     uint64_t count; /* less half the segment's own number, rounded down */

@@ -16,15 +16,15 @@ static inline bool rseq_observe_if(char *count, char *sum, double amount, const 
 again:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
-    __asm__ goto(PM_RSEQ_PAIR_HEAD_
-                 "cmpq %[expected], (%[control])\n\tjne %l[changed]\n\t" PM_RSEQ_PAIR_TAIL_
-                 :
-                 : [self] "r"(self), [cpu] "r"(cpu), [lane] "r"(lane), [count] "r"(count),
-                   [sum] "r"(sum), [amount] "x"(amount), [control] "r"(control),
-                   [expected] "r"(expected), [cs] "i"(offsetof(struct rseq, rseq_cs)),
-                   [id] "i"(offsetof(struct rseq, cpu_id))
-                 : "memory", "cc", "rax", "xmm15"
-                 : again, second, changed);
+    __asm__ goto(
+        PM_RSEQ_PAIR_HEAD_
+        "cmpq %[expected], (%[control])\n\tjne %l[changed]\n\t" PM_RSEQ_PAIR_TAIL_
+        :
+        : [self] "r"(self), [cpu] "r"(cpu), [lane] "r"(lane), [count] "r"(count), [sum] "r"(sum),
+          [amount] "x"(amount), [control] "r"(control), [expected] "r"(expected),
+          [cs] "i"(offsetof(struct rseq, rseq_cs)), [id] "i"(offsetof(struct rseq, cpu_id))
+        : "memory", "cc", "rax", "xmm15"
+        : again, second, changed);
     return true;
 second:
     pm_rseq_add_double_by_(self, sum, amount);
@@ -52,13 +52,14 @@ static inline bool quick_slot(const struct sketch_open *open, size_t mask, doubl
 }
 #undef OPEN_
 
-/* Counts, and adds the value to one of the two words at `sums`, of CPU 0; false: nothing was done. */
+/* Counts, and adds the value to one of the two words at `sums`, of CPU 0; false: nothing done. */
 static inline bool sketch_observe_quick(const struct sketch *sketch, char *sums, double value)
 {
     uint64_t control = __atomic_load_n(&sketch->open.control, __ATOMIC_ACQUIRE);
     size_t slot;
     if (!quick_slot(&sketch->open, sketch->mask, value, &slot)) return false;
-    char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED) + slot * 8;
+    char *count = __atomic_load_n(&sketch->open.counts, __ATOMIC_RELAXED);
+    count += sketch_count_slot(slot) * 8;
     char *sum = sums + (slot & 1) * 8;
     return rseq_observe_if(count, sum, value, sketch->header, control);
 }

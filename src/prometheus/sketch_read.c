@@ -104,8 +104,8 @@ static int read_set(struct entries *entries, const struct series *series, size_t
         uint64_t key =
             __atomic_load_n(words_at(found.cell, 0, found.table_word + i), __ATOMIC_ACQUIRE);
         if (key == 0) continue;
-        struct entry entry = { key, words_sum(span, found.cell, found.table_word + i),
-                               found.schema };
+        size_t count_word = found.table_word + sketch_count_slot(i);
+        struct entry entry = { key, words_sum(span, found.cell, count_word), found.schema };
         if (entry.count > 0 && add_entry(entries, entry) < 0) return PM_ERROR_MEMORY;
     }
     return PM_OK;

@@ -133,23 +133,23 @@ again:;
                  : again);
 }
 
-/* Two sequences that share the CPU's number: one adds 1 to the word at `count`, the other the amount
- * to the double at `sum`. When the second is cut off, it alone is done anew. */
+/* Two sequences that share the CPU's number: one adds 1 to the word at `count`, the other the
+ * amount to the double at `sum`. When the second is cut off, it alone is done anew. */
 #define PM_RSEQ_PAIR_HEAD_                                                                         \
-    ".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"                                              \
-    "3:\n\t.long 0, 0\n\t.quad 1f, (2f - 1f), 4f\n"                                               \
-    "5:\n\t.long 0, 0\n\t.quad 8f, (6f - 8f), 7f\n\t.popsection\n\t"                             \
-    "leaq 3b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"                                      \
+    ".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"                                               \
+    "3:\n\t.long 0, 0\n\t.quad 1f, (2f - 1f), 4f\n"                                                \
+    "5:\n\t.long 0, 0\n\t.quad 8f, (6f - 8f), 7f\n\t.popsection\n\t"                               \
+    "leaq 3b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"                                       \
     "1:\n\tcmpl %[cpu], %c[id](%[self])\n\tjnz 4f\n\t"
 #define PM_RSEQ_PAIR_TAIL_                                                                         \
     "incq (%[count],%[lane])\n"                                                                    \
-    "2:\n\tleaq 5b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"                                \
-    "8:\n\tcmpl %[cpu], %c[id](%[self])\n\tjnz 7f\n\t"                                           \
-    "movsd (%[sum],%[lane]), %%xmm15\n\taddsd %[amount], %%xmm15\n\t"                            \
+    "2:\n\tleaq 5b(%%rip), %%rax\n\tmovq %%rax, %c[cs](%[self])\n"                                 \
+    "8:\n\tcmpl %[cpu], %c[id](%[self])\n\tjnz 7f\n\t"                                             \
+    "movsd (%[sum],%[lane]), %%xmm15\n\taddsd %[amount], %%xmm15\n\t"                              \
     "movsd %%xmm15, (%[sum],%[lane])\n"                                                            \
-    "6:\n\t.pushsection __rseq_failure, \"ax\"\n\t"                                              \
-    ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n4:\n\tjmp %l[again]\n\t"                        \
-    ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n7:\n\tjmp %l[second]\n\t"                       \
+    "6:\n\t.pushsection __rseq_failure, \"ax\"\n\t"                                                \
+    ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n4:\n\tjmp %l[again]\n\t"                          \
+    ".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n7:\n\tjmp %l[second]\n\t"                         \
     ".popsection\n\t"
 
 /* Adds 1 at `count` and the amount at `sum`, both words of CPU 0. */

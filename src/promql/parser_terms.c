@@ -346,7 +346,7 @@ struct duration *parser_offset(struct parser *parser)
 bool parser_duration_positive(struct parser *parser, const struct duration *duration)
 {
     if (duration->needs_query) return true;
-    if (!(duration->seconds > 0)) {
+    if (!(round(duration->seconds * 1000) > 0)) { /* in ms, as they are kept and printed */
         return parser_fail(parser, duration->place.start, "duration must be greater than 0");
     }
     if (!(duration->seconds <= DURATION_S_MAX)) {

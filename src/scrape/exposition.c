@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 void exposition_init(struct exposition *exposition, struct str text, enum exposition_format format)
 {
@@ -124,6 +125,71 @@ static int read_sample(struct exposition *exposition, struct str line,
     }
     *entry = sample;
     return 1;
+}
+
+struct str exposition_rest(const struct exposition *exposition)
+{
+    return str_skip(exposition->text, exposition->offset);
+}
+
+void exposition_skip(struct exposition *exposition, size_t line_size)
+{
+    struct str rest = exposition_rest(exposition);
+    exposition->line++;
+    exposition->offset += line_size < rest.size ? line_size + 1 : line_size;
+}
+
+/* A plain decimal of at most 15 digits: integer and power of ten are exact, so their quotient is
+ * the nearest double. Returns how many bytes it has; 0: it is something else. */
+static size_t plain_number(struct str text, double *value)
+{
+    static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+    enum { DIGITS_MAX = 15 };
+    uint64_t digits = 0;
+    size_t count = 0;
+    size_t decimals = 0;
+    bool has_point = false;
+    size_t i = 0;
+    for (; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '.' && !has_point && count > 0) {
+            has_point = true;
+            continue;
+        }
+        if (c < '0' || c > '9') break;
+        digits = digits * 10 + (uint64_t)(c - '0');
+        if (++count > DIGITS_MAX) return 0;
+        decimals += has_point;
+    }
+    if (count == 0 || (has_point && decimals == 0)) return 0;
+    *value = (double)digits / powers[decimals];
+    return i;
+}
+
+bool exposition_take_known(struct exposition *exposition, size_t series_size,
+                           struct exposition_entry *entry)
+{
+    struct str rest = exposition_rest(exposition);
+    if (series_size + 2 >= rest.size || rest.data[series_size] != ' ') return false;
+    struct str series = str_first(rest, series_size);
+    struct exposition_entry sample = { .kind = EXPOSITION_SERIES, .series = series };
+    struct str behind = str_skip(rest, series_size + 1);
+    /* What begins with a digit is no brace of this series. */
+    size_t size = plain_number(behind, &sample.value);
+    if (size == 0 || size >= behind.size || behind.data[size] != '\n') {
+        const char *end = memchr(behind.data, '\n', behind.size);
+        if (end == NULL) return false;
+        size = (size_t)(end - behind.data);
+        struct str word = str_first(behind, size);
+        if (size == 0 || word.data[0] == '{' || memchr(word.data, ' ', size) != NULL ||
+            memchr(word.data, '\t', size) != NULL || !read_value(word, &sample.value)) {
+            return false;
+        }
+    }
+    *entry = sample;
+    exposition_skip(exposition, series_size + 1 + size);
+    return true;
 }
 
 static const struct {

@@ -55,6 +55,20 @@ struct exposition_entry {
 
 void exposition_init(struct exposition *exposition, struct str text, enum exposition_format format);
 
+/* The text at the cursor: where a line begins. Empty at the end. */
+struct str exposition_rest(const struct exposition *exposition);
+
+/*
+ * Takes a line that begins with a series of which the caller knows the text's size, when the line
+ * is a plain one: a blank, a decimal number, the end of the line. False (and nothing is taken) for
+ * all others, which exposition_next reads.
+ */
+bool exposition_take_known(struct exposition *exposition, size_t series_size,
+                           struct exposition_entry *entry);
+
+/* Passes over a line of that size and the end behind it. */
+void exposition_skip(struct exposition *exposition, size_t line_size);
+
 /* 1 with *entry, 0 at the end, or ERROR_PARSE ("line 3: expected ..."; error->offset). */
 int exposition_next(struct exposition *exposition, struct exposition_entry *entry,
                     struct error *error) MUST_CHECK;

@@ -46,6 +46,7 @@ struct scrape {
     uint64_t scraped;    /* samples in the body */
     uint64_t kept;       /* after relabelling */
     uint64_t added;      /* series not seen by the scrape before */
+    uint64_t shown;      /* different series, dropped ones too */
     uint64_t refused[3]; /* out of order, duplicate, out of bounds */
     bool
         is_rolled_back; /* this scrape's samples were given up: what it showed first is not there */
@@ -333,13 +334,13 @@ static int learn_series(struct scrape *scrape, struct str raw, struct scrape_ser
     return 0;
 }
 
+/* series: as the cache has it, NULL when it does not. */
 static int take_sample(struct scrape *scrape, const struct exposition_entry *entry,
-                       struct error *error)
+                       struct scrape_series *series, struct error *error)
 {
     struct scrape_target *target = scrape->target;
     uint32_t number = (uint32_t)target->scrape_number;
     scrape->scraped++;
-    struct scrape_series *series = series_cache_find(&target->series, entry->series);
     if (series == NULL || series->generation != target->generation_number) {
         int code = learn_series(scrape, entry->series, &series, error);
         if (code != 0) return code;
@@ -348,6 +349,7 @@ static int take_sample(struct scrape *scrape, const struct exposition_entry *ent
     bool was_there = series->seen != 0 && series->seen + 1 == number;
     bool is_second = series->seen == number;
     series->seen = number;
+    scrape->shown += !is_second;
     if (series->is_dropped) return 0;
     scrape->kept++;
     if (is_second) {
@@ -368,7 +370,46 @@ static int take_sample(struct scrape *scrape, const struct exposition_entry *ent
     return append_with_labels(scrape, entry->series, time_ms, entry->value, error);
 }
 
-static void take_metadata(struct scrape *scrape, const struct exposition_entry *entry)
+/* Whether the line at the cursor is the comment that the answer before had here. */
+static bool take_known_comment(struct scrape *scrape, struct exposition *exposition)
+{
+    struct scrape_target *target = scrape->target;
+    if (target->comment_next >= target->comments.count) return false;
+    const struct scrape_comment *comment = &target->comments.items[target->comment_next];
+    struct str rest = exposition_rest(exposition);
+    if (comment->size >= rest.size || rest.data[comment->size] != '\n') return false;
+    struct hash_key key = hash_keyed(str_first(rest, comment->size), target->series.seeds);
+    if (key.high != comment->key.high || key.low != comment->key.low) return false;
+    target->comment_next++;
+    comment->family->seen = target->scrape_number;
+    if (comment->is_type) scrape->type = comment->family->type;
+    exposition_skip(exposition, comment->size);
+    return true;
+}
+
+/* Remembers a comment for the next answer, in the place of what stood there. */
+static void keep_comment(struct scrape *scrape, struct str line,
+                         const struct exposition_entry *entry, struct scrape_family *family)
+{
+    struct scrape_target *target = scrape->target;
+    /* The cache has its seeds with its first series. */
+    if (family == NULL || target->series.count == 0 || line.size > UINT32_MAX) return;
+    struct scrape_comment comment = { .key = hash_keyed(line, target->series.seeds),
+                                      .size = (uint32_t)line.size,
+                                      .is_type = entry->kind == EXPOSITION_TYPE,
+                                      .family = family };
+    size_t place = target->comment_next;
+    if (place < target->comments.count) {
+        target->comments.items[place] = comment;
+    } else if (place >= SCRAPE_FAMILIES_MAX * 3 || !VEC_PUSH(&target->comments, comment)) {
+        return;
+    }
+    target->comment_next++;
+}
+
+/* Returns the metric's family; NULL: there is no memory or there are too many. */
+static struct scrape_family *take_metadata(struct scrape *scrape,
+                                           const struct exposition_entry *entry)
 {
     struct scrape_target *target = scrape->target;
     mutex_lock(&target->mutex);
@@ -395,6 +436,22 @@ static void take_metadata(struct scrape *scrape, const struct exposition_entry *
         }
     }
     mutex_unlock(&target->mutex);
+    return family;
+}
+
+/* One line, as the answer before had it at this place: a comment or a series. 1: it was taken; 0:
+ * it is another. */
+static int take_known(struct scrape *scrape, struct exposition *exposition, struct error *error)
+{
+    struct scrape_target *target = scrape->target;
+    struct str rest = exposition_rest(exposition);
+    struct exposition_entry entry;
+    if (exposition->has_ended || rest.size == 0) return 0;
+    if (rest.data[0] == '#') return take_known_comment(scrape, exposition);
+    struct scrape_series *series = series_cache_next(&target->series, rest);
+    if (series == NULL || !exposition_take_known(exposition, series->raw_size, &entry)) return 0;
+    int code = take_sample(scrape, &entry, series, error);
+    return code == 0 ? 1 : code;
 }
 
 static int take_body(struct scrape *scrape, const struct http_answer *answer, struct error *error)
@@ -410,15 +467,35 @@ static int take_body(struct scrape *scrape, const struct http_answer *answer, st
     struct exposition exposition;
     struct exposition_entry entry;
     exposition_init(&exposition, buf_str(&answer->body), format);
+    series_cache_start(&scrape->target->series);
+    scrape->target->comment_next = 0;
     int code;
-    while ((code = exposition_next(&exposition, &entry, error)) == 1) {
+    for (;;) {
+        code = take_known(scrape, &exposition, error);
+        if (code < 0) return code;
+        if (code == 1) continue;
+        struct str rest = exposition_rest(&exposition);
+        code = exposition_next(&exposition, &entry, error);
+        if (code != 1) break;
         if (entry.kind == EXPOSITION_SERIES) {
-            code = take_sample(scrape, &entry, error);
+            struct scrape_series *series = series_cache_find(&scrape->target->series, entry.series);
+            code = take_sample(scrape, &entry, series, error);
             if (code != 0) return code;
             continue;
         }
         if (entry.kind == EXPOSITION_TYPE) scrape->type = entry.detail;
-        take_metadata(scrape, &entry);
+        scrape->target->comments_changed = scrape->target->scrape_number;
+        struct scrape_family *family = take_metadata(scrape, &entry);
+        size_t size = str_find_char(rest, '\n');
+        /* Lines without a meaning may have been passed over: then it is not the first of these. */
+        bool is_first = entry.name.data < rest.data + (size == STR_NONE ? rest.size : size);
+        if (size != STR_NONE && is_first && rest.data[0] == '#') {
+            keep_comment(scrape, str_first(rest, size), &entry, family);
+        }
+    }
+    if (scrape->target->comment_next < scrape->target->comments.count) {
+        scrape->target->comments_changed = scrape->target->scrape_number;
+        scrape->target->comments.count = scrape->target->comment_next;
     }
     if (code == 0) code = append_rows(scrape, error);
     uint64_t limit = scrape->job->limits.sample_count;
@@ -438,9 +515,10 @@ static int end_series(struct scrape *scrape, bool all, struct error *error)
     struct series_cache *cache = &scrape->target->series;
     uint32_t number = (uint32_t)scrape->target->scrape_number;
     int code = 0;
-    for (size_t i = 0; i < cache->capacity && code == 0; i++) {
+    if (!all && scrape->shown == cache->count) return 0; /* nothing has gone */
+    for (size_t i = 0; i < cache->count && code == 0; i++) {
         const struct scrape_series *series = &cache->items[i];
-        if (!series->is_used || (!all && series->seen == number)) continue;
+        if (!all && series->seen == number) continue;
         /* What is not in the store needs no end there. */
         bool is_lost = scrape->is_rolled_back && series->first == number;
         if (series->ref == 0 || series->has_own_time || is_lost) continue;
@@ -463,6 +541,8 @@ static void forget_families(struct scrape_target *target)
     size_t position = 0;
     struct str name;
     void *value;
+    if (target->comments_changed + KEPT_SCRAPES + 1 < target->scrape_number)
+        return; /* all are seen */
     mutex_lock(&target->mutex);
     while (map_next(&target->families, &position, &name, &value)) {
         const struct scrape_family *family = value;
@@ -476,6 +556,7 @@ static void forget_families(struct scrape_target *target)
         free(family);
     }
     mutex_unlock(&target->mutex);
+    if (gone.count > 0) target->comments.count = 0; /* some are of families that are no more */
     VEC_RELEASE(&gone);
 }
 
@@ -558,7 +639,9 @@ static int commit(struct scrape *scrape, int code, struct error *error)
 static int begin(struct scrape *scrape, struct error *error)
 {
     const struct sample_sink *sink = scrape->tools->setup->sink;
-    return sink->begin(sink->state, &scrape->batch, error);
+    int code = sink->begin(sink->state, &scrape->batch, error);
+    if (code == 0) scrape->batch->may_sync_late = true; /* nobody is told that it is durable */
+    return code;
 }
 
 /* Writes the answer as one batch. */
@@ -649,6 +732,7 @@ void scrape_target_scrape(struct scrape_target *target, const struct scrape_job 
     bool is_cancelled = code == ERROR_CLOSED;
     if (code == 0) code = write_answer(&scrape, &answer, &error);
     note(&scrape, code == 0 ? NULL : &error);
+    if (code != 0) target->comments_changed = target->scrape_number;
     if (code != 0 && !is_cancelled) {
         struct error second = { 0 };
         scrape.is_rolled_back = true;
@@ -695,6 +779,7 @@ void scrape_target_free(struct scrape_target *target)
         free(family);
     }
     series_cache_release(&target->series);
+    VEC_RELEASE(&target->comments);
     map_release(&target->families);
     mutex_release(&target->mutex);
     arena_release(&target->arena);

@@ -7,8 +7,10 @@
 #ifndef SCRAPE_TARGET_H
 #define SCRAPE_TARGET_H
 
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/thread.h"
+#include "base/vec.h"
 #include "http/client.h"
 #include "prometheus/prometheus.h"
 #include "scrape/scrape.h"
@@ -42,6 +44,16 @@ struct scrape_family {
 
 #define SCRAPE_FAMILIES_MAX 50000
 
+/* A line of TYPE, HELP or UNIT that the answer before had at this place: what it says is known. */
+struct scrape_comment {
+    struct hash_key key; /* of the whole line */
+    uint32_t size;
+    bool is_type;
+    struct scrape_family *family;
+};
+
+VEC_TYPE(scrape_comments, struct scrape_comment);
+
 struct scrape_target {
     struct arena arena; /* of the texts below */
     struct str key;     /* identity: job, labels and URL */
@@ -61,6 +73,9 @@ struct scrape_target {
     uint32_t generation_number; /* grows with every apply: known series are relabelled again */
     uint64_t scrape_number;
     struct series_cache series;
+    struct scrape_comments comments; /* in the order of the answer */
+    size_t comment_next;             /* place of the one to try first */
+    uint64_t comments_changed;       /* number of the scrape that did not show just those */
     uint64_t report_refs[10];
     int64_t last_start_ms; /* of the scrape before; 0: none */
 

@@ -329,6 +329,7 @@ static bool start_reader(struct sl_async *async)
 static int64_t time_of(struct sl_async *async, uint64_t ticks)
 {
     int64_t ns = sl_ticks_to_ns(async->region, ticks);
+    if (ns < 0) ns = 0; /* before 1970: only a damaged region tells so */
     if (ns < async->last_ns && async->last_ns - ns < STEP_NS) return async->last_ns;
     async->last_ns = ns;
     return ns;

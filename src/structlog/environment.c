@@ -48,24 +48,95 @@ static const char *read_digits(const char *text, uint64_t *value)
     return at == 0 ? NULL : text + at;
 }
 
-static int read_rotation(const char *text, uint64_t *size, unsigned *count)
+struct unit {
+    char letter;
+    uint64_t factor;
+};
+
+static const struct unit byte_units[] = { { 'k', 1u << 10 }, { 'm', 1u << 20 }, { 'g', 1u << 30 } };
+static const struct unit time_units[] = {
+    { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 }
+};
+
+/* A number and perhaps a unit, up to `max`: all of the text. */
+static int read_amount(const char *text, const struct unit *units, size_t count, uint64_t max,
+                       uint64_t *amount)
 {
-    uint64_t bytes = 0;
-    uint64_t files = *count;
-    const char *at = read_digits(text, &bytes);
+    uint64_t number = 0;
+    uint64_t factor = 1;
+    const char *at = read_digits(text, &number);
     if (at == NULL) return -EINVAL;
-    char unit = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
-    unsigned shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 0;
-    if (shift > 0) at++;
-    if (bytes > UINT64_MAX >> shift) return -EINVAL;
-    if (*at == ',') {
-        at = read_digits(at + 1, &files);
-        if (at == NULL) return -EINVAL;
+    char letter = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+    for (size_t i = 0; i < count && letter != '\0'; i++) {
+        if (units[i].letter != letter) continue;
+        factor = units[i].factor;
+        at++;
+        break;
     }
-    if (*at != '\0' || files > 999) return -EINVAL;
-    *size = bytes << shift;
-    *count = (unsigned)files;
+    if (*at != '\0' || number > max / factor) return -EINVAL;
+    *amount = number * factor;
     return 0;
+}
+
+static int read_bytes(const char *text, uint64_t *bytes)
+{
+    return read_amount(text, byte_units, SL_LENGTH(byte_units), UINT64_MAX, bytes);
+}
+
+static int read_time(const char *text, uint64_t *seconds)
+{
+    return read_amount(text, time_units, SL_LENGTH(time_units), INT32_MAX, seconds);
+}
+
+/* `rest` behind `name`, or NULL. */
+static const char *after(const char *word, const char *name)
+{
+    size_t size = strlen(name);
+    return strncmp(word, name, size) == 0 ? word + size : NULL;
+}
+
+static int read_rotation_word(const char *word, struct sl_sink_options *sink)
+{
+    uint64_t amount = 0;
+    int code = 0;
+    const char *rest = after(word, "every=");
+    if (rest != NULL) {
+        code = read_time(rest, &amount);
+        if (code == 0) sink->rotate_interval_s = (unsigned)amount;
+    } else if ((rest = after(word, "offset=")) != NULL) {
+        bool is_negative = rest[0] == '-';
+        code = read_time(is_negative ? rest + 1 : rest, &amount);
+        if (code == 0) sink->rotate_offset_s = is_negative ? -(int)amount : (int)amount;
+    } else if ((rest = after(word, "age=")) != NULL) {
+        code = read_time(rest, &amount);
+        if (code == 0) sink->rotate_age_max_s = (unsigned)amount;
+    } else if ((rest = after(word, "total=")) != NULL) {
+        code = read_bytes(rest, &sink->rotate_total_size_max);
+    } else if (strcmp(word, "gzip") == 0) {
+        sink->rotate_compression = SL_COMPRESSION_GZIP;
+    } else {
+        code = read_amount(word, NULL, 0, 999, &amount);
+        if (code == 0) sink->rotate_count_max = (unsigned)amount;
+    }
+    return code;
+}
+
+#define ROTATION_SIZE 256
+
+/* The first word is a size. */
+static int read_rotation(const char *text, struct sl_sink_options *sink)
+{
+    char copy[ROTATION_SIZE];
+    size_t size = strlen(text);
+    if (size >= sizeof(copy)) return -EINVAL;
+    memcpy(copy, text, size + 1);
+    char *rest = copy;
+    const char *word = strsep(&rest, ",");
+    int code = read_bytes(word, &sink->rotate_size_max);
+    while (code == 0 && (word = strsep(&rest, ",")) != NULL) {
+        code = read_rotation_word(word, sink);
+    }
+    return code;
 }
 
 static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
@@ -93,7 +164,7 @@ static int overlay(struct sl_config *config, struct sl_sink_options *sinks)
     for (size_t i = 0; i < config->sink_count; i++) {
         if (format > 0) sinks[i].format = (enum sl_format)value;
         if (rotation == NULL || sinks[i].kind != SL_SINK_FILE) continue;
-        code = read_rotation(rotation, &sinks[i].rotate_size_max, &sinks[i].rotate_count_max);
+        code = read_rotation(rotation, &sinks[i]);
         if (code < 0) return code;
     }
     return 0;

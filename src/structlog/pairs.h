@@ -2,7 +2,8 @@
  *
  * Nothing here is for callers. The macros count the arguments (the event is always there, so no
  * variadic list is ever empty and no compiler extension is needed), cut them into pairs, and make
- * of the keys a static table and of each value a variable. An odd one out ends in the undefined name SL_PAIRS_KEY_WITHOUT_VALUE.
+ * of the keys a static table and of each value a variable. An odd one out ends in the
+ * undefined name SL_PAIRS_KEY_WITHOUT_VALUE.
  */
 #ifndef STRUCTLOG_PAIRS_H
 #define STRUCTLOG_PAIRS_H

@@ -74,10 +74,12 @@ static void before_fork(void)
             sl_mutex_lock(&pipeline->sinks[i]->lock);
         }
     }
+    sl_archive_before_fork();
 }
 
 static void after_fork(bool is_child)
 {
+    sl_archive_after_fork(is_child);
     for (struct sl_pipeline *pipeline = pipelines; pipeline != NULL; pipeline = pipeline->next) {
         for (size_t i = 0; i < pipeline->sink_count; i++) {
             if (is_child) sl_sink_after_fork(pipeline->sinks[i]);
@@ -249,8 +251,8 @@ static bool wait_until_empty(const struct sl_pipeline *pipeline)
     return true;
 }
 
-/* Waits until nobody is inside, giving sl_lock away meanwhile; the caller frees it without the lock,
- * for an asynchronous one has a thread that may need it to end. NULL: nothing to free. */
+/* Waits until nobody is inside, giving sl_lock away meanwhile; the caller frees it without the
+ * lock, for an asynchronous one has a thread that may need it to end. NULL: nothing to free. */
 static struct sl_pipeline *retire(struct sl_core *core, struct sl_pipeline *pipeline)
 {
     if (pipeline == NULL) return NULL;

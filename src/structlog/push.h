@@ -1,7 +1,7 @@
 /* push.h - the common asynchronous call: a record begun by the library, filled by the call itself.
  *
- * What makes it quick: what stands between the call and its ring is remembered (struct sl_gate), the
- * values go from registers into the record, one test finds room, there is no lock, no fence, no
+ * What makes it quick: what stands between the call and its ring is remembered (struct sl_gate),
+ * the values go from registers into the record, one test finds room, there is no lock, no fence, no
  * store that another processor waits for but the head.
  */
 #ifndef STRUCTLOG_PUSH_H

@@ -235,6 +235,12 @@ static int resolve_write(struct recoverer *recoverer, struct sl_ring_sink *slot,
         return 0;
     }
     struct stat status;
+    /* It may be about to become a compressed one, of which this is not true: then it is gone. */
+    if (flock(fd, LOCK_SH) == 0 && fstat(fd, &status) == 0 && status.st_nlink == 0) {
+        (void)close(fd);
+        slot->done = done;
+        return 0;
+    }
     void *file = MAP_FAILED;
     uint64_t front = slot->offset & ~(uint64_t)(FILE_PAGE - 1);
     uint64_t end = fstat(fd, &status) == 0 && status.st_size > 0 ? (uint64_t)status.st_size : 0;

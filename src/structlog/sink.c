@@ -3,8 +3,10 @@
  * SHORT WRITES  A disk that fills up takes the front of a line. Those bytes are the last of the
  *               file at an offset that is known, and nobody else's, so they are overwritten in
  *               place by blanks and a line end (no space is needed for that); then the line is
- *               tried once more, whole, and counted as lost if that fails too. So a file holds
- *               whole lines and, at worst, blank ones.
+ *               tried once more, whole. So a file holds whole lines and, at worst, blank ones.
+ * BUFFERS       What a buffer holds and the disk does not take stays there and is tried again, with
+ *               the next lines, every BUFFER_RETRY_MS at most: nobody waits. Lines that find the
+ *               buffer full are lost and counted, and what is left when the sink is closed.
  * PIPES         A reader that is gone must not kill the writer: SIGPIPE is blocked around the
  *               write and taken away if it was ours. A full non-blocking pipe is waited for
  *               PIPE_WAIT_MS, then the line is lost.
@@ -18,11 +20,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIPE_WAIT_MS  100
-#define BUFFER_MIN    4096
-#define BUFFER_MAX    (UINT64_C(1) << 26)
-#define FLUSH_SECONDS 1  /* a buffered line waits about that long for the next to push it */
-#define NOTE_SECONDS  60 /* between notes on stderr about a sink that fails */
+#define PIPE_WAIT_MS    100
+#define BUFFER_MIN      4096
+#define BUFFER_MAX      (UINT64_C(1) << 26)
+#define BUFFER_RETRY_MS 10   /* between tries of a buffer that was not taken */
+#define CLOSE_WAIT_MS   1000 /* how long it is tried when the sink is closed */
+#define FLUSH_SECONDS   1    /* a buffered line waits about that long for the next to push it */
+#define INTERVAL_MAX    (366 * 24 * 3600)
+#define NOTE_SECONDS    60 /* between notes on stderr about a sink that fails */
 
 /* ---- writing bytes ---- */
 
@@ -146,7 +151,7 @@ static void note_failure(struct sl_sink *sink, int failure, time_t second)
 #endif
     if (text == NULL) text = "unknown error";
     to = sl_put_bytes(to, text, strlen(text));
-    to = sl_put_bytes(to, "; lines are lost and counted\n", 29);
+    to = sl_put_bytes(to, "; lines without room are lost and counted\n", 42);
     size_t done = 0;
     (void)write_pipe(sl_real_fd(STDERR_FILENO), line, (size_t)(to - line), &done);
 }
@@ -156,41 +161,55 @@ static bool is_system(const struct sl_sink *sink)
     return sink->kind == SL_SINK_JOURNAL || sink->kind == SL_SINK_SYSLOG;
 }
 
-/* `lines` whole lines. */
-static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_t lines,
-                    time_t second)
-{
-    size_t done = 0;
-    int failure = 0;
-    if (sink->kind == SL_SINK_FILE) {
-        sl_file_prepare(sink, size, second);
-        failure = sink->fd < 0 ? sink->failure : write_file(sink, data, size, &done);
-    } else if (is_system(sink)) {
-        failure = sl_system_send(sink, data, size);
-    } else {
-        int fd = sl_real_fd(sink->fd);
-        failure =
-            sink->is_pipe ? write_pipe(fd, data, size, &done) : write_all(fd, data, size, &done);
-    }
-    sink->has_failed = failure != 0;
-    if (failure == 0) {
-        sl_count(SL_COUNTER_WRITTEN, lines);
-        sl_count(SL_COUNTER_WRITTEN_BYTES, size);
-        return;
-    }
-    sink->failure = failure;
-    uint64_t written = count_lines(data, done);
-    sl_count(SL_COUNTER_WRITTEN, written);
-    sl_count(SL_COUNTER_WRITTEN_BYTES, done);
-    sl_count(SL_COUNTER_LOST, lines - written);
-    note_failure(sink, failure, second);
-}
-
 /* Room may come; a path that is gone may come back. */
 static bool may_pass(int failure)
 {
     return failure == ENOSPC || failure == EDQUOT || failure == EIO || failure == EFBIG ||
            failure == EAGAIN || failure == ENOENT || failure == ENOMEM || failure == ENOBUFS;
+}
+
+/* Bytes of whole lines; *done is what was taken. 0 or an errno. */
+static int try_out(struct sl_sink *sink, const char *data, size_t size, time_t second, size_t *done)
+{
+    int failure = 0;
+    if (sink->kind == SL_SINK_FILE) {
+        sl_file_prepare(sink, size, second);
+        failure = sink->fd < 0 ? sink->failure : write_file(sink, data, size, done);
+    } else if (is_system(sink)) {
+        failure = sl_system_send(sink, data, size);
+        if (failure == 0) *done = size;
+    } else {
+        int fd = sl_real_fd(sink->fd);
+        failure =
+            sink->is_pipe ? write_pipe(fd, data, size, done) : write_all(fd, data, size, done);
+    }
+    sink->has_failed = failure != 0;
+    if (failure != 0) {
+        sink->failure = failure;
+        note_failure(sink, failure, second);
+    }
+    return failure;
+}
+
+/* `lines` whole lines, or what is not taken is lost. */
+static void put_out(struct sl_sink *sink, const char *data, size_t size, uint64_t lines,
+                    time_t second)
+{
+    size_t done = 0;
+    int failure = try_out(sink, data, size, second, &done);
+    uint64_t written = failure == 0 ? lines : count_lines(data, done);
+    sl_count(SL_COUNTER_WRITTEN, written);
+    sl_count(SL_COUNTER_WRITTEN_BYTES, done);
+    if (lines > written) sl_count(SL_COUNTER_LOST, lines - written);
+}
+
+/* Not in a signal handler: after a rotation there may be something to compress. */
+static void unlock(struct sl_sink *sink)
+{
+    bool has_old_files = sink->has_old_files;
+    sink->has_old_files = false;
+    sl_mutex_unlock(&sink->lock);
+    if (SL_UNLIKELY(has_old_files)) sl_archive_start(sink);
 }
 
 bool sl_sink_deliver(struct sl_sink *sink, struct sl_ring_sink *slot, const char *batch,
@@ -225,28 +244,56 @@ bool sl_sink_deliver(struct sl_sink *sink, struct sl_ring_sink *slot, const char
             failure = 0;
         }
     }
-    sl_mutex_unlock(&sink->lock);
+    unlock(sink);
     return failure == 0;
 }
 
 /* ---- lines ---- */
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What is not taken stays in the buffer while there is hope for it. */
 static void flush_locked(struct sl_sink *sink, time_t second)
 {
     if (sink->buffer_used == 0) return;
-    size_t size = sink->buffer_used;
-    uint64_t lines = sink->buffer_lines;
+    size_t done = 0;
+    int failure = try_out(sink, sink->buffer, sink->buffer_used, second, &done);
+    uint64_t written = failure == 0 ? sink->buffer_lines : count_lines(sink->buffer, done);
+    sl_count(SL_COUNTER_WRITTEN, written);
+    sl_count(SL_COUNTER_WRITTEN_BYTES, done);
+    sink->buffer_lines -= written;
+    sink->buffer_used -= done;
+    memmove(sink->buffer, sink->buffer + done, sink->buffer_used);
+    if (failure == 0) return;
+    sink->retry_at_ms = now_ms() + BUFFER_RETRY_MS;
+    if (may_pass(failure)) return;
+    sl_count(SL_COUNTER_LOST, sink->buffer_lines);
     sink->buffer_used = 0;
     sink->buffer_lines = 0;
-    put_out(sink, sink->buffer, size, lines, second);
+}
+
+/* As flush_locked, but not before it is time to try again. */
+static void flush_when_due(struct sl_sink *sink, time_t second)
+{
+    if (sink->has_failed && sink->buffer_used > 0 && now_ms() < sink->retry_at_ms) return;
+    flush_locked(sink, second);
 }
 
 static void put_buffered(struct sl_sink *sink, const struct sl_call *call, size_t size)
 {
     time_t second = call->time.tv_sec;
-    if (size > sink->buffer_size - sink->buffer_used) flush_locked(sink, second);
-    if (size > sink->buffer_size) {
-        put_out(sink, call->line, size, 1, second);
+    if (size > sink->buffer_size - sink->buffer_used) flush_when_due(sink, second);
+    if (size > sink->buffer_size - sink->buffer_used) { /* those before it are still there */
+        if (sink->buffer_used == 0) {
+            put_out(sink, call->line, size, 1, second);
+        } else {
+            sl_count(SL_COUNTER_LOST, 1);
+        }
         return;
     }
     if (sink->buffer_used == 0) sink->buffer_second = second;
@@ -254,7 +301,7 @@ static void put_buffered(struct sl_sink *sink, const struct sl_call *call, size_
     sink->buffer_used += size;
     sink->buffer_lines++;
     bool is_old = second - sink->buffer_second > FLUSH_SECONDS || second < sink->buffer_second;
-    if (call->level >= SL_ERROR || is_old) flush_locked(sink, second);
+    if (call->level >= SL_ERROR || is_old) flush_when_due(sink, second);
 }
 
 static void write_locked(struct sl_sink *sink, const struct sl_call *call, size_t size)
@@ -301,7 +348,7 @@ void sl_sink_write(struct sl_sink *sink, const struct sl_call *call, size_t size
     }
     sl_mutex_lock(&sink->lock);
     write_locked(sink, call, size);
-    sl_mutex_unlock(&sink->lock);
+    unlock(sink);
 }
 
 int sl_sink_flush(struct sl_sink *sink)
@@ -309,7 +356,7 @@ int sl_sink_flush(struct sl_sink *sink)
     sl_mutex_lock(&sink->lock);
     flush_locked(sink, time(NULL));
     int failure = sink->has_failed ? -sink->failure : 0;
-    sl_mutex_unlock(&sink->lock);
+    unlock(sink);
     return failure;
 }
 
@@ -361,16 +408,36 @@ static enum sl_view view_of(const struct sl_sink_options *options, int fd)
     return in_color ? SL_VIEW_COLOR : SL_VIEW_CONSOLE;
 }
 
+static bool wants_rotation(const struct sl_sink_options *options)
+{
+    return options->rotate_size_max != 0 || options->rotate_interval_s != 0 ||
+           options->rotate_offset_s != 0 || options->rotate_total_size_max != 0 ||
+           options->rotate_age_max_s != 0 || options->rotate_compression != SL_COMPRESSION_NONE;
+}
+
+static int check_rotation(const struct sl_sink_options *options)
+{
+    int64_t interval = options->rotate_interval_s;
+    int64_t offset = options->rotate_offset_s;
+    if (options->rotate_count_max > 999 || interval > INTERVAL_MAX) return -EINVAL;
+    if (offset != 0 && (offset >= interval || -offset >= interval)) return -EINVAL;
+    if ((unsigned)options->rotate_compression > SL_COMPRESSION_GZIP) return -EINVAL;
+    bool rotates = options->rotate_size_max != 0 || interval != 0;
+    if (!rotates && wants_rotation(options)) return -EINVAL; /* of what is never there */
+    bool is_compressing = options->rotate_compression != SL_COMPRESSION_NONE;
+    return is_compressing && !sl_archive_is_there() ? -ENOTSUP : 0;
+}
+
 static int check_options(const struct sl_sink_options *options)
 {
     if ((unsigned)options->kind > SL_SINK_SYSLOG) return -EINVAL;
     if ((unsigned)options->format > SL_FORMAT_KEY_VALUE) return -EINVAL;
     bool is_file = options->kind == SL_SINK_FILE;
     if (is_file && (options->path == NULL || options->path[0] == '\0')) return -EINVAL;
-    if (!is_file && (options->rotate_size_max != 0 || options->rotate_count_max != 0)) {
-        return -EINVAL;
-    }
-    if (options->rotate_count_max > 999 || options->buffer_size > BUFFER_MAX) return -EINVAL;
+    if (!is_file && (options->rotate_count_max != 0 || wants_rotation(options))) return -EINVAL;
+    int code = check_rotation(options);
+    if (code < 0) return code;
+    if (options->buffer_size > BUFFER_MAX) return -EINVAL;
     if (options->kind == SL_SINK_FD && options->fd < 0) return -EINVAL;
     if (options->kind == SL_SINK_CALLBACK && options->write == NULL) return -EINVAL;
     if (options->kind == SL_SINK_CAPTURE && options->capture == NULL) return -EINVAL;
@@ -439,7 +506,14 @@ static int fill_sink(struct sl_sink *sink, const struct sl_sink_options *options
     if (code < 0) return code;
     sink->rotate_size_max = options->rotate_size_max;
     sink->rotate_count_max = options->rotate_count_max == 0 ? 5 : options->rotate_count_max;
-    return sl_file_open(sink);
+    sink->rotate_interval_s = options->rotate_interval_s;
+    sink->rotate_offset_s = options->rotate_offset_s;
+    sink->rotate_age_max_s = options->rotate_age_max_s;
+    sink->rotate_total_size_max = options->rotate_total_size_max;
+    sink->is_compressing = options->rotate_compression == SL_COMPRESSION_GZIP;
+    code = sl_file_open(sink);
+    if (code == 0 && sink->is_compressing) sl_archive_start(sink); /* what a crash left behind */
+    return code;
 }
 
 int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options, bool is_async)
@@ -457,10 +531,23 @@ int sl_sink_new(struct sl_sink **out, const struct sl_sink_options *options, boo
     return 0;
 }
 
+/* A disk that is full gets one more second; then what is left is lost. */
+static void flush_at_last(struct sl_sink *sink)
+{
+    int64_t until = now_ms() + CLOSE_WAIT_MS;
+    struct timespec pause = { 0, BUFFER_RETRY_MS * 1000000 };
+    (void)sl_sink_flush(sink);
+    while (sink->buffer_used > 0 && now_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+        (void)sl_sink_flush(sink);
+    }
+    if (sink->buffer_lines > 0) sl_count(SL_COUNTER_LOST, sink->buffer_lines);
+}
+
 void sl_sink_free(struct sl_sink *sink)
 {
     if (sink == NULL) return;
-    if (sink->buffer != NULL) (void)sl_sink_flush(sink);
+    if (sink->buffer != NULL) flush_at_last(sink);
     if (sink->kind == SL_SINK_FILE) sl_file_close(sink);
     if (is_system(sink) && sink->fd >= 0) (void)close(sink->fd);
     free(sink->buffer);

@@ -138,6 +138,11 @@ enum sl_clock {
     SL_CLOCK_COARSE       /* CLOCK_REALTIME_COARSE: the last tick, 1 to 4 ms; some 3 ns a line */
 };
 
+enum sl_compression {
+    SL_COMPRESSION_NONE = 0,
+    SL_COMPRESSION_GZIP /* path.N.gz; -ENOTSUP where the library was built without zlib */
+};
+
 struct sl_sink_options {
     enum sl_sink_kind kind;
     enum sl_format format;
@@ -146,8 +151,16 @@ struct sl_sink_options {
     const char *path;          /* FILE: copied, made absolute */
     uint64_t rotate_size_max;  /* FILE: bytes after which path becomes path.1; 0 = never */
     unsigned rotate_count_max; /* FILE: old files kept, path.1 the youngest; 0 = 5; at most 999 */
-    size_t buffer_size;        /* FILE, FD: collect lines up to this many bytes; 0 = write each */
-    int fd;                    /* FD */
+    /* FILE: also with the first line after each multiple of this many seconds since 1970 in UTC,
+     * 86400 at midnight; 0 = never; at most 366 days. The offset moves the multiples, 4 * 86400
+     * makes weeks begin on Monday; it is less than the interval, and may be negative. */
+    unsigned rotate_interval_s;
+    int rotate_offset_s;
+    uint64_t rotate_total_size_max; /* FILE: the oldest go when all old ones have more bytes; 0 */
+    unsigned rotate_age_max_s;      /* FILE: and when their last line is that old; 0 = never */
+    enum sl_compression rotate_compression; /* FILE: of path.2 and older */
+    size_t buffer_size; /* FILE, FD: collect lines up to this many bytes; 0 = write each */
+    int fd;             /* FD */
     /* CALLBACK: one whole line, with its LF; under the sink's lock; must not log. */
     void (*write)(void *context, int level, const char *line, size_t size);
     void *context;
@@ -186,7 +199,8 @@ SL_API int sl_configure(const struct sl_config *config);
  *   SL_LEVEL   debug | info | warning | error | critical | off | a number
  *   SL_FORMAT  ecs | json | logfmt | keyvalue | console
  *   SL_FILE    path: one file sink in place of config's sinks
- *   SL_ROTATE  bytes[k|m|g][,count] for file sinks
+ *   SL_ROTATE  for file sinks, by commas: 64m (bytes with k, m, g) or 0, then a number of files,
+ *              and in any order every=1d, offset=4d, age=30d (s, m, h, d, w), total=2g, gzip
  *   SL_SITES   patterns of sl_site_switch, by commas: these are switched on
  *   SL_ORIGIN  1 | 0                SL_CLOCK  precise | coarse      SL_SERVICE  service.name
  * A variable that cannot be read is -EINVAL and nothing has changed. */
@@ -278,11 +292,13 @@ struct sl_stats {
     uint64_t lost_count;       /* lines a sink failed to take: disk full, I/O error, closed pipe */
     uint64_t suppressed_count; /* calls held back by sl_*_every */
     uint64_t rotation_count;
-    uint64_t renamed_count;  /* reserved keys moved under labels. */
-    uint64_t unbound_count;  /* binds and pushes refused for memory or SL_BOUND_MAX */
-    uint64_t dropped_count;  /* asynchronous calls dropped by the policy for full rings */
-    uint64_t waited_count;   /* ... that waited for room */
-    uint64_t filtered_count; /* events that a processor dropped */
+    uint64_t compressed_count;         /* old files */
+    uint64_t compression_failed_count; /* disk full, I/O error: the file stays as it is */
+    uint64_t renamed_count;            /* reserved keys moved under labels. */
+    uint64_t unbound_count;            /* binds and pushes refused for memory or SL_BOUND_MAX */
+    uint64_t dropped_count;            /* asynchronous calls dropped by the policy for full rings */
+    uint64_t waited_count;             /* ... that waited for room */
+    uint64_t filtered_count;           /* events that a processor dropped */
 };
 SL_API void sl_stats(struct sl_stats *stats);
 

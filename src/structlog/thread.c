@@ -137,6 +137,8 @@ void sl_stats(struct sl_stats *stats)
         .lost_count = sum_of(SL_COUNTER_LOST),
         .suppressed_count = sum_of(SL_COUNTER_SUPPRESSED),
         .rotation_count = sum_of(SL_COUNTER_ROTATION),
+        .compressed_count = sum_of(SL_COUNTER_COMPRESSED),
+        .compression_failed_count = sum_of(SL_COUNTER_COMPRESSION_FAILED),
         .renamed_count = sum_of(SL_COUNTER_RENAMED),
         .unbound_count = sum_of(SL_COUNTER_UNBOUND),
         .dropped_count = sum_of(SL_COUNTER_DROPPED),

@@ -231,6 +231,17 @@ int block_series_labels(const struct block *block, uint32_t series, struct arena
     return 0;
 }
 
+static bool skip_labels(struct str *rest)
+{
+    uint64_t count;
+    uint64_t number;
+    if (!varint_take(rest, &count)) return false;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!varint_take(rest, &number) || !varint_take(rest, &number)) return false;
+    }
+    return true;
+}
+
 static bool span_at(const struct block *block, uint64_t offset, uint64_t size, struct str *span)
 {
     if (offset > block->size || size > block->size - offset) return false;
@@ -266,11 +277,7 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
 {
     struct str rest;
     uint64_t count;
-    uint64_t number;
-    if (!series_record(block, series, &rest) || !varint_take(&rest, &count)) return ERROR_CORRUPT;
-    for (uint64_t i = 0; i < count; i++) {
-        if (!varint_take(&rest, &number) || !varint_take(&rest, &number)) return ERROR_CORRUPT;
-    }
+    if (!series_record(block, series, &rest) || !skip_labels(&rest)) return ERROR_CORRUPT;
     uint64_t offset;
     if (!varint_take(&rest, &count) || count > rest.size) return ERROR_CORRUPT;
     if (!varint_take(&rest, &offset)) return ERROR_CORRUPT;
@@ -280,6 +287,9 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
     for (uint64_t i = 0; i < count; i++) {
         struct block_chunk *chunk = &chunks[found];
         if (!take_chunk(block, &rest, &offset, chunk)) return ERROR_CORRUPT;
+        chunk->series = series;
+        chunk->place = (uint32_t)i;
+        chunk->block = block;
         if (chunk->min_time_ms <= end_ms && chunk->max_time_ms >= start_ms) found++;
     }
     *chunks_out = chunks;
@@ -287,33 +297,19 @@ int block_series_chunks(const struct block *block, uint32_t series, int64_t star
     return 0;
 }
 
-bool block_chunk_times(const struct block_chunk *chunk, int64_t *times, uint32_t *sum)
+bool block_chunk_before(const struct block_chunk *chunk, uint32_t back, struct block_chunk *other)
 {
-    struct str rest = chunk->times;
-    *sum = crc32c(rest.data, rest.size);
-    if (!column_decode_numbers(&rest, times, chunk->count) || rest.size != 0) return false;
-    for (uint32_t i = 1; i < chunk->count; i++) {
-        if (times[i] <= times[i - 1]) return false;
+    struct str rest;
+    uint64_t count;
+    uint64_t offset;
+    if (back == 0 || back > chunk->series) return false;
+    if (!series_record(chunk->block, chunk->series - back, &rest)) return false;
+    if (!skip_labels(&rest) || !varint_take(&rest, &count) || chunk->place >= count) return false;
+    if (!varint_take(&rest, &offset)) return false;
+    for (uint32_t i = 0; i <= chunk->place; i++) {
+        if (!take_chunk(chunk->block, &rest, &offset, other)) return false;
     }
-    return times[0] == chunk->min_time_ms && times[chunk->count - 1] == chunk->max_time_ms;
-}
-
-bool block_chunk_values(const struct block_chunk *chunk, uint32_t sum, double *values,
-                        size_t wanted)
-{
-    struct str rest = chunk->values;
-    if (crc32c_add(sum, rest.data, rest.size) != chunk->sum) return false;
-    if (wanted < chunk->count) {
-        return column_decode_last_values(rest, values, chunk->count, wanted);
-    }
-    return column_decode_values(&rest, values, chunk->count) && rest.size == 0;
-}
-
-bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values)
-{
-    uint32_t sum;
-    return block_chunk_times(chunk, times, &sum) &&
-           block_chunk_values(chunk, sum, values, chunk->count);
+    return other->times.data == chunk->times.data && other->count == chunk->count;
 }
 
 static const char *extras_entry(const struct block *block, size_t at)

@@ -95,6 +95,9 @@ struct block_chunk {
     struct str times;
     struct str values;
     uint32_t sum;
+    uint32_t series;
+    uint32_t place; /* among the chunks of the series */
+    const struct block *block;
 };
 
 /* A group of extras as the index describes it. */
@@ -121,15 +124,10 @@ int block_series_labels(const struct block *block, uint32_t series, struct arena
 int block_series_chunks(const struct block *block, uint32_t series, int64_t start_ms,
                         int64_t end_ms, struct arena *arena, struct block_chunk **chunks,
                         size_t *count) MUST_CHECK;
-/* Room for chunk->count entries each. False: damaged. */
-bool block_chunk_decode(const struct block_chunk *chunk, int64_t *times, double *values) MUST_CHECK;
-
-/* The same in two steps, for chunks that share their times. *sum is what the second step goes on
- * from. */
-bool block_chunk_times(const struct block_chunk *chunk, int64_t *times, uint32_t *sum) MUST_CHECK;
-/* The last `wanted` values; room for all. */
-bool block_chunk_values(const struct block_chunk *chunk, uint32_t sum, double *values,
-                        size_t wanted) MUST_CHECK;
+/* The chunk of the series `back` places before the chunk's that has the same place and the same
+ * times. False: there is none. */
+bool block_chunk_before(const struct block_chunk *chunk, uint32_t back,
+                        struct block_chunk *other) MUST_CHECK;
 
 /* The groups that touch [start_ms, end_ms]; most series have none. ERROR_CORRUPT or ERROR_LIMIT. */
 int block_series_extras(const struct block *block, uint32_t series, int64_t start_ms,

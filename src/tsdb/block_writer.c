@@ -9,6 +9,7 @@
 #include "codec/crc32c.h"
 #include "codec/varint.h"
 #include "tsdb/block.h"
+#include "tsdb/relatives.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,6 +61,8 @@ struct block_writer {
     struct buf extras; /* the section of that name */
     struct buf times;  /* the same */
     struct buf values; /* of one series, all chunks */
+    struct relatives relatives;
+    enum relatives_role role; /* of the series that is being written */
     struct {
         struct str name;
         struct str value;
@@ -141,6 +144,7 @@ int block_writer_new(struct block_writer **writer_out, const struct disk *disk, 
     buf_init(&writer->extras, INDEX_SIZE_MAX);
     buf_init(&writer->times, INDEX_SIZE_MAX);
     buf_init(&writer->values, INDEX_SIZE_MAX);
+    relatives_init(&writer->relatives);
     writer->meta.min_time_ms = INT64_MAX;
     writer->meta.max_time_ms = INT64_MIN;
     int code = 0;
@@ -175,6 +179,7 @@ void block_writer_free(struct block_writer *writer)
     buf_release(&writer->extras);
     buf_release(&writer->times);
     buf_release(&writer->values);
+    relatives_release(&writer->relatives);
     map_release(&writer->shared);
     map_release(&writer->symbol_numbers);
     map_release(&writer->pair_numbers);
@@ -318,26 +323,51 @@ static int put_times(struct block_writer *writer, const int64_t *times, size_t c
 
 /* A chunk's columns, one behind the other in `column`; its times go into the file. */
 static int add_times(struct block_writer *writer, const int64_t *times, size_t count,
-                     struct error *error)
+                     uint32_t *place, struct error *error)
 {
     struct buf *column = &writer->column;
     buf_reset(column);
     column_write_numbers(column, times, count, writer->effort);
     fixed32_append(column, (uint32_t)count);
     if (column->has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
-    uint32_t place = 0;
-    int code = put_times(writer, times, count, buf_str(column), &place, error);
+    int code = put_times(writer, times, count, buf_str(column), place, error);
     buf_truncate(column, column->size - COUNT_SIZE);
-    if (code == 0) varint_append(&writer->series, place);
+    if (code == 0) varint_append(&writer->series, *place);
     return code;
 }
 
+/* Puts the column relative to the histogram's count in the place of the plain one, from `start` on,
+ * when it is shorter. */
+static void try_relative(struct block_writer *writer, const double *values, size_t count,
+                         uint32_t chunk, uint32_t times, size_t start)
+{
+    int64_t numbers[BLOCK_CHUNK_LIMIT];
+    struct buf *column = &writer->column;
+    uint32_t back = relatives_numbers(&writer->relatives, chunk, times, numbers, count);
+    if (back == 0) return;
+    size_t middle = column->size;
+    if (!column_write_relative(column, values, count, numbers, back) || column->has_failed) return;
+    size_t size = column->size - middle;
+    if (size < middle - start) {
+        memmove(column->data + start, column->data + middle, size);
+        buf_truncate(column, start + size);
+    } else {
+        buf_truncate(column, middle);
+    }
+}
+
+/* `chunk` is its number in the series, `times` the place of its times. */
 static int add_values(struct block_writer *writer, const double *values, size_t count,
-                      struct error *error)
+                      uint32_t chunk, uint32_t times, struct error *error)
 {
     struct buf *column = &writer->column;
     size_t times_size = column->size;
     column_write_values(column, values, count, writer->effort);
+    if (writer->role == RELATIVES_BUCKET && !column->has_failed) {
+        try_relative(writer, values, count, chunk, times, times_size);
+    } else if (writer->role == RELATIVES_COUNT && !column->has_failed) {
+        relatives_keep(&writer->relatives, times, str_skip(buf_str(column), times_size));
+    }
     if (column->has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
     varint_append(&writer->series, column->size - times_size);
     fixed32_append(&writer->series, crc32c(column->data, column->size));
@@ -360,8 +390,11 @@ static int add_chunks(struct block_writer *writer, const int64_t *times, const d
     for (size_t i = 0; i < chunks && code == 0; i++) {
         size_t from = count * i / chunks;
         size_t step = count * (i + 1) / chunks - from;
-        code = add_times(writer, times + from, step, error);
-        if (code == 0) code = add_values(writer, values + from, step, error);
+        uint32_t place = 0;
+        code = add_times(writer, times + from, step, &place, error);
+        if (code == 0) {
+            code = add_values(writer, values + from, step, (uint32_t)i, place, error);
+        }
     }
     if (code != 0) return code;
     if (writer->values.has_failed) return error_set(error, -ENOMEM, "no memory to write a block");
@@ -384,6 +417,10 @@ int block_writer_add(struct block_writer *writer, struct labels labels, const in
         return error_set(error, ERROR_LIMIT, "block '%s' has too many series", writer->path);
     }
     fixed32_append(&writer->offsets, (uint32_t)writer->series.size);
+    writer->role = RELATIVES_NONE;
+    if (writer->effort == COLUMN_SMALL) {
+        writer->role = relatives_look(&writer->relatives, labels, (uint32_t)writer->meta.series);
+    }
     int code = add_labels(writer, labels, error);
     if (code == 0) code = add_chunks(writer, times, values, count, error);
     if (code != 0) return code;

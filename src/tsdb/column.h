@@ -45,6 +45,21 @@ bool column_decode_values(struct str *rest, double *values, size_t count) MUST_C
 bool column_decode_first_numbers(struct str bytes, int64_t *numbers, size_t count,
                                  size_t wanted) MUST_CHECK;
 
+/* Counts that go along with those of another series, as a histogram's buckets with all its
+ * observations: column_write_relative is false, and nothing was written, when these values are no
+ * integers; `reference` are the other's integers as column_decode_integers gives them, `back` > 0 is
+ * where the reader finds that series. */
+bool column_write_relative(struct buf *out, const double *values, size_t count,
+                           const int64_t *reference, uint32_t back) MUST_CHECK;
+/* `back` of a column that was written so, else 0. */
+uint32_t column_reference(struct str bytes);
+/* Its last `wanted` values; room for all. */
+bool column_decode_relative(struct str bytes, const int64_t *reference, double *values,
+                            size_t count, size_t wanted) MUST_CHECK;
+/* The last `wanted` of a column of integers, the newest first; false for columns of others. */
+bool column_decode_integers(struct str bytes, int64_t *numbers, size_t count,
+                            size_t wanted) MUST_CHECK;
+
 /* The last `wanted` values of a column: they stand first in it. */
 bool column_decode_last_values(struct str bytes, double *values, size_t count,
                                size_t wanted) MUST_CHECK;

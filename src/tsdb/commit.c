@@ -555,8 +555,9 @@ static int check_space(struct tsdb *db, uint64_t size, struct error *error)
     return 0;
 }
 
-/* Writes and syncs. What a failed sync took with it is written again, to a new segment, once. */
-static int write_group(struct tsdb *db, const struct str *payloads, size_t count,
+/* Writes and syncs, unless `is_late`. What a failed sync took with it is written again, to a new
+ * segment, once. */
+static int write_group(struct tsdb *db, const struct str *payloads, size_t count, bool is_late,
                        struct error *error)
 {
     uint64_t size = 0;
@@ -564,7 +565,9 @@ static int write_group(struct tsdb *db, const struct str *payloads, size_t count
     int code = check_space(db, size, error);
     for (int try = 0; try < WRITE_TRIES && code != ERROR_REFUSED; try++) {
         code = wal_write(&db->wal, payloads, count, error);
-        if (code == 0 && db->options.sync == TSDB_SYNC_COMMIT) code = wal_sync(&db->wal, error);
+        if (code == 0 && !is_late && db->options.sync == TSDB_SYNC_COMMIT) {
+            code = wal_sync(&db->wal, error);
+        }
         if (code == 0) return 0;
         db->is_space_known = false;
         if (code == -ENOSPC || code == -EDQUOT) break;
@@ -698,6 +701,19 @@ static int check_memory_locked(const struct tsdb *db, struct error *error)
                      db->head.totals.chunk_size, most);
 }
 
+/* Whether none of a group's batches needs the sync now. New series do: what comes behind them and
+ * is synced has their numbers only, and must not lose their labels to a sync that fails. */
+static bool may_sync_late(const struct tsdb *db, struct batch *const *group, size_t count)
+{
+    if (db->wal.synced_size == 0) return false; /* a new segment counts with its first sync */
+    int64_t waited_ns = clock_monotonic_ns(db->options.clock) - db->wal.synced_ns;
+    if (waited_ns >= db->options.sync_interval_ms * 1000000) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!group[i]->base.may_sync_late || group[i]->definition_count > 0) return false;
+    }
+    return true;
+}
+
 /* Has the turn: writes the batches that wait, its own among them or not. */
 static void lead(struct tsdb *db) REQUIRES(db->mutex)
 {
@@ -709,7 +725,7 @@ static void lead(struct tsdb *db) REQUIRES(db->mutex)
     mutex_unlock(&db->mutex);
 
     for (size_t i = 0; i < count; i++) payloads[i] = buf_str(&group[i]->payload);
-    if (code == 0) code = write_group(db, payloads, count, &error);
+    if (code == 0) code = write_group(db, payloads, count, may_sync_late(db, group, count), &error);
 
     mutex_lock(&db->mutex);
     db->stats.is_refusing = code != 0;

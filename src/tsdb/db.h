@@ -144,6 +144,11 @@ int series_file_read(const struct disk *disk, const char *path, struct head *hea
 int tsdb_finish_deletion(struct tsdb *db, struct error *error) MUST_CHECK;
 int tsdb_print_deletion(struct str bytes, struct buf *buf, struct error *error) MUST_CHECK;
 
+/* merge_choice.c; under the mutex. Nothing has come in for a while. */
+bool tsdb_is_idle_locked(const struct tsdb *db);
+/* The blocks of the next merge, in the order of the list; room for BLOCK_REPLACES_MAX. 0: none. */
+size_t tsdb_choose_merge(const struct tsdb *db, struct block **found, enum column_effort *effort);
+
 /* maintain.c */
 int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK;     /* holds work */
 int tsdb_cut_all(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */

@@ -25,6 +25,8 @@
 enum {
     MERGE_FACTOR = 3,      /* of the time that blocks span, from one size to the next */
     OPEN_WINDOW_COUNT = 8, /* blocks in the newest window before they are merged early */
+    IDLE_SPAN_BLOCKS = 9,  /* durations of a block that an idle store's newest blocks may come to */
+    WORTH_PARTS = 8,       /* an early merge must bring this part beside its largest block */
     RETRY_MS = 10000,
     IDLE_MS = 5000,
     CUT_CHECK_EVERY = 1024, /* series of a merge */
@@ -538,11 +540,12 @@ int tsdb_cut(struct tsdb *db, struct error *error)
 
 /* ---- merging ---- */
 
-/* Nothing has come in for a while: what is there is made as small as it gets. */
-static bool is_idle_locked(const struct tsdb *db)
+/* With many series a cut costs much for each of them, whatever it brings: the log may be longer by
+ * what is read again in a microsecond a series. */
+static uint64_t log_size_max_locked(const struct tsdb *db)
 {
-    int64_t quiet_ns = clock_monotonic_ns(db->options.clock) - db->committed_ns;
-    return quiet_ns >= IDLE_MS * INT64_C(1000000);
+    enum { SIZE_A_SERIES = 128 };
+    return db->options.log_size_max + db->head.totals.series_count * SIZE_A_SERIES;
 }
 
 static bool is_cut_due(struct tsdb *db)
@@ -555,8 +558,8 @@ static bool is_cut_due(struct tsdb *db)
     if (head->totals.sample_count > 0) {
         bool is_wide = __builtin_sub_overflow(head->max_ms, head->min_ms, &span);
         int64_t most = db->options.block_duration_ms + db->options.block_duration_ms / 2;
-        is_due = is_wide || span >= most || db->stats.log_size >= db->options.log_size_max ||
-                 (is_idle_locked(db) && db->stats.log_size >= IDLE_CUT_SIZE) ||
+        is_due = is_wide || span >= most || db->stats.log_size >= log_size_max_locked(db) ||
+                 (tsdb_is_idle_locked(db) && db->stats.log_size >= IDLE_CUT_SIZE) ||
                  (db->options.head_size_max > 0 &&
                   head->totals.chunk_size > db->options.head_size_max / 2);
     }
@@ -726,99 +729,17 @@ int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count
     return code;
 }
 
-static int64_t window_of(int64_t time_ms, int64_t size_ms)
-{
-    int64_t window = time_ms / size_ms;
-    return time_ms < 0 && time_ms % size_ms != 0 ? window - 1 : window;
-}
-
-static int64_t duration_max(const struct tsdb *db)
-{
-    enum { DAYS_MAX = 31, DAY_MS = 86400000 };
-    if (db->options.block_duration_max_ms > 0) return db->options.block_duration_max_ms;
-    int64_t most = (int64_t)DAYS_MAX * DAY_MS;
-    if (db->options.retention_ms > 0 && db->options.retention_ms / 10 < most) {
-        most = db->options.retention_ms / 10;
-    }
-    return most < db->options.block_duration_ms ? db->options.block_duration_ms : most;
-}
-
-/* Which windows are merged, and how. */
-struct merge_rule {
-    int64_t size_ms;
-    int64_t newest_ms;
-    bool takes_open;    /* also windows that may still get samples */
-    bool is_early;      /* open windows with many blocks from the head: those alone */
-    bool rewrites_lone; /* a block from the head that has its window alone, too */
-    enum column_effort effort;
-};
-
-/* Finds the oldest window of this size with blocks to merge. Blocks stand by their least time, so
- * those of a window stand together. */
-static size_t find_window(const struct tsdb *db, const struct merge_rule *rule,
-                          struct block **found)
-{
-    const struct block_list *blocks = &db->blocks;
-    for (size_t from = 0; from < blocks->count;) {
-        int64_t window = window_of(blocks->items[from]->meta.min_time_ms, rule->size_ms);
-        size_t end = from;
-        size_t count = 0;
-        for (; end < blocks->count; end++) {
-            struct block *block = blocks->items[end];
-            const struct block_meta *meta = &block->meta;
-            if (window_of(meta->min_time_ms, rule->size_ms) != window) break;
-            if (meta->max_time_ms - meta->min_time_ms >= rule->size_ms * 2) continue;
-            if (count == BLOCK_REPLACES_MAX || block->is_damaged) continue;
-            if (rule->is_early && meta->level > 1) continue;
-            found[count++] = block;
-        }
-        int64_t window_end = (window + 1) * rule->size_ms + db->options.past_max_ms;
-        bool is_due = rule->takes_open || rule->newest_ms >= window_end;
-        if (rule->is_early) is_due = count >= OPEN_WINDOW_COUNT;
-        bool is_lone = count == 1 && found[0]->meta.level == 1 && rule->rewrites_lone;
-        if ((count >= 2 || is_lone) && is_due) return count;
-        from = end;
-    }
-    return 0;
-}
-
-/* The rules in their order: the largest windows that are over, so that little is merged twice; then
- * the newest blocks when they are many. Blocks of the least window will be merged soon again, so
- * they are written fast. */
-static size_t choose_merge(const struct tsdb *db, struct merge_rule *rule, struct block **found)
-{
-    int64_t least_ms = db->options.block_duration_ms;
-    int64_t most_ms = duration_max(db);
-    bool is_idle = is_idle_locked(db);
-    int64_t size_ms = least_ms;
-    while (size_ms <= most_ms / MERGE_FACTOR) size_ms *= MERGE_FACTOR;
-    for (int64_t largest_ms = size_ms; size_ms >= least_ms; size_ms /= MERGE_FACTOR) {
-        bool is_least = size_ms == least_ms && size_ms < largest_ms;
-        *rule = (struct merge_rule){
-            .size_ms = size_ms,
-            .newest_ms = db->head.max_ms,
-            .takes_open = is_idle && size_ms <= least_ms * MERGE_FACTOR,
-            .rewrites_lone = !is_least,
-            .effort = is_least && !is_idle ? COLUMN_FAST : COLUMN_SMALL,
-        };
-        size_t count = find_window(db, rule, found);
-        if (count > 0) return count;
-    }
-    *rule = (struct merge_rule){ .size_ms = least_ms, .is_early = true, .effort = COLUMN_FAST };
-    return find_window(db, rule, found);
-}
-
 /* One merge. *is_done: there was nothing to do. */
 static int merge_once(struct tsdb *db, bool *is_done, struct error *error)
 {
     struct block **found = malloc(BLOCK_REPLACES_MAX * sizeof(found[0]));
     if (found == NULL) return error_set(error, -ENOMEM, "no memory to merge blocks");
-    struct merge_rule rule;
+    enum column_effort effort = COLUMN_SMALL;
     mutex_lock(&db->mutex);
-    size_t count = choose_merge(db, &rule, found);
+    size_t count = tsdb_choose_merge(db, found, &effort);
     mutex_unlock(&db->mutex);
     *is_done = count == 0;
-    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, rule.effort, error);
+    int code = count == 0 ? 0 : tsdb_merge_blocks(db, found, count, effort, error);
     if (code == ERROR_CORRUPT) {
         /* Not merged again: what is whole in them is served as long as they are kept. */
         for (size_t i = 0; i < count; i++) found[i]->is_damaged = true;

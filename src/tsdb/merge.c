@@ -52,7 +52,7 @@ int merge_start(struct merge *merge, struct error *error)
 void merge_release(struct merge *merge)
 {
     for (size_t i = 0; i < merge->count; i++) arena_release(&merge->sources[i].scratch);
-    for (size_t i = 0; i < MERGE_TIMES_COUNT; i++) free(merge->recent[i].times);
+    chunk_memory_release(&merge->memory);
 }
 
 /* Finds the sources that stand at the series with the least labels; NULL at the end. */
@@ -255,36 +255,12 @@ static size_t expected_count(const struct merge *merge, const struct chunk_view 
     return part > 0 ? (size_t)(part * view->count) + 2 : 0;
 }
 
-/* The times of a block's chunk, which stay until the next call. NULL: damaged, or no memory. */
-static const struct merge_times *times_of(struct merge *merge, const struct block_chunk *chunk)
-{
-    const char *column = chunk->times.data;
-    size_t slot = ((uintptr_t)column >> 2 ^ (uintptr_t)column >> 9) % MERGE_TIMES_COUNT;
-    struct merge_times *recent = &merge->recent[slot];
-    if (recent->column == column && recent->count == chunk->count) return recent;
-    recent->column = NULL;
-    if (recent->capacity < chunk->count) {
-        free(recent->times);
-        recent->capacity = 0;
-        recent->times = malloc(chunk->count * sizeof(recent->times[0]));
-        if (recent->times == NULL) return NULL;
-        recent->capacity = chunk->count;
-    }
-    if (!block_chunk_times(chunk, recent->times, &recent->sum)) return NULL;
-    recent->column = column;
-    recent->count = chunk->count;
-    return recent;
-}
-
 /* The whole of it. */
 static bool decode(struct merge *merge, const struct chunk_view *view, int64_t *times,
                    double *values)
 {
     if (view->chunk != NULL) {
-        const struct merge_times *shared = times_of(merge, view->chunk);
-        if (shared == NULL) return false;
-        memcpy(times, shared->times, view->count * sizeof(times[0]));
-        return block_chunk_values(view->chunk, shared->sum, values, view->count);
+        return chunk_decode(&merge->memory, view->chunk, times, values);
     }
     const struct merge_piece *piece = view->piece;
     if (piece->times != NULL) {
@@ -314,7 +290,7 @@ static int add_part(struct gathering *gathering, const int64_t *times, const dou
 static int gather_part(struct merge *merge, const struct block_chunk *chunk,
                        struct gathering *gathering)
 {
-    const struct merge_times *shared = times_of(merge, chunk);
+    const struct chunk_times *shared = chunk_take_times(&merge->memory, chunk);
     if (shared == NULL) {
         merge->damaged++;
         return 0;
@@ -325,7 +301,7 @@ static int gather_part(struct merge *merge, const struct block_chunk *chunk,
                      : lower_bound(shared->times, chunk->count, merge->end_ms + 1);
     if (end <= first) return 0;
     double values[BLOCK_CHUNK_LIMIT];
-    if (!block_chunk_values(chunk, shared->sum, values, chunk->count - first)) {
+    if (!chunk_take_values(&merge->memory, chunk, shared, values, chunk->count - first)) {
         merge->damaged++;
         return 0;
     }
@@ -494,12 +470,13 @@ static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
                          struct gathering *gathering)
 {
     double values[BLOCK_CHUNK_LIMIT];
-    const struct merge_times *shared = times_of(merge, chunk);
+    const struct chunk_times *shared = chunk_take_times(&merge->memory, chunk);
     size_t end = shared == NULL ? 0 : chunk->count;
     while (end > 0 && shared->times[end - 1] > merge->end_ms) end--;
     bool is_there = end > 0 && shared->times[end - 1] >= merge->start_ms;
     size_t wanted = chunk->count - end + 1;
-    if (shared == NULL || (is_there && !block_chunk_values(chunk, shared->sum, values, wanted))) {
+    if (shared == NULL ||
+        (is_there && !chunk_take_values(&merge->memory, chunk, shared, values, wanted))) {
         merge->damaged++;
         return false;
     }

@@ -15,6 +15,7 @@
 #include "model/labels.h"
 #include "model/series_source.h"
 #include "tsdb/block.h"
+#include "tsdb/chunk.h"
 #include "tsdb/extra.h"
 #include "tsdb/postings.h"
 
@@ -70,17 +71,6 @@ struct merge_source {
     bool is_matched;      /* stands at the series that comes next */
 };
 
-/* Times of a chunk that was read lately: the series of one target share them. */
-struct merge_times {
-    const char *column; /* where it stands in its block; NULL: free */
-    uint32_t count;
-    uint32_t capacity;
-    uint32_t sum;
-    int64_t *times; /* malloc'ed, as many as `capacity` */
-};
-
-#define MERGE_TIMES_COUNT 8
-
 struct merge {
     struct merge_source *sources; /* in the order of time */
     size_t count;
@@ -92,8 +82,8 @@ struct merge {
     int64_t *times;      /* reuses_columns: the arrays */
     double *values;
     size_t capacity;
-    uint64_t damaged;                             /* chunks passed over */
-    struct merge_times recent[MERGE_TIMES_COUNT]; /* by the column's place; zeroed at first */
+    uint64_t damaged;           /* chunks passed over */
+    struct chunk_memory memory; /* zeroed at first */
 };
 
 /* Starts every source at its first series. The struct was filled by the caller. */

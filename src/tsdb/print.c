@@ -3,6 +3,7 @@
 #include "codec/crc32c.h"
 #include "codec/varint.h"
 #include "tsdb/block.h"
+#include "tsdb/chunk.h"
 #include "tsdb/column.h"
 #include "tsdb/db.h"
 
@@ -103,6 +104,7 @@ static bool print_series(const struct block *block, uint32_t series, struct buf 
     struct arena arena;
     arena_init(&arena, 16 << 20);
     struct labels labels;
+    struct chunk_memory memory = { 0 };
     struct block_chunk *chunks = NULL;
     size_t count = 0;
     bool is_good =
@@ -115,7 +117,7 @@ static bool print_series(const struct block *block, uint32_t series, struct buf 
     for (size_t i = 0; is_good && i < count; i++) {
         int64_t times[BLOCK_CHUNK_LIMIT];
         double values[BLOCK_CHUNK_LIMIT];
-        bool is_whole = block_chunk_decode(&chunks[i], times, values);
+        bool is_whole = chunk_decode(&memory, &chunks[i], times, values);
         buf_printf(buf,
                    "    chunk of %" PRIu32 " samples, %" PRId64 " to %" PRId64
                    ", %zu bytes of times, %zu of values%s\n",
@@ -123,6 +125,7 @@ static bool print_series(const struct block *block, uint32_t series, struct buf 
                    chunks[i].times.size, chunks[i].values.size, is_whole ? "" : ", damaged");
         is_good = is_whole;
     }
+    chunk_memory_release(&memory);
     arena_release(&arena);
     return is_good;
 }
@@ -210,7 +213,7 @@ int tsdb_print_file(const struct disk *disk, const char *path, struct buf *buf, 
         code = print_segment(path, bytes, buf, error);
     } else if (begins_with(bytes, "BGTSBLK1")) {
         code = print_block(disk, path, buf, error);
-    } else if (begins_with(bytes, "BGTSSER1")) {
+    } else if (begins_with(bytes, "BGTSSER1") || begins_with(bytes, "BGTSSER2")) {
         code = print_series_file(disk, path, buf, error);
     } else if (begins_with(bytes, "BGTSDEL1")) {
         code = print_deletions(path, bytes, buf, error);

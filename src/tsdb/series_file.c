@@ -1,6 +1,8 @@
 /* series_file.c - the series in memory at a cut: after it, the log before it is not needed.
  *
- * FORMAT   magic "BGTSSER1", CRC-32C u32 of all that follows, then varints: one past the largest
+ * FORMAT   magic "BGTSSER2", CRC-32C u32 of all that follows, size of what is packed u64, then that
+ *          as one frame of zstd (in "BGTSSER1" as it is, without the size): varints: one past the
+ *          largest
  *          series number, newest time (zigzag); count of names, each with its length; count of
  *          pairs, each: name's index, value with its length; count of series, each: number (less
  *          the one before), last time (zigzag, less the newest time; or none: count of pairs is
@@ -11,6 +13,7 @@
  */
 #include "base/check.h"
 #include "base/map.h"
+#include "codec/compress.h"
 #include "codec/crc32c.h"
 #include "codec/varint.h"
 #include "tsdb/db.h"
@@ -20,11 +23,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 12, PAIRS_MAX = 65535 };
+enum { HEADER_SIZE = 12, SIZE_SIZE = 8, PAIRS_MAX = 65535, PACK_LEVEL = 1 };
 
 #define FILE_SIZE_MAX ((size_t)8 << 30)
 
-static const char magic[8] = { 'B', 'G', 'T', 'S', 'S', 'E', 'R', '1' };
+static const char magic[8] = { 'B', 'G', 'T', 'S', 'S', 'E', 'R', '2' };
+static const char plain_magic[8] = { 'B', 'G', 'T', 'S', 'S', 'E', 'R', '1' };
 
 static int take_histogram(struct series_snapshot *snapshot, const struct head *head,
                           const struct head_series *series)
@@ -152,6 +156,21 @@ static uint32_t pair_end_of(const struct series_snapshot *snapshot)
     return end;
 }
 
+static int write_packed(const struct disk *disk, const char *path, struct str bytes,
+                        struct error *error)
+{
+    CLEANUP(buf_release) struct buf out;
+    buf_init(&out, FILE_SIZE_MAX);
+    buf_append(&out, magic, sizeof(magic));
+    fixed32_append(&out, 0);
+    fixed64_append(&out, bytes.size);
+    int code = zstd_pack(bytes, PACK_LEVEL, &out, error);
+    if (code != 0) return error_wrap(error, code, "pack '%s'", path);
+    if (out.has_failed) return error_set(error, -ENOMEM, "no memory to write '%s'", path);
+    fixed32_write(out.data + 8, crc32c(out.data + HEADER_SIZE, out.size - HEADER_SIZE));
+    return file_replace(disk, path, buf_str(&out), error);
+}
+
 int series_file_write(const struct disk *disk, const char *path, const struct head *head,
                       const struct series_snapshot *snapshot, struct error *error)
 {
@@ -159,8 +178,6 @@ int series_file_write(const struct disk *disk, const char *path, const struct he
     if (indexes == NULL) return error_set(error, -ENOMEM, "no memory to write '%s'", path);
     CLEANUP(buf_release) struct buf out;
     buf_init(&out, FILE_SIZE_MAX);
-    buf_append(&out, magic, sizeof(magic));
-    fixed32_append(&out, 0);
     varint_append(&out, snapshot->series_end);
     varint_append_signed(&out, snapshot->max_ms);
     varint_append(&out, snapshot->name_count);
@@ -173,8 +190,7 @@ int series_file_write(const struct disk *disk, const char *path, const struct he
     free(indexes);
     if (!is_good || out.has_failed)
         return error_set(error, -ENOMEM, "no memory to write '%s'", path);
-    fixed32_write(out.data + 8, crc32c(out.data + HEADER_SIZE, out.size - HEADER_SIZE));
-    return file_replace(disk, path, buf_str(&out), error);
+    return write_packed(disk, path, buf_str(&out), error);
 }
 
 struct reading {
@@ -292,6 +308,24 @@ static bool read_all(struct reading *reading, struct head *head)
     return is_good;
 }
 
+static bool take_payload(struct str all, struct buf *unpacked, struct str *payload)
+{
+    if (all.size <= HEADER_SIZE) return false;
+    struct str rest = str_skip(all, HEADER_SIZE);
+    if (fixed32_read(all.data + 8) != crc32c(rest.data, rest.size)) return false;
+    if (memcmp(all.data, plain_magic, sizeof(plain_magic)) == 0) {
+        *payload = rest;
+        return true;
+    }
+    uint64_t size;
+    if (memcmp(all.data, magic, sizeof(magic)) != 0 || !fixed64_take(&rest, &size)) return false;
+    if (size > FILE_SIZE_MAX || zstd_unpack_sized(rest, (size_t)size, unpacked, NULL) != 0) {
+        return false;
+    }
+    *payload = buf_str(unpacked);
+    return true;
+}
+
 int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,
                      struct error *error)
 {
@@ -299,11 +333,11 @@ int series_file_read(const struct disk *disk, const char *path, struct head *hea
     size_t size;
     int code = disk->map(disk->state, path, &bytes, &size);
     if (code != 0) return error_set(error, code, "read '%s': %s", path, strerrordesc_np(-code));
-    struct str all = { bytes, size };
-    bool is_good = size > HEADER_SIZE && memcmp(all.data, magic, sizeof(magic)) == 0 &&
-                   fixed32_read(all.data + 8) == crc32c(all.data + HEADER_SIZE, size - HEADER_SIZE);
+    CLEANUP(buf_release) struct buf unpacked;
+    buf_init(&unpacked, FILE_SIZE_MAX);
+    struct reading reading = { .has_samples = has_samples };
+    bool is_good = take_payload((struct str){ bytes, size }, &unpacked, &reading.rest);
     if (is_good) {
-        struct reading reading = { .rest = str_skip(all, HEADER_SIZE), .has_samples = has_samples };
         is_good = read_all(&reading, head);
         free(reading.names);
         free(reading.pairs);

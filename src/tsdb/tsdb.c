@@ -369,7 +369,7 @@ static void *run_thread(void *argument)
         bool is_stopping = db->is_stopping;
         mutex_unlock(&db->thread_mutex);
         if (is_stopping) return NULL;
-        if (has_interval) sync_log(db);
+        sync_log(db); /* by commit, too: some batches may wait for it */
         int64_t now_ms = clock_monotonic_ms(db->options.clock);
         if (now_ms < next_ms) continue;
         next_ms = now_ms + ROUND_MS;

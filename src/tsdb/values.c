@@ -9,6 +9,10 @@
  *                        corrections, each of one number less than there are values:
  *                        value = (value before + step * unit), moved by correction places in the
  *                        order of all doubles
+ *            4 relative: back varint (how many series before stands the other), ratio 8 bytes,
+ *                        exception count and exceptions as of decimal, column of numbers: value =
+ *                        number + the other's integer * ratio, cut to an integer; whole columns
+ *                        with the newest first only
  * WHY      What a machine counts are integers, and what it measures mostly has few decimals. A
  *          quotient of an integer below 2^53 and a power of ten up to 10^15 is correctly rounded,
  *          so number / 10^exponent gives back the very bits; the writer checks each.
@@ -32,6 +36,7 @@ enum {
     KIND_DECIMAL = 1,
     KIND_BITS = 2,
     KIND_STEPS = 3,
+    KIND_RELATIVE = 4,
     NEWEST_FIRST = 0x80,
     STEPS_COUNT_MIN = 32, /* of fewer values the unit's bytes are not won back */
     DIVISOR_SAMPLES = 16,
@@ -121,6 +126,17 @@ static bool find_decimals(struct decimals *decimals, const double *values, size_
     return true;
 }
 
+static void append_exceptions(struct buf *out, const struct decimals *decimals,
+                              const double *values, size_t count)
+{
+    varint_append(out, decimals->misses);
+    for (size_t i = 0; decimals->misses > 0 && i < count; i++) {
+        if (!decimals->is_missing[i]) continue;
+        varint_append(out, i);
+        fixed64_append(out, bits_of(values[i]));
+    }
+}
+
 static bool append_decimal(struct buf *out, const double *values, size_t count,
                            enum column_effort effort)
 {
@@ -134,12 +150,7 @@ static bool append_decimal(struct buf *out, const double *values, size_t count,
     }
     buf_append_char(out, (char)(KIND_DECIMAL | NEWEST_FIRST));
     buf_append_char(out, (char)decimals.exponent);
-    varint_append(out, decimals.misses);
-    for (size_t i = 0; decimals.misses > 0 && i < count; i++) {
-        if (!decimals.is_missing[i]) continue;
-        varint_append(out, i);
-        fixed64_append(out, bits_of(values[i]));
-    }
+    append_exceptions(out, &decimals, values, count);
     column_write_numbers(out, decimals.numbers, count, effort);
     return true;
 }
@@ -382,29 +393,45 @@ static bool decode_numbers(struct str *rest, int64_t *numbers, size_t count, siz
                            : column_decode_first_numbers(*rest, numbers, count, wanted);
 }
 
+static bool skip_exceptions(struct str *rest, size_t count)
+{
+    uint64_t misses;
+    uint64_t index;
+    uint64_t bits;
+    if (!varint_take(rest, &misses) || misses > count) return false;
+    for (uint64_t i = 0; i < misses; i++) {
+        if (!varint_take(rest, &index) || !fixed64_take(rest, &bits)) return false;
+        if (index >= count) return false;
+    }
+    return true;
+}
+
+/* Those that skip_exceptions has passed over, among the first `wanted` values. */
+static void set_exceptions(struct str exceptions, double *values, size_t wanted)
+{
+    uint64_t misses = 0;
+    bool is_good = varint_take(&exceptions, &misses);
+    for (uint64_t i = 0; i < misses && is_good; i++) {
+        uint64_t index = 0;
+        uint64_t bits = 0;
+        is_good = varint_take(&exceptions, &index) && fixed64_take(&exceptions, &bits);
+        if (index < wanted) values[index] = from_bits(bits);
+    }
+    CHECK(is_good);
+}
+
 static bool decode_decimal(struct str *rest, double *values, size_t count, size_t wanted)
 {
     if (rest->size == 0) return false;
     unsigned exponent = (unsigned char)rest->data[0];
     *rest = str_skip(*rest, 1);
-    uint64_t misses;
-    if (exponent > EXPONENT_MAX || !varint_take(rest, &misses) || misses > count) return false;
     struct str exceptions = *rest;
-    uint64_t index;
-    uint64_t bits;
-    for (uint64_t i = 0; i < misses; i++) {
-        if (!varint_take(rest, &index) || !fixed64_take(rest, &bits)) return false;
-        if (index >= count) return false;
-    }
+    if (exponent > EXPONENT_MAX || !skip_exceptions(rest, count)) return false;
     int64_t numbers[COLUMN_VALUES_MAX];
     if (!decode_numbers(rest, numbers, count, wanted)) return false;
     to_doubles(numbers, values, wanted);
     if (exponent > 0) divide(values, wanted, powers[exponent]);
-    for (uint64_t i = 0; i < misses; i++) {
-        bool is_good = varint_take(&exceptions, &index) && fixed64_take(&exceptions, &bits);
-        CHECK(is_good);
-        if (index < wanted) values[index] = from_bits(bits);
-    }
+    set_exceptions(exceptions, values, wanted);
     return true;
 }
 
@@ -486,5 +513,121 @@ bool column_decode_last_values(struct str bytes, double *values, size_t count, s
     double all[COLUMN_VALUES_MAX];
     if (!decode(&bytes, all, count, count, kind)) return false;
     memcpy(values, all + count - wanted, wanted * sizeof(values[0]));
+    return true;
+}
+
+/* ---- counts relative to others ---- */
+
+/* A reference is below 2^53, so it is a double; the product is rounded once. */
+static int64_t expected_of(int64_t reference, double ratio)
+{
+    return (int64_t)((double)reference * ratio);
+}
+
+/* The ratio with which every number is as expected; 0: there is none. */
+static double exact_ratio(const int64_t *numbers, const int64_t *reference, size_t count)
+{
+    double least = 0;
+    double most = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (reference[i] < 0 || numbers[i] < 0) return 0;
+        if (reference[i] == 0) continue;
+        double from = (double)numbers[i] / (double)reference[i];
+        double to = ((double)numbers[i] + 1) / (double)reference[i];
+        if (from > least) least = from;
+        if (to < most) most = to;
+    }
+    double ratio = least >= 1 ? 1 : least + (most - least) / 2;
+    for (size_t i = 0; i < count; i++) {
+        if (expected_of(reference[i], ratio) != numbers[i]) return 0;
+    }
+    return ratio;
+}
+
+/* How much the numbers grow while the others do; what starts anew is left out. */
+static double growth_ratio(const int64_t *numbers, const int64_t *reference, size_t count)
+{
+    double here = 0;
+    double there = 0;
+    for (size_t i = 1; i < count; i++) {
+        /* The newest stands first. */
+        if (numbers[i - 1] < numbers[i] || reference[i - 1] < reference[i]) continue;
+        here += (double)numbers[i - 1] - (double)numbers[i];
+        there += (double)reference[i - 1] - (double)reference[i];
+    }
+    if (!(there > 0)) return 0;
+    return here < there ? here / there : 1;
+}
+
+bool column_write_relative(struct buf *out, const double *values, size_t count,
+                           const int64_t *reference, uint32_t back)
+{
+    CHECK(count <= COLUMN_VALUES_MAX);
+    CHECK(back > 0);
+    double newest_first[COLUMN_VALUES_MAX];
+    for (size_t i = 0; i < count; i++) newest_first[i] = values[count - 1 - i];
+    struct decimals decimals;
+    if (!find_decimals(&decimals, newest_first, count) || decimals.exponent != 0) return false;
+    double ratio = exact_ratio(decimals.numbers, reference, count);
+    if (ratio == 0) ratio = growth_ratio(decimals.numbers, reference, count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t expected = expected_of(reference[i], ratio);
+        decimals.numbers[i] = (int64_t)((uint64_t)decimals.numbers[i] - (uint64_t)expected);
+    }
+    buf_append_char(out, (char)(KIND_RELATIVE | NEWEST_FIRST));
+    varint_append(out, back);
+    fixed64_append(out, bits_of(ratio));
+    append_exceptions(out, &decimals, newest_first, count);
+    column_write_numbers(out, decimals.numbers, count, COLUMN_SMALL);
+    return true;
+}
+
+uint32_t column_reference(struct str bytes)
+{
+    uint64_t back;
+    if (bytes.size == 0 || (unsigned char)bytes.data[0] != (KIND_RELATIVE | NEWEST_FIRST)) return 0;
+    bytes = str_skip(bytes, 1);
+    return varint_take(&bytes, &back) && back <= UINT32_MAX ? (uint32_t)back : 0;
+}
+
+bool column_decode_relative(struct str bytes, const int64_t *reference, double *values,
+                            size_t count, size_t wanted)
+{
+    uint64_t back;
+    uint64_t ratio_bits;
+    CHECK(wanted <= count);
+    CHECK(count <= COLUMN_VALUES_MAX);
+    if (column_reference(bytes) == 0) return false;
+    bytes = str_skip(bytes, 1);
+    if (!varint_take(&bytes, &back) || !fixed64_take(&bytes, &ratio_bits)) return false;
+    double ratio = from_bits(ratio_bits);
+    if (!(ratio >= 0 && ratio <= 1)) return false;
+    struct str exceptions = bytes;
+    if (!skip_exceptions(&bytes, count)) return false;
+    int64_t numbers[COLUMN_VALUES_MAX];
+    if (!decode_numbers(&bytes, numbers, count, wanted)) return false;
+    if (wanted == count && bytes.size != 0) return false;
+    for (size_t i = 0; i < wanted; i++) {
+        int64_t expected = expected_of(reference[i], ratio);
+        numbers[i] = (int64_t)((uint64_t)numbers[i] + (uint64_t)expected);
+    }
+    to_doubles(numbers, values, wanted);
+    set_exceptions(exceptions, values, wanted);
+    turn_round(values, wanted);
+    return true;
+}
+
+bool column_decode_integers(struct str bytes, int64_t *numbers, size_t count, size_t wanted)
+{
+    if (bytes.size < 2 || count > COLUMN_VALUES_MAX) return false;
+    if ((unsigned char)bytes.data[0] != (KIND_DECIMAL | NEWEST_FIRST)) return false;
+    if (bytes.data[1] != 0) return false;
+    bytes = str_skip(bytes, 2);
+    if (!skip_exceptions(&bytes, count) || !decode_numbers(&bytes, numbers, count, wanted)) {
+        return false;
+    }
+    for (size_t i = 0; i < wanted; i++) {
+        if (numbers[i] > (INT64_C(1) << 53) || numbers[i] < -(INT64_C(1) << 53)) return false;
+    }
     return true;
 }

@@ -5,6 +5,7 @@
  * damage only where more records follow them.
  */
 #include "base/check.h"
+#include "tsdb/chunk.h"
 #include "tsdb/column.h"
 #include "tsdb/db.h"
 
@@ -15,14 +16,15 @@
 
 #define ARENA_MAX ((size_t)256 << 20)
 
-static int check_chunk(const struct block_chunk *chunk)
+static int check_chunk(struct chunk_memory *memory, const struct block_chunk *chunk)
 {
     int64_t times[BLOCK_CHUNK_LIMIT];
     double values[BLOCK_CHUNK_LIMIT];
-    return block_chunk_decode(chunk, times, values) ? 0 : ERROR_CORRUPT;
+    return chunk_decode(memory, chunk, times, values) ? 0 : ERROR_CORRUPT;
 }
 
-static int check_series(const struct block *block, uint32_t series, struct arena *arena)
+static int check_series(const struct block *block, uint32_t series, struct chunk_memory *memory,
+                        struct arena *arena)
 {
     struct labels labels;
     struct block_chunk *chunks = NULL;
@@ -38,7 +40,7 @@ static int check_series(const struct block *block, uint32_t series, struct arena
         code =
             block_series_extras(block, series, INT64_MIN, INT64_MAX, arena, &groups, &group_count);
     }
-    for (size_t i = 0; i < chunk_count && code == 0; i++) code = check_chunk(&chunks[i]);
+    for (size_t i = 0; i < chunk_count && code == 0; i++) code = check_chunk(memory, &chunks[i]);
     for (size_t i = 0; i < group_count && code == 0; i++) {
         struct extra extras[EXTRA_GROUP_MAX];
         code = block_extras_decode(&groups[i], arena, extras);
@@ -50,17 +52,19 @@ static int verify_block(const struct disk *disk, const char *path, struct error 
 {
     struct block *block;
     struct arena arena;
+    struct chunk_memory memory = { 0 };
     int code = block_open(&block, disk, path, error);
     if (code != 0) return code;
     arena_init(&arena, ARENA_MAX);
     code = block_verify(block, error);
     for (uint64_t i = 0; i < block->meta.series && code == 0; i++) {
         arena_reset(&arena);
-        code = check_series(block, (uint32_t)i, &arena);
+        code = check_series(block, (uint32_t)i, &memory, &arena);
         if (code != 0) {
             code = error_set(error, code, "block '%s': series %" PRIu64 " is damaged", path, i);
         }
     }
+    chunk_memory_release(&memory);
     arena_release(&arena);
     block_free(block);
     return code;

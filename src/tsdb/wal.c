@@ -330,6 +330,7 @@ int wal_sync(struct wal *wal, struct error *error)
                          strerrordesc_np(-code));
     }
     wal->synced_size = wal->size;
+    wal->synced_ns = start_ns + (int64_t)spent;
     return 0;
 }
 

@@ -39,6 +39,7 @@ struct wal {
     const struct clock *clock;
     char folder[FILE_PATH_SIZE];
     uint64_t segment_size_max;
+    int64_t synced_ns;    /* monotonic: when the last sync ended */
     bool counts_unsynced; /* records are acknowledged before they are synced */
 
     int handle;            /* of the newest segment; -1 while none is open */

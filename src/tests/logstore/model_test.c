@@ -294,7 +294,9 @@ static void live(struct world *world)
 {
     struct sim_disk_faults faults = { 0 };
     if (random_below(&world->dice, 4) == 0) {
-        faults = (struct sim_disk_faults){ .write = 5000, .sync = 5000, .sync_folder = 5000 };
+        static const uint32_t rates[] = { 5000, 5000, 50000, 400000 }; /* of a million */
+        uint32_t rate = rates[random_below(&world->dice, ARRAY_LENGTH(rates))];
+        faults = (struct sim_disk_faults){ .write = rate, .sync = rate, .sync_folder = rate };
     }
     sim_disk_set_faults(world->sim, &faults);
     unsigned steps = 5 + (unsigned)random_below(&world->dice, 60);

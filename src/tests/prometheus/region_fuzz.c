@@ -62,12 +62,19 @@ static void make_all(struct pm_registry *registry)
     struct pm_options native = { .name = "sketch", .help = "Native.", .native_factor = 1.1 };
     struct pm_options window = { .name = "window", .help = "Window.", .quantiles = quantiles };
     window.quantile_count = 2;
-    pm_observe(pm_histogram_of(registry, &native), 0.3);
+    static const unsigned char trace[16] = { 0x4b, 0xf9 };
+    struct pm_histogram *sketch = pm_histogram_of(registry, &native);
+    for (int i = -2; i < 4; i++) pm_observe(sketch, 0.3 * i); /* also in buckets that are there */
+    pm_observe_trace(sketch, 0.3, trace, trace);
     pm_observe(pm_summary_of(registry, &window), 0.3);
     pm_inc(pm_counter_new(registry, "good_total", "Good."));
-    pm_inc(pm_counter_with(pm_counter_new(registry, "by_total", "By.", "n"), "x"));
+    struct pm_counter *by = pm_counter_new(registry, "by_total", "By.", "n");
+    static const char *const values[] = { "x", "y", "x" };
+    static struct pm_site site; /* for one registry: it remembers none of an earlier input */
+    memset(&site, 0, sizeof(site));
+    for (size_t i = 0; i < 3; i++) pm_inc(pm_counter_at(&site, by, values[i]));
     pm_set(pm_gauge_new(registry, "level", "Level."), 2);
-    pm_observe(pm_histogram_new(registry, "lat_seconds", "Latency."), 0.2);
+    pm_observe_trace(pm_histogram_new(registry, "lat_seconds", "Latency."), 0.2, trace, NULL);
     pm_observe(pm_summary_new(registry, "size_bytes", "Sizes."), 3);
     (void)pm_info_set(pm_info_new(registry, "build", "Build."), "version", "1");
     (void)pm_enum_set(pm_enum_of(registry, &options), "on");

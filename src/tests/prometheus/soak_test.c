@@ -31,13 +31,21 @@
 
 enum { WORKERS = 8, THREADS = 4, KILLS = 14, TALLIES_MAX = 8192, CHILD_UPDATES = 3000 };
 
-/* What is counted, each with whole numbers or quarters, so that doubles stay exact. */
-enum kind { COUNT, FRACTION, LABELLED, BALANCE, OBSERVED, MEASURED, KINDS };
+/* What is counted, each with whole numbers or quarters, so that doubles stay exact.
+ * The native buckets are those of many values, zero and negative ones among them. */
+enum kind { COUNT, FRACTION, LABELLED, BALANCE, OBSERVED, MEASURED, NATIVE, KINDS };
 
 static const char *const samples[KINDS] = { "soak_total",         "soak_parts_total",
                                             "soak_by_total",      "soak_balance",
-                                            "soak_seconds_count", "soak_size_bytes_count" };
-static const double steps[KINDS] = { 1, 0.25, 1, 1, 1, 1 };
+                                            "soak_seconds_count", "soak_size_bytes_count",
+                                            "soak_native_count" };
+static const double steps[KINDS] = { 1, 0.25, 1, 1, 1, 1, 1 };
+
+/* What is observed has a sum besides; an update cut off by a kill may be in one of the two. */
+static const char *const sums[KINDS] = {
+    [OBSERVED] = "soak_seconds_sum", [MEASURED] = "soak_size_bytes_sum"
+};
+static const double values[KINDS] = { [OBSERVED] = 0.5, [MEASURED] = 2 };
 
 struct tally { /* of one thread, by it alone */
     _Alignas(128) volatile uint64_t begun[KINDS];
@@ -72,6 +80,7 @@ struct handles {
     struct pm_gauge *balance;
     struct pm_histogram *observed;
     struct pm_summary *measured;
+    struct pm_histogram *native;
 };
 
 struct job {
@@ -97,18 +106,21 @@ static bool open_handles(struct handles *handles, struct pm_client *client)
     handles->balance = pm_client_gauge(client, "soak_balance", "Added to.");
     handles->observed = pm_client_histogram(client, "soak_seconds", "Observed.");
     handles->measured = pm_client_summary(client, "soak_size_bytes", "Measured.");
+    struct pm_options native = { .name = "soak_native", .help = "Native.", .native_factor = 1.02 };
+    handles->native = pm_histogram_of(pm_client_registry(client), &native);
     return pm_last_error().code == PM_OK;
 }
 
-static void update(const struct handles *handles, enum kind kind)
+static void update(const struct handles *handles, enum kind kind, uint64_t number)
 {
     switch (kind) {
     case COUNT: pm_inc(handles->count); break;
     case FRACTION: pm_add(handles->fraction, 0.25); break;
     case LABELLED: pm_inc(handles->labelled); break;
     case BALANCE: pm_inc(handles->balance); break;
-    case OBSERVED: pm_observe(handles->observed, 0.5); break;
-    case MEASURED: pm_observe(handles->measured, 2); break;
+    case OBSERVED: pm_observe(handles->observed, values[OBSERVED]); break;
+    case MEASURED: pm_observe(handles->measured, values[MEASURED]); break;
+    case NATIVE: pm_observe(handles->native, (double)(number % 1000) - 100); break;
     case KINDS: break;
     }
 }
@@ -156,7 +168,7 @@ static void *count_on(void *arg)
         if (job->updates_max != 0 && i >= job->updates_max) break;
         enum kind kind = (enum kind)(i % KINDS);
         job->tally->begun[kind]++;
-        update(&job->handles, kind);
+        update(&job->handles, kind, i);
         job->tally->returned[kind]++;
         if (i % 512 != 511) continue;
         hop(&job->dice);
@@ -204,6 +216,15 @@ static double read_kind(struct pm_registry *registry, enum kind kind)
     return value;
 }
 
+/* That what is there, in updates, lies between those that returned and those begun. */
+static int check_one(const char *name, double there, uint64_t returned, uint64_t begun)
+{
+    if (there >= (double)returned && there <= (double)begun) return 0;
+    (void)fprintf(stderr, "# %s: %.2f updates, returned %llu, begun %llu\n", name, there,
+                  (unsigned long long)returned, (unsigned long long)begun);
+    return 34;
+}
+
 static int check(struct pm_registry *registry)
 {
     int status = 0;
@@ -214,12 +235,13 @@ static int check(struct pm_registry *registry)
             begun += board->tallies[i].begun[kind];
             returned += board->tallies[i].returned[kind];
         }
-        double sum = read_kind(registry, (enum kind)kind) / steps[kind];
         if (returned == 0) return 33;
-        if (sum >= (double)returned && sum <= (double)begun) continue;
-        (void)fprintf(stderr, "# %s: sum %.2f, returned %llu, begun %llu\n", samples[kind], sum,
-                      (unsigned long long)returned, (unsigned long long)begun);
-        status = 34;
+        double there = read_kind(registry, (enum kind)kind) / steps[kind];
+        status |= check_one(samples[kind], there, returned, begun);
+        if (sums[kind] == NULL) continue;
+        double sum = 0;
+        (void)pm_sample(registry, &sum, sums[kind]);
+        status |= check_one(sums[kind], sum / values[kind], returned, begun);
     }
     double bad = -1;
     (void)pm_sample(registry, &bad, "pm_region_bad_records");

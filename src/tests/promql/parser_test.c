@@ -48,6 +48,7 @@ static const struct {
       "1:5: parse error: metric name must not be set twice: \"foo\" or \"bar\"" },
     { "foo{a=1}", "1:7: parse error: unexpected character inside braces: '1'" },
     { "foo[0s]", "1:5: parse error: duration must be greater than 0" },
+    { "foo[0000.0001]", "1:5: parse error: duration must be greater than 0" },
     { "foo[5m]5", "1:8: parse error: unexpected number \"5\"" },
     { "foo[]", "1:5: parse error: missing duration expression" },
     { "foo[5s/0s]", "1:8: parse error: division by zero" },

@@ -5,6 +5,7 @@
  *         that prints every committed sample as a line, without its time.
  */
 #include "base/check.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "codec/compress.h"
 #include "http/server.h"
@@ -386,6 +387,102 @@ static void a_failed_scrape_ends_all(void)
     bench_close(&bench);
 }
 
+/* One line of an answer, of many forms; few names, so that they meet again. */
+static void put_line(struct buf *body, struct random *random)
+{
+    static const char *const values[] = {
+        "1",     "0",        "12.5", "-3", "1e3", "NaN",   "+Inf",
+        "12345", "0.000001", "7.",   ".5", "+4",  "00012", "123456789012345678"
+    };
+    /* What stands between the name, which is a number, and the value, and behind that. */
+    static const struct {
+        const char *labels;
+        const char *end;
+    } forms[] = {
+        { " ", "\n" },
+        { "{a=\"1\"} ", "\n" },
+        { " {a=\"2\"} ", "\n" },
+        { "{a=\"x y} 3\"}  ", "\n" },
+        { "{a=\"1\",b=\"}\"} ", " 1700000000000\n" },
+        { "{a=\"1\"} ", " \n" },
+        { "\t", "\n" },
+    };
+    unsigned number = (unsigned)random_below(random, 6);
+    switch (random_below(random, 8)) {
+    case 0:
+        buf_printf(body, "# TYPE m%u %s\n", number,
+                   random_below(random, 4) == 0 ? "gauge" : "counter");
+        return;
+    case 1: buf_printf(body, "# HELP m%u what it is\n", number); return;
+    case 2: buf_append_cstr(body, random_below(random, 2) == 0 ? "# a comment\n" : "\n"); return;
+    default: break;
+    }
+    const char *value = values[random_below(random, ARRAY_LENGTH(values))];
+    size_t form = (size_t)random_below(random, ARRAY_LENGTH(forms));
+    buf_printf(body, "m%u%s%s%s", number, forms[form].labels, value, forms[form].end);
+}
+
+/* What was written, but what depends on the scrapes before. */
+static void take_written(struct buf *out)
+{
+    struct str rest = buf_str(&lines);
+    buf_reset(out);
+    while (rest.size > 0) {
+        size_t size = str_find_char(rest, '\n') + 1;
+        struct str line = str_first(rest, size);
+        rest = str_skip(rest, size);
+        if (str_ends_with(line, STR(" stale\n"))) continue;
+        if (str_starts_with(line, STR("scrape_duration")) ||
+            str_starts_with(line, STR("scrape_series_added"))) {
+            continue;
+        }
+        buf_append_str(out, line);
+    }
+}
+
+/* Answers that go on from the one before, with lines that come, go and change, are read as by a
+ * target that has seen nothing. */
+static void what_is_known_changes_nothing(void)
+{
+    enum { ROUNDS = 150, LINES = 14 };
+    struct random random;
+    random_init(&random, 7);
+    struct buf body;
+    struct buf known;
+    struct buf fresh;
+    struct buf parts[LINES];
+    buf_init(&body, 1 << 16);
+    buf_init(&known, 1 << 20);
+    buf_init(&fresh, 1 << 20);
+    for (int i = 0; i < LINES; i++) buf_init(&parts[i], 1 << 10);
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < LINES; i++) {
+            if (round > 0 && random_below(&random, 5) > 0) continue;
+            buf_reset(&parts[i]);
+            if (random_below(&random, 6) > 0) put_line(&parts[i], &random);
+        }
+        buf_reset(&body);
+        for (int i = 0; i < LINES; i++) buf_append_str(&body, buf_str(&parts[i]));
+        buf_append_char(&body, '\0');
+        scrape(&bench, body.data);
+        take_written(&known);
+        buf_append_char(&known, '\0');
+        struct bench other;
+        REQUIRE(bench_open(&other, ""));
+        scrape(&other, body.data);
+        take_written(&fresh);
+        bench_close(&other);
+        EXPECT_STR(known.data, buf_str(&fresh));
+    }
+    bench_close(&bench);
+    for (int i = 0; i < LINES; i++) buf_release(&parts[i]);
+    buf_release(&body);
+    buf_release(&known);
+    buf_release(&fresh);
+}
+
 /* Only what a commit has stored is ended. */
 static void a_lost_commit_ends_what_was_there(void)
 {
@@ -467,6 +564,7 @@ int main(void)
         TEST(answers_one_by_one),
         TEST(series_that_vanish_are_stale),
         TEST(a_failed_scrape_ends_all),
+        TEST(what_is_known_changes_nothing),
         TEST(a_lost_commit_ends_what_was_there),
         TEST(own_timestamps_take_no_part_in_staleness),
         TEST(a_removed_target_is_ended),

@@ -8,6 +8,8 @@
  *         samples, cuts, merges, deletions, cleaning and questions; faults of all kinds; the power
  *         cut at a random call; again from there; at the end, sometimes, a bit of a file turned
  *         over. A naive twin says what is right.
+ *         In some runs batches may be synced late: then the last of those that came since the last
+ *         sync may be missing, each whole, but none before one that is there.
  *         Of the batches that were refused since the last acknowledged one one may be found, but
  *         whole; the deletion that a crash or a failing disk interrupted may count, but whole.
  * Run:    SIM_SEEDS (default 200) and SIM_FIRST choose seeds; SIM_PLANTED is how many seeds a
@@ -55,6 +57,8 @@ struct run {
     struct arena arena;
     int64_t now_ms;
     VEC(struct attempt) doubts; /* batches not acknowledged since the last that was */
+    VEC(struct attempt) lates;  /* acknowledged, but perhaps not synced; in their order */
+    bool has_lates;             /* this run has such batches; its syncs do not fail */
     struct deletion deletion;   /* in doubt */
     bool is_quiet;
     bool has_failed;
@@ -88,6 +92,22 @@ static void drop_doubts(struct run *run)
 {
     for (size_t i = 0; i < run->doubts.count; i++) release_attempt(&run->doubts.items[i]);
     run->doubts.count = 0;
+}
+
+static void drop_lates(struct run *run)
+{
+    for (size_t i = 0; i < run->lates.count; i++) release_attempt(&run->lates.items[i]);
+    run->lates.count = 0;
+}
+
+static void take_attempt_back(struct twin *twin, const struct attempt *attempt)
+{
+    for (int i = 0; i < TWIN_SERIES; i++) {
+        for (size_t k = 0; k < attempt->series[i].count; k++) {
+            int64_t time_ms = attempt->series[i].items[k];
+            twin_delete(twin, i, time_ms, time_ms);
+        }
+    }
 }
 
 static void add_attempt(struct twin *twin, const struct attempt *attempt)
@@ -163,13 +183,21 @@ static void batch(struct run *run)
         return;
     }
     struct error error = { 0 };
+    bool is_late = run->has_lates && dice(run, 3) > 0;
+    batch->may_sync_late = is_late;
     uint64_t written = batches_written(run);
     add_attempt(&run->ever, &attempt);
     int code = batch->commit(batch, &error);
     if (code == 0) {
         add_attempt(&run->twin, &attempt);
-        release_attempt(&attempt);
-        if (batches_written(run) > written) drop_doubts(run); /* an empty batch writes nothing */
+        bool is_written = batches_written(run) > written; /* an empty batch writes nothing */
+        if (is_written && !is_late) drop_doubts(run);
+        if (is_written && !is_late) drop_lates(run);
+        if (is_written && is_late) {
+            EXPECT(VEC_PUSH(&run->lates, attempt));
+        } else {
+            release_attempt(&attempt);
+        }
         return;
     }
     if (code != ERROR_REFUSED) fail(run, error.text);
@@ -209,7 +237,7 @@ static void set_faults(struct run *run)
 {
     struct sim_disk_faults faults = { 0 };
     if (dice(run, 3) == 0) faults.write = (uint32_t)dice(run, 200000);
-    if (dice(run, 3) == 0) faults.sync = (uint32_t)dice(run, 200000);
+    if (!run->has_lates && dice(run, 3) == 0) faults.sync = (uint32_t)dice(run, 200000);
     if (dice(run, 4) == 0) faults.name = (uint32_t)dice(run, 200000);
     if (dice(run, 4) == 0) faults.sync_folder = (uint32_t)dice(run, 200000);
     sim_disk_set_faults(run->disk, &faults);
@@ -283,9 +311,8 @@ static bool try_twin(struct run *run, const struct attempt *attempt, bool is_del
     return is_good;
 }
 
-/* After a recovery: what was acknowledged, at most one of the batches in doubt, and the deletion
- * in doubt or not. */
-static void settle_doubts(struct run *run)
+/* The twin with at most one of the batches in doubt, and the deletion in doubt or not. */
+static bool try_doubts(struct run *run)
 {
     bool is_settled = try_twin(run, NULL, false);
     if (!is_settled && run->deletion.is_there) is_settled = try_twin(run, NULL, true);
@@ -295,6 +322,20 @@ static void settle_doubts(struct run *run)
             is_settled = try_twin(run, &run->doubts.items[i], true);
         }
     }
+    return is_settled;
+}
+
+/* After a recovery: what was acknowledged, but for the last of what was not synced; and doubts. */
+static void settle_doubts(struct run *run)
+{
+    bool is_settled = try_doubts(run);
+    while (!is_settled && run->lates.count > 0) {
+        struct attempt *last = &run->lates.items[--run->lates.count];
+        take_attempt_back(&run->twin, last);
+        release_attempt(last);
+        is_settled = try_doubts(run);
+    }
+    drop_lates(run);
     if (!is_settled && !run->is_quiet) {
         printf("# %zu batches in doubt, a deletion: %d of series %d, %" PRId64 " to %" PRId64 "\n",
                run->doubts.count, run->deletion.is_there, run->deletion.series,
@@ -421,6 +462,8 @@ static void set_options(struct run *run)
     run->options.block_duration_ms = 20000 + (int64_t)dice(run, 200000);
     run->options.segment_size_max = 200 + dice(run, 5000);
     run->options.log_size_max = 1000 + dice(run, 20000);
+    run->has_lates = dice(run, 3) == 0;
+    if (run->has_lates) run->options.sync_interval_ms = 30000;
     run->options.past_max_ms = 1000 + (int64_t)dice(run, 100000);
     run->options.late_max_ms = (int64_t)dice(run, 2) * (int64_t)dice(run, 400000);
     run->options.reserve_size = dice(run, 2) * dice(run, 5000);
@@ -459,6 +502,8 @@ static bool run_seed(uint64_t seed, const struct bug *bug)
     twin_release(&run.ever);
     arena_release(&run.arena);
     drop_doubts(&run);
+    drop_lates(&run);
+    VEC_RELEASE(&run.lates);
     VEC_RELEASE(&run.doubts);
     sim_disk_free(run.disk);
     return !run.has_failed;

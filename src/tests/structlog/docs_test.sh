@@ -1,11 +1,11 @@
 #!/bin/sh
-# docs_test.sh GUIDE SOURCE LIBRARY - the examples of the guide compile, and those with a main run.
+# docs_test.sh GUIDE SOURCE LIBRARY LINKS - the examples of the guide compile, and those with a main run.
 #
 # Every block ```c of GUIDE is taken. One with a main is a program: compiled, linked with LIBRARY,
 # run, and must succeed. Any other stands for the inside of a function that has a logger and a few
 # values at hand.
 set -eu
-guide=$1 source=$2 library=$3
+guide=$1 source=$2 library=$3 links=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 awk -v work="$work" '
@@ -30,7 +30,7 @@ for example in "$work"/example_*; do
             echo 'int main(void) { example(NULL, "/etc/hosts", "10.0.0.1", 2, 0.5); return 0; }'
         } > "$example.c"
     fi
-    if ${CC:-cc} $flags "$example.c" "$library" -lm -lpthread -o "$example.out" &&
+    if ${CC:-cc} $flags "$example.c" "$library" $links -o "$example.out" &&
         (cd "$work" && "$example.out") > "$example.log" 2>&1; then
         echo "ok $number - $(basename "$example")"
     else

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-source, library = sys.argv[1:3]
+source, library, *links = sys.argv[1:]
 try:
     sys.path.append("/usr/lib/python3/dist-packages")
     import structlog
@@ -319,7 +319,7 @@ def our_lines(cases, formats):
         with open(path, "w", encoding="utf-8") as file:
             file.write(c_program(cases, formats))
         words = os.environ.get("CC", "cc").split() + ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-I", source, path,
-                                                      library, "-lm", "-lpthread", "-o", path + ".out"]
+                                                      library, *links, "-o", path + ".out"]
         subprocess.run(words, check=True)
         text = subprocess.run([path + ".out"], check=True, capture_output=True).stdout.decode()
     found = []

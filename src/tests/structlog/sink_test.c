@@ -184,7 +184,28 @@ static void configure_by_environment(void)
         if (old != NULL) (void)setenv(wrong[i][0], before, 1);
         if (old == NULL) (void)unsetenv(wrong[i][0]);
     }
-    static const char *const rotations[] = { "k", "1q", "1k,", "1k,1000", "1k,2x", "-1" };
+    static const char *const rotations[] = {
+        "k",
+        "1q",
+        "1k,",
+        "1k,1000",
+        "1k,2x",
+        "-1",
+        "1k,every=",
+        "1k,every=1y",
+        "0,every=2w,",
+        "1k,age=-1",
+        "1k,total=1x",
+        "1k,Gzip",
+        "0,age=30d",
+        "0,gzip",
+        "0,total=1g",
+        "every=1d",
+        "0,offset=1d",
+        "0,every=9999d",
+        "1k,every=1h,offset=1h",
+        "99999999999999g",
+    };
     (void)setenv("SL_FILE", "/dev/null", 1);
     for (size_t i = 0; i < ARRAY_LENGTH(rotations); i++) {
         (void)setenv("SL_ROTATE", rotations[i], 1);

@@ -97,6 +97,46 @@ static void numbers_come_back(void)
     buf_release(&buf);
 }
 
+/* Counts that go along with others: exactly, by chance, with gaps, not at all. */
+static void relative_columns_come_back(void)
+{
+    enum { COUNT = 700 };
+    struct random random;
+    random_init(&random, 5);
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    for (int round = 0; round < 400; round++) {
+        double all[COUNT];
+        double part[COUNT];
+        double back[COUNT];
+        int64_t reference[COLUMN_VALUES_MAX];
+        double total = 0;
+        double share = 0;
+        for (int i = 0; i < COUNT; i++) {
+            uint64_t more = random_below(&random, 40);
+            total += (double)more;
+            if (round % 4 == 0) share = floor(total * 0.37);
+            if (round % 4 != 0 && more > 0) share += (double)random_below(&random, more);
+            if (round % 4 == 2 && random_below(&random, 200) == 0) total = share = 0;
+            all[i] = total;
+            part[i] = round % 4 == 3 && random_below(&random, 50) == 0 ? sample_stale() : share;
+        }
+        buf_reset(&buf);
+        column_write_values(&buf, all, COUNT, COLUMN_SMALL);
+        EXPECT(column_decode_integers(buf_str(&buf), reference, COUNT, COUNT));
+        buf_reset(&buf);
+        EXPECT(column_write_relative(&buf, part, COUNT, reference, 3));
+        EXPECT_INT(3, (int64_t)column_reference(buf_str(&buf)));
+        size_t wanted = 1 + (size_t)random_below(&random, COUNT);
+        EXPECT(column_decode_relative(buf_str(&buf), reference, back, COUNT, wanted));
+        EXPECT(memcmp(part + COUNT - wanted, back, wanted * sizeof(back[0])) == 0);
+        EXPECT(column_decode_relative(buf_str(&buf), reference, back, COUNT, COUNT));
+        EXPECT(memcmp(part, back, sizeof(part)) == 0);
+        if (round % 4 == 0) EXPECT(buf.size < 40);
+    }
+    buf_release(&buf);
+}
+
 static void cut_columns_are_refused(void)
 {
     struct random random;
@@ -151,9 +191,8 @@ static void common_series_are_small(void)
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(values_come_back_bit_by_bit),
-        TEST(numbers_come_back),
-        TEST(cut_columns_are_refused),
+        TEST(values_come_back_bit_by_bit), TEST(numbers_come_back),
+        TEST(relative_columns_come_back),  TEST(cut_columns_are_refused),
         TEST(common_series_are_small),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
