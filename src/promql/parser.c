@@ -402,7 +402,7 @@ static struct node *parse_brackets(struct parser *parser, struct node *inner)
         complaint = "ranges only allowed for vector selectors";
     } else if (inner->selector.modifiers.offset != NULL) {
         complaint = "no offset modifiers allowed before range";
-    } else if (inner->selector.modifiers.at != AT_NONE) {
+    } else if (inner->selector.modifiers.at == AT_TIME) { /* the reference lets start() pass */
         complaint = "no @ modifiers allowed before range";
     } else if (inner->selector.modifiers.is_anchored || inner->selector.modifiers.is_smoothed) {
         complaint = "no anchored or smoothed modifiers allowed before range";

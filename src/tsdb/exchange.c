@@ -121,6 +121,7 @@ int tsdb_import_commit(struct tsdb_import *import, struct error *error)
 {
     bool is_empty = block_writer_series(import->writer) == 0;
     int code = is_empty ? 0 : tsdb_publish_block(import->db, import->writer, import->id, error);
+    if (code == 0 && !is_empty) tsdb_note_change(import->db, INT64_MIN);
     end(import, code == 0 && !is_empty);
     return code;
 }
