@@ -3,12 +3,13 @@
  *     structlog_soak_test [LINES [FOLDER [plain]]]      LINES in all; ./test does a few
  *
  * Goal: of LINES lines from 4 processes with 8 threads each, while the file rotates by size and
- * every second, old files are compressed (not with `plain`), it is renamed from outside followed by SIGHUP, and the disk is full now and then: each is in one of the
- * files once, or its writer has counted it as lost or dropped; every line is whole and valid JSON
- * after ECS. Method: half of the processes write synchronously, half asynchronously; each thread
- * numbers its lines; the checker reads all files. FOLDER should be on a small file system (a tmpfs
- * of some MiB more than the files take): the test fills it with a file that it removes again. On a
- * large one only the rotation and the signals are left.
+ * every second, old files are compressed (not with `plain`), it is renamed from outside followed by
+ * SIGHUP, and the disk is full now and then: each is in one of the files once, or its writer has
+ * counted it as lost or dropped; every line is whole and valid JSON after ECS. Method: half of the
+ * processes write synchronously, half asynchronously; each thread numbers its lines; the checker
+ * reads all files. FOLDER should be on a small file system (a tmpfs of some MiB more than the files
+ * take): the test fills it with a file that it removes again. On a large one only the rotation and
+ * the signals are left.
  */
 #include "tests/structlog/helper.h"
 #include "tests/test.h"
