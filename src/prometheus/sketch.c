@@ -468,7 +468,7 @@ static void remember_open(struct sketch *sketch)
 {
     struct sketch_open *open = &sketch->open;
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);
-    if (!sketch->has_rseq || control == open->control) return;
+    if (!sketch->has_rseq || control == load(&open->control)) return;
     char *cell = __atomic_load_n(&sketch->cells[control_set(control)], __ATOMIC_ACQUIRE);
     uint64_t least = load(set_word(sketch, control_set(control), SET_THRESHOLD)) + 1;
     const uint64_t normal = (uint64_t)1 << 52;
