@@ -728,12 +728,34 @@ static void scrape_start(struct scrape *scrape, struct scrape_target *target,
     scrape->time_ms = clock_realtime_ms(tools->setup->clock);
 }
 
+static void take_spare(struct scrape_spares *spares, struct http_answer *answer)
+{
+    if (spares == NULL) return;
+    mutex_lock(&spares->mutex);
+    if (spares->count > 0) *answer = spares->items[--spares->count];
+    mutex_unlock(&spares->mutex);
+}
+
+static void give_spare(struct scrape_spares *spares, struct http_answer *answer)
+{
+    if (spares != NULL && answer->body.capacity <= SCRAPE_SPARE_SIZE_MAX) {
+        mutex_lock(&spares->mutex);
+        if (spares->count < SCRAPE_SPARES_MAX) {
+            spares->items[spares->count++] = *answer;
+            *answer = (struct http_answer){ 0 };
+        }
+        mutex_unlock(&spares->mutex);
+    }
+    http_answer_release(answer);
+}
+
 void scrape_target_scrape(struct scrape_target *target, const struct scrape_job *job,
                           const struct scrape_tools *tools)
 {
     struct scrape scrape;
     struct error error = { 0 };
-    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+    struct http_answer answer = { 0 };
+    take_spare(tools->spares, &answer);
     const struct clock *clock = tools->setup->clock;
     scrape_start(&scrape, target, tools);
     scrape.job = job;
@@ -764,6 +786,7 @@ void scrape_target_scrape(struct scrape_target *target, const struct scrape_job 
     count_refused(&scrape);
     forget_families(target);
     arena_release(&scrape.arena);
+    give_spare(tools->spares, &answer);
 }
 
 void scrape_target_end(struct scrape_target *target, const struct scrape_tools *tools)
