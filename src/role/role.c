@@ -24,7 +24,7 @@
 /* Pieces of this size and more go back to the system when they are freed; of smaller ones malloc
  * keeps some. By itself it would raise the first limit to what was freed last, and keep that. */
 #define MAPPED_SIZE_MIN (1 << 20)
-#define KEPT_SIZE_MAX   (8 << 20)
+#define KEPT_SIZE_MAX   (1 << 20)
 
 /* The flags that every role has. */
 struct shared_flags {
