@@ -388,7 +388,8 @@ static struct builder *builder_of(struct logstore *store, struct store_index *in
                                   struct error *error)
 {
     if (index->builder != NULL) return index->builder;
-    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0) return NULL;
+    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0)
+        return NULL;
     index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }

@@ -336,8 +336,8 @@ static int column_begin(struct source_block *block, struct column *column, struc
 /* The texts of a column, one behind the other. */
 static struct str all_texts(const struct source_block *block, const struct column *column)
 {
-    const char *texts = column->stored_size == 0 ? column->stored.data
-                                                 : block->texts_raw.data + column->raw_start;
+    const char *texts =
+        column->stored_size == 0 ? column->stored.data : block->texts_raw.data + column->raw_start;
     return (struct str){ texts, (size_t)column->raw_size };
 }
 
@@ -447,7 +447,8 @@ static bool walk_on(struct value_walk *walk, struct str *value, bool *may_hold)
     *may_hold = true;
     if (!next_value(walk->block, column, value)) return false;
     if (walk->literal == NULL) return true;
-    if (column->form == SOURCE_FEW) *may_hold = walk->may_hold[(unsigned char)column->which.data[at]];
+    if (column->form == SOURCE_FEW)
+        *may_hold = walk->may_hold[(unsigned char)column->which.data[at]];
     if (column->form != SOURCE_TEXTS) return true;
     size_t end = column->raw_at;
     *may_hold = walk->next_place != STR_NONE && walk->next_place < end && start < end;
@@ -509,8 +510,8 @@ static int visit_column(struct source_block *block, uint32_t number, const struc
         }
     }
     begin_walk(&walk);
-    bool is_nowhere = literal != NULL && walk.column->form == SOURCE_TEXTS &&
-                      walk.next_place == STR_NONE;
+    bool is_nowhere =
+        literal != NULL && walk.column->form == SOURCE_TEXTS && walk.next_place == STR_NONE;
     for (uint32_t i = 0; code == 0 && !is_nowhere && i < block->count; i++) {
         size_t shape = (size_t)block->numbers.items[block->shape_numbers + i];
         code = visit_document(&walk, number, i, holes[shape], visit, argument, error);

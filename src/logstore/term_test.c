@@ -19,7 +19,7 @@ struct term_test {
     struct buf literal; /* every match holds it */
     struct term_regex *regex;
     struct str pattern; /* of the regular expression, while it is prepared */
-    uint32_t *wanted; /* characters of the value, for fuzzy */
+    uint32_t *wanted;   /* characters of the value, for fuzzy */
     size_t wanted_count;
     size_t edits_max;
 };
