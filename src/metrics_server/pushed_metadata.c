@@ -88,7 +88,7 @@ int pushed_metadata_take(struct pushed_metadata *metadata, struct str message, s
         if (field.number == 4) help = field.bytes;
         if (field.number == 5) unit = field.bytes;
     }
-    if (code != 0) return code;
+    if (code != 0 || metadata == NULL) return code;
     if (name.size == 0 || name.size > PUSHED_METADATA_TEXT_MAX ||
         help.size > PUSHED_METADATA_TEXT_MAX || unit.size > PUSHED_METADATA_TEXT_MAX) {
         return 0;

@@ -29,7 +29,8 @@ struct pushed_metadata {
 void pushed_metadata_init(struct pushed_metadata *metadata);
 void pushed_metadata_release(struct pushed_metadata *metadata);
 
-/* One MetricMetadata message of remote write 1.0. ERROR_CORRUPT: it is none. */
+/* One MetricMetadata message of remote write 1.0. ERROR_CORRUPT: it is none. metadata NULL: it is
+ * looked at, not kept. */
 int pushed_metadata_take(struct pushed_metadata *metadata, struct str message,
                          struct error *error) MUST_CHECK;
 

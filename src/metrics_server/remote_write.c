@@ -264,7 +264,11 @@ static int take_request(struct writing *writing, struct str bytes, struct error 
     struct protobuf_field field;
     int code;
     while ((code = protobuf_next(&bytes, &field, error)) == 1) {
-        if (field.number == 3) writing->has_metadata = true;
+        if (field.number == 3 && field.wire == PROTOBUF_BYTES) {
+            writing->has_metadata = true;
+            code = pushed_metadata_take(NULL, field.bytes, error);
+            if (code != 0) return code;
+        }
         if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
         size_t at = writing->row_count;
         size_t size = 0;
