@@ -612,7 +612,7 @@ static void run_commit(struct logstore *store, struct commit *commit)
 static bool is_overfull(struct logstore *store)
 {
     mutex_lock(&store->state);
-    bool is_over = store->stats.buffer_size > store->options.buffer_size_max * 2;
+    bool is_over = store->stats.buffer_size > store->options.buffer_size_max / 2 * 3;
     mutex_unlock(&store->state);
     return is_over && !store->options.manual;
 }
