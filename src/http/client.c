@@ -357,6 +357,8 @@ static void set_everything(struct running *running)
     (void)curl_easy_setopt(easy, CURLOPT_CONNECT_TO, client->connect_to);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, running->headers);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, running->detail);
+    /* Answers of a scrape come to 100 KB and more: a call of the system for each 16 KB is dear. */
+    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, running);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
