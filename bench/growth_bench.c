@@ -102,7 +102,7 @@ static double ask(struct promql_engine *engine, const struct series_source *sour
     int64_t end_ms = START_MS + (int64_t)hours * 3600000;
     struct promql_range range = { START_MS, end_ms, QUERY_STEP_MS };
     struct promql_request request = { .skips_cache = true };
-    double best = 1e9;
+    double best = HUGE_VAL;
     double all = 0;
     for (int i = 0; i < 100 && (i < 3 || all < 0.5); i++) {
         struct promql_result *result = NULL;

@@ -210,14 +210,38 @@ int zstd_packer_pack(struct zstd_packer *packer, struct str bytes, struct buf *o
     return 0;
 }
 
-int zstd_unpack_sized(struct str bytes, size_t size, struct buf *out, struct error *error)
+struct zstd_unpacker {
+    ZSTD_DCtx *context;
+};
+
+int zstd_unpacker_new(struct zstd_unpacker **unpacker_out, struct error *error)
+{
+    struct zstd_unpacker *unpacker = calloc(1, sizeof(*unpacker));
+    if (unpacker != NULL) unpacker->context = ZSTD_createDCtx();
+    if (unpacker == NULL || unpacker->context == NULL) {
+        free(unpacker);
+        return error_set(error, -ENOMEM, "zstd: no memory");
+    }
+    *unpacker_out = unpacker;
+    return 0;
+}
+
+void zstd_unpacker_free(struct zstd_unpacker *unpacker)
+{
+    if (unpacker == NULL) return;
+    (void)ZSTD_freeDCtx(unpacker->context);
+    free(unpacker);
+}
+
+int zstd_unpacker_unpack(struct zstd_unpacker *unpacker, struct str bytes, size_t size,
+                         struct buf *out, struct error *error)
 {
     if (ZSTD_getFrameContentSize(bytes.data, bytes.size) != size) {
         return error_set(error, ERROR_CORRUPT, "zstd: another size than was said");
     }
     char *room = buf_reserve(out, size);
     if (room == NULL) return fail_room(out, "zstd", error);
-    size_t got = ZSTD_decompress(room, size, bytes.data, bytes.size);
+    size_t got = ZSTD_decompressDCtx(unpacker->context, room, size, bytes.data, bytes.size);
     if (ZSTD_isError(got)) {
         return error_set(error, ERROR_CORRUPT, "zstd: %s", ZSTD_getErrorName(got));
     }

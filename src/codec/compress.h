@@ -27,9 +27,12 @@ int zstd_packer_new(struct zstd_packer **packer_out, int level, struct error *er
 void zstd_packer_free(struct zstd_packer *packer); /* NULL is fine */
 int zstd_packer_pack(struct zstd_packer *packer, struct str bytes, struct buf *out,
                      struct error *error) MUST_CHECK;
-/* One frame whose size is known: `size` bytes are appended, or ERROR_CORRUPT. */
-int zstd_unpack_sized(struct str bytes, size_t size, struct buf *out,
-                      struct error *error) MUST_CHECK;
+/* The way back. One frame whose size is known: `size` bytes are appended, or ERROR_CORRUPT. */
+struct zstd_unpacker;
+int zstd_unpacker_new(struct zstd_unpacker **unpacker_out, struct error *error) MUST_CHECK;
+void zstd_unpacker_free(struct zstd_unpacker *unpacker); /* NULL is fine */
+int zstd_unpacker_unpack(struct zstd_unpacker *unpacker, struct str bytes, size_t size,
+                         struct buf *out, struct error *error) MUST_CHECK;
 
 /* The block format, as remote write sends it. */
 int snappy_pack(struct str bytes, struct buf *out, struct error *error) MUST_CHECK;

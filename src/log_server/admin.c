@@ -47,44 +47,6 @@ static int handle_ilm_switch(struct call *call)
                         STR("policies cannot be stopped; delete the policy or its index setting"));
 }
 
-static int handle_api_key(struct call *call)
-{
-    return answer_error(
-        call, 400, "illegal_argument_exception",
-        STR("security is not enabled, so API keys are not needed: any Authorization is taken"));
-}
-
-/* With security off everybody may do everything. */
-static int handle_has_privileges(struct call *call)
-{
-    const struct json *root = NULL;
-    struct error error = { 0 };
-    if (json_parse(NULL, call->arena, call->request->body, &root, &error) < 0) {
-        return answer_error(call, 400, "parse_exception", str_from(error.text));
-    }
-    const struct json *list = json_get(root, STR("cluster"));
-    struct json_writer json;
-    json_writer_init(&json, &call->response->body);
-    json_object_begin(&json);
-    json_member_cstr(&json, "username", "anonymous");
-    json_member_bool(&json, "has_all_requested", true);
-    json_key(&json, STR("cluster"));
-    json_object_begin(&json);
-    for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->array.count; i++) {
-        json_key(&json, json_text(&list->array.items[i], STR("")));
-        json_put_bool(&json, true);
-    }
-    json_object_end(&json);
-    json_key(&json, STR("index"));
-    json_object_begin(&json);
-    json_object_end(&json);
-    json_key(&json, STR("application"));
-    json_object_begin(&json);
-    json_object_end(&json);
-    json_object_end(&json);
-    return 0;
-}
-
 static int resolve_all(struct call *call, const struct str **names, size_t *count)
 {
     struct str missing;
@@ -397,9 +359,6 @@ static const struct route rows[] = {
     { HTTP_POST, "/_cache/clear", handle_shards, KEEP_PARAMETERS },
     { HTTP_POST, "/:index/_cache/clear", handle_shards, KEEP_PARAMETERS },
     { HTTP_POST, "/:index/_open", handle_shards, INDICES_PARAMETERS " wait_for_active_shards" },
-    { HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE, "/_security/api_key", handle_api_key,
-      " refresh id name owner username realm_name" },
-    { HTTP_GET | HTTP_POST, "/_security/user/_has_privileges", handle_has_privileges, NULL },
 };
 
 const struct route_table admin_routes = { rows, ARRAY_LENGTH(rows) };

@@ -46,15 +46,16 @@ static int handle_license(struct call *call)
 
 static int handle_xpack(struct call *call)
 {
-    buf_append_cstr(&call->response->body,
-                    "{\"build\":{\"hash\":\"barograph\",\"date\":\"2024-01-01T00:00:00.000Z\"},"
-                    "\"license\":{\"uid\":\"00000000-0000-0000-0000-000000000000\","
-                    "\"type\":\"basic\",\"mode\":\"basic\",\"status\":\"active\"},"
-                    "\"features\":{\"ilm\":{\"available\":true,\"enabled\":true},"
-                    "\"data_streams\":{\"available\":true,\"enabled\":true},"
-                    "\"security\":{\"available\":true,\"enabled\":false},"
-                    "\"ml\":{\"available\":false,\"enabled\":false},"
-                    "\"sql\":{\"available\":false,\"enabled\":false}},\"tagline\":\"\"}");
+    buf_printf(&call->response->body,
+               "{\"build\":{\"hash\":\"barograph\",\"date\":\"2024-01-01T00:00:00.000Z\"},"
+               "\"license\":{\"uid\":\"00000000-0000-0000-0000-000000000000\","
+               "\"type\":\"basic\",\"mode\":\"basic\",\"status\":\"active\"},"
+               "\"features\":{\"ilm\":{\"available\":true,\"enabled\":true},"
+               "\"data_streams\":{\"available\":true,\"enabled\":true},"
+               "\"security\":{\"available\":true,\"enabled\":%s},"
+               "\"ml\":{\"available\":false,\"enabled\":false},"
+               "\"sql\":{\"available\":false,\"enabled\":false}},\"tagline\":\"\"}",
+               call->server->auth != NULL ? "true" : "false");
     return 0;
 }
 
@@ -137,15 +138,6 @@ static int handle_nodes(struct call *call)
     return 0;
 }
 
-static int handle_authenticate(struct call *call)
-{
-    buf_append_cstr(
-        &call->response->body,
-        "{\"username\":\"anonymous\",\"roles\":[\"superuser\"],\"enabled\":true,"
-        "\"authentication_realm\":{\"name\":\"__anonymous\",\"type\":\"__anonymous\"}}");
-    return 0;
-}
-
 static const struct route rows[] = {
     { HTTP_GET, "/", handle_root, " accept_enterprise categories local" },
     { HTTP_GET, "/_license", handle_license, " accept_enterprise categories local" },
@@ -162,7 +154,6 @@ static const struct route rows[] = {
     { HTTP_PUT, "/_cluster/settings", handle_put_cluster_settings, INDICES_PARAMETERS },
     { HTTP_GET, "/_nodes", handle_nodes, INDICES_PARAMETERS },
     { HTTP_GET, "/_nodes/:what", handle_nodes, INDICES_PARAMETERS },
-    { HTTP_GET, "/_security/_authenticate", handle_authenticate, INDICES_PARAMETERS },
 };
 
 const struct route_table cluster_routes = { rows, ARRAY_LENGTH(rows) };

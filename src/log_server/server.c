@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &admin_routes,    &cluster_routes, &bulk_routes,     &document_routes,
-    &search_routes,   &scroll_routes,  &async_routes,    &task_routes,
-    &by_query_routes, &cat_routes,     &template_routes, &index_routes,
+    &admin_routes,    &cluster_routes,  &bulk_routes,  &document_routes, &search_routes,
+    &scroll_routes,   &async_routes,    &task_routes,  &by_query_routes, &cat_routes,
+    &template_routes, &security_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
@@ -153,6 +153,11 @@ static int dispatch(void *context, struct http_request *request, struct http_res
     struct pieces pieces = { 0 };
     contexts_reap(&call.server->contexts);
     begin_answer(request, response);
+    struct str authorization = http_request_header(request, "Authorization");
+    if (call.server->auth != NULL &&
+        !auth_check(call.server->auth, authorization, call.arena, &call.identity)) {
+        return answer_unknown_user(&call);
+    }
     if (!split_path(request->arena, request->raw_path, &pieces)) return answer_no_handler(&call, 0);
     unsigned allowed = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
@@ -254,6 +259,9 @@ static const struct option options[] = {
       "The name of the cluster to report." },
     { "node.name", "NAME", OPTION_TEXT, offsetof(struct log_flags, node_name), "barograph",
       "The name of the node to report." },
+    { "auth.users", "FILE", OPTION_TEXT, offsetof(struct log_flags, auth_users), "",
+      "Ask who calls: a file of name:hash lines, as htpasswd -B and mkpasswd make them; empty asks "
+      "nobody." },
     { "retention.time", "DURATION", OPTION_DURATION, offsetof(struct log_flags, retention_ms), "0",
       "Drop documents older than this, by their @timestamp; 0 keeps them." },
     { "retention.size", "SIZE", OPTION_SIZE, offsetof(struct log_flags, retention_size), "0",
@@ -331,6 +339,11 @@ static int open_store(struct log_server *server, struct role *role, struct error
     contexts_init(&server->contexts, server->clock);
     tasks_init(&server->tasks, server->clock);
     asyncs_init(&server->asyncs, server);
+    if (server->flags.auth_users[0] != 0) {
+        code =
+            auth_new(&server->auth, server->flags.auth_users, server->store, server->clock, error);
+        if (code < 0) return error_wrap(error, code, "--auth.users");
+    }
     code = read_cluster_uuid(server, role_data(role), error);
     return code < 0 ? code : register_metrics(server, role_registry(role), error);
 }
@@ -376,6 +389,7 @@ int log_server_main(int argc, char **argv)
     asyncs_release(&server.asyncs);
     contexts_release(&server.contexts);
     tasks_release(&server.tasks);
+    auth_free(server.auth);
     logstore_close(server.store);
     role_free(role);
     return status;

@@ -6,6 +6,7 @@
 #include "codec/json_writer.h"
 #include "http/server.h"
 #include "log_server/asyncs.h"
+#include "log_server/auth.h"
 #include "log_server/contexts.h"
 #include "log_server/tasks.h"
 #include "logquery/logquery.h"
@@ -24,6 +25,7 @@ struct log_flags {
     const char *version;
     const char *cluster_name;
     const char *node_name;
+    const char *auth_users;
     int64_t retention_ms;
     int64_t retention_size;
     int64_t buffer_size;
@@ -36,6 +38,7 @@ struct log_server {
     struct log_flags flags;
     struct role *role;
     struct logstore *store;
+    struct auth *auth; /* NULL: nobody is asked who he is */
     const struct clock *clock;
     bool has_types; /* answers carry "_type", as 7.x */
     char cluster_uuid[23];
@@ -53,6 +56,7 @@ struct call {
     struct http_request *request;
     struct http_response *response;
     struct arena *arena;
+    struct auth_identity identity; /* of who asks, when that is known */
     struct str values[PIECES_MAX];
     size_t value_count;
 };
@@ -92,15 +96,17 @@ struct route_table {
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
     async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
-    cluster_routes, cat_routes;
+    cluster_routes, cat_routes, security_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
 int answer_index_missing(struct call *call, struct str index);
 int answer_failure(struct call *call, const struct logquery_failure *failure);
-/* For errors of the store: ERROR_INVALID 400, -EEXIST 400, -ENOENT 404, -EIO 503, the rest 429 or 500. */
+/* For errors of the store: ERROR_INVALID 400, -EEXIST 400, -ENOENT 404, -EIO 503, the rest 429 or
+ * 500. */
 int answer_store_error(struct call *call, int code, const char *type, const struct error *error);
 int answer_acknowledged(struct call *call);
+int answer_unknown_user(struct call *call); /* 401; security.c */
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
 

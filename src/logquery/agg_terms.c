@@ -18,6 +18,8 @@ struct order {
     size_t sub_index;
 };
 
+#define GATHER_COUNT 256 /* values read at once */
+
 struct options {
     int64_t size;
     int64_t min_doc_count;
@@ -172,6 +174,30 @@ static int name_term(void *argument, size_t i, struct str term)
     return 0;
 }
 
+/* Which ordinals the documents hold. */
+static void see_ordinals(const struct logstore_column *column,
+                         const struct agg_documents *documents, bool *is_seen)
+{
+    if (logstore_column_has_one_each(column)) {
+        int64_t ordinals[GATHER_COUNT];
+        for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
+            size_t left = documents->count - start;
+            size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
+            logstore_column_gather(column, documents->documents + start, count, ordinals);
+            for (size_t i = 0; i < count; i++) is_seen[ordinals[i]] = true;
+        }
+        return;
+    }
+    struct logstore_cursor cursor = { .column = column };
+    for (size_t i = 0; i < documents->count; i++) {
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
+        for (size_t k = 0; k < count; k++) {
+            is_seen[logstore_column_ordinal(column, first + k)] = true;
+        }
+    }
+}
+
 /* The bucket of every ordinal that the documents hold (or of all, for min_doc_count 0). */
 static int name_terms(struct naming *naming, const struct logstore_column *column,
                       const struct agg_documents *documents)
@@ -184,15 +210,8 @@ static int name_terms(struct naming *naming, const struct logstore_column *colum
         free(ordinals);
         return parse_out_of_memory(&naming->search->parse);
     }
-    struct logstore_cursor cursor = { .column = column };
     bool wants_all = naming->options->min_doc_count == 0;
-    for (size_t i = 0; !wants_all && i < documents->count; i++) {
-        size_t first;
-        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
-        for (size_t k = 0; k < count; k++) {
-            is_seen[logstore_column_ordinal(column, first + k)] = true;
-        }
-    }
+    if (!wants_all) see_ordinals(column, documents, is_seen);
     size_t count = 0;
     for (uint32_t i = 0; i < term_count; i++) {
         if (is_seen[i] || wants_all) ordinals[count++] = i;
@@ -205,6 +224,28 @@ static int name_terms(struct naming *naming, const struct logstore_column *colum
     return code;
 }
 
+/* Of a column with one value for each document. */
+static int add_ordinals(const struct naming *naming, const struct logstore_column *column,
+                        const struct agg_documents *documents, struct bucket_pair_vec *pairs)
+{
+    if (!VEC_RESERVE(pairs, documents->count)) {
+        return parse_out_of_memory(&naming->search->parse);
+    }
+    int64_t ordinals[GATHER_COUNT];
+    for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
+        size_t left = documents->count - start;
+        size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
+        const uint32_t *numbers = documents->documents + start;
+        logstore_column_gather(column, numbers, count, ordinals);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t bucket = naming->bucket_of[ordinals[i]];
+            if (bucket == UINT32_MAX) continue;
+            pairs->items[pairs->count++] = (struct bucket_pair){ bucket, numbers[i] };
+        }
+    }
+    return 0;
+}
+
 static int collect_keywords(struct search *search, struct agg *agg, struct state *state,
                             const struct logstore_column *column,
                             const struct agg_documents *documents, struct bucket_pair_vec *pairs,
@@ -214,8 +255,10 @@ static int collect_keywords(struct search *search, struct agg *agg, struct state
     naming.bucket_of = calloc(logstore_column_term_count(column) + 1, sizeof(uint32_t));
     if (naming.bucket_of == NULL) return parse_out_of_memory(&search->parse);
     int code = name_terms(&naming, column, documents);
+    bool is_plain = logstore_column_has_one_each(column);
+    if (code == 0 && is_plain) code = add_ordinals(&naming, column, documents, pairs);
     struct logstore_cursor cursor = { .column = column };
-    for (size_t i = 0; code == 0 && i < documents->count; i++) {
+    for (size_t i = 0; code == 0 && !is_plain && i < documents->count; i++) {
         uint32_t document = documents->documents[i];
         size_t first;
         size_t count = logstore_cursor_seek(&cursor, document, &first);

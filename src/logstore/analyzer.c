@@ -508,8 +508,8 @@ static size_t plain_word(const unsigned char *bytes, size_t size, char *term, bo
         if (mark != E) {
             if (end + 1 == size) return end;
             if (bytes[end + 1] >= 0x80) return 0;
-            bool joins = last != 0 && joins_plain(mark, (last & PLAIN_LETTER) != 0,
-                                                  plain_bytes[bytes[end + 1]]);
+            bool joins = last != 0 &&
+                         joins_plain(mark, (last & PLAIN_LETTER) != 0, plain_bytes[bytes[end + 1]]);
             if (!joins) return end;
         }
         term[end] = (char)bytes[end];

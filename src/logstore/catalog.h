@@ -88,6 +88,7 @@ enum logstore_object_kind {
     LOGSTORE_INDEX_TEMPLATE, /* composable */
     LOGSTORE_COMPONENT_TEMPLATE,
     LOGSTORE_POLICY, /* ILM */
+    LOGSTORE_API_KEY,
     LOGSTORE_OBJECT_KIND_COUNT,
 };
 

@@ -388,7 +388,8 @@ static struct builder *builder_of(struct logstore *store, struct store_index *in
                                   struct error *error)
 {
     if (index->builder != NULL) return index->builder;
-    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0) return NULL;
+    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0)
+        return NULL;
     index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
@@ -611,7 +612,7 @@ static void run_commit(struct logstore *store, struct commit *commit)
 static bool is_overfull(struct logstore *store)
 {
     mutex_lock(&store->state);
-    bool is_over = store->stats.buffer_size > store->options.buffer_size_max * 2;
+    bool is_over = store->stats.buffer_size > store->options.buffer_size_max / 2 * 3;
     mutex_unlock(&store->state);
     return is_over && !store->options.manual;
 }

@@ -135,7 +135,8 @@ static int grow(void *argument, struct str bytes, struct error *error)
     struct growing *file = argument;
     const struct disk *disk = file->disk;
     if (file->handle < 0) {
-        file->handle = disk->open(disk->state, file->path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
+        file->handle =
+            disk->open(disk->state, file->path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
     }
     int code = file->handle;
     if (code >= 0) {

@@ -60,6 +60,7 @@ struct pending {
     VEC(size_t) ends;
     VEC(struct str) documents;
     int64_t first;
+    int handle; /* of the file of the input at hand; -1: not opened */
 };
 
 static int append_block(struct merge *merge, size_t before, int64_t first, int64_t raw_size)
@@ -128,22 +129,48 @@ static uint32_t live_in_block(const struct merge_input *input, uint32_t block)
     return count;
 }
 
+/* From the file, where there is one: what is read through a mapping counts as memory of ours. */
+static int read_stored(struct merge *merge, struct pending *pending,
+                       const struct logstore_segment *segment, const char *stored, char *room,
+                       size_t size)
+{
+    const struct disk *disk = segment->disk;
+    if (!segment->is_mapped) {
+        memcpy(room, stored, size);
+        return 0;
+    }
+    if (pending->handle < 0) pending->handle = disk->open(disk->state, segment->path, DISK_READ);
+    int64_t got = pending->handle;
+    if (got >= 0) {
+        got = disk->read_at(disk->state, pending->handle, room, size,
+                            (uint64_t)(stored - segment->bytes.data));
+    }
+    if (got == (int64_t)size) return 0;
+    int code = got < 0 ? (int)got : ERROR_CORRUPT;
+    return error_set(merge->error, code, "read '%s': %s", segment->path,
+                     got < 0 ? error_name(code) : "cut short");
+}
+
 static int copy_block(struct merge *merge, struct pending *pending, const struct merge_input *input,
                       uint32_t block)
 {
     const struct logstore_segment *segment = input->segment;
     size_t start = (size_t)packed_get(&segment->block_offset, block);
-    size_t end = (size_t)packed_get(&segment->block_offset, block + 1);
-    struct str stored = { segment->sections[SEGMENT_SOURCE].bytes.data + start, end - start };
-    if (crc32c(stored.data, stored.size) != (uint32_t)packed_get(&segment->block_crc, block)) {
+    size_t size = (size_t)packed_get(&segment->block_offset, block + 1) - start;
+    struct buf *out = merge->writer.out;
+    size_t before = out->size;
+    char *room = buf_reserve(out, size);
+    if (room == NULL) return segment_out_of_memory(&merge->writer);
+    const char *stored = segment->sections[SEGMENT_SOURCE].bytes.data + start;
+    int code = read_stored(merge, pending, segment, stored, room, size);
+    if (code < 0) return code;
+    if (crc32c(room, size) != (uint32_t)packed_get(&segment->block_crc, block)) {
         return error_set(merge->error, ERROR_CORRUPT, "block %u of a segment fails its checksum",
                          (unsigned)block);
     }
+    out->size += size;
     int64_t count =
         packed_get(&segment->block_first, block + 1) - packed_get(&segment->block_first, block);
-    size_t before = merge->writer.out->size;
-    buf_append_str(merge->writer.out, stored);
-    if (merge->writer.out->has_failed) return segment_out_of_memory(&merge->writer);
     int64_t first = pending->first;
     pending->first += count;
     return append_block(merge, before, first, packed_get(&segment->block_size, block));
@@ -180,6 +207,9 @@ static int merge_blocks(struct merge *merge, struct pending *pending)
         for (uint32_t k = 0; code == 0 && k < count; k++) {
             code = merge_block(merge, pending, i, k);
         }
+        const struct disk *disk = merge->inputs[i].segment->disk;
+        if (pending->handle >= 0) disk->close(disk->state, pending->handle);
+        pending->handle = -1;
     }
     if (code == 0) code = pack_pending(merge, pending);
     return code == 0 ? segment_write_blocks(&merge->writer, &merge->blocks) : code;
@@ -187,7 +217,7 @@ static int merge_blocks(struct merge *merge, struct pending *pending)
 
 static int merge_sources(struct merge *merge)
 {
-    struct pending pending = { .first = 0 };
+    struct pending pending = { .handle = -1 };
     buf_init(&pending.bytes, SIZE_MAX);
     int code = source_packer_new(&pending.packer, merge->options->level) < 0 ||
                        logstore_reader_new(&pending.reader) < 0

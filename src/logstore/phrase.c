@@ -145,7 +145,8 @@ static int verify_all(struct verifier *verifier, struct filter_run *run,
         uint32_t end = (uint32_t)packed_get(&segment->block_first, block + 1);
         if (!bits_have_any(wanted, start, end)) continue;
         run->context->scanned_blocks++;
-        int code = value_reader_block(run->values, column, block, wanted, NULL, visit, verifier, error);
+        int code =
+            value_reader_block(run->values, column, block, wanted, NULL, visit, verifier, error);
         if (code < 0) return code;
         finish_document(verifier);
         if (context->deadline_ns != 0 &&

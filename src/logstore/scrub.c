@@ -34,8 +34,7 @@ static int check_bytes(struct scrub *scrub, uint64_t offset, uint64_t size, uint
     uint32_t crc = 0;
     for (uint64_t done = 0; done < size;) {
         size_t part = size - done < CHUNK_SIZE ? (size_t)(size - done) : CHUNK_SIZE;
-        int64_t got =
-            disk->read_at(disk->state, scrub->handle, scrub->chunk, part, offset + done);
+        int64_t got = disk->read_at(disk->state, scrub->handle, scrub->chunk, part, offset + done);
         if (got < 0) {
             return error_set(scrub->error, (int)got, "read at %" PRIu64 ": %s", offset + done,
                              error_name((int)got));

@@ -486,6 +486,14 @@ size_t logstore_cursor_seek(struct logstore_cursor *cursor, uint32_t document, s
     return end - at;
 }
 
+void logstore_column_gather(const struct logstore_column *column, const uint32_t *documents,
+                            size_t count, int64_t *values)
+{
+    CHECK(column->is_dense);
+    const struct packed packed = column->values_packed;
+    for (size_t i = 0; i < count; i++) values[i] = packed_get(&packed, documents[i]);
+}
+
 int64_t logstore_column_integer(const struct logstore_column *column, size_t value)
 {
     return packed_get(&column->values_packed, value);

@@ -115,7 +115,8 @@ int segment_write_blocks(struct segment_writer *writer, struct segment_block_vec
 {
     /* The end of the last block, so that each size stored can be told. */
     struct segment_block last = { .first = writer->document_count,
-                                  .offset = (int64_t)(segment_position(writer) - writer->section_start) };
+                                  .offset =
+                                      (int64_t)(segment_position(writer) - writer->section_start) };
     if (!VEC_PUSH(blocks, last)) return segment_out_of_memory(writer);
     int code = segment_section_end(writer, SEGMENT_SOURCE, 0);
     if (code < 0) return code;
@@ -168,7 +169,8 @@ static int write_text_ids(struct segment_writer *writer, const struct id_list *i
         writer->numbers[i] = (int64_t)(segment_position(writer) - writer->section_start);
         buf_append_str(writer->out, id_list_at(ids, i, buffer));
     }
-    writer->numbers[writer->document_count] = (int64_t)(segment_position(writer) - writer->section_start);
+    writer->numbers[writer->document_count] =
+        (int64_t)(segment_position(writer) - writer->section_start);
     int code = segment_section_end(writer, SEGMENT_IDS, 0);
     if (code < 0) return code;
     return segment_write_packed(writer, SEGMENT_ID_TABLE, 0, (size_t)writer->document_count + 1);

@@ -38,6 +38,7 @@ struct column {
 };
 
 struct source_block {
+    struct zstd_unpacker *zstd;
     enum source_kind kind;
     bool has_odd_keys;
     uint32_t count;
@@ -57,6 +58,10 @@ int source_block_new(struct source_block **block_out)
 {
     struct source_block *block = calloc(1, sizeof(*block));
     if (block == NULL) return -ENOMEM;
+    if (zstd_unpacker_new(&block->zstd, NULL) < 0) {
+        free(block);
+        return -ENOMEM;
+    }
     buf_init(&block->head, SOURCE_HEAD_MAX);
     buf_init(&block->texts_raw, (size_t)1 << 32);
     buf_init(&block->printed, 64);
@@ -67,6 +72,7 @@ int source_block_new(struct source_block **block_out)
 void source_block_free(struct source_block *block)
 {
     if (block == NULL) return;
+    zstd_unpacker_free(block->zstd);
     buf_release(&block->head);
     buf_release(&block->texts_raw);
     buf_release(&block->printed);
@@ -226,9 +232,12 @@ static bool read_head(struct source_block *block, struct str rest, struct str ta
     return true;
 }
 
-static int unpack(struct str stored, uint64_t raw_size, struct buf *out, struct error *error)
+static int unpack(struct source_block *block, struct str stored, uint64_t raw_size, struct buf *out,
+                  struct error *error)
 {
-    if (stored.size != raw_size) return zstd_unpack_sized(stored, (size_t)raw_size, out, error);
+    if (stored.size != raw_size) {
+        return zstd_unpacker_unpack(block->zstd, stored, (size_t)raw_size, out, error);
+    }
     buf_append_str(out, stored);
     return out->has_failed ? error_set(error, -ENOMEM, "unpack sources: out of memory") : 0;
 }
@@ -277,7 +286,7 @@ int source_block_open(struct source_block *block, struct str stored, struct erro
         return broken(error);
     }
     block->kind = (enum source_kind)kind;
-    int code = unpack(head, raw_size, &block->head, error);
+    int code = unpack(block, head, raw_size, &block->head, error);
     if (code < 0) return code;
     bool is_sound = block->kind == SOURCE_WHOLE ? whole_is_sound(block)
                                                 : read_head(block, buf_str(&block->head), stored);
@@ -316,7 +325,7 @@ static int column_begin(struct source_block *block, struct column *column, struc
     if (column->form != SOURCE_TEXTS) return 0;
     if (!column->is_unpacked && column->stored_size != 0) {
         column->raw_start = block->texts_raw.size;
-        int code = unpack(column->stored, column->raw_size, &block->texts_raw, error);
+        int code = unpack(block, column->stored, column->raw_size, &block->texts_raw, error);
         if (code < 0) return code;
         column->is_unpacked = true;
     }
@@ -327,8 +336,8 @@ static int column_begin(struct source_block *block, struct column *column, struc
 /* The texts of a column, one behind the other. */
 static struct str all_texts(const struct source_block *block, const struct column *column)
 {
-    const char *texts = column->stored_size == 0 ? column->stored.data
-                                                 : block->texts_raw.data + column->raw_start;
+    const char *texts =
+        column->stored_size == 0 ? column->stored.data : block->texts_raw.data + column->raw_start;
     return (struct str){ texts, (size_t)column->raw_size };
 }
 
@@ -438,7 +447,8 @@ static bool walk_on(struct value_walk *walk, struct str *value, bool *may_hold)
     *may_hold = true;
     if (!next_value(walk->block, column, value)) return false;
     if (walk->literal == NULL) return true;
-    if (column->form == SOURCE_FEW) *may_hold = walk->may_hold[(unsigned char)column->which.data[at]];
+    if (column->form == SOURCE_FEW)
+        *may_hold = walk->may_hold[(unsigned char)column->which.data[at]];
     if (column->form != SOURCE_TEXTS) return true;
     size_t end = column->raw_at;
     *may_hold = walk->next_place != STR_NONE && walk->next_place < end && start < end;
@@ -500,8 +510,8 @@ static int visit_column(struct source_block *block, uint32_t number, const struc
         }
     }
     begin_walk(&walk);
-    bool is_nowhere = literal != NULL && walk.column->form == SOURCE_TEXTS &&
-                      walk.next_place == STR_NONE;
+    bool is_nowhere =
+        literal != NULL && walk.column->form == SOURCE_TEXTS && walk.next_place == STR_NONE;
     for (uint32_t i = 0; code == 0 && !is_nowhere && i < block->count; i++) {
         size_t shape = (size_t)block->numbers.items[block->shape_numbers + i];
         code = visit_document(&walk, number, i, holes[shape], visit, argument, error);

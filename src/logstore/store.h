@@ -125,7 +125,7 @@ struct logstore {
     struct buf records;              /* of the group that is committed */
     struct document_leaf_vec leaves; /* the same */
     uint64_t indexed_before;         /* documents taken when maintenance looked last */
-    uint64_t log_first; /* oldest file that is still needed */
+    uint64_t log_first;              /* oldest file that is still needed */
     struct random dice;
     uint64_t id_counter;
     unsigned char id_prefix[9];

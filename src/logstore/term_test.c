@@ -18,7 +18,8 @@ struct term_test {
     struct buf prefix;
     struct buf literal; /* every match holds it */
     struct term_regex *regex;
-    uint32_t *wanted; /* characters of the value, for fuzzy */
+    struct str pattern; /* of the regular expression, while it is prepared */
+    uint32_t *wanted;   /* characters of the value, for fuzzy */
     size_t wanted_count;
     size_t edits_max;
 };
@@ -100,6 +101,7 @@ static void wildcard_literal(struct str pattern, struct buf *literal)
 
 static int prepare_regex(struct term_test *test, struct str value, struct error *error)
 {
+    test->pattern = value;
     int code = term_regex_new(&test->regex, value, test->is_nocase, error);
     if (code == 0) buf_append_str(&test->prefix, term_regex_prefix(test->regex));
     return code;
@@ -147,13 +149,73 @@ static int prepare(struct term_test *test, const struct logstore_filter *filter,
     return code;
 }
 
+/* Where a group or a class that begins there ends; the end when it does not. */
+static size_t regex_part_end(struct str pattern, size_t at)
+{
+    char open = pattern.data[at];
+    char close = open == '(' ? ')' : ']';
+    size_t depth = 0;
+    for (; at < pattern.size; at++) {
+        char c = pattern.data[at];
+        if (c == '\\')
+            at++;
+        else if (c == open)
+            depth++;
+        else if (c == close && --depth == 0)
+            return at + 1;
+    }
+    return pattern.size;
+}
+
+static bool is_repeated(struct str pattern, size_t at)
+{
+    return at < pattern.size && strchr("?*+{", pattern.data[at]) != NULL && pattern.data[at] != 0;
+}
+
+/* The longest run of plain characters that stands outside of all groups, when there is no choice and
+ * no complement: every match holds it. Simple patterns are most; others have their prefix. */
+static bool regex_literal(struct str pattern, struct buf *literal)
+{
+    size_t start = 0;
+    struct str best = STR("");
+    for (size_t i = 0; i < pattern.size; i++) {
+        if (strchr("|&~\"<@#", pattern.data[i]) != NULL) return false;
+    }
+    for (size_t i = 0; i <= pattern.size;) {
+        char c = i < pattern.size ? pattern.data[i] : 0;
+        bool is_plain = i < pattern.size && strchr(".?+*{}[]()\\^$", c) == NULL && c != 0 &&
+                        (unsigned char)c < 0x80 && !is_repeated(pattern, i + 1);
+        if (is_plain) {
+            i++;
+            continue;
+        }
+        if (i - start > best.size) best = (struct str){ pattern.data + start, i - start };
+        if (c == '(' || c == '[')
+            i = regex_part_end(pattern, i);
+        else if (c == '{')
+            while (i < pattern.size && pattern.data[i++] != '}') continue;
+        else
+            i += c == '\\' ? 2 : 1;
+        start = i;
+    }
+    buf_append_str(literal, best);
+    return true;
+}
+
 static void find_literal(struct term_test *test)
 {
     if (test->wanted != NULL) return; /* a fuzzy value need not be there at all */
+    struct str prefix = buf_str(&test->prefix);
     if (test->kind == LOGSTORE_FILTER_WILDCARD)
         wildcard_literal(buf_str(&test->value), &test->literal);
-    else
-        buf_append_str(&test->literal, buf_str(test->regex != NULL ? &test->prefix : &test->value));
+    else if (test->regex != NULL && regex_literal(test->pattern, &test->literal) &&
+             test->literal.size > prefix.size)
+        return;
+    else if (test->regex != NULL) {
+        buf_reset(&test->literal);
+        buf_append_str(&test->literal, prefix);
+    } else
+        buf_append_str(&test->literal, buf_str(&test->value));
     for (size_t i = 0; i < test->literal.size; i++) {
         if ((unsigned char)test->literal.data[i] >= 0x80) buf_truncate(&test->literal, i);
     }

@@ -61,7 +61,11 @@ static int visit(void *argument, uint32_t document, struct str text)
     struct analyzer_token token;
     analyzer_init(&analyzer, text);
     while (analyzer_next(&analyzer, &token)) {
-        if (!passes(scan, token.term)) continue;
+        /* A term is in lower case and one piece of the text: it holds the bytes as well. */
+        bool is_other =
+            scan->in_text.size > 0 && (token.term.size < scan->in_text.size ||
+                                       literal_find(&scan->in_text, token.term, 0) == STR_NONE);
+        if (is_other || !passes(scan, token.term)) continue;
         set(scan, document);
         break;
     }

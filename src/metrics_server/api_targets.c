@@ -175,9 +175,13 @@ API_HANDLER(api_metadata)
     size_t count;
     int code = read_count(request, "limit", &limit, error);
     if (code == 0) code = read_count(request, "limit_per_metric", &per_metric, error);
+    struct str metric = http_request_parameter(request, "metric");
     if (code == 0) {
-        code = scrape_metadata(server->scrapes, http_request_parameter(request, "metric"),
-                               request->arena, &found, &count, error);
+        code = scrape_metadata(server->scrapes, metric, request->arena, &found, &count, error);
+    }
+    if (code == 0) {
+        code = pushed_metadata_add(&server->pushed_metadata, metric, request->arena, &found, &count,
+                                   error);
     }
     if (code != 0) return code;
     struct scrape_metadata *items = ARENA_ARRAY(request->arena, struct scrape_metadata, count);

@@ -339,6 +339,7 @@ static void close_all(struct metrics_server *server)
     active_queries_close(&server->active);
     tsdb_close(server->db);
     write_cache_release(&server->write_cache);
+    pushed_metadata_release(&server->pushed_metadata);
     free(server->config_text);
     arena_release(&server->arena);
     mutex_release(&server->mutex);
@@ -366,6 +367,7 @@ int metrics_server_main(int argc, char **argv)
 
     mutex_init(&server.mutex);
     write_cache_init(&server.write_cache);
+    pushed_metadata_init(&server.pushed_metadata);
     arena_init(&server.arena, 16u << 20);
     if (open_all(&server, &error) != 0) {
         status = role_fail(server.role, &error);

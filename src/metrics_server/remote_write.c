@@ -4,7 +4,7 @@
  *            1 repeated TimeSeries   1 repeated Label { 1 name 2 value }
  *                                    2 repeated Sample { 1 double value 2 int64 timestamp, ms }
  *                                    3 repeated Exemplar, 4 repeated Histogram: write_histogram.h
- *            3 repeated MetricMetadata (read over: the targets' metadata is what is served)
+ *            3 repeated MetricMetadata: pushed_metadata.h
  * RULES    As the real receiver: one bad sample refuses the request and nothing of it is kept; the
  *          same sample again is fine; a series without a name or with a bad label is left out.
  *          204 means that everything is durable.
@@ -46,6 +46,7 @@ struct writing {
     struct labels_builder builder;
     struct arena *arena; /* histograms and exemplars on their way */
     uint64_t sample_count;
+    bool has_metadata;
 };
 
 /* The form that senders write, with short texts: 0x0a size name 0x12 size value. Most of the time
@@ -263,6 +264,11 @@ static int take_request(struct writing *writing, struct str bytes, struct error 
     struct protobuf_field field;
     int code;
     while ((code = protobuf_next(&bytes, &field, error)) == 1) {
+        if (field.number == 3 && field.wire == PROTOBUF_BYTES) {
+            writing->has_metadata = true;
+            code = pushed_metadata_take(NULL, field.bytes, error);
+            if (code != 0) return code;
+        }
         if (field.number != 1 || field.wire != PROTOBUF_BYTES) continue;
         size_t at = writing->row_count;
         size_t size = 0;
@@ -281,6 +287,16 @@ static int take_request(struct writing *writing, struct str bytes, struct error 
         if (code != 0) return code;
     }
     return code == 0 ? take_rows(writing, error) : code;
+}
+
+/* What a request that was taken says of its metrics. Without memory it is not kept: it comes again. */
+static void take_metadata(struct metrics_server *server, struct str bytes)
+{
+    struct protobuf_field field;
+    while (protobuf_next(&bytes, &field, NULL) == 1) {
+        if (field.number != 3 || field.wire != PROTOBUF_BYTES) continue;
+        if (pushed_metadata_take(&server->pushed_metadata, field.bytes, NULL) != 0) return;
+    }
 }
 
 static int check_request(const struct metrics_server *server, const struct http_request *request,
@@ -339,6 +355,7 @@ API_HANDLER(remote_write)
             code = writing.batch->commit(writing.batch, error);
         }
     }
+    if (code == 0 && writing.has_metadata) take_metadata(server, buf_str(&plain));
     labels_builder_release(&writing.builder);
     if (code != 0) {
         write_failure(response, code, error);

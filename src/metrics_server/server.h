@@ -7,6 +7,7 @@
 #include "codec/json_writer.h"
 #include "http/server.h"
 #include "metrics_server/active_queries.h"
+#include "metrics_server/pushed_metadata.h"
 #include "metrics_server/write_cache.h"
 #include "promql/promql.h"
 #include "role/role.h"
@@ -59,6 +60,7 @@ struct metrics_server {
     struct pm_summary *query_duration;
     struct pm_counter *remote_samples;
     struct write_cache write_cache; /* series that others push */
+    struct pushed_metadata pushed_metadata;
 
     struct mutex mutex;  /* guards what follows */
     char *config_text;   /* as read, secrets masked */

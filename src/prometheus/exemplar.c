@@ -59,7 +59,7 @@ static struct exemplar_slot *slots_of(struct series *series)
 }
 
 /* Names and values as a slot keeps them. */
-union text {
+union exemplar_text {
     char bytes[EXEMPLAR_TEXT_SIZE];
     uint64_t words[EXEMPLAR_TEXT_SIZE / 8];
 };
@@ -76,8 +76,8 @@ static uint64_t now_ms(void)
 #endif
 }
 
-static int put_text(struct series *series, size_t slot_index, double value, const union text *text,
-                    size_t size, size_t label_count)
+static int put_text(struct series *series, size_t slot_index, double value,
+                    const union exemplar_text *text, size_t size, size_t label_count)
 {
     struct exemplar_slot *slots = slots_of(series);
     if (slots == NULL) return PM_ERROR_MEMORY;
@@ -103,7 +103,7 @@ static int put_text(struct series *series, size_t slot_index, double value, cons
 int pm_exemplar_put(struct series *series, size_t slot, double value, const struct pm_label *labels,
                     size_t label_count)
 {
-    union text text = { .words = { 0 } };
+    union exemplar_text text = { .words = { 0 } };
     size_t size = write_text(text.bytes, labels, label_count);
     if (size == 0) return PM_ERROR_LABELS;
     return put_text(series, slot, value, &text, size, label_count);
@@ -122,8 +122,8 @@ static char *put_hex(char *to, const unsigned char *bytes, size_t size)
 int pm_exemplar_put_trace(struct series *series, size_t slot, double value,
                           const unsigned char trace_id[16], const unsigned char *span_id)
 {
-    union text text;   /* nothing to check: its names are names, its values plain */
-    text.words[5] = 0; /* where they end */
+    union exemplar_text text; /* nothing to check: its names are names, its values plain */
+    text.words[5] = 0;        /* where they end */
     text.words[8] = 0;
     memcpy(text.bytes, "trace_id", 9);
     char *at = put_hex(text.bytes + 9, trace_id, 16);
@@ -139,7 +139,7 @@ int pm_exemplar_put_trace(struct series *series, size_t slot, double value,
 struct copy {
     struct pm_exemplar exemplar;
     struct pm_label labels[EXEMPLAR_LABELS_MAX];
-    union text text;
+    union exemplar_text text;
 };
 
 /* The slot as it was at one time; false: empty, busy, or nonsense. */

@@ -371,7 +371,7 @@ static size_t print_special(char *text, double value)
 }
 
 /* Measured things often have three decimals at most. Decimals of up to 15 digits are told apart by
- * doubles, so when this one reads back, no shorter one does. Gives 16 digits of it, `point` of which
+ * doubles, so when this one reads back, no shorter one does. Gives 16 digits of it, `point` of them
  * stand before the decimal point, or 0: it has more decimals. How many stand there is told by the
  * double, which is known earlier than the digits. */
 static inline uint64_t in_thousandths(double size, int biased, int *point)

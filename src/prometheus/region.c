@@ -205,6 +205,12 @@ static int use_other_lanes(struct region *region, uint32_t count, struct pm_erro
     return code;
 }
 
+int pm_region_use_atomic(struct region *region, struct pm_error *error)
+{
+    if (pm_region_other_lanes(region) >= region->lanes.atomic_count) return PM_OK;
+    return use_other_lanes(region, region->lanes.atomic_count, error);
+}
+
 int pm_region_open(struct region **region_out, const char *path, struct pm_error *error)
 {
     struct region *region = calloc(1, sizeof(*region));

@@ -102,5 +102,6 @@ const char *pm_region_path(const struct region *region);
 /* For words.c. */
 int pm_region_thread_lane(struct region *region, uint32_t lane, uint32_t generation);
 uint32_t pm_region_other_lanes(const struct region *region);
+int pm_region_use_atomic(struct region *region, struct pm_error *error); /* takes the lock once */
 
 #endif

@@ -40,8 +40,11 @@ static struct pm_site_key_ *key_of(struct series *series)
 {
     struct pm_site_key_ *key = __atomic_load_n(&series->site_key, __ATOMIC_ACQUIRE);
     if (key != NULL) return key;
-    struct pm_site_key_ *made = calloc(1, sizeof(*made)); /* freed with the series */
+    enum { LINE = 64 }; /* its values lie within cache lines */
+    size_t size = (sizeof(struct pm_site_key_) + LINE - 1) / LINE * LINE;
+    struct pm_site_key_ *made = aligned_alloc(LINE, size); /* freed with the series */
     if (made == NULL) return NULL;
+    memset(made, 0, size);
     write_key(made, series);
     if (__atomic_compare_exchange_n(&series->site_key, &key, made, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {

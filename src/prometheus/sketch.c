@@ -411,7 +411,7 @@ static int64_t find_slot(struct series *series, char *cell, uint64_t key, uint64
 static inline bool rseq_count_if(char *words, const uint64_t *control, uint64_t expected)
 {
     struct rseq *self = pm_rseq_self_();
-again:;
+start:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     char *word = words + ((size_t)cpu << PM_STRIDE_SHIFT_);
     __asm__ goto(PM_RSEQ_HEAD_ "cmpq %[expected], (%[control])\n\tjne %l[changed]\n\t"
@@ -423,6 +423,8 @@ again:;
                  : "memory", "cc", "rax"
                  : again, changed);
     return true;
+again:
+    if (pm_rseq_is_there_(self)) goto start;
 changed:
     return false;
 }
@@ -434,7 +436,7 @@ changed:
 static inline bool count_in(const struct sketch *sketch, uint64_t control, char *cell, size_t word)
 {
 #ifdef PM_RSEQ_
-    if (__builtin_expect(sketch->has_rseq, 1)) {
+    if (sketch->has_rseq && pm_rseq_is_there_(pm_rseq_self_())) {
         return rseq_count_if(cell + LANE_SIZE + word * 8, &sketch->header[HEADER_CONTROL], control);
     }
 #endif
@@ -466,7 +468,7 @@ static void remember_open(struct sketch *sketch)
 {
     struct sketch_open *open = &sketch->open;
     uint64_t control = load(&sketch->header[HEADER_CONTROL]);
-    if (!sketch->has_rseq || control == open->control) return;
+    if (!sketch->has_rseq || control == load(&open->control)) return;
     char *cell = __atomic_load_n(&sketch->cells[control_set(control)], __ATOMIC_ACQUIRE);
     uint64_t least = load(set_word(sketch, control_set(control), SET_THRESHOLD)) + 1;
     const uint64_t normal = (uint64_t)1 << 52;
@@ -549,10 +551,10 @@ void pm_sketch_observe(struct series *series, double value)
 }
 
 #ifdef PM_RSEQ_
-void pm_sketch_observe_sum(struct series *series, char *sums, double value)
+void pm_sketch_observe_sum(struct series *series, double value)
 {
     count_slowly(series, value);
-    pm_rseq_add_double_(sums, value);
+    pm_words_add_double(series->sketch->words, series->cell, WORD_SUM, value);
 }
 #endif
 

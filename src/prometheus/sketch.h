@@ -105,10 +105,8 @@ struct sketch *pm_sketch_new(const struct sketch_options *options, const struct 
 
 /* Counts a value that is not NaN. Not for signal handlers: a new bucket may take the lock. */
 void pm_sketch_observe(struct series *series, double value);
-#ifdef PM_RSEQ_
-/* The same, and adds the value to the sum at `sums`, a word of CPU 0. */
-void pm_sketch_observe_sum(struct series *series, char *sums, double value);
-#endif
+/* The same, and adds the value to the series' sum. */
+void pm_sketch_observe_sum(struct series *series, double value);
 
 /* What a sketch says, merged; both lists rise by index. */
 struct sketch_view {

@@ -13,7 +13,7 @@ static inline bool rseq_observe_if(char *count, char *sum, double amount, const 
                                    uint64_t expected)
 {
     struct rseq *self = pm_rseq_self_();
-again:;
+start:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
     __asm__ goto(
@@ -27,8 +27,9 @@ again:;
         : again, second, changed);
     return true;
 second:
-    pm_rseq_add_double_by_(self, sum, amount);
-    return true;
+    return pm_rseq_add_double_by_(self, sum, amount) != 0;
+again:
+    if (pm_rseq_is_there_(self)) goto start;
 changed:
     return false;
 }

@@ -222,11 +222,15 @@ static __attribute__((noinline)) void observe_other(struct pm_histogram *histogr
     }
     struct series *series = histogram->metric.series;
     if (!series->family->has_classic) {
-        pm_sketch_observe_sum(series, fast, value);
+        pm_sketch_observe_sum(series, value);
         return;
     }
     size_t bucket = find_bucket(series->family->aid, value);
-    pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8, value);
+    char *count = fast + (WORD_BUCKETS + bucket) * 8;
+    if (!pm_rseq_observe_(count, fast + sum_word(bucket) * 8, value)) {
+        observe_slow(histogram, value);
+        return;
+    }
     if (series->sketch != NULL) pm_sketch_observe(series, value);
 }
 #endif
@@ -237,14 +241,14 @@ void pm_histogram_observe(struct pm_histogram *histogram, double value)
     char *fast = pm_fast_(&histogram->metric);
     if (__builtin_expect(fast != NULL, 1)) {
         const enum sketch_way *way = histogram->metric.aid;
-        if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
+        if (*way == WAY_SKETCH) {
+            if (sketch_observe_quick(histogram->metric.aid, fast, value)) return;
+        } else if (__builtin_expect(*way == WAY_BOUNDS_12 && value == value, 1)) {
             const struct bounds *bounds = histogram->metric.aid;
             size_t bucket = count_below_12(bounds->values, value);
-            pm_rseq_observe_(fast + (WORD_BUCKETS + bucket) * 8, fast + sum_word(bucket) * 8,
-                             value);
-            return;
+            char *count = fast + (WORD_BUCKETS + bucket) * 8;
+            if (pm_rseq_observe_(count, fast + sum_word(bucket) * 8, value)) return;
         }
-        if (*way == WAY_SKETCH && sketch_observe_quick(histogram->metric.aid, fast, value)) return;
     }
     observe_other(histogram, value);
 #else
@@ -258,9 +262,10 @@ void pm_summary_observe(struct pm_summary *summary, double value)
     char *fast = pm_fast_(&summary->metric);
     struct series *known = (struct series *)summary->metric.series;
     if (__builtin_expect(fast != NULL && value == value && known->sketch == NULL, 1)) {
-        pm_rseq_add_(fast + WORD_COUNT * 8, 1);
-        pm_rseq_add_double_(fast + WORD_SUM * 8, value);
-        return;
+        if (pm_rseq_add_(fast + WORD_COUNT * 8, 1)) {
+            (void)pm_rseq_add_double_(fast + WORD_SUM * 8, value);
+            return;
+        }
     }
 #endif
     struct series *series = observable(&summary->metric, value);

@@ -106,9 +106,17 @@ static inline struct rseq *pm_rseq_self_(void)
     return (struct rseq *)(void *)(self + __rseq_offset);
 }
 
-static inline void pm_rseq_add_by_(struct rseq *self, char *words, uint64_t amount)
+/* False in a thread that the kernel was not told of, which it may refuse: then words of CPUs are
+ * not for it. */
+static inline int pm_rseq_is_there_(const struct rseq *self)
 {
-again:;
+    return (int32_t) * (const volatile uint32_t *)&self->cpu_id >= 0;
+}
+
+/* These give 0 when nothing was added: not here, see above. */
+static inline int pm_rseq_add_by_(struct rseq *self, char *words, uint64_t amount)
+{
+start:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     char *word = words + ((size_t)cpu << PM_STRIDE_SHIFT_);
     __asm__ goto(PM_RSEQ_HEAD_ "addq %[amount], (%[word])\n" PM_RSEQ_TAIL_
@@ -117,11 +125,15 @@ again:;
                    [cs] "i"(offsetof(struct rseq, rseq_cs)), [id] "i"(offsetof(struct rseq, cpu_id))
                  : "memory", "cc", "rax"
                  : again);
+    return 1;
+again:
+    if (pm_rseq_is_there_(self)) goto start;
+    return 0;
 }
 
-static inline void pm_rseq_add_double_by_(struct rseq *self, char *words, double amount)
+static inline int pm_rseq_add_double_by_(struct rseq *self, char *words, double amount)
 {
-again:;
+start:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     char *word = words + ((size_t)cpu << PM_STRIDE_SHIFT_);
     __asm__ goto(PM_RSEQ_HEAD_ "movsd (%[word]), %%xmm15\n\taddsd %[amount], %%xmm15\n\t"
@@ -131,6 +143,10 @@ again:;
                    [cs] "i"(offsetof(struct rseq, rseq_cs)), [id] "i"(offsetof(struct rseq, cpu_id))
                  : "memory", "cc", "rax", "xmm15"
                  : again);
+    return 1;
+again:
+    if (pm_rseq_is_there_(self)) goto start;
+    return 0;
 }
 
 /* Two sequences that share the CPU's number: one adds 1 to the word at `count`, the other the
@@ -153,10 +169,10 @@ again:;
     ".popsection\n\t"
 
 /* Adds 1 at `count` and the amount at `sum`, both words of CPU 0. */
-static inline void pm_rseq_observe_(char *count, char *sum, double amount)
+static inline int pm_rseq_observe_(char *count, char *sum, double amount)
 {
     struct rseq *self = pm_rseq_self_();
-again:;
+start:;
     uint32_t cpu = *(volatile uint32_t *)&self->cpu_id_start;
     size_t lane = (size_t)cpu << PM_STRIDE_SHIFT_;
     __asm__ goto(PM_RSEQ_PAIR_HEAD_ PM_RSEQ_PAIR_TAIL_
@@ -166,19 +182,22 @@ again:;
                    [id] "i"(offsetof(struct rseq, cpu_id))
                  : "memory", "cc", "rax", "xmm15"
                  : again, second);
-    return;
+    return 1;
 second:
-    pm_rseq_add_double_by_(self, sum, amount);
+    return pm_rseq_add_double_by_(self, sum, amount);
+again:
+    if (pm_rseq_is_there_(self)) goto start;
+    return 0;
 }
 
-static inline void pm_rseq_add_(char *words, uint64_t amount)
+static inline int pm_rseq_add_(char *words, uint64_t amount)
 {
-    pm_rseq_add_by_(pm_rseq_self_(), words, amount);
+    return pm_rseq_add_by_(pm_rseq_self_(), words, amount);
 }
 
-static inline void pm_rseq_add_double_(char *words, double amount)
+static inline int pm_rseq_add_double_(char *words, double amount)
 {
-    pm_rseq_add_double_by_(pm_rseq_self_(), words, amount);
+    return pm_rseq_add_double_by_(pm_rseq_self_(), words, amount);
 }
 #endif
 
@@ -193,10 +212,7 @@ static inline void pm_count(struct pm_counter *counter, uint64_t amount)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&counter->metric);
-    if (__builtin_expect(fast != NULL, 1)) {
-        pm_rseq_add_(fast, amount);
-        return;
-    }
+    if (__builtin_expect(fast != NULL && pm_rseq_add_(fast, amount), 1)) return;
 #endif
     pm_counter_add_slow_(counter, amount);
 }
@@ -220,10 +236,7 @@ static inline void pm_gauge_add(struct pm_gauge *gauge, double amount)
 {
 #ifdef PM_RSEQ_
     char *fast = pm_fast_(&gauge->metric);
-    if (__builtin_expect(fast != NULL, 1)) {
-        pm_rseq_add_double_(fast, amount);
-        return;
-    }
+    if (__builtin_expect(fast != NULL && pm_rseq_add_double_(fast, amount), 1)) return;
 #endif
     pm_gauge_add_slow_(gauge, amount);
 }

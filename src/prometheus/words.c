@@ -10,6 +10,7 @@
  */
 #include "prometheus/words.h"
 
+#include "prometheus/fail.h"
 #include "prometheus/region.h"
 
 #include <pthread.h>
@@ -224,12 +225,30 @@ static size_t thread_lane(const struct words *words)
     return (size_t)1 + words->lanes.cpu_count + words->lanes.atomic_count + (size_t)lane;
 }
 
+/* Threads without rseq where it is the mode: a filter of system calls that came late refused it to
+ * them. They add as processes without it do, and from then on those lanes are read, too. */
+static _Atomic bool has_strangers;
+
+#ifdef PM_RSEQ_
+static bool admit_stranger(const struct words *words)
+{
+    if (words->region == NULL) {
+        atomic_store(&has_strangers, true);
+        return true;
+    }
+    struct pm_error error;
+    int code = pm_region_use_atomic(words->region, &error);
+    if (code < 0) pm_fail_note(code, &error);
+    return code == PM_OK;
+}
+#endif
+
 void pm_words_add(const struct words *words, char *cell, size_t word, uint64_t amount)
 {
 #ifdef PM_RSEQ_
     if (words->mode == PM_MODE_RSEQ) {
-        pm_rseq_add_(cell + LANE_SIZE + word * 8, amount);
-        return;
+        if (pm_rseq_add_(cell + LANE_SIZE + word * 8, amount)) return;
+        if (!admit_stranger(words)) return;
     }
 #endif
     size_t lane = words->mode == PM_MODE_THREAD ? thread_lane(words) : 0;
@@ -275,8 +294,8 @@ void pm_words_add_double(const struct words *words, char *cell, size_t word, dou
 {
 #ifdef PM_RSEQ_
     if (words->mode == PM_MODE_RSEQ) {
-        pm_rseq_add_double_(cell + LANE_SIZE + word * 8, amount);
-        return;
+        if (pm_rseq_add_double_(cell + LANE_SIZE + word * 8, amount)) return;
+        if (!admit_stranger(words)) return;
     }
 #endif
     size_t lane = words->mode == PM_MODE_THREAD ? thread_lane(words) : 0;
@@ -292,7 +311,10 @@ struct span pm_words_span(const struct words *words)
     if (words->region != NULL) {
         return (struct span){ cpus, cpus, cpus + pm_region_other_lanes(words->region) };
     }
-    if (words->mode == PM_MODE_RSEQ) return (struct span){ cpus, cpus, cpus };
+    if (words->mode == PM_MODE_RSEQ) {
+        size_t others = atomic_load(&has_strangers) ? words->lanes.atomic_count : 0;
+        return (struct span){ cpus, cpus, cpus + others };
+    }
     return (struct span){ 1, cpus, lanes_count(&words->lanes) };
 }
 

@@ -117,9 +117,10 @@ static int read_sample(struct exposition *exposition, struct str line,
         sample.has_time = true;
         word = take_word(&rest);
     }
-    /* An exemplar may follow in OpenMetrics; it is read over. */
+    /* An exemplar may follow in OpenMetrics. */
     bool is_exemplar =
         exposition->format == EXPOSITION_OPENMETRICS && word.size > 0 && word.data[0] == '#';
+    if (is_exemplar) sample.exemplar = str_skip(line, (size_t)(word.data + 1 - line.data));
     if (word.size > 0 && !is_exemplar) {
         return fail(exposition, error, "unexpected text behind the sample");
     }
@@ -345,6 +346,26 @@ static int take_label(struct str *rest, struct arena *arena, struct labels_build
     return 0;
 }
 
+/* What stands in braces, up to the closing one; `text` is what an error shows. */
+static int take_braces(struct str *rest, struct str text, struct arena *arena,
+                       struct labels_builder *builder, struct str *metric, struct error *error)
+{
+    if (rest->size > 0 && rest->data[0] != '{') return fail_labels(error, text, "expected '{'");
+    if (rest->size > 0) *rest = skip_blanks(str_skip(*rest, 1));
+    while (rest->size > 0 && rest->data[0] != '}') {
+        int code = take_label(rest, arena, builder, metric);
+        if (code == ERROR_DUPLICATE) return fail_labels(error, text, "a label stands twice");
+        if (code != 0) return fail_labels(error, text, "bad label");
+        *rest = skip_blanks(*rest);
+        if (rest->size > 0 && rest->data[0] == ',') {
+            *rest = skip_blanks(str_skip(*rest, 1));
+        } else if (rest->size == 0 || rest->data[0] != '}') {
+            return fail_labels(error, text, "expected ',' or '}'");
+        }
+    }
+    return 0;
+}
+
 int exposition_labels(struct str series, struct arena *arena, struct labels_builder *builder,
                       struct error *error)
 {
@@ -354,23 +375,68 @@ int exposition_labels(struct str series, struct arena *arena, struct labels_buil
         return fail_labels(error, series, "bad metric name");
     }
     rest = skip_blanks(rest);
-    if (rest.size > 0 && rest.data[0] != '{') return fail_labels(error, series, "expected '{'");
-    if (rest.size > 0) rest = skip_blanks(str_skip(rest, 1));
-    while (rest.size > 0 && rest.data[0] != '}') {
-        int code = take_label(&rest, arena, builder, &metric);
-        if (code == ERROR_DUPLICATE) return fail_labels(error, series, "a label stands twice");
-        if (code != 0) return fail_labels(error, series, "bad label");
-        rest = skip_blanks(rest);
-        if (rest.size > 0 && rest.data[0] == ',') {
-            rest = skip_blanks(str_skip(rest, 1));
-        } else if (rest.size == 0 || rest.data[0] != '}') {
-            return fail_labels(error, series, "expected ',' or '}'");
-        }
-    }
+    int code = take_braces(&rest, series, arena, builder, &metric, error);
+    if (code != 0) return code;
     if (metric.size == 0) return fail_labels(error, series, "no metric name");
     labels_builder_set(builder, LABEL_METRIC_NAME, metric);
     if (builder->has_failed) return error_set(error, -ENOMEM, "no memory for labels");
     return 0;
+}
+
+/* Characters of all names and values; what counts for the limit. */
+static size_t text_length(struct labels labels)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < labels.count; i++) {
+        struct str texts[] = { labels.items[i].name, labels.items[i].value };
+        for (size_t k = 0; k < ARRAY_LENGTH(texts); k++) {
+            for (size_t c = 0; c < texts[k].size; c++) {
+                length += ((unsigned char)texts[k].data[c] & 0xc0) != 0x80;
+            }
+        }
+    }
+    return length;
+}
+
+static int read_exemplar(struct str text, int64_t time_ms, struct arena *arena,
+                         struct labels_builder *builder, struct exemplar *exemplar,
+                         struct error *error)
+{
+    struct str rest = skip_blanks(text);
+    struct str metric = { 0 };
+    if (rest.size == 0) return fail_labels(error, text, "expected '{' behind the exemplar's '#'");
+    int code = take_braces(&rest, text, arena, builder, &metric, error);
+    if (code != 0) return code;
+    if (rest.size == 0 || metric.size > 0) return fail_labels(error, text, "bad exemplar");
+    rest = str_skip(rest, 1);
+    struct exposition seconds = { .format = EXPOSITION_OPENMETRICS };
+    struct str word = take_word(&rest);
+    struct exemplar found = { .time_ms = time_ms };
+    if (!read_value(word, &found.value)) {
+        return fail_labels(error, text, "expected the exemplar's value");
+    }
+    word = take_word(&rest);
+    if (word.size > 0 && !read_time(&seconds, word, &found.time_ms)) {
+        return fail_labels(error, text, "bad time of an exemplar");
+    }
+    if (skip_blanks(rest).size > 0) return fail_labels(error, text, "text behind an exemplar");
+    struct labels labels = labels_builder_labels(builder);
+    if (text_length(labels) > EXEMPLAR_LABELS_SIZE_MAX) {
+        return error_set(error, ERROR_INVALID, "an exemplar has more than %d characters of labels",
+                         EXEMPLAR_LABELS_SIZE_MAX);
+    }
+    if (builder->has_failed || labels_copy(arena, labels, &found.labels) != 0) {
+        return error_set(error, -ENOMEM, "no memory for an exemplar");
+    }
+    *exemplar = found;
+    return 0;
+}
+
+int exposition_exemplar(struct str text, int64_t time_ms, struct arena *arena,
+                        struct exemplar *exemplar, struct error *error)
+{
+    CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
+    return read_exemplar(text, time_ms, arena, &builder, exemplar, error);
 }
 
 bool exposition_format_find(struct str content_type, enum exposition_format *format)

@@ -20,6 +20,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "model/exemplar.h"
 #include "model/labels.h"
 
 #include <stdbool.h>
@@ -45,12 +46,13 @@ enum exposition_kind {
 
 struct exposition_entry {
     enum exposition_kind kind;
-    struct str series; /* SERIES: raw text of name and labels, as it stands in the line */
-    double value;      /* SERIES */
-    bool has_time;     /* SERIES */
-    int64_t time_ms;   /* SERIES */
-    struct str name;   /* others: the metric, still escaped when quoted */
-    struct str detail; /* others: type, help or unit, still escaped */
+    struct str series;   /* SERIES: raw text of name and labels, as it stands in the line */
+    double value;        /* SERIES */
+    bool has_time;       /* SERIES */
+    int64_t time_ms;     /* SERIES */
+    struct str exemplar; /* SERIES of OpenMetrics: what stands behind the '#'; else empty */
+    struct str name;     /* others: the metric, still escaped when quoted */
+    struct str detail;   /* others: type, help or unit, still escaped */
 };
 
 void exposition_init(struct exposition *exposition, struct str text, enum exposition_format format);
@@ -77,6 +79,11 @@ int exposition_next(struct exposition *exposition, struct exposition_entry *entr
  * live in the arena. ERROR_PARSE also for a label that stands twice. */
 int exposition_labels(struct str series, struct arena *arena, struct labels_builder *builder,
                       struct error *error) MUST_CHECK;
+
+/* Reads an entry's exemplar: labels in braces, a value, perhaps a time in seconds; without one it
+ * is of `time_ms`. Its labels live in the arena. ERROR_PARSE, ERROR_INVALID (too much text). */
+int exposition_exemplar(struct str text, int64_t time_ms, struct arena *arena,
+                        struct exemplar *exemplar, struct error *error) MUST_CHECK;
 
 /* Undoes \\ and \n (and \", where quotes are escaped) of a help text; data NULL without memory. */
 struct str exposition_unescape(struct str text, struct arena *arena) MUST_CHECK;

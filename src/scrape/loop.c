@@ -454,6 +454,24 @@ static int take_known(struct scrape *scrape, struct exposition *exposition, stru
     return code == 0 ? 1 : code;
 }
 
+/* Keeps what stands behind a sample, when the sink does. What it refuses is no fault of the sample. */
+static int take_exemplar(struct scrape *scrape, const struct exposition_entry *entry,
+                         struct error *error)
+{
+    if (entry->exemplar.size == 0 || scrape->batch->append_exemplar == NULL) return 0;
+    const struct scrape_series *series = series_cache_find(&scrape->target->series, entry->series);
+    if (series == NULL || series->ref == 0) return 0;
+    bool has_own_time = entry->has_time && scrape->job->honor_timestamps;
+    int64_t time_ms = has_own_time ? entry->time_ms : scrape->time_ms;
+    struct exemplar exemplar;
+    int code = exposition_exemplar(entry->exemplar, time_ms, &scrape->arena, &exemplar, error);
+    if (code == 0) {
+        code = scrape->batch->append_exemplar(scrape->batch, series->ref, &exemplar, NULL);
+        if (code == ERROR_OUT_OF_ORDER) code = 0; /* the store counts it */
+    }
+    return code == ERROR_INVALID ? 0 : code;
+}
+
 static int take_body(struct scrape *scrape, const struct http_answer *answer, struct error *error)
 {
     enum exposition_format format;
@@ -480,6 +498,7 @@ static int take_body(struct scrape *scrape, const struct http_answer *answer, st
         if (entry.kind == EXPOSITION_SERIES) {
             struct scrape_series *series = series_cache_find(&scrape->target->series, entry.series);
             code = take_sample(scrape, &entry, series, error);
+            if (code == 0) code = take_exemplar(scrape, &entry, error);
             if (code != 0) return code;
             continue;
         }
@@ -709,12 +728,34 @@ static void scrape_start(struct scrape *scrape, struct scrape_target *target,
     scrape->time_ms = clock_realtime_ms(tools->setup->clock);
 }
 
+static void take_spare(struct scrape_spares *spares, struct http_answer *answer)
+{
+    if (spares == NULL) return;
+    mutex_lock(&spares->mutex);
+    if (spares->count > 0) *answer = spares->items[--spares->count];
+    mutex_unlock(&spares->mutex);
+}
+
+static void give_spare(struct scrape_spares *spares, struct http_answer *answer)
+{
+    if (spares != NULL && answer->body.capacity <= SCRAPE_SPARE_SIZE_MAX) {
+        mutex_lock(&spares->mutex);
+        if (spares->count < SCRAPE_SPARES_MAX) {
+            spares->items[spares->count++] = *answer;
+            *answer = (struct http_answer){ 0 };
+        }
+        mutex_unlock(&spares->mutex);
+    }
+    http_answer_release(answer);
+}
+
 void scrape_target_scrape(struct scrape_target *target, const struct scrape_job *job,
                           const struct scrape_tools *tools)
 {
     struct scrape scrape;
     struct error error = { 0 };
-    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
+    struct http_answer answer = { 0 };
+    take_spare(tools->spares, &answer);
     const struct clock *clock = tools->setup->clock;
     scrape_start(&scrape, target, tools);
     scrape.job = job;
@@ -745,6 +786,7 @@ void scrape_target_scrape(struct scrape_target *target, const struct scrape_job 
     count_refused(&scrape);
     forget_families(target);
     arena_release(&scrape.arena);
+    give_spare(tools->spares, &answer);
 }
 
 void scrape_target_end(struct scrape_target *target, const struct scrape_tools *tools)

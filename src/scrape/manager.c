@@ -28,6 +28,7 @@ VEC_TYPE(target_list, struct scrape_target *);
 struct scrape_manager {
     struct scrape_setup setup;
     struct scrape_tools tools;
+    struct scrape_spares spares;
     struct scrape_counters counters;
     char folder[FILE_PATH_SIZE];
 
@@ -484,7 +485,9 @@ int scrape_manager_start(struct scrape_manager **manager_out, const struct scrap
     make_counters(&manager->counters, setup->registry);
     manager->tools = (struct scrape_tools){ .setup = &manager->setup,
                                             .counters = &manager->counters,
-                                            .folder = manager->folder };
+                                            .folder = manager->folder,
+                                            .spares = &manager->spares };
+    mutex_init(&manager->spares.mutex);
     struct http_client_options options = {
         .resolve = setup->resolve,
         .user_agent = setup->user_agent == NULL ? "Prometheus/3" : setup->user_agent,
@@ -537,6 +540,10 @@ void scrape_manager_stop(struct scrape_manager *manager)
     VEC_RELEASE(&manager->targets);
     VEC_RELEASE(&manager->dropped);
     arena_release(&manager->dropped_arena);
+    for (size_t i = 0; i < manager->spares.count; i++) {
+        http_answer_release(&manager->spares.items[i]);
+    }
+    mutex_release(&manager->spares.mutex);
     http_client_free(manager->tools.client);
     condition_release(&manager->wakes_worker);
     condition_release(&manager->wakes_files);

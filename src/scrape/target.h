@@ -87,12 +87,23 @@ struct scrape_target {
     double last_duration_s;
 };
 
+#define SCRAPE_SPARES_MAX     4
+#define SCRAPE_SPARE_SIZE_MAX (1 << 20) /* bytes of a body; larger ones are freed */
+
+/* Answers whose memory the next scrapes use again: a few for all workers. */
+struct scrape_spares {
+    struct mutex mutex;
+    struct http_answer items[SCRAPE_SPARES_MAX];
+    size_t count;
+};
+
 /* What a scrape needs beside its target. */
 struct scrape_tools {
     const struct scrape_setup *setup;
     struct http_client *client;
     const struct scrape_counters *counters;
-    const char *folder; /* for credentials in files */
+    const char *folder;           /* for credentials in files */
+    struct scrape_spares *spares; /* NULL: none are kept */
 };
 
 void scrape_target_free(struct scrape_target *target); /* NULL is fine */

@@ -9,7 +9,7 @@
  *           Both are there when the process died between the two steps: then it is done again.
  * ALONE     Who has the record lock of .<name>.gz.tmp compresses, of all processes. That lock falls
  *           with the process and is not inherited by its children, as that of flock(2) would be.
- * COST      The thread runs with nice 10 below the program and ends when there is nothing left.
+ * COST      The thread runs with nice 5 below the program and ends when there is nothing left.
  */
 #include "structlog/sink.h"
 
@@ -30,7 +30,7 @@
 #define JOB_COUNT     8 /* paths that wait; more than that ask again at their next rotation */
 #define ARCHIVE_STACK (256u << 10)
 #define ARCHIVE_CHUNK (64u << 10)
-#define ARCHIVE_NICE  10
+#define ARCHIVE_NICE  5
 #define GZIP_WINDOW   (15 + 16) /* zlib: the largest, with gzip's head */
 #define GZIP_MEMORY   8
 

@@ -2,8 +2,8 @@
  *
  * Lock: `lock` for reading rings and writing batches (the back end, or who does its work);
  *       `claim_lock` for rings changing hands, site texts, starting the thread. Order: sl_lock,
- *       lock, claim_lock, a sink's lock. A call takes none of them unless its ring is full, or it
- *       is the thread's or the site's first.
+ *       lock, claim_lock, a sink's lock, that of archive.c. A call takes none of them unless its
+ *       ring is full, or it is the thread's or the site's first.
  */
 #ifndef STRUCTLOG_ASYNC_STATE_H
 #define STRUCTLOG_ASYNC_STATE_H

@@ -73,6 +73,11 @@ struct sl_site {
 #define SL_PLACE_(site) ((void)0)
 #endif
 
+/* Laid out for calls that are off: what is on is rare beside the code around it, or slow anyway. */
+#define SL_IS_ON_(log, site, level)                                                                \
+    __builtin_expect(                                                                              \
+        sl_enabled((log), (level)) || __atomic_load_n(&(site)->mode, __ATOMIC_RELAXED) > 0, 0)
+
 /* The values first, each once. Then, where a record in the thread's ring is all there is to do, its
  * place there and straight stores of what the compiler knows; otherwise the long way. */
 #define SL_AT_(log, level, ms, ...)                                                                \
@@ -85,9 +90,7 @@ struct sl_site {
         SL_PLACE_(sl_site_);                                                                       \
         struct sl_logger *const sl_log_ = log;                                                     \
         const int sl_level_ = level;                                                               \
-        if (sl_level_ >= SL_MIN_LEVEL &&                                                           \
-            (sl_enabled(sl_log_, sl_level_) ||                                                     \
-             __atomic_load_n(&sl_site_.mode, __ATOMIC_RELAXED) > 0)) {                             \
+        if (sl_level_ >= SL_MIN_LEVEL && SL_IS_ON_(sl_log_, &sl_site_, sl_level_)) {               \
             SL_MAKE_(__VA_ARGS__)                                                                  \
             const size_t sl_size_ =                                                                \
                 SL_COUNT_(__VA_ARGS__) * sizeof(struct sl_value) + SL_SIZE_(__VA_ARGS__);          \

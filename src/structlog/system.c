@@ -2,7 +2,8 @@
  *
  * JOURNAL  A field is NAME=value and a line feed, or, when the value holds a line feed: NAME, a
  *          line feed, eight bytes of size (little endian), the value, a line feed. Names are of
- *          upper case letters, digits and _, and begin with a letter.
+ *          upper case letters, digits and _, and begin with a letter. An event beyond the size of a
+ *          datagram goes as an empty one with the descriptor of a sealed memory file.
  *          Source: systemd.io/JOURNAL_NATIVE_PROTOCOL.
  * SYSLOG   <priority>name[pid]: event key=value ...   facility user. Source: RFC 3164, section 4.
  */
@@ -10,7 +11,9 @@
 
 #include "structlog/number.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -46,10 +49,10 @@ int sl_system_open(struct sl_sink *sink)
     return 0;
 }
 
-static int send_once(int fd, const char *data, size_t size)
+static int send_message(int fd, const struct msghdr *message)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
-        if (send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return 0;
+        if (sendmsg(fd, message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return 0;
         if (errno == EINTR) continue;
         if (errno != EAGAIN) return errno;
         struct pollfd wanted = { .fd = fd, .events = POLLOUT };
@@ -58,13 +61,61 @@ static int send_once(int fd, const char *data, size_t size)
     return EAGAIN;
 }
 
+/* A file in memory that holds the data and can never change; -1 with errno. */
+static int sealed_file(const char *data, size_t size)
+{
+    int file = memfd_create("structlog", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+    if (file < 0) return -1;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t written = write(file, data + done, size - done);
+        if (written < 0 && errno != EINTR) break;
+        if (written > 0) done += (size_t)written;
+    }
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+    if (done == size && fcntl(file, F_ADD_SEALS, seals) == 0) return file;
+    int saved = errno;
+    (void)close(file);
+    errno = saved;
+    return -1;
+}
+
+static int send_as_file(int fd, const char *data, size_t size)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    int file = sealed_file(data, size);
+    if (file < 0) return errno;
+    memset(&control, 0, sizeof(control));
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.head), &file, sizeof(file));
+    struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
+    int failure = send_message(fd, &message);
+    (void)close(file);
+    return failure;
+}
+
+static int send_once(const struct sl_sink *sink, const char *data, size_t size)
+{
+    struct iovec all = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+    struct msghdr message = { .msg_iov = &all, .msg_iovlen = 1 };
+    int failure = send_message(sink->fd, &message);
+    bool is_too_large = failure == EMSGSIZE || failure == ENOBUFS;
+    if (!is_too_large || sink->kind != SL_SINK_JOURNAL) return failure;
+    return send_as_file(sink->fd, data, size);
+}
+
 /* A daemon that was restarted is found again. */
 int sl_system_send(struct sl_sink *sink, const char *data, size_t size)
 {
-    int failure = send_once(sink->fd, data, size);
+    int failure = send_once(sink, data, size);
     if (failure != ECONNREFUSED && failure != ENOTCONN && failure != ECONNRESET) return failure;
     int code = sl_system_open(sink);
-    return code < 0 ? -code : send_once(sink->fd, data, size);
+    return code < 0 ? -code : send_once(sink, data, size);
 }
 
 /* ---- rendering ---- */

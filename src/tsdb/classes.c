@@ -557,7 +557,10 @@ static bool take_head(struct str *rest, int64_t *center, unsigned *detail, struc
     if (!varint_take_signed(rest, center) || rest->size == 0) return false;
     *detail = (unsigned char)rest->data[0];
     *rest = str_skip(*rest, 1);
-    return *detail <= DETAIL_MAX && take_levels(rest, model);
+    if (*detail > DETAIL_MAX || !take_levels(rest, model)) return false;
+    /* The largest class has sizes of all 64 bits. */
+    uint64_t class_end = (UINT64_C(2) << *detail) + ((uint64_t)(64 - *detail - 1) << *detail);
+    return (model->first + model->count) / 2 < class_end;
 }
 
 bool classes_decode(struct str *rest, uint64_t *residuals, size_t count)

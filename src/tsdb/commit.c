@@ -21,31 +21,24 @@
 #include <string.h>
 
 enum {
-    PAYLOAD_BATCH = 1,
+    MANY_ROWS = 64,
     GROUP_COUNT_MAX = 256,
     WRITE_TRIES = 2,
     FETCH_SERIES = 16,
-    FETCH_TAIL = 6
+    FETCH_TAIL = 6,
+    MUCH = 1 << 16,
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are copied as they are");
 
-#define GROUP_SIZE_MAX      (128u << 20)
-#define SPACE_CHECK_NS      INT64_C(1000000000)
-#define SERIES_LABELS_LIMIT 65535
-#define EXTRAS_SIZE_MAX     (WAL_PAYLOAD_SIZE_MAX / 2)
-#define REPLAY_SIZE_MAX     ((size_t)1 << 30)
-
-struct pending {
-    struct head_series *series;
-    int64_t time_ms;
-    double value;
-};
+#define GROUP_SIZE_MAX  (128u << 20)
+#define SPACE_CHECK_NS  INT64_C(1000000000)
+#define EXTRAS_SIZE_MAX (WAL_PAYLOAD_SIZE_MAX / 2)
 
 struct batch {
     struct sample_batch base; /* first */
     struct tsdb *db;
-    VEC(struct pending) samples;
+    VEC(struct tsdb_pending) samples;
     struct payload_sections sections;
     struct arena arena;     /* what the sections point to */
     int64_t start_ms;       /* of what is appended next */
@@ -70,25 +63,16 @@ static void batch_free(struct batch *batch)
     free(batch);
 }
 
-static bool in_order(struct labels labels)
-{
-    for (size_t i = 0; i < labels.count; i++) {
-        if (labels.items[i].name.size == 0 || labels.items[i].value.size == 0) return false;
-        if (i > 0 && str_compare(labels.items[i - 1].name, labels.items[i].name) >= 0) return false;
-    }
-    return labels.count > 0;
-}
-
 static int check_labels(const struct tsdb *db, struct labels labels, struct error *error)
 {
-    if (!in_order(labels)) {
+    if (!tsdb_in_order(labels)) {
         return error_set(error, ERROR_INVALID, "labels are empty, doubled or not in order");
     }
     size_t size = 0;
     for (size_t i = 0; i < labels.count; i++) {
         size += labels.items[i].name.size + labels.items[i].value.size;
     }
-    if (labels.count > db->options.label_count_max || labels.count > SERIES_LABELS_LIMIT) {
+    if (labels.count > db->options.label_count_max || labels.count > TSDB_LABELS_LIMIT) {
         return error_set(error, ERROR_LIMIT, "series has %zu labels, limit is %zu", labels.count,
                          db->options.label_count_max);
     }
@@ -240,7 +224,7 @@ static struct point newest_of(const struct tsdb *db, const struct head_series *s
 /* The batch's own newest sample of the series. */
 static struct point pending_of(const struct batch *batch, const struct head_series *series)
 {
-    const struct pending *last = &batch->samples.items[series->mark_index];
+    const struct tsdb_pending *last = &batch->samples.items[series->mark_index];
     struct point point = { last->time_ms, last->value, NULL };
     const struct payload_extras *extras = &batch->sections.extras;
     for (size_t i = extras->count; i-- > 0;) {
@@ -285,7 +269,7 @@ static int add_extra(struct batch *batch, const struct point *sample, struct err
 static int add_pending(struct batch *batch, struct head_series *series, struct labels labels,
                        const struct point *sample, struct error *error)
 {
-    struct pending pending = { series, sample->time_ms, sample->value };
+    struct tsdb_pending pending = { series, sample->time_ms, sample->value };
     size_t size = batch->definitions.size;
     size_t extras = batch->sections.extras.count;
     bool is_marked = series->mark_batch == batch->number;
@@ -358,7 +342,7 @@ static bool append_newest(struct batch *batch, struct head_series *series,
                           const struct sample_row *row)
 {
     if (row->time_ms <= series->last_ms || series->mark_batch == batch->number) return false;
-    struct pending pending = { series, row->time_ms, row->value };
+    struct tsdb_pending pending = { series, row->time_ms, row->value };
     if (!VEC_PUSH(&batch->samples, pending)) return false;
     series->mark_batch = batch->number;
     series->mark_index = (uint32_t)batch->samples.count - 1;
@@ -394,6 +378,11 @@ static int batch_append_rows(struct sample_batch *base, const struct sample_row 
                          db->options.batch_samples_max);
     }
     int code = 0;
+    /* Where many come, more will: fewer times is all of it moved. */
+    if (batch->samples.count == 0 && count >= MANY_ROWS &&
+        !VEC_RESERVE(&batch->samples, count * 4)) {
+        return error_set(error, -ENOMEM, "no memory for samples");
+    }
     mutex_lock(&db->mutex);
     for (; *taken < count && code == 0; *taken += code == 0) {
         size_t ahead = *taken + FETCH_SERIES;
@@ -479,7 +468,8 @@ static int encode(struct batch *batch, struct error *error)
     size_t count = batch->samples.count;
     int64_t *numbers = malloc((count + 1) * sizeof(numbers[0]));
     if (numbers == NULL) return error_set(error, -ENOMEM, "no memory to write a batch");
-    buf_append_char(out, PAYLOAD_BATCH);
+    if (count < MUCH) (void)!buf_reserve(out, count * 12); /* about what it comes to */
+    buf_append_char(out, TSDB_PAYLOAD_BATCH);
     varint_append(out, batch->definition_count);
     buf_append_str(out, buf_str(&batch->definitions));
     varint_append(out, count);
@@ -578,58 +568,6 @@ static int write_group(struct tsdb *db, const struct str *payloads, size_t count
     return ERROR_REFUSED;
 }
 
-bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms)
-{
-    int64_t limit;
-    if (series->last_ms != INT64_MIN && time_ms <= series->last_ms) return true;
-    return db->head.max_ms != INT64_MIN &&
-           !__builtin_sub_overflow(db->head.max_ms, db->options.past_max_ms, &limit) &&
-           time_ms < limit;
-}
-
-/* Puts a sample in its place; `extra` is NULL for most. True when it is new. */
-static bool apply_sample(struct tsdb *db, struct head_series *series, const struct pending *sample,
-                         const struct extra *extra, bool takes_late)
-{
-    struct head *head = &db->head;
-    bool is_added = false;
-    struct extra plain = { .time_ms = sample->time_ms };
-    int code = 0;
-    if (sample->time_ms == series->last_ms) {
-        is_added = false; /* another batch was first */
-    } else if (takes_late && tsdb_is_late(db, series, sample->time_ms)) {
-        code =
-            side_add_late(head, series, sample->value, extra != NULL ? extra : &plain, &is_added);
-        if (code == 0 && is_added) db->stats.samples_late++;
-    } else {
-        code = head_append(head, series, sample->time_ms, sample->value, &is_added);
-        if (code == 0 && is_added && (extra != NULL || series->has_side)) {
-            code = side_note(head, series, extra != NULL ? extra : &plain);
-        }
-    }
-    if (code != 0 || !is_added) {
-        db->stats.samples_dropped++;
-        return false;
-    }
-    db->stats.samples_appended++;
-    return true;
-}
-
-static void apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars)
-{
-    for (size_t i = 0; i < exemplars->count; i++) {
-        const struct payload_exemplar *item = &exemplars->items[i];
-        const struct head_series *series = head_series_at(&db->head, item->series);
-        struct label *items =
-            series == NULL ? NULL : malloc((series->pair_count + 1u) * sizeof(items[0]));
-        if (items == NULL) continue;
-        head_labels(&db->head, series, items);
-        struct labels labels = { items, series->pair_count };
-        (void)exemplars_add(&db->exemplars, labels, &item->exemplar);
-        free(items);
-    }
-}
-
 /* Memory is far away: what a sample to come needs is fetched while this one is put in. */
 static void fetch_ahead(const struct batch *batch, size_t at)
 {
@@ -649,20 +587,20 @@ static void apply_batch_locked(struct tsdb *db, struct batch *batch, int code)
     size_t next = 0;
     int64_t least_ms = INT64_MAX;
     for (size_t i = 0; i < batch->samples.count; i++) {
-        const struct pending *sample = &batch->samples.items[i];
+        const struct tsdb_pending *sample = &batch->samples.items[i];
         fetch_ahead(batch, i);
         sample->series->pins--;
         if (code != 0) continue;
         sample->series->is_logged = true;
         const struct extra *extra = payload_extra_at(&sections->extras, &next, i);
-        if (apply_sample(db, sample->series, sample, extra, sections->takes_late) &&
+        if (tsdb_apply_sample(db, sample, extra, sections->takes_late) &&
             sample->time_ms < least_ms) {
             least_ms = sample->time_ms;
         }
     }
     if (least_ms != INT64_MAX) changes_note(&db->changes, least_ms);
     if (code == 0) {
-        apply_exemplars(db, &sections->exemplars);
+        tsdb_apply_exemplars(db, &sections->exemplars);
         db->stats.batches_committed++;
     } else {
         db->stats.batches_refused++;
@@ -801,124 +739,4 @@ int tsdb_begin(void *state, struct sample_batch **batch_out, struct error *error
     mutex_unlock(&db->mutex);
     *batch_out = &batch->base;
     return 0;
-}
-
-static bool take_labels(struct str *rest, struct label *items, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        if (!varint_take_bytes(rest, &items[i].name)) return false;
-        if (!varint_take_bytes(rest, &items[i].value)) return false;
-    }
-    return in_order((struct labels){ items, (size_t)count });
-}
-
-static int apply_definition(struct tsdb *db, struct str *rest, struct error *error)
-{
-    uint64_t number;
-    uint64_t count;
-    if (!varint_take(rest, &number) || !varint_take(rest, &count)) return ERROR_CORRUPT;
-    if (number == 0 || number >= UINT32_MAX || count > SERIES_LABELS_LIMIT) return ERROR_CORRUPT;
-    struct label *items = malloc((count + 1) * sizeof(items[0]));
-    if (items == NULL) return error_set(error, -ENOMEM, "no memory for a series");
-    int code = take_labels(rest, items, count) ? 0 : ERROR_CORRUPT;
-    struct labels labels = { items, (size_t)count };
-    if (code == 0 && head_series_at(&db->head, (uint32_t)number) == NULL) {
-        struct head_series *series = head_find(&db->head, labels);
-        if (series != NULL) {
-            code = head_renumber(&db->head, series, (uint32_t)number);
-        } else {
-            series = head_create(&db->head, labels, (uint32_t)number);
-            if (series == NULL) code = -ENOMEM;
-        }
-        if (code != 0) (void)error_set(error, code, "no memory for a series");
-        if (code == 0) series->is_logged = true;
-    }
-    free(items);
-    return code;
-}
-
-static struct head_series *series_of(const struct tsdb *db, int64_t number)
-{
-    if (number <= 0 || number >= UINT32_MAX) return NULL;
-    return head_series_at(&db->head, (uint32_t)number);
-}
-
-struct replay {
-    uint64_t count;
-    int64_t *numbers;
-    int64_t *times;
-    const char *values;
-    struct arena arena;
-    struct payload_sections sections;
-};
-
-static int read_samples(struct replay *replay, struct str rest, struct error *error)
-{
-    size_t count = (size_t)replay->count;
-    replay->numbers = malloc((count + 1) * sizeof(replay->numbers[0]));
-    replay->times = malloc((count + 1) * sizeof(replay->times[0]));
-    if (replay->numbers == NULL || replay->times == NULL) {
-        return error_set(error, -ENOMEM, "no memory to read the log");
-    }
-    if (!column_decode_numbers(&rest, replay->numbers, count) ||
-        !column_decode_numbers(&rest, replay->times, count) || rest.size < count * 8) {
-        return ERROR_CORRUPT;
-    }
-    replay->values = rest.data;
-    int code = payload_take_sections(str_skip(rest, count * 8), replay->times, count,
-                                     &replay->arena, &replay->sections);
-    if (code == 0 || code == ERROR_CORRUPT) return code;
-    return error_set(error, -ENOMEM, "no memory to read the log");
-}
-
-static void replay_samples(struct tsdb *db, const struct replay *replay)
-{
-    size_t next = 0;
-    for (size_t i = 0; i < replay->count; i++) {
-        struct head_series *series = series_of(db, replay->numbers[i]);
-        if (i + FETCH_SERIES < replay->count) {
-            __builtin_prefetch(series_of(db, replay->numbers[i + FETCH_SERIES]), 1);
-        }
-        const struct extra *extra = payload_extra_at(&replay->sections.extras, &next, i);
-        uint64_t bits = fixed64_read(replay->values + i * 8);
-        struct pending sample = { series, replay->times[i], 0 };
-        memcpy(&sample.value, &bits, sizeof(sample.value));
-        if (series == NULL) {
-            db->stats.samples_dropped++;
-            continue;
-        }
-        if (extra != NULL && extra->histogram != NULL) extra->histogram->sum = sample.value;
-        apply_sample(db, series, &sample, extra, replay->sections.takes_late);
-        db->stats.samples_replayed++;
-    }
-    apply_exemplars(db, &replay->sections.exemplars);
-}
-
-static int apply_samples(struct tsdb *db, struct str rest, struct error *error)
-{
-    struct replay replay = { 0 };
-    if (!varint_take(&rest, &replay.count) || replay.count > rest.size / 8) return ERROR_CORRUPT;
-    arena_init(&replay.arena, REPLAY_SIZE_MAX);
-    int code = read_samples(&replay, rest, error);
-    if (code == 0) replay_samples(db, &replay);
-    payload_sections_release(&replay.sections);
-    arena_release(&replay.arena);
-    free(replay.numbers);
-    free(replay.times);
-    return code;
-}
-
-int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error)
-{
-    struct str rest = payload;
-    if (rest.size == 0 || rest.data[0] != PAYLOAD_BATCH) {
-        return error_set(error, ERROR_CORRUPT, "record of an unknown kind in the log");
-    }
-    rest = str_skip(rest, 1);
-    uint64_t count;
-    int code = varint_take(&rest, &count) ? 0 : ERROR_CORRUPT;
-    for (uint64_t i = 0; i < count && code == 0; i++) code = apply_definition(db, &rest, error);
-    if (code == 0) code = apply_samples(db, rest, error);
-    if (code == ERROR_CORRUPT) return error_set(error, code, "record in the log is malformed");
-    return code;
 }

@@ -114,7 +114,27 @@ void tsdb_take_turn(struct tsdb *db);
 void tsdb_give_turn(struct tsdb *db);
 void tsdb_note_log_locked(struct tsdb *db); /* has the turn and the mutex: for the statistics */
 
-/* commit.c: puts a payload of the log into the head; what recovery does with each. */
+/* A sample on its way into the head. */
+struct tsdb_pending {
+    struct head_series *series;
+    int64_t time_ms;
+    double value;
+};
+
+enum {
+    TSDB_PAYLOAD_BATCH = 1,    /* kind of a payload in the log */
+    TSDB_LABELS_LIMIT = 65535, /* labels of a series that can be written */
+};
+
+struct payload_exemplars;
+
+/* apply.c, under the mutex. Puts a sample in its place; `extra` is NULL for most. True when it is
+ * new; what is not is counted. */
+bool tsdb_apply_sample(struct tsdb *db, const struct tsdb_pending *sample,
+                       const struct extra *extra, bool takes_late);
+void tsdb_apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars);
+bool tsdb_in_order(struct labels labels); /* names ascend, each once */
+/* Puts a payload of the log into the head; what recovery does with each. */
 int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;
 int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
 /* Whether a sample does not go behind the series' last, but among the late ones. */

@@ -319,11 +319,12 @@ static bool take_payload(struct str all, struct buf *unpacked, struct str *paylo
     }
     uint64_t size;
     if (memcmp(all.data, magic, sizeof(magic)) != 0 || !fixed64_take(&rest, &size)) return false;
-    if (size > FILE_SIZE_MAX || zstd_unpack_sized(rest, (size_t)size, unpacked, NULL) != 0) {
-        return false;
-    }
+    struct zstd_unpacker *zstd;
+    if (size > FILE_SIZE_MAX || zstd_unpacker_new(&zstd, NULL) < 0) return false;
+    bool is_good = zstd_unpacker_unpack(zstd, rest, (size_t)size, unpacked, NULL) == 0;
+    zstd_unpacker_free(zstd);
     *payload = buf_str(unpacked);
-    return true;
+    return is_good;
 }
 
 int series_file_read(const struct disk *disk, const char *path, struct head *head, bool has_samples,

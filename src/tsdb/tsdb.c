@@ -31,7 +31,7 @@ void tsdb_options_init(struct tsdb_options *options, const char *folder)
         .sync = TSDB_SYNC_COMMIT,
         .sync_interval_ms = 200,
         .block_duration_ms = INT64_C(2) * 3600 * 1000,
-        .log_size_max = UINT64_C(24) << 20,
+        .log_size_max = UINT64_C(20) << 20,
         .segment_size_max = UINT64_C(64) << 20,
         .reserve_size = UINT64_C(64) << 20,
         .past_max_ms = INT64_C(3600) * 1000,

@@ -110,6 +110,42 @@ export const tests = [
         },
     },
     {
+        name: 'the language is chosen, sent, kept in the address and remembered',
+        async run({ page, base }) {
+            const asked = await store(page);
+            await open(page, base, `/?${RANGE}&q=shop`);
+            await state(page, 'ok');
+            same('lucene', await page.getAttribute('[data-testid=query]', 'data-language'), 'a link without a language');
+            await page.click('[data-testid=language]');
+            await page.click('[data-testid=language-kql]');
+            await until(() => query(page).get('lang') === 'kql', 'the language in the address');
+            await page.fill('[data-testid=query]', 'shop and not n >= 5');
+            await page.keyboard.press('Enter');
+            await until(() => filtersOf(asked).filter.some((clause) => clause.kql?.query === 'shop and not n >= 5'), 'KQL sent');
+            check(!filtersOf(asked).filter.some((clause) => clause.query_string), 'and only it');
+            await page.waitForSelector('[data-testid=line] mark');
+            await page.reload();
+            await page.waitForSelector('[data-testid=query][data-language=kql]');
+            same('shop and not n >= 5', await page.inputValue('[data-testid=query]'), 'the query');
+            await open(page, base, `/?${RANGE}`);
+            await page.waitForSelector('[data-testid=query][data-language=kql]');
+            await page.click('[data-testid=language]');
+            await page.waitForSelector('[data-testid=language-kql]:focus');
+            await page.keyboard.press('ArrowDown');
+            await page.waitForSelector('[data-testid=language-lucene]:focus');
+            await page.keyboard.press('Enter');
+            await until(() => query(page).get('lang') === 'lucene', 'by keyboard');
+        },
+    },
+    {
+        name: 'KQL that cannot be read is told at the box by the store that runs here',
+        async run({ page, base }) {
+            await open(page, base, '/?lang=kql&q=level%3A(');
+            await page.waitForSelector('[data-testid=query-error]');
+            check((await page.textContent('[data-testid=query-error]')).length > 10, 'a sentence');
+        },
+    },
+    {
         name: 'filter for and out from a line; pills invert and go; all in the address',
         async run({ page, base }) {
             const asked = await store(page);

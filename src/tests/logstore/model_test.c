@@ -92,6 +92,12 @@ static void settle(struct world *world, const struct model_change *change)
         model_apply(&world->model, &other);
         return;
     }
+    for (size_t i = 0; code != 1 && i < world->model.tried.count; i++) {
+        const struct model_change *other = &world->model.tried.items[i];
+        if (!other->is_delete || !str_equal(other->id, change->id)) continue;
+        model_apply(&world->model, other);
+        return;
+    }
     wrong(world, "a document that nobody wrote", change->id);
 }
 

@@ -193,7 +193,8 @@ static void values_of_a_path(void)
         CLEANUP(buf_release) struct buf text = { 0 };
         buf_init(&text, 1 << 16);
         test_context(rows[i].path);
-        EXPECT_INT(0, source_block_values(block, str_from(rows[i].path), NULL, print_value, &text, NULL));
+        EXPECT_INT(
+            0, source_block_values(block, str_from(rows[i].path), NULL, print_value, &text, NULL));
         EXPECT_STR(rows[i].want, buf_str(&text));
     }
     source_packer_free(packer);

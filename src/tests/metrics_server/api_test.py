@@ -117,6 +117,20 @@ def write_and_read():
     same(204, push(series([("__name__", "gone")], (1, NOW - 10), (stale, NOW))).status)
 
 
+def metadata():
+    """remote write: what senders say of their metrics is shown, the last word counts"""
+    def said(name, kind, text, unit=b""):
+        return field(3, b"\x08" + varint(kind) + field(2, name) + field(4, text) + field(5, unit))
+    same(204, push(said(b"pushed_total", 1, b"What was said first."), said(b"pushed_bytes", 2, "Gr\u00f6\u00dfe".encode(), b"bytes")).status)
+    same(204, push(said(b"pushed_total", 3, b"And then."), series([("__name__", "m"), ("a", "x")], (2, NOW))).status)
+    got = good("metadata")
+    same([{"type": "histogram", "help": "And then.", "unit": ""}], got["pushed_total"])
+    same([{"type": "gauge", "help": "Gr\u00f6\u00dfe", "unit": "bytes"}], got["pushed_bytes"])
+    same(["pushed_bytes"], list(good("metadata", ("metric", "pushed_bytes"))))
+    same({}, good("metadata", ("metric", "pushed")))
+    same(400, push(field(3, b"\xff")).status, "corrupt")
+
+
 def instant():
     """query: types, times, POST forms, mistakes"""
     same({"resultType": "scalar", "result": [NOW, "2"]}, good("query", ("query", "1+1"), ("time", NOW)))
@@ -286,7 +300,7 @@ def whole():
     """the API, step by step"""
     begin()
     failures = []
-    for step in (write_and_read, instant, range_query, names, status, command_line, federate, manners, admin):
+    for step in (write_and_read, metadata, instant, range_query, names, status, command_line, federate, manners, admin):
         try:
             step()
         except AssertionError as problem:

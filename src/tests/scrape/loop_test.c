@@ -122,8 +122,27 @@ static void sink_rollback(struct sample_batch *batch)
     (void)batch;
 }
 
+/* The batch's exemplar is written as a line of its own. */
+static int sink_append_exemplar(struct sample_batch *batch, uint64_t ref,
+                                const struct exemplar *exemplar, struct error *error)
+{
+    (void)batch;
+    (void)error;
+    CHECK(ref > 0);
+    CHECK(ref <= refs);
+    buf_append_cstr(&pending, "exemplar ");
+    labels_print(&pending, exemplar->labels);
+    buf_printf(&pending, " %g", exemplar->value);
+    /* Times of the scrape differ from run to run. */
+    if (exemplar->time_ms < INT64_C(1700000000000))
+        buf_printf(&pending, " %lld", (long long)exemplar->time_ms);
+    buf_append_char(&pending, '\n');
+    return 0;
+}
+
 static struct sample_batch the_batch = { .append = sink_append,
                                          .append_rows = sink_append_rows,
+                                         .append_exemplar = sink_append_exemplar,
                                          .commit = sink_commit,
                                          .rollback = sink_rollback };
 
@@ -350,6 +369,26 @@ static void answers_one_by_one(void)
     }
 }
 
+static void exemplars_are_taken(void)
+{
+    struct bench bench;
+    REQUIRE(bench_open(&bench, ""));
+    set_answer(200, "application/openmetrics-text; version=1.0.0", 0);
+    for (int i = 0; i < 2; i++) {
+        scrape(&bench, "# TYPE a counter\n"
+                       "a_total 3 # {trace_id=\"ab c\",x=\"}\"} 0.5 1600000000.25\n"
+                       "b_total{c=\"d\"} 4 1600000001 # {} 7\n# EOF\n");
+        EXPECT(wrote("a_total{@, job=\"j\"} 3"));
+        EXPECT(wrote("exemplar {trace_id=\"ab c\", x=\"}\"} 0.5 1600000000250"));
+        EXPECT(wrote("exemplar {} 7 1600000001000"));
+    }
+    scrape(&bench, "a_total 3 # {trace_id=1} 0.5\n# EOF\n");
+    EXPECT(wrote("up{@, job=\"j\"} 0"));
+    scrape(&bench, "a_total 3 # {trace_id=\"1\"}\n# EOF\n");
+    EXPECT(wrote("up{@, job=\"j\"} 0"));
+    bench_close(&bench);
+}
+
 static void series_that_vanish_are_stale(void)
 {
     struct bench bench;
@@ -562,6 +601,7 @@ int main(void)
 {
     static const struct test tests[] = {
         TEST(answers_one_by_one),
+        TEST(exemplars_are_taken),
         TEST(series_that_vanish_are_stale),
         TEST(a_failed_scrape_ends_all),
         TEST(what_is_known_changes_nothing),

@@ -20,10 +20,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Children of this process, which has had threads, have threads too; ThreadSanitizer minds. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 /* ---- a clock that can be set ---- */
 
-static int64_t fake_second; /* 0: the real one */
-static int64_t fake_boot;   /* seconds that have passed more than really */
+static _Atomic int64_t fake_second; /* 0: the real one */
+static _Atomic int64_t fake_boot;   /* seconds that have passed more than really */
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -219,8 +226,9 @@ static void asynchronous_lines_rotate_too(void)
     for (int i = 0; i < 50; i++) sl_info(log, "noon");
     EXPECT_INT(0, sl_flush(log));
     sl_unref(log);
-    EXPECT_INT(100, lines_of("a.json.1"));
-    EXPECT(lines_of("a.json") >= 50); /* and one that tells of the clock */
+    /* And lines that tell of the clock, which stands still or jumps. */
+    EXPECT(lines_of("a.json.1") >= 100 && lines_of("a.json.1") < 120);
+    EXPECT(lines_of("a.json") >= 50 && lines_of("a.json") < 70);
     EXPECT(!is_there("a.json.2"));
     remove_directory();
 }
@@ -485,6 +493,7 @@ static void a_file_that_a_writer_holds_is_left_alone(void)
         for (;;) nap(1000);
     }
     char byte = 0;
+    (void)close(pipes[1]);
     CHECK(read(pipes[0], &byte, 1) == 1);
     struct sl_logger *log = open_file(packed_options(2000));
     for (int i = 0; i < 100; i++) sl_info(log, "line", "i", i);
@@ -496,7 +505,6 @@ static void a_file_that_a_writer_holds_is_left_alone(void)
     EXPECT(comes_to_be("a.json.7.gz") && goes_away("a.json.7"));
     sl_unref(log);
     (void)close(pipes[0]);
-    (void)close(pipes[1]);
     remove_directory();
 }
 
@@ -603,6 +611,7 @@ static void a_killed_compressor_leaves_whole_files(void)
 int main(void)
 {
     static const struct test tests[] = {
+        TEST(processes_rotate_and_compress_without_losing_a_line),
         TEST(a_new_interval_rotates_with_its_first_line),
         TEST(the_offset_moves_the_boundaries),
         TEST(a_file_of_yesterday_is_rotated_at_the_start),
@@ -616,10 +625,9 @@ int main(void)
         TEST(the_oldest_go_when_all_are_too_large),
         TEST(wrong_options_are_refused),
         TEST(the_environment_rotates),
-        TEST(old_files_are_compressed),
         TEST(a_file_that_a_writer_holds_is_left_alone),
-        TEST(processes_rotate_and_compress_without_losing_a_line),
         TEST(a_killed_compressor_leaves_whole_files),
+        TEST(old_files_are_compressed),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

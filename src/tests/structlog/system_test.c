@@ -5,6 +5,7 @@
 #include "base/compiler.h"
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,6 +55,51 @@ static void the_journal_gets_fields(void)
     char text[1024];
     EXPECT_INT((int64_t)sizeof(want) - 1, (int64_t)receive(fd, text, sizeof(text)));
     EXPECT(memcmp(text, want, sizeof(want) - 1) == 0);
+    sl_unref(log);
+    (void)close(fd);
+    (void)unlink(path);
+}
+
+/* The descriptor that came with an empty datagram; -1: none. */
+static int receive_file(int fd)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    char byte = 0;
+    int file = -1;
+    struct iovec room = { &byte, 1 };
+    struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
+    message.msg_control = &control;
+    message.msg_controllen = sizeof(control);
+    if (recvmsg(fd, &message, MSG_DONTWAIT) != 0) return -1;
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head == NULL || head->cmsg_type != SCM_RIGHTS) return -1;
+    memcpy(&file, CMSG_DATA(head), sizeof(file));
+    return file;
+}
+
+/* Beyond what a datagram takes: through a file in memory that nobody can change any more. */
+static void the_journal_gets_a_large_event(void)
+{
+    static char text[900000];
+    static char got[1000000];
+    memset(text, 'x', sizeof(text));
+    int fd = listen_here();
+    struct sl_logger *log = open_log(SL_SINK_JOURNAL);
+    sl_info(log, "large", "text", sl_strn(text, sizeof(text)));
+    int file = receive_file(fd);
+    REQUIRE(file >= 0);
+    int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+    EXPECT_INT(wanted, fcntl(file, F_GET_SEALS));
+    ssize_t size = pread(file, got, sizeof(got), 0);
+    static const char front[] = "MESSAGE=large\nPRIORITY=6\n";
+    EXPECT(size > (ssize_t)sizeof(text) && memcmp(got, front, sizeof(front) - 1) == 0);
+    EXPECT(got[size - 1] == '\n');
+    EXPECT(memcmp(got + size - 1 - sizeof(text), text, sizeof(text)) == 0);
+    EXPECT(memcmp(got + size - 1 - sizeof(text) - 6, "\nTEXT=", 6) == 0);
+    (void)close(file);
     sl_unref(log);
     (void)close(fd);
     (void)unlink(path);
@@ -109,6 +155,7 @@ int main(void)
 {
     static const struct test tests[] = {
         TEST(the_journal_gets_fields),
+        TEST(the_journal_gets_a_large_event),
         TEST(syslog_gets_a_line),
         TEST(a_restarted_daemon_is_found_again),
         TEST(without_a_daemon_it_cannot_be_opened),

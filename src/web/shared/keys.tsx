@@ -45,6 +45,8 @@ addEventListener('keydown', (event) => {
     if (event.defaultPrevented || ['Shift', 'Control', 'Alt', 'Meta'].includes(event.key)) return;
     const name = nameOf(event);
     if (isTyping(event) && !name.startsWith('mod+')) return;
+    // Enter and space are the focused button's own.
+    if ((name === 'enter' || name === 'space') && (event.target as Element | null)?.closest?.('button, a[href], summary')) return;
     if (document.querySelector('dialog[open]')) return;
     if (event.timeStamp - typedAt > PAUSE_MS) typed = [];
     typedAt = event.timeStamp;

@@ -37,11 +37,17 @@ export function withFilter(filters: readonly Filter[], added: Filter): Filter[] 
 
 export type Clause = Record<string, unknown>;
 
+/** What a query is written in: Kibana's language, or that of query_string. */
+export type Language = 'kql' | 'lucene';
+
+/** The language of an address: without one it is Lucene, as links were before there was a choice. */
+export const readLanguage = (text: string | null, otherwise: Language): Language => (text === 'kql' || text === 'lucene' ? text : otherwise);
+
 /** The question as Elasticsearch's bool query. */
-export function boolQuery(text: string, filters: readonly Filter[], from: number, to: number): Clause {
+export function boolQuery(text: string, language: Language, filters: readonly Filter[], from: number, to: number): Clause {
     const filter: Clause[] = [{ range: { '@timestamp': { gte: from, lte: to, format: 'epoch_millis' } } }];
     const mustNot: Clause[] = [];
-    if (text.trim() !== '') filter.push({ query_string: { query: text, analyze_wildcard: true } });
+    if (text.trim() !== '') filter.push(language === 'kql' ? { kql: { query: text } } : { query_string: { query: text, analyze_wildcard: true } });
     for (const one of filters) {
         if (one.off) continue;
         const clause = one.value === undefined ? { exists: { field: one.field } } : { match_phrase: { [one.field]: one.value } };

@@ -102,13 +102,14 @@ export function readHit(hit: Hit): Line {
 const HIGHLIGHTS_MAX = 24;
 
 /** What a query looks for in any field, as one pattern to mark it by; null when it names nothing. */
-export function markPattern(query: string): RegExp | null {
+export function markPattern(query: string, isKql = false): RegExp | null {
     const parts: string[] = [];
-    const plain = query.replace(/(^|[\s(])(?:-|NOT\s+|!)\S+/g, ' ');
+    const plain = query.replace(isKql ? /(^|[\s(:])not\s+\S+/gi : /(^|[\s(])(?:-|NOT\s+|!)\S+/g, ' ');
+    const operator = isKql ? /^(and|or|not)$/i : /^(AND|OR|NOT|&&|\|\||TO)$/;
     for (const [, field, phrase, word] of plain.matchAll(/(?:([\w.@*-]+):)?(?:"((?:[^"\\]|\\.)*)"|([^\s()"[\]{}]+))/g)) {
         if (field !== undefined && !MESSAGE_FIELDS.includes(field) && !field.includes('*')) continue;
         const text = (phrase ?? word ?? '').replace(/\\(.)/g, '$1');
-        if (phrase === undefined && (/^(AND|OR|NOT|&&|\|\||TO)$/.test(text) || /^[<>/~^+]/.test(text))) continue;
+        if (phrase === undefined && (operator.test(text) || /^[<>/~^+]/.test(text))) continue;
         const bare = phrase === undefined ? text.replace(/[~^][\d.]*$/, '') : text;
         if (bare.replace(/[*?]/g, '').length < 2) continue;
         const escaped = bare.replace(/[.+^${}()|[\]\\]/g, '\\$&');

@@ -2,14 +2,14 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Icon } from '../../shared/icons';
 import { bindKeys, copyText } from '../../shared/keys';
-import { Select } from '../../shared/menu';
+import { Menu, Popover, Select } from '../../shared/menu';
 import { RangePicker, RefreshPicker, shiftRange, useRefresh, zoomOutRange } from '../../shared/range-picker';
 import { toggleTheme } from '../../shared/theme';
 import { describeAge, formatTime, MINUTE, printDuration, resolveRange, type RawRange } from '../../shared/time';
 import { TopBar } from '../../shared/topbar';
 import { changed, print, query, setQuery } from '../../shared/url';
 import { Detail } from './detail';
-import { printFilter, readFilters, withFilter, type Filter } from './filters';
+import { printFilter, readFilters, readLanguage, withFilter, type Filter, type Language } from './filters';
 import { barsFor, Histogram, levelName, printCount } from './histogram';
 import { levelOf, LEVELS, markPattern, messageOf, type Level, type Line } from './lines';
 import { LineList, type ListHandle } from './list';
@@ -50,7 +50,33 @@ function Pills({ filters, onChange }: { filters: Filter[]; onChange: (filters: F
     );
 }
 
-function QueryBox({ text, busy, problem, onRun, input }: { text: string; busy: boolean; problem: string; onRun: (text: string) => void; input: preact.RefObject<HTMLInputElement | null> }) {
+const LANGUAGES: Record<Language, { name: string; example: string; placeholder: string }> = {
+    kql: { name: 'KQL', example: 'level:error and not host:web*', placeholder: 'Words, "phrases", field:value, field >= 5, and, or, not, wild*' },
+    lucene: { name: 'Lucene', example: 'level:error AND NOT host:web*', placeholder: 'Words, "phrases", field:value, AND, OR, NOT, wild*' },
+};
+
+/** Which language the query is written in. */
+function LanguageMenu({ language, onChoose }: { language: Language; onChoose: (language: Language) => void }) {
+    return (
+        <Popover right testid="language" haspopup="menu" title="Language of the query" buttonClass="button language-button" label={<>{LANGUAGES[language].name}<Icon name="down" size={14} /></>}>
+            {(close) => <Menu close={close} items={(['kql', 'lucene'] as const).map((one) => ({
+                text: LANGUAGES[one].name, hint: LANGUAGES[one].example, checked: one === language, testid: `language-${one}`, run: () => onChoose(one),
+            }))} />}
+        </Popover>
+    );
+}
+
+interface QueryBoxProps {
+    text: string;
+    language: Language;
+    busy: boolean;
+    problem: string;
+    onRun: (text: string) => void;
+    onLanguage: (language: Language) => void;
+    input: preact.RefObject<HTMLInputElement | null>;
+}
+
+function QueryBox({ text, language, busy, problem, onRun, onLanguage, input }: QueryBoxProps) {
     const [draft, setDraft] = useState(text);
     useEffect(() => setDraft(text), [text]);
     const run = (event: Event): void => {
@@ -60,12 +86,15 @@ function QueryBox({ text, busy, problem, onRun, input }: { text: string; busy: b
     return (
         <form class="query-row" role="search" onSubmit={run}>
             <div class={problem === '' ? 'query-box' : 'query-box bad'}>
-                <Icon name="search" />
-                <input class="input" ref={input} type="text" aria-label="Query" placeholder='Words, "phrases", field:value, AND, OR, NOT, wild*' data-testid="query" value={draft} spellcheck={false}
-                    autocomplete="off" autocapitalize="off" maxLength={8000} aria-invalid={problem !== ''} aria-describedby={problem === '' ? undefined : 'query-problem'}
-                    onInput={(event) => setDraft(event.currentTarget.value)}
-                    onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }} />
-                {draft !== '' && <button type="button" class="query-clear" title="Clear" aria-label="Clear the query" onClick={() => { setDraft(''); onRun(''); input.current?.focus(); }}><Icon name="close" size={14} /></button>}
+                <div class="query-input">
+                    <Icon name="search" />
+                    <input class="input" ref={input} type="text" aria-label={`Query in ${LANGUAGES[language].name}`} placeholder={LANGUAGES[language].placeholder} data-testid="query" data-language={language} value={draft} spellcheck={false}
+                        autocomplete="off" autocapitalize="off" maxLength={8000} aria-invalid={problem !== ''} aria-describedby={problem === '' ? undefined : 'query-problem'}
+                        onInput={(event) => setDraft(event.currentTarget.value)}
+                        onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }} />
+                    {draft !== '' && <button type="button" class="query-clear" title="Clear" aria-label="Clear the query" onClick={() => { setDraft(''); onRun(''); input.current?.focus(); }}><Icon name="close" size={14} /></button>}
+                </div>
+                <LanguageMenu language={language} onChoose={onLanguage} />
                 <button type="submit" class="button primary" data-testid="run" aria-busy={busy}>Search</button>
             </div>
             {problem !== '' && <p class="query-problem" id="query-problem" role="alert" data-testid="query-error">{problem}</p>}
@@ -161,6 +190,7 @@ export function ExplorePage() {
     const address = query.value;
     const raw: RawRange = { from: address.get('from') ?? FIRST_RANGE.from, to: address.get('to') ?? FIRST_RANGE.to };
     const text = address.get('q') ?? '';
+    const language = readLanguage(address.get('lang'), text === '' ? readLanguage(remembered('language'), 'lucene') : 'lucene');
     const index = address.get('index') ?? '';
     const filterTexts = address.getAll('f');
     const filters = useMemo(() => readFilters(filterTexts), [filterTexts.join('\u0000')]);
@@ -177,10 +207,10 @@ export function ExplorePage() {
     const [turn, setTurn] = useState(0);
 
     const range = resolveRange(raw);
-    const turnKey = [text, index, filterTexts.join('\u0000'), raw.from, raw.to, turn].join('\u0001');
+    const turnKey = [text, language, index, filterTexts.join('\u0000'), raw.from, raw.to, turn].join('\u0001');
     const run = useCallback(async (): Promise<void> => {
         const now = resolveRange(raw);
-        if (now) await search.run({ index, text, filters, range: now, bars: barsFor(histogram.current?.clientWidth ?? 800) });
+        if (now) await search.run({ index, text, language, filters, range: now, bars: barsFor(histogram.current?.clientWidth ?? 800) });
     }, [turnKey]);
     useEffect(() => { void run(); }, [run]);
     useEffect(() => { document.title = text === '' ? 'Explore · Barograph' : `${text.slice(0, 60)} · Explore`; }, [text]);
@@ -219,6 +249,7 @@ export function ExplorePage() {
         setColumns(next);
     };
     const toggleLive = (): void => setQuery(live ? { live: null } : { live: '1', refresh: null, ...(raw.to.startsWith('now') ? {} : { from: 'now-15m', to: 'now' }) });
+    const setLanguage = (next: Language): void => { remember('language', next); setQuery({ lang: next }); input.current?.focus(); };
     const toggleWrap = (): void => { remember('wrap', wrap ? '0' : '1'); setWrap(!wrap); };
     const toggleSidebar = (): void => { remember('fields', sidebar ? '0' : '1'); setSidebar(!sidebar); };
     const zoomOut = (): void => setRange(zoomOutRange(raw));
@@ -227,7 +258,7 @@ export function ExplorePage() {
         const now = resolveRange(raw);
         return `${location.origin}${location.pathname}${print(changed({ live: null, refresh: null, ...(now ? { from: String(now.from), to: String(now.to) } : {}), ...changes }))}`;
     };
-    const lineLink = (line: Line): string => linkOf({ from: String(line.at - 5 * MINUTE), to: String(line.at + 5 * MINUTE), q: `_id:"${line.id}"`, f: null });
+    const lineLink = (line: Line): string => linkOf({ from: String(line.at - 5 * MINUTE), to: String(line.at + 5 * MINUTE), q: `_id:"${line.id}"`, lang: null, f: null });
     const copyLine = (): void => { const line = handle.current?.current(); if (line) void copyText(messageOf(line) || JSON.stringify(line.source), 'Line copied'); };
     useKeys(handle, input, {
         refresh: () => setTurn((count) => count + 1), live: toggleLive, wrap: toggleWrap, fields: toggleSidebar, line: copyLine,
@@ -239,7 +270,7 @@ export function ExplorePage() {
     const counts = search.counts.value;
     const busy = state === 'loading' || state === 'refreshing';
     const problem = range ? search.problem.value : 'The range in the address cannot be read.';
-    const pattern = useMemo(() => markPattern(text), [text]);
+    const pattern = useMemo(() => markPattern(text, language === 'kql'), [text, language]);
     const levelField = levelFieldOf(search.fields.value) ?? 'log.level';
     const end = search.loadingMore.value ? 'Reading older lines…' : lines.length >= LINES_MAX ? `The newest ${printCount(LINES_MAX)} lines are shown; narrow the range to see older ones.`
         : search.more.value ? '' : lines.length > 0 ? 'No older lines in this range.' : '';
@@ -260,7 +291,8 @@ export function ExplorePage() {
             {problem !== '' && lines.length > 0 && <div class="banner" role="alert" data-testid="store-down">{problem} What you see may be old; trying again.</div>}
             {search.lack.value !== '' && <div class="banner warn" role="status" data-testid="partial">{search.lack.value}</div>}
             {search.missed.value && <div class="banner warn" role="status" data-testid="missed">More lines came in than could be followed; <button type="button" class="link" onClick={() => setTurn((count) => count + 1)}>search again</button> to see them all.</div>}
-            <QueryBox text={text} busy={busy} problem={search.syntax.value} input={input} onRun={(next) => { if (next === text) setTurn((count) => count + 1); else setQuery({ q: next || null }); }} />
+            <QueryBox text={text} language={language} busy={busy} problem={search.syntax.value} input={input} onLanguage={setLanguage}
+                onRun={(next) => { if (next === text) setTurn((count) => count + 1); else setQuery({ q: next || null, lang: next === '' ? address.get('lang') : language }); }} />
             <Pills filters={filters} onChange={setFilters} />
             <div class={sidebar ? 'explore-body' : 'explore-body no-sidebar'}>
                 {sidebar && <Sidebar fields={search.fields.value} columns={columns} lines={lines} addFilter={addFilter} toggleColumn={toggleColumn} turn={turnKey}

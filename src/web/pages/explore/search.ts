@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { errorText } from '../../shared/api';
 import type { Range } from '../../shared/time';
-import { boolQuery, type Filter } from './filters';
+import { boolQuery, type Filter, type Language } from './filters';
 import { fieldsOf, type Line } from './lines';
 import {
     isAbort, isSyntax, levelFieldOf, mergeLines, readAround, readCounts, readFields, readMore, readNewest, readPage, readTail, readTop,
@@ -13,7 +13,7 @@ export const LINES_MAX = 20_000;
 
 export type State = 'loading' | 'refreshing' | 'ok' | 'empty' | 'partial' | 'error';
 
-export interface Question { index: string; text: string; filters: Filter[]; range: Range; bars: number }
+export interface Question { index: string; text: string; language: Language; filters: Filter[]; range: Range; bars: number }
 
 export class Search {
     readonly state = signal<State>('loading');
@@ -35,7 +35,7 @@ export class Search {
     private known: string | null = null;
 
     private clause(question: Question, from = question.range.from, to = question.range.to) {
-        return boolQuery(question.text, question.filters, from, to);
+        return boolQuery(question.text, question.language, question.filters, from, to);
     }
 
     private async learnFields(index: string): Promise<void> {
