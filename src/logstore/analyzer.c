@@ -79,8 +79,8 @@ static uint32_t find_lower_case(uint32_t code)
     return (uint32_t)((int32_t)code + range->delta);
 }
 
-/* The scripts of most texts, kana included, looked up instead of searched for; filled when the first
- * character of theirs comes, for most logs have none. */
+/* The scripts of most texts, kana included, looked up instead of searched for; filled when the
+ * first character of theirs comes, for most logs have none. */
 #define NEAR_COUNT 0x3100
 
 static uint8_t near_classes[NEAR_COUNT];

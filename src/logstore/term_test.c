@@ -177,8 +177,8 @@ static bool is_repeated(struct str pattern, size_t at)
     return at < pattern.size && strchr("?*+{", pattern.data[at]) != NULL && pattern.data[at] != 0;
 }
 
-/* The longest run of plain characters that stands outside of all groups, when there is no choice and
- * no complement: every match holds it. Simple patterns are most; others have their prefix. */
+/* The longest run of plain characters that stands outside of all groups, when there is no choice
+ * and no complement: every match holds it. Simple patterns are most; others have their prefix. */
 static bool regex_literal(struct str pattern, struct buf *literal)
 {
     size_t start = 0;
