@@ -142,7 +142,7 @@ static int handle_make_key(struct call *call)
     return 0;
 }
 
-/* What a request names: by id, by name (a '*' at its end stands for anything), or its user's own. */
+/* What a request names: by id, by name ('*' stands for anything), or its user's own. */
 struct choice {
     struct str id;
     const struct json *ids;

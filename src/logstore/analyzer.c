@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "logstore/word_break.h"
 
+#include <pthread.h>
+
 #define WINDOW_SIZE (ANALYZER_TERM_CHARS_MAX * 4 + 64) /* bytes */
 
 #define O  WORD_BREAK_OTHER
@@ -44,9 +46,8 @@ struct character {
     enum word_break_class class;
 };
 
-static enum word_break_class class_of(uint32_t code)
+static enum word_break_class find_class(uint32_t code)
 {
-    if (code < 128) return (enum word_break_class)ascii_classes[code];
     size_t low = 0;
     size_t high = word_break_range_count;
     while (low < high) {
@@ -59,6 +60,55 @@ static enum word_break_class class_of(uint32_t code)
     if (low == word_break_range_count || word_break_ranges[low].first > code)
         return WORD_BREAK_OTHER;
     return (enum word_break_class)word_break_ranges[low].class;
+}
+
+static uint32_t find_lower_case(uint32_t code)
+{
+    size_t low = 0;
+    size_t high = lower_case_range_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (lower_case_ranges[middle].last < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == lower_case_range_count) return code;
+    const struct lower_case_range *range = &lower_case_ranges[low];
+    if (range->first > code || (code - range->first) % range->stride != 0) return code;
+    return (uint32_t)((int32_t)code + range->delta);
+}
+
+/* The scripts of most texts, kana included, looked up instead of searched for; filled when the
+ * first character of theirs comes, for most logs have none. */
+#define NEAR_COUNT 0x3100
+
+static uint8_t near_classes[NEAR_COUNT];
+static uint16_t near_lower_cases[NEAR_COUNT];
+static pthread_once_t near_once = PTHREAD_ONCE_INIT;
+
+static void fill_near(void)
+{
+    for (uint32_t code = 0; code < NEAR_COUNT; code++) {
+        uint32_t lower = find_lower_case(code);
+        CHECK(lower <= UINT16_MAX);
+        near_classes[code] = (uint8_t)find_class(code);
+        near_lower_cases[code] = (uint16_t)lower;
+    }
+}
+
+static enum word_break_class class_of(uint32_t code)
+{
+    if (code >= NEAR_COUNT) return find_class(code);
+    (void)pthread_once(&near_once, fill_near);
+    return (enum word_break_class)near_classes[code];
+}
+
+static uint32_t lower_case(uint32_t code)
+{
+    if (code >= NEAR_COUNT) return find_lower_case(code);
+    (void)pthread_once(&near_once, fill_near);
+    return near_lower_cases[code];
 }
 
 /* Decodes one character; bytes that are not UTF-8 come one at a time as class OTHER. */
@@ -82,23 +132,6 @@ static struct character character_at(struct str text, size_t offset)
     }
     if (code < least[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return broken;
     return (struct character){ code, size, class_of(code) };
-}
-
-static uint32_t lower_case(uint32_t code)
-{
-    size_t low = 0;
-    size_t high = lower_case_range_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (lower_case_ranges[middle].last < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == lower_case_range_count) return code;
-    const struct lower_case_range *range = &lower_case_ranges[low];
-    if (range->first > code || (code - range->first) % range->stride != 0) return code;
-    return (uint32_t)((int32_t)code + range->delta);
 }
 
 static size_t encode(uint32_t code, char *out)

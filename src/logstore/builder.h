@@ -92,8 +92,8 @@ struct builder_document {
     int64_t version;
 };
 
-/* How much a builder held, so that the next of its index takes as much at once and need not grow and
- * copy, step by step, what is most of its memory. */
+/* How much a builder held, so that the next of its index takes as much at once and need not grow
+ * and copy, step by step, what is most of its memory. */
 struct builder_field_sizes {
     size_t bytes, terms, pairs, numbers, hashes, documents;
 };

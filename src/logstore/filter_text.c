@@ -68,9 +68,6 @@ static int add_exact(struct text_run *text, struct str term, uint64_t *bits, str
     uint64_t *blocks = scan_blocks_new(text->column);
     if (blocks == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
     struct scan_test test = { .term = term, .literal = term };
-    for (size_t i = 0; i < test.literal.size; i++) {
-        if ((unsigned char)term.data[i] >= 0x80) test.literal = STR("");
-    }
     code = scan_rare_blocks(text->column, term, blocks)
                ? scan_terms(text->run, text->column, blocks, &test, bits, error)
                : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");

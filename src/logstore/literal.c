@@ -1,4 +1,4 @@
-/* literal.c - where a text may hold some bytes of ASCII: the first and the last of them are compared
+/* literal.c - where a text may hold some bytes: the first and the last of them are compared
  * sixteen places at a time. */
 #include "logstore/literal.h"
 
@@ -16,14 +16,36 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* From Hebrew to Myanmar, and from the radicals of Han to Yi, and Hangul, no letter has a case. */
+size_t literal_character(struct str text, size_t at)
+{
+    const unsigned char *bytes = (const unsigned char *)text.data + at;
+    size_t left = text.size - at;
+    if (left == 0) return 0;
+    if (bytes[0] < 0x80) return 1;
+    size_t size = bytes[0] >= 0xe0 ? 3 : 2;
+    if (bytes[0] < 0xd6 || bytes[0] >= 0xf0 || size > left) return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) return 0;
+    }
+    uint32_t code = size == 2
+                        ? (bytes[0] & 0x1fu) << 6 | (bytes[1] & 0x3fu)
+                        : (bytes[0] & 0x0fu) << 12 | (bytes[1] & 0x3fu) << 6 | (bytes[2] & 0x3fu);
+    bool has_none = (code >= 0x590 && code < 0x10a0) || (code >= 0x2e80 && code < 0xa640) ||
+                    (code >= 0xac00 && code < 0xd7a4);
+    return has_none ? size : 0;
+}
+
 void literal_init(struct literal *literal, struct str bytes, bool minds_escapes)
 {
     *literal = (struct literal){ .minds_escapes = minds_escapes };
-    while (literal->size < bytes.size && literal->size < LITERAL_SIZE_MAX) {
-        char c = lower(bytes.data[literal->size]);
-        if ((unsigned char)c >= 0x80) break;
-        literal->minds_more |= c == 'k' || c == 'i';
-        literal->bytes[literal->size++] = c;
+    for (size_t size; (size = literal_character(bytes, literal->size)) > 0;) {
+        if (literal->size + size > LITERAL_SIZE_MAX) break;
+        for (size_t i = 0; i < size; i++) {
+            char c = lower(bytes.data[literal->size]);
+            literal->minds_more |= c == 'k' || c == 'i';
+            literal->bytes[literal->size++] = c;
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-/* literal.h - where a text may hold some bytes of ASCII, whatever the case of letters.
+/* literal.h - where a text may hold some bytes, whatever the case of letters: of ASCII, and of
+ * scripts that have no cases.
  *
  * Most of what a scan reads holds nothing of what is looked for; this passes it over many bytes at
  * a time. It may stop too often, never too rarely: at the bytes themselves, at a backslash when the
@@ -24,7 +25,10 @@ struct literal {
     bool minds_more; /* than ASCII */
 };
 
-/* Bytes up to the first that is not ASCII. */
+/* Bytes of the character at `at` that may be looked for as they are; 0: none, it has a case. */
+size_t literal_character(struct str text, size_t at);
+
+/* Bytes up to the first character that may not. */
 void literal_init(struct literal *literal, struct str bytes, bool minds_escapes);
 
 /* The first such place from `from` on; STR_NONE when there is none. */

@@ -30,7 +30,7 @@ struct merge_options {
 };
 
 /* Gives the segment's bytes to the sink; none when no document is alive. Numbers are to be freed by
- * the caller, also on failure. ERROR_CORRUPT when an input is damaged, or what the sink returned. */
+ * the caller, also on failure. ERROR_CORRUPT when an input is damaged, or the sink's own code. */
 int segments_merge(struct merge_input *inputs, size_t count, const struct merge_options *options,
                    const struct segment_sink *sink, struct error *error) MUST_CHECK;
 

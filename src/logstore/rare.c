@@ -9,8 +9,8 @@
 #define GROUP_SIZE  8
 #define RADIX       256
 
-/* The last `size` bytes, fewer than eight, as a number; read in words that may overlap, for a copy of
- * a few bytes by their count is the dearest part of hashing a term. */
+/* The last `size` bytes, fewer than eight, as a number; read in words that may overlap, for a copy
+ * of a few bytes by their count is the dearest part of hashing a term. */
 static uint64_t last_word(struct str term, size_t size)
 {
     const char *bytes = term.data + (term.size - size);

@@ -29,7 +29,8 @@ void value_reader_free(struct value_reader *reader); /* NULL is fine */
 /*
  * Calls visit for every value at the column's place in the sources of one block, in order of
  * documents; null, objects and what is no value of a document in `wanted` (a bit a document of the
- * segment; NULL: all) are left out, and texts without the literal (NULL: none) may be. Texts are without escapes and last until visit returns.
+ * segment; NULL: all) are left out, and texts without the literal (NULL: none) may be. Texts are
+ * without escapes and last until visit returns.
  * Stops at visit's first code that is not 0, and returns it.
  */
 int value_reader_block(struct value_reader *reader, const struct logstore_column *column,

@@ -130,8 +130,8 @@ int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const 
                       const char *path, struct error *error) MUST_CHECK;
 void segment_free(struct logstore_segment *segment); /* NULL is fine */
 
-/* Every byte of a segment on disk against its checksums, read from the file. 0, ERROR_CORRUPT, or an
- * errno when it could not be read. */
+/* Every byte of a segment on disk against its checksums, read from the file. 0, ERROR_CORRUPT, or
+ * an errno when it could not be read. */
 int segment_check(const struct logstore_segment *segment, struct error *error) MUST_CHECK;
 
 /* What does not hold when it is used is noted, so that the store sets the segment aside. */

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
+#include "logstore/literal.h"
 #include "logstore/term_regex.h"
 
 #include <errno.h>
@@ -86,9 +87,13 @@ static void wildcard_literal(struct str pattern, struct buf *literal)
     size_t best = 0;
     size_t best_size = 0;
     for (size_t i = 0; i <= pattern.size; i++) {
-        bool ends = i == pattern.size || pattern.data[i] == '*' || pattern.data[i] == '?' ||
-                    pattern.data[i] == '\\' || (unsigned char)pattern.data[i] >= 0x80;
-        if (!ends) continue;
+        size_t size = literal_character(pattern, i);
+        bool ends = size == 0 || pattern.data[i] == '*' || pattern.data[i] == '?' ||
+                    pattern.data[i] == '\\';
+        if (!ends) {
+            i += size - 1;
+            continue;
+        }
         if (i - start > best_size) {
             best = start;
             best_size = i - start;
@@ -172,8 +177,8 @@ static bool is_repeated(struct str pattern, size_t at)
     return at < pattern.size && strchr("?*+{", pattern.data[at]) != NULL && pattern.data[at] != 0;
 }
 
-/* The longest run of plain characters that stands outside of all groups, when there is no choice and
- * no complement: every match holds it. Simple patterns are most; others have their prefix. */
+/* The longest run of plain characters that stands outside of all groups, when there is no choice
+ * and no complement: every match holds it. Simple patterns are most; others have their prefix. */
 static bool regex_literal(struct str pattern, struct buf *literal)
 {
     size_t start = 0;
@@ -216,9 +221,9 @@ static void find_literal(struct term_test *test)
         buf_append_str(&test->literal, prefix);
     } else
         buf_append_str(&test->literal, buf_str(&test->value));
-    for (size_t i = 0; i < test->literal.size; i++) {
-        if ((unsigned char)test->literal.data[i] >= 0x80) buf_truncate(&test->literal, i);
-    }
+    size_t end = 0;
+    for (size_t size; (size = literal_character(buf_str(&test->literal), end)) > 0;) end += size;
+    buf_truncate(&test->literal, end);
 }
 
 struct str term_test_literal(const struct term_test *test)
