@@ -2,9 +2,11 @@
  *
  * APPEND    Every writer has the file open with O_APPEND and writes whole lines with one write(2):
  *           the kernel puts each behind the last.
- * HELD      A writer holds flock(LOCK_SH) on the file itself as long as it has it open. It is only
- *           the current file's when, after that, the path still names it. So an old file on which
- *           nobody holds a lock is one to which no line can come any more, and may be compressed.
+ * HELD      A writer of a path that somebody rotates (there is a .<name>.lock) holds flock(LOCK_SH)
+ *           on the file itself as long as it has it open. It is only the current file's when, after
+ *           that, the path still names it. So an old file on which nobody holds a lock is one to
+ *           which no line can come any more, and may be compressed. A path that nobody rotates is
+ *           not locked: others may use such locks on it for ends of their own.
  * OUTSIDE   logrotate and the like: within CHECK_SECONDS, or at once after sl_reopen from the
  *           SIGHUP handler. Rotation by the writers themselves: rotate.c.
  */
@@ -39,6 +41,10 @@ bool sl_file_is_moved(const struct sl_sink *sink)
  * was moved away meanwhile. */
 static bool hold(const struct sl_sink *sink, int fd, const struct stat *status)
 {
+    char side[SL_PATH_SIZE];
+    bool rotates = sink->shared != NULL ||
+                   (sl_side_path(side, sink->path, ".lock") && access(side, F_OK) == 0);
+    if (!rotates) return true;
     (void)flock(fd, LOCK_SH | LOCK_NB); /* refused: a stranger's lock, or that of a compressor */
     struct stat now;
     return stat(sink->path, &now) == 0 && now.st_dev == status->st_dev &&
