@@ -289,7 +289,8 @@ static int take_request(struct writing *writing, struct str bytes, struct error 
     return code == 0 ? take_rows(writing, error) : code;
 }
 
-/* What a request that was taken says of its metrics. Without memory it is not kept: it comes again. */
+/* What a request that was taken says of its metrics. Without memory it is not kept: it comes
+ * again. */
 static void take_metadata(struct metrics_server *server, struct str bytes)
 {
     struct protobuf_field field;

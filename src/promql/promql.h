@@ -22,7 +22,8 @@
  * Threads: an engine and an expression may be used by any number of threads; a result belongs to
  *          one.
  * Fairness: a query that has used the processor for some 50 ms is a long one. Long ones run as many
- *          at a time as there are processors and take turns (turns.h), so that short ones have room.
+ *          at a time as there are processors and take turns (turns.h), so that short ones have
+ *          room.
  */
 #ifndef PROMQL_PROMQL_H
 #define PROMQL_PROMQL_H

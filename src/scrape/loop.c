@@ -454,7 +454,8 @@ static int take_known(struct scrape *scrape, struct exposition *exposition, stru
     return code == 0 ? 1 : code;
 }
 
-/* Keeps what stands behind a sample, when the sink does. What it refuses is no fault of the sample. */
+/* Keeps what stands behind a sample, when the sink does. What it refuses is no fault of the
+ * sample. */
 static int take_exemplar(struct scrape *scrape, const struct exposition_entry *entry,
                          struct error *error)
 {

@@ -47,8 +47,8 @@ bool column_decode_first_numbers(struct str bytes, int64_t *numbers, size_t coun
 
 /* Counts that go along with those of another series, as a histogram's buckets with all its
  * observations: column_write_relative is false, and nothing was written, when these values are no
- * integers; `reference` are the other's integers as column_decode_integers gives them, `back` > 0 is
- * where the reader finds that series. */
+ * integers; `reference` are the other's integers as column_decode_integers gives them, `back` > 0
+ * is where the reader finds that series. */
 bool column_write_relative(struct buf *out, const double *values, size_t count,
                            const int64_t *reference, uint32_t back) MUST_CHECK;
 /* `back` of a column that was written so, else 0. */

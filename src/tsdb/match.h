@@ -61,7 +61,8 @@ struct index {
 struct index head_index(const struct head *head); /* the caller holds the lock of the head */
 struct index block_index(const struct block *block);
 
-/* Notes which values a pattern has to be tried on; ERROR_LIMIT. The caller holds the head's lock. */
+/* Notes which values a pattern has to be tried on; ERROR_LIMIT. The caller holds the head's
+ * lock. */
 int match_list_pairs(const struct head *head, const struct matcher *matcher, struct arena *arena,
                      struct match_verdicts *out) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* relatives.c - finds, while a block is written, the series whose counts another's go along with. */
+/* relatives.c - finds, while a block is written, series whose counts go along with another's. */
 #include "tsdb/relatives.h"
 
 #include "base/check.h"

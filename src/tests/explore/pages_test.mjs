@@ -26,9 +26,12 @@ function same(wanted, got, text) {
 function filters_come_back_from_the_address() {
     for (const text of ['is:a.b:c:d', 'not:a:', 'has:a', 'off.hasnt:a', 'off.is:a:x\ny']) same(text, page.printFilter(page.readFilter(text)), text);
     for (const text of ['', 'is:a', 'was:a:b', 'is::b']) same(null, page.readFilter(text), text);
-    const bool = page.boolQuery('x', page.readFilters(['is:a:1', 'not:b:2', 'off.is:c:3', 'has:d']), 1, 2).bool;
+    const bool = page.boolQuery('x', 'lucene', page.readFilters(['is:a:1', 'not:b:2', 'off.is:c:3', 'has:d']), 1, 2).bool;
     same([{ match_phrase: { a: '1' } }, { exists: { field: 'd' } }], bool.filter.slice(2), 'filter');
     same([{ match_phrase: { b: '2' } }], bool.must_not, 'must not');
+    same({ query_string: { query: 'x', analyze_wildcard: true } }, bool.filter[1], 'in Lucene');
+    same({ kql: { query: 'x' } }, page.boolQuery('x', 'kql', [], 1, 2).bool.filter[1], 'in KQL');
+    for (const [word, language] of [['kql', 'kql'], ['lucene', 'lucene'], [null, 'lucene'], ['sql', 'lucene']]) same(language, page.readLanguage(word, 'lucene'), `lang=${word}`);
 }
 
 function marks_are_what_was_asked_for() {

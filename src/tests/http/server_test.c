@@ -527,8 +527,8 @@ static void a_full_queue_refuses_and_fast_ones_go_on(void)
     stop();
 }
 
-/* Many more than there are workers run at the same time, and a worker is left for others: each waits
- * until all are there, and the last is asked for when another has been answered. */
+/* Many more than there are workers run at the same time, and a worker is left for others: each
+ * waits until all are there, and the last is asked for when another has been answered. */
 static void who_steps_aside_holds_up_nobody(void)
 {
     struct http_server_options options = short_limits;

@@ -33,7 +33,9 @@ def installed():
     command("meson", "install", "-C", os.path.dirname(EXECUTABLE), "--no-rebuild", "--destdir", root)
     found = [where for where, _, files in os.walk(root) if "structlog.pc" in files]
     same(1, len(found), "structlog.pc")
-    return root, environment(PKG_CONFIG_LIBDIR=found[0], PKG_CONFIG_SYSROOT_DIR=root)
+    # Beside the system's own: what structlog needs (zlib) is found there.
+    places = command("pkg-config", "--variable", "pc_path", "pkg-config").strip()
+    return root, environment(PKG_CONFIG_LIBDIR=f"{found[0]}:{places}", PKG_CONFIG_SYSROOT_DIR=root)
 
 
 def build_installed(work):
