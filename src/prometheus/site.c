@@ -11,6 +11,7 @@
 
 /* ---- Call sites ---- */
 
+_Static_assert(_Alignof(struct series) > (size_t)PM_SITE_LABELS_, "a key's quick tells both");
 _Static_assert((int)PM_REMOVED_ == (int)SERIES_REMOVED, "site.h looks at the flags, too");
 
 static struct series *series_of(const struct pm_site_key_ *key)
@@ -32,7 +33,7 @@ static void write_key(struct pm_site_key_ *key, struct series *series)
         memset(key->values[i].mask, 0xff, size);
         own += size;
     }
-    key->count = count;
+    key->quick = (uintptr_t)key->parent + count;
 }
 
 /* The key of a series, made when a site first remembers it; NULL: no memory. */

@@ -48,7 +48,8 @@ struct pm_site_key_ {
     struct pm_metric *child;
     const void *parent;    /* the family's series */
     const uint32_t *flags; /* PM_REMOVED_ */
-    size_t count;          /* of the values below; 0: too many, or one is longer than 15 bytes */
+    uintptr_t quick;       /* parent + the number of values below, one compare for both; 0: too
+                              many values, or one is longer than 15 bytes */
     struct {
         unsigned char text[16];
         unsigned char mask[16]; /* ones for the text and its NUL */
@@ -102,8 +103,8 @@ static inline
         (const struct pm_site_key_ *)__atomic_load_n(&site->last, __ATOMIC_ACQUIRE);
     uintptr_t crosses = pm_site_crosses_(values, 0, count) | pm_site_crosses_(values, 1, count) |
                         pm_site_crosses_(values, 2, count) | pm_site_crosses_(values, 3, count);
-    if (__builtin_expect(key != NULL && (crosses & 4096) == 0 && key->count == count &&
-                             key->parent == __atomic_load_n(&family->series, __ATOMIC_RELAXED) &&
+    uintptr_t parent = (uintptr_t)__atomic_load_n(&family->series, __ATOMIC_RELAXED);
+    if (__builtin_expect(key != NULL && (crosses & 4096) == 0 && key->quick == parent + count &&
                              count <= PM_SITE_LABELS_,
                          1)) {
         __m128i differs = _mm_or_si128(_mm_or_si128(pm_site_difference_(key, values, 0, count),
