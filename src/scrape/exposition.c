@@ -140,18 +140,40 @@ void exposition_skip(struct exposition *exposition, size_t line_size)
     exposition->offset += line_size < rest.size ? line_size + 1 : line_size;
 }
 
-/* A plain decimal of at most 15 digits: integer and power of ten are exact, so their quotient is
- * the nearest double. Returns how many bytes it has; 0: it is something else. */
+/* The digits of a power of ten, "e+06" or "e-3"; returns how many bytes it has, 0: it is none. */
+static size_t plain_exponent(struct str text, int *exponent)
+{
+    enum { DIGITS_MAX = 2 };
+    size_t i = 1;
+    if (text.size < 2 || (text.data[0] != 'e' && text.data[0] != 'E')) return 0;
+    bool is_negative = text.data[i] == '-';
+    if (is_negative || text.data[i] == '+') i++;
+    size_t start = i;
+    int number = 0;
+    for (; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        if (i - start == DIGITS_MAX) return 0;
+        number = number * 10 + (text.data[i] - '0');
+    }
+    if (i == start) return 0;
+    *exponent = is_negative ? -number : number;
+    return i;
+}
+
+/* A decimal of at most 15 digits, with an exponent or without: integer and power of ten are exact,
+ * so their quotient or product is the nearest double. Returns how many bytes it has; 0: it is
+ * something else. */
 static size_t plain_number(struct str text, double *value)
 {
-    static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
-    enum { DIGITS_MAX = 15 };
+    static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    enum { DIGITS_MAX = 15, POWER_MAX = 22 };
     uint64_t digits = 0;
     size_t count = 0;
-    size_t decimals = 0;
+    int decimals = 0;
     bool has_point = false;
-    size_t i = 0;
+    bool is_negative = text.size > 0 && text.data[0] == '-';
+    size_t i = is_negative;
     for (; i < text.size; i++) {
         char c = text.data[i];
         if (c == '.' && !has_point && count > 0) {
@@ -164,7 +186,17 @@ static size_t plain_number(struct str text, double *value)
         decimals += has_point;
     }
     if (count == 0 || (has_point && decimals == 0)) return 0;
-    *value = (double)digits / powers[decimals];
+    int power = 0;
+    if (i < text.size && (text.data[i] == 'e' || text.data[i] == 'E')) {
+        size_t size = plain_exponent(str_skip(text, i), &power);
+        if (size == 0) return 0;
+        i += size;
+    }
+    power -= decimals;
+    if (power < -POWER_MAX || power > POWER_MAX) return 0;
+    double number = (double)digits;
+    number = power < 0 ? number / powers[-power] : number * powers[power];
+    *value = is_negative ? -number : number;
     return i;
 }
 
@@ -176,7 +208,7 @@ bool exposition_take_known(struct exposition *exposition, size_t series_size,
     struct str series = str_first(rest, series_size);
     struct exposition_entry sample = { .kind = EXPOSITION_SERIES, .series = series };
     struct str behind = str_skip(rest, series_size + 1);
-    /* What begins with a digit is no brace of this series. */
+    /* What begins with a digit or a sign is no brace of this series. */
     size_t size = plain_number(behind, &sample.value);
     if (size == 0 || size >= behind.size || behind.data[size] != '\n') {
         const char *end = memchr(behind.data, '\n', behind.size);
