@@ -14,6 +14,10 @@ size_t varint_encode(uint64_t value, unsigned char *bytes)
 
 void varint_append(struct buf *out, uint64_t value)
 {
+    if (!out->has_failed && out->capacity - out->size >= VARINT_SIZE_MAX) {
+        out->size += varint_encode(value, (unsigned char *)out->data + out->size);
+        return;
+    }
     unsigned char bytes[VARINT_SIZE_MAX];
     buf_append(out, bytes, varint_encode(value, bytes));
 }
@@ -95,16 +99,18 @@ void fixed64_write(void *bytes, uint64_t value)
 
 void fixed32_append(struct buf *out, uint32_t value)
 {
-    unsigned char bytes[4];
-    fixed32_write(bytes, value);
-    buf_append(out, bytes, sizeof(bytes));
+    void *room = buf_reserve(out, sizeof(value));
+    if (room == NULL) return;
+    fixed32_write(room, value);
+    out->size += sizeof(value);
 }
 
 void fixed64_append(struct buf *out, uint64_t value)
 {
-    unsigned char bytes[8];
-    fixed64_write(bytes, value);
-    buf_append(out, bytes, sizeof(bytes));
+    void *room = buf_reserve(out, sizeof(value));
+    if (room == NULL) return;
+    fixed64_write(room, value);
+    out->size += sizeof(value);
 }
 
 bool fixed32_take(struct str *rest, uint32_t *value)

@@ -140,31 +140,70 @@ void exposition_skip(struct exposition *exposition, size_t line_size)
     exposition->offset += line_size < rest.size ? line_size + 1 : line_size;
 }
 
-/* A plain decimal of at most 15 digits: integer and power of ten are exact, so their quotient is
- * the nearest double. Returns how many bytes it has; 0: it is something else. */
+/* The digits of a power of ten, "e+06" or "e-3"; returns how many bytes it has, 0: it is none. */
+static size_t plain_exponent(struct str text, int *exponent)
+{
+    enum { DIGITS_MAX = 2 };
+    size_t i = 1;
+    if (text.size < 2 || (text.data[0] != 'e' && text.data[0] != 'E')) return 0;
+    bool is_negative = text.data[i] == '-';
+    if (is_negative || text.data[i] == '+') i++;
+    size_t start = i;
+    int number = 0;
+    for (; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        if (i - start == DIGITS_MAX) return 0;
+        number = number * 10 + (text.data[i] - '0');
+    }
+    if (i == start) return 0;
+    *exponent = is_negative ? -number : number;
+    return i;
+}
+
+/* Where the digits at `at` end. They are put behind the number, which more than 19 overflow. */
+static size_t skip_digits(struct str text, size_t at, uint64_t *number)
+{
+    for (; at < text.size; at++) {
+        unsigned digit = (unsigned)(unsigned char)text.data[at] - '0';
+        if (digit > 9) break;
+        *number = *number * 10 + digit;
+    }
+    return at;
+}
+
+/* A decimal of at most 15 digits, with an exponent or without: integer and power of ten are exact,
+ * so their quotient or product is the nearest double. Returns how many bytes it has; 0: it is
+ * something else. */
 static size_t plain_number(struct str text, double *value)
 {
-    static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
-    enum { DIGITS_MAX = 15 };
+    static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    enum { DIGITS_MAX = 15, POWER_MAX = 22 };
     uint64_t digits = 0;
-    size_t count = 0;
+    bool is_negative = text.size > 0 && text.data[0] == '-';
+    size_t start = is_negative;
+    size_t i = skip_digits(text, start, &digits);
+    size_t count = i - start;
     size_t decimals = 0;
-    bool has_point = false;
-    size_t i = 0;
-    for (; i < text.size; i++) {
-        char c = text.data[i];
-        if (c == '.' && !has_point && count > 0) {
-            has_point = true;
-            continue;
-        }
-        if (c < '0' || c > '9') break;
-        digits = digits * 10 + (uint64_t)(c - '0');
-        if (++count > DIGITS_MAX) return 0;
-        decimals += has_point;
+    if (count == 0) return 0;
+    if (i < text.size && text.data[i] == '.') {
+        start = i + 1;
+        i = skip_digits(text, start, &digits);
+        decimals = i - start;
+        if (decimals == 0) return 0;
     }
-    if (count == 0 || (has_point && decimals == 0)) return 0;
-    *value = (double)digits / powers[decimals];
+    if (count + decimals > DIGITS_MAX) return 0;
+    int power = 0;
+    if (i < text.size && (text.data[i] == 'e' || text.data[i] == 'E')) {
+        size_t size = plain_exponent(str_skip(text, i), &power);
+        if (size == 0) return 0;
+        i += size;
+    }
+    power -= (int)decimals;
+    if (power < -POWER_MAX || power > POWER_MAX) return 0;
+    double number = (double)digits;
+    number = power < 0 ? number / powers[-power] : number * powers[power];
+    *value = is_negative ? -number : number;
     return i;
 }
 
@@ -173,22 +212,23 @@ bool exposition_take_known(struct exposition *exposition, size_t series_size,
 {
     struct str rest = exposition_rest(exposition);
     if (series_size + 2 >= rest.size || rest.data[series_size] != ' ') return false;
-    struct str series = str_first(rest, series_size);
-    struct exposition_entry sample = { .kind = EXPOSITION_SERIES, .series = series };
+    double value;
     struct str behind = str_skip(rest, series_size + 1);
-    /* What begins with a digit is no brace of this series. */
-    size_t size = plain_number(behind, &sample.value);
+    /* What begins with a digit or a sign is no brace of this series. */
+    size_t size = plain_number(behind, &value);
     if (size == 0 || size >= behind.size || behind.data[size] != '\n') {
         const char *end = memchr(behind.data, '\n', behind.size);
         if (end == NULL) return false;
         size = (size_t)(end - behind.data);
         struct str word = str_first(behind, size);
         if (size == 0 || word.data[0] == '{' || memchr(word.data, ' ', size) != NULL ||
-            memchr(word.data, '\t', size) != NULL || !read_value(word, &sample.value)) {
+            memchr(word.data, '\t', size) != NULL || !read_value(word, &value)) {
             return false;
         }
     }
-    *entry = sample;
+    *entry = (struct exposition_entry){ .kind = EXPOSITION_SERIES,
+                                        .series = str_first(rest, series_size),
+                                        .value = value };
     exposition_skip(exposition, series_size + 1 + size);
     return true;
 }

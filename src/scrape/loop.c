@@ -15,7 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ROWS_MAX = 256 };
+enum { ROWS_MAX = 256, FETCH_COMMENT = 4 };
 
 #define BODY_SIZE_MAX      (256u << 20) /* when the job sets no limit */
 #define SCRAPE_ARENA_MAX   (64u << 20)
@@ -381,6 +381,12 @@ static bool take_known_comment(struct scrape *scrape, struct exposition *exposit
     struct hash_key key = hash_keyed(str_first(rest, comment->size), target->series.seeds);
     if (key.high != comment->key.high || key.low != comment->key.low) return false;
     target->comment_next++;
+    /* Each family is elsewhere in memory: one that is needed soon is fetched now. */
+    if (target->comment_next + FETCH_COMMENT < target->comments.count) {
+        const struct scrape_family *ahead = comment[1 + FETCH_COMMENT].family;
+        __builtin_prefetch(&ahead->type, 1);
+        __builtin_prefetch(&ahead->seen, 1);
+    }
     comment->family->seen = target->scrape_number;
     if (comment->is_type) scrape->type = comment->family->type;
     exposition_skip(exposition, comment->size);

@@ -1,8 +1,10 @@
 /* manager.c - when targets are due, the workers that scrape them, and reloads.
  *
- * THREADS  Due targets wait in a heap by time. Idle workers sleep; one of them, the leader, sleeps
- *          only until the next target is due. Whoever takes a target while nobody idles wakes or
- *          starts another worker, up to worker_max, so that slow targets do not hold up the rest.
+ * THREADS  Due targets wait in a heap by time. Idle workers sleep: one until the next target is due,
+ *          a second until the one after it, the others until they are woken. So while targets answer
+ *          quickly the two take turns, and nobody wakes anybody. Whoever takes a target when nobody
+ *          sleeps until the next one wakes or starts another worker, up to worker_max, so that slow
+ *          targets do not hold up the rest.
  *          One more thread looks at target files every few seconds.
  * LOCK     `mutex` guards everything here; a target that a worker has is the worker's alone, but
  *          for the fields that target.h names.
@@ -25,6 +27,12 @@
 
 VEC_TYPE(target_list, struct scrape_target *);
 
+/* An idle worker that sleeps until a target is due; on its stack. */
+struct sleeper {
+    int64_t until_ns; /* monotonic */
+    struct sleeper *next;
+};
+
 struct scrape_manager {
     struct scrape_setup setup;
     struct scrape_tools tools;
@@ -36,7 +44,7 @@ struct scrape_manager {
     struct condition wakes_worker;
     struct condition wakes_files;
     bool is_stopping;
-    bool has_leader;
+    struct sleeper *sleepers; /* idle workers that wake by themselves */
     unsigned idle_count;
     VEC(pthread_t) workers;
     pthread_t files_thread;
@@ -145,10 +153,21 @@ static void plan_locked(struct scrape_manager *manager, struct scrape_target *ta
 
 static void *work(void *argument);
 
+/* How many idle workers will be awake at the time. */
+static unsigned count_awake_locked(const struct scrape_manager *manager, int64_t time_ns)
+{
+    unsigned count = 0;
+    for (const struct sleeper *one = manager->sleepers; one != NULL; one = one->next) {
+        count += one->until_ns <= time_ns;
+    }
+    return count;
+}
+
 /* Sees to it that somebody waits for the next target. */
 static void wake_worker_locked(struct scrape_manager *manager)
 {
     if (manager->heap.count == 0) return;
+    if (count_awake_locked(manager, manager->heap.items[0]->due_ns) > 0) return;
     if (manager->idle_count > 0) {
         condition_signal(&manager->wakes_worker);
         return;
@@ -161,26 +180,48 @@ static void wake_worker_locked(struct scrape_manager *manager)
     }
 }
 
+/* When an idle worker has to wake: for the next target, or for the one behind it when another
+ * worker sees to the next. INT64_MAX: when it is told to. */
+static int64_t wake_time_locked(const struct scrape_manager *manager)
+{
+    struct scrape_target *const *items = manager->heap.items;
+    size_t count = manager->heap.count;
+    if (count == 0) return INT64_MAX;
+    if (count_awake_locked(manager, items[0]->due_ns) == 0) return items[0]->due_ns;
+    if (count == 1) return INT64_MAX;
+    size_t second = count > 2 && is_before(items[2], items[1]) ? 2 : 1;
+    int64_t due_ns = items[second]->due_ns;
+    return count_awake_locked(manager, due_ns) < 2 ? due_ns : INT64_MAX;
+}
+
+static void sleep_locked(struct scrape_manager *manager) REQUIRES(manager->mutex)
+{
+    struct sleeper self = { .until_ns = wake_time_locked(manager) };
+    manager->idle_count++;
+    if (self.until_ns == INT64_MAX) {
+        condition_wait(&manager->wakes_worker, &manager->mutex);
+    } else {
+        int64_t wait_ns = self.until_ns - clock_monotonic_ns(manager->setup.clock);
+        self.next = manager->sleepers;
+        manager->sleepers = &self;
+        (void)condition_wait_ms(&manager->wakes_worker, &manager->mutex, wait_ns / 1000000 + 1);
+        struct sleeper **place = &manager->sleepers;
+        while (*place != &self) place = &(*place)->next;
+        *place = self.next;
+    }
+    manager->idle_count--;
+}
+
 /* Waits until a target is due and takes it; NULL when the manager stops. */
 static struct scrape_target *take_due_locked(struct scrape_manager *manager)
     REQUIRES(manager->mutex)
 {
-    const struct clock *clock = manager->setup.clock;
     while (!manager->is_stopping) {
-        int64_t wait_ns = INT64_MAX;
         if (manager->heap.count > 0) {
-            wait_ns = manager->heap.items[0]->due_ns - clock_monotonic_ns(clock);
-            if (wait_ns <= 0) return heap_pop_locked(manager);
+            int64_t now_ns = clock_monotonic_ns(manager->setup.clock);
+            if (manager->heap.items[0]->due_ns <= now_ns) return heap_pop_locked(manager);
         }
-        manager->idle_count++;
-        if (manager->has_leader || wait_ns == INT64_MAX) {
-            condition_wait(&manager->wakes_worker, &manager->mutex);
-        } else {
-            manager->has_leader = true;
-            (void)condition_wait_ms(&manager->wakes_worker, &manager->mutex, wait_ns / 1000000 + 1);
-            manager->has_leader = false;
-        }
-        manager->idle_count--;
+        sleep_locked(manager);
     }
     return NULL;
 }

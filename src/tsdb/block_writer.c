@@ -18,7 +18,7 @@
 enum {
     OUT_SIZE = 1 << 20, /* written to the file in pieces of this */
     OUT_SIZE_MAX = OUT_SIZE + (1 << 20),
-    LAST_LABELS = 32,
+    RECENT_LABELS = 1 << 10,
     COUNT_SIZE = 4, /* behind a column of times where it is a key: its bytes do not tell */
     SHARED_SIZE_MAX = 16 << 20, /* columns of times that are remembered */
 };
@@ -38,6 +38,15 @@ struct pair {
         uint32_t *items;
         uint32_t single;
     } series;
+};
+
+/* A label and its numbers. */
+struct recent {
+    struct str name;
+    struct str value;
+    uint32_t name_number;
+    uint32_t value_number;
+    uint32_t pair_number;
 };
 
 struct block_writer {
@@ -62,14 +71,8 @@ struct block_writer {
     struct buf times;  /* the same */
     struct buf values; /* of one series, all chunks */
     struct relatives relatives;
-    enum relatives_role role; /* of the series that is being written */
-    struct {
-        struct str name;
-        struct str value;
-        uint32_t name_number;
-        uint32_t value_number;
-        uint32_t pair_number;
-    } last[LAST_LABELS]; /* labels of the series before, by their place: most come again */
+    enum relatives_role role;            /* of the series that is being written */
+    struct recent recent[RECENT_LABELS]; /* by where the texts stand: most come again */
     struct block_meta meta;
     struct {
         uint64_t offset;
@@ -252,39 +255,43 @@ static bool is_same_text(struct str a, struct str b)
     return a.data == b.data && a.size == b.size;
 }
 
-/* Finds the numbers of label `i`, quickly when the series before had it, too. */
-static bool find_numbers(struct block_writer *writer, size_t i, const struct label *label)
+static struct recent *recent_of(struct block_writer *writer, const struct label *label)
 {
-    if (is_same_text(writer->last[i].name, label->name) &&
-        is_same_text(writer->last[i].value, label->value)) {
-        return true;
+    const uint64_t spread = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
+    uint64_t mixed = (uint64_t)(uintptr_t)label->value.data * spread;
+    mixed = (mixed ^ (uint64_t)(uintptr_t)label->name.data) * spread;
+    return &writer->recent[(mixed >> 40) % RECENT_LABELS];
+}
+
+/* A label's numbers, quickly when a series of late had it; NULL when out of memory. Good until the
+ * next call. */
+static const struct recent *find_numbers(struct block_writer *writer, const struct label *label)
+{
+    struct recent *recent = recent_of(writer, label);
+    if (is_same_text(recent->name, label->name) && is_same_text(recent->value, label->value)) {
+        return recent;
     }
-    uint32_t name = symbol_of(writer, label->name);
-    uint32_t value = symbol_of(writer, label->value);
-    if (name == UINT32_MAX || value == UINT32_MAX) return false;
-    uint32_t pair = pair_of(writer, name, value);
-    writer->last[i].name = label->name;
-    writer->last[i].value = label->value;
-    writer->last[i].name_number = name;
-    writer->last[i].value_number = value;
-    writer->last[i].pair_number = pair;
-    return pair != UINT32_MAX;
+    struct recent fresh = { .name = label->name, .value = label->value };
+    fresh.name_number = symbol_of(writer, label->name);
+    fresh.value_number = symbol_of(writer, label->value);
+    if (fresh.name_number == UINT32_MAX || fresh.value_number == UINT32_MAX) return NULL;
+    fresh.pair_number = pair_of(writer, fresh.name_number, fresh.value_number);
+    if (fresh.pair_number == UINT32_MAX) return NULL;
+    *recent = fresh;
+    return recent;
 }
 
 static int add_labels(struct block_writer *writer, struct labels labels, struct error *error)
 {
     varint_append(&writer->series, labels.count);
     for (size_t i = 0; i < labels.count; i++) {
-        size_t place = i < LAST_LABELS ? i : LAST_LABELS - 1;
-        bool is_found = find_numbers(writer, place, &labels.items[i]);
-        uint32_t number = writer->last[place].pair_number;
-        if (!is_found ||
-            !add_posting(&writer->pairs.items[number], (uint32_t)writer->meta.series)) {
-            writer->last[place].name = (struct str){ 0 };
+        const struct recent *numbers = find_numbers(writer, &labels.items[i]);
+        if (numbers == NULL || !add_posting(&writer->pairs.items[numbers->pair_number],
+                                            (uint32_t)writer->meta.series)) {
             return error_set(error, -ENOMEM, "no memory to write a block");
         }
-        varint_append(&writer->series, writer->last[place].name_number);
-        varint_append(&writer->series, writer->last[place].value_number);
+        varint_append(&writer->series, numbers->name_number);
+        varint_append(&writer->series, numbers->value_number);
     }
     return 0;
 }

@@ -24,8 +24,9 @@ enum {
     MANY_ROWS = 64,
     GROUP_COUNT_MAX = 256,
     WRITE_TRIES = 2,
-    FETCH_SERIES = 16,
-    FETCH_TAIL = 6,
+    FETCH_SERIES = 24,
+    FETCH_TAIL = 16,
+    FETCH_PLACE = 8,
     MUCH = 1 << 16,
 };
 
@@ -387,7 +388,11 @@ static int batch_append_rows(struct sample_batch *base, const struct sample_row 
     for (; *taken < count && code == 0; *taken += code == 0) {
         size_t ahead = *taken + FETCH_SERIES;
         if (ahead < count && rows[ahead].ref <= UINT32_MAX) {
-            __builtin_prefetch(head_series_at(&db->head, (uint32_t)rows[ahead].ref), 1);
+            const struct head_series *next = head_series_at(&db->head, (uint32_t)rows[ahead].ref);
+            if (next != NULL) {
+                __builtin_prefetch(next, 1);
+                __builtin_prefetch(&next->is_logged, 1);
+            }
         }
         code = append_row_locked(batch, &rows[*taken], error);
     }
@@ -571,12 +576,22 @@ static int write_group(struct tsdb *db, const struct str *payloads, size_t count
 /* Memory is far away: what a sample to come needs is fetched while this one is put in. */
 static void fetch_ahead(const struct batch *batch, size_t at)
 {
-    if (at + FETCH_SERIES < batch->samples.count) {
-        __builtin_prefetch(batch->samples.items[at + FETCH_SERIES].series, 1);
+    const struct tsdb_pending *items = batch->samples.items + at;
+    size_t left = batch->samples.count - at;
+    if (left > FETCH_SERIES) {
+        const struct head_series *series = items[FETCH_SERIES].series;
+        __builtin_prefetch(series, 1);
+        __builtin_prefetch(&series->is_logged, 1);
     }
-    if (at + FETCH_TAIL < batch->samples.count) {
-        const struct head_tail *tail = batch->samples.items[at + FETCH_TAIL].series->active.tail;
+    if (left > FETCH_TAIL) {
+        const struct head_tail *tail = items[FETCH_TAIL].series->active.tail;
         if (tail != NULL) __builtin_prefetch(tail, 1);
+    }
+    if (left > FETCH_PLACE) {
+        const struct head_tail *tail = items[FETCH_PLACE].series->active.tail;
+        if (tail == NULL) return;
+        __builtin_prefetch(tail->values + tail->count, 1);
+        __builtin_prefetch(head_tail_offsets(tail) + tail->count, 1);
     }
 }
 

@@ -15,7 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRATCH_SIZE_MAX = 1 << 20, TABLE_SIZE_MIN = 1024, TAIL_SIZE_MIN = 2 };
+enum {
+    SCRATCH_SIZE_MAX = 1 << 20,
+    TABLE_SIZE_MIN = 1024,
+    TAIL_SIZE_MIN = 2,
+    FETCH_SERIES = 12,
+    FETCH_TAIL = 6,
+    FETCH_LINE = 64,
+};
 
 int head_init(struct head *head)
 {
@@ -619,6 +626,14 @@ bool head_has_frozen(const struct head_series *series)
     return has_samples(&series->frozen);
 }
 
+/* The part of a series that a cut needs, which is far away in memory. */
+static void fetch(const struct head_series *series)
+{
+    if (series == NULL) return;
+    __builtin_prefetch(series, 1);
+    __builtin_prefetch((const char *)series + FETCH_LINE, 1);
+}
+
 int head_freeze(struct head *head, struct head_series ***items_out, size_t *count_out)
 {
     VEC(struct head_series *) items = { 0 };
@@ -627,6 +642,7 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
         if (head->series[i] == NULL) continue;
         for (size_t k = 0; k < HEAD_PAGE_SIZE; k++) {
             struct head_series *series = head->series[i][k];
+            if (k + FETCH_SERIES < HEAD_PAGE_SIZE) fetch(head->series[i][k + FETCH_SERIES]);
             if (series == NULL) continue;
             struct side *side = side_of(head, series);
             bool has_late = side != NULL && side->active.late.count > 0;
@@ -648,6 +664,10 @@ int head_freeze(struct head *head, struct head_series ***items_out, size_t *coun
 void head_thaw(struct head *head, struct head_series **items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (i + FETCH_SERIES < count) fetch(items[i + FETCH_SERIES]);
+        if (i + FETCH_TAIL < count && items[i + FETCH_TAIL]->frozen.tail != NULL) {
+            __builtin_prefetch((const char *)items[i + FETCH_TAIL]->frozen.tail, 1);
+        }
         struct side *side = side_of(head, items[i]);
         free_data(head, &items[i]->frozen);
         if (side != NULL) side_thaw(head, side);

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 12, SIZE_SIZE = 8, PAIRS_MAX = 65535, PACK_LEVEL = 1 };
+enum { HEADER_SIZE = 12, SIZE_SIZE = 8, PAIRS_MAX = 65535, PACK_LEVEL = 1, FETCH_SERIES = 12 };
 
 #define FILE_SIZE_MAX ((size_t)8 << 30)
 
@@ -56,6 +56,9 @@ int series_snapshot_take(struct series_snapshot *snapshot, const struct head *he
         if (head->series[page] == NULL) continue;
         for (size_t i = 0; i < HEAD_PAGE_SIZE && code == 0; i++) {
             struct head_series *series = head->series[page][i];
+            const struct head_series *ahead =
+                i + FETCH_SERIES < HEAD_PAGE_SIZE ? head->series[page][i + FETCH_SERIES] : NULL;
+            if (ahead != NULL) __builtin_prefetch(&ahead->last_ms);
             if (series == NULL) continue;
             taken.states[taken.count++] =
                 (struct series_state){ series, series->last_ms, series->last_value };

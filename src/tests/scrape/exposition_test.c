@@ -1,14 +1,18 @@
 /* exposition_test.c
  *
  * Goal:   lines that real parsers take and refuse; names, escapes, times and where errors point.
- * Method: a table of bodies; then the labels of single series.
+ * Method: a table of bodies; then the labels of single series; then random numbers, read as in a
+ *         known line, against strtod, bit by bit.
  */
 #include "scrape/exposition.h"
 
 #include "base/buf.h"
+#include "base/random.h"
 #include "tests/test.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* clang-format off */
 static const struct row {
@@ -93,9 +97,49 @@ static void series_come_apart(void)
     }
 }
 
+/* A number as targets write them: a sign, digits with a point among them or not, an exponent. */
+static void put_number(struct buf *out, struct random *random)
+{
+    unsigned digits = 1 + (unsigned)random_below(random, 18);
+    unsigned point = (unsigned)random_below(random, digits + 4);
+    if (random_below(random, 4) == 0) buf_append_char(out, '-');
+    for (unsigned i = 0; i < digits; i++) {
+        if (i == point && i > 0) buf_append_char(out, '.');
+        buf_append_char(out, (char)('0' + random_below(random, 10)));
+    }
+    if (random_below(random, 2) == 0) return;
+    static const char *const signs[] = { "e", "e+", "e-", "E", "E-" };
+    buf_append_cstr(out, signs[random_below(random, ARRAY_LENGTH(signs))]);
+    if (random_below(random, 4) == 0) buf_append_char(out, '0');
+    buf_printf(out, "%u", (unsigned)random_below(random, random_below(random, 4) == 0 ? 320 : 30));
+}
+
+static void numbers_of_known_lines_are_the_nearest(void)
+{
+    enum { COUNT = 200000 };
+    struct random random;
+    random_init(&random, 11);
+    CLEANUP(buf_release) struct buf line;
+    buf_init(&line, 256);
+    for (int i = 0; i < COUNT; i++) {
+        buf_reset(&line);
+        buf_append_cstr(&line, "a ");
+        put_number(&line, &random);
+        buf_append_char(&line, '\n');
+        test_context(buf_cstr(&line));
+        double wanted = strtod(buf_cstr(&line) + 2, NULL);
+        struct exposition exposition;
+        struct exposition_entry entry;
+        exposition_init(&exposition, buf_str(&line), EXPOSITION_TEXT);
+        EXPECT(exposition_take_known(&exposition, 1, &entry));
+        EXPECT(memcmp(&wanted, &entry.value, sizeof(wanted)) == 0);
+    }
+}
+
 int main(void)
 {
     static const struct test tests[] = { TEST(bodies_are_read_as_others_do),
-                                         TEST(series_come_apart) };
+                                         TEST(series_come_apart),
+                                         TEST(numbers_of_known_lines_are_the_nearest) };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

@@ -430,8 +430,9 @@ static void a_failed_scrape_ends_all(void)
 static void put_line(struct buf *body, struct random *random)
 {
     static const char *const values[] = {
-        "1",     "0",        "12.5", "-3", "1e3", "NaN",   "+Inf",
-        "12345", "0.000001", "7.",   ".5", "+4",  "00012", "123456789012345678"
+        "1",     "0",        "12.5", "-3", "1e3",  "NaN",   "+Inf",
+        "12345", "0.000001", "7.",   ".5", "+4",   "00012", "123456789012345678",
+        "-0",    "1.5e+06",  "2E-3", "-7", "4e23", "1.e3",  "1e400",
     };
     /* What stands between the name, which is a number, and the value, and behind that. */
     static const struct {

@@ -9,12 +9,14 @@
 #include "scrape/scrape.h"
 #include "tests/test.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/barograph-manager-XXXXXX";
 static struct scrape_manager *manager;
+static atomic_int begun; /* batches: one a scrape */
 
 static int drop_append(struct sample_batch *batch, uint64_t *ref, struct labels labels,
                        int64_t time_ms, double value, struct error *error)
@@ -59,6 +61,7 @@ static int drop_begin(void *state, struct sample_batch **batch, struct error *er
     (void)state;
     (void)error;
     *batch = &nothing;
+    atomic_fetch_add(&begun, 1);
     return 0;
 }
 
@@ -154,6 +157,16 @@ static void a_reload_keeps_what_stays(void)
     EXPECT_INT(0, (int64_t)count(&scraped));
 }
 
+/* Whoever waits for the target of every hour must not keep the other one from its time. */
+static void a_short_interval_does_not_wait_for_a_long_one(void)
+{
+    apply("- job_name: a\n  scrape_interval: 50ms\n  static_configs: [{targets: ['127.0.0.1:1']}]\n"
+          "- job_name: b\n  scrape_interval: 1h\n  static_configs: [{targets: ['127.0.0.1:4']}]\n");
+    int before = atomic_load(&begun);
+    for (int i = 0; i < 500 && atomic_load(&begun) < before + 10; i++) (void)usleep(20000);
+    EXPECT(atomic_load(&begun) >= before + 10);
+}
+
 static void dropped_targets_are_shown(void)
 {
     size_t scraped;
@@ -170,6 +183,7 @@ int main(void)
 {
     static const struct test tests[] = { TEST(targets_follow_their_file),
                                          TEST(a_reload_keeps_what_stays),
+                                         TEST(a_short_interval_does_not_wait_for_a_long_one),
                                          TEST(dropped_targets_are_shown) };
     struct error error = { 0 };
     struct pm_error cause = { 0 };
