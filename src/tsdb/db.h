@@ -149,6 +149,8 @@ struct tsdb_replay {
     double *values;
     size_t count;
     size_t capacity;
+    struct label *labels; /* of the series that are being read */
+    size_t label_capacity;
 };
 
 /* Takes a payload of the log; what recovery does with each. ERROR_CORRUPT: malformed; what of it

@@ -171,9 +171,34 @@ const struct head_name *head_name_find(const struct head *head, struct str name)
     return at == SIZE_MAX ? NULL : &head->names.items[at];
 }
 
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint128 product = (uint128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Words of the text, one multiplication each; short texts, which labels are, need one or two. */
+static uint64_t add_text(uint64_t hash, struct str text)
+{
+    static const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
+    size_t i = 0;
+    uint64_t word;
+    for (; i + 8 < text.size; i += 8) {
+        memcpy(&word, text.data + i, 8);
+        hash = mix(hash ^ word, odd);
+    }
+    word = 0;
+    if (text.size >= 8) {
+        memcpy(&word, text.data + text.size - 8, 8);
+    } else {
+        for (; i < text.size; i++) word = word << 8 | (unsigned char)text.data[i];
+    }
+    return mix(hash ^ word ^ (uint64_t)text.size << 56, odd);
+}
+
 static uint32_t pair_hash(const struct head *head, struct str name, struct str value)
 {
-    return (uint32_t)(str_hash(value, str_hash(name, head->seed)) >> 32);
+    return (uint32_t)(add_text(add_text(head->seed | 1, name), value) >> 32);
 }
 
 static uint32_t find_pair(const struct head *head, struct str name, struct str value, uint32_t hash)
@@ -219,31 +244,6 @@ static bool has_labels(const struct head *head, const struct head_series *series
     return true;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    uint128 product = (uint128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Words of the text, one multiplication each; short texts, which labels are, need one or two. */
-static uint64_t add_text(uint64_t hash, struct str text)
-{
-    static const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
-    size_t i = 0;
-    uint64_t word;
-    for (; i + 8 < text.size; i += 8) {
-        memcpy(&word, text.data + i, 8);
-        hash = mix(hash ^ word, odd);
-    }
-    word = 0;
-    if (text.size >= 8) {
-        memcpy(&word, text.data + text.size - 8, 8);
-    } else {
-        for (; i < text.size; i++) word = word << 8 | (unsigned char)text.data[i];
-    }
-    return mix(hash ^ word ^ (uint64_t)text.size << 56, odd);
-}
-
 uint32_t head_hash(const struct head *head, struct labels labels)
 {
     uint64_t hash = head->seed | 1;
@@ -270,6 +270,21 @@ struct head_series *head_find_hashed(const struct head *head, struct labels labe
 struct head_series *head_find(const struct head *head, struct labels labels)
 {
     return head_find_hashed(head, labels, head_hash(head, labels));
+}
+
+static void fetch_slot(const struct head_table *table, uint32_t hash)
+{
+    if (table->capacity > 0) __builtin_prefetch(&table->slots[hash & (table->capacity - 1)], 1);
+}
+
+void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash)
+{
+    fetch_slot(&head->series_table, hash);
+    for (size_t i = 0; i < labels.count; i++) {
+        const struct label *label = &labels.items[i];
+        if (i < before.count && str_equal(before.items[i].value, label->value)) continue;
+        fetch_slot(&head->pair_table, pair_hash(head, label->name, label->value));
+    }
 }
 
 static size_t make_name(struct head *head, struct str text)

@@ -157,6 +157,10 @@ struct head_series *head_find_hashed(const struct head *head, struct labels labe
 struct head_series *head_create_hashed(struct head *head, struct labels labels, uint32_t hash,
                                        uint32_t number);
 
+/* Has the memory on its way that finding and making a series with these labels looks at. `before`:
+ * the labels of the one made before it, which is near already. */
+void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash);
+
 /* Gives a series another number, which must be free: a recovery meets a series that was removed
  * and came back. 0 or -ENOMEM. */
 int head_renumber(struct head *head, struct head_series *series, uint32_t number) MUST_CHECK;

@@ -19,7 +19,9 @@
 #include <string.h>
 
 /* Samples gathered: enough for long chunks of few series, and for a few samples each of many. */
-enum { GATHERED = 1 << 18, GATHERED_A_SERIES = 4, RUN_MAX = 1024 };
+enum { GATHERED = 1 << 18, GATHERED_A_SERIES = 4 };
+
+enum { RUN_MAX = 1024, FETCH_DEFINITIONS = 16 };
 
 #define REPLAY_SIZE_MAX ((size_t)1 << 30)
 
@@ -135,6 +137,13 @@ static bool reserve(struct tsdb_replay *replay, size_t more)
 
 /* ---- definitions of series ---- */
 
+struct definition {
+    uint32_t number;
+    uint32_t hash;
+    size_t first; /* of its labels among those of the group */
+    size_t count;
+};
+
 static bool take_labels(struct str *rest, struct label *items, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
@@ -146,18 +155,17 @@ static bool take_labels(struct str *rest, struct label *items, uint64_t count)
 
 /* A number that is free goes to the series with these labels; that has another one when it was
  * removed and came back. */
-static int define(struct tsdb_replay *replay, struct labels labels, uint32_t number,
+static int define(struct tsdb_replay *replay, struct labels labels, const struct definition *item,
                   struct error *error)
 {
     struct head *head = &replay->db->head;
-    uint32_t hash = head_hash(head, labels);
-    struct head_series *series = head_find_hashed(head, labels, hash);
+    struct head_series *series = head_find_hashed(head, labels, item->hash);
     int code = 0;
     if (series != NULL) {
         put_gathered(replay); /* by the number it has until now */
-        code = head_renumber(head, series, number);
+        code = head_renumber(head, series, item->number);
     } else {
-        series = head_create_hashed(head, labels, hash, number);
+        series = head_create_hashed(head, labels, item->hash, item->number);
         if (series == NULL) code = -ENOMEM;
     }
     if (code != 0) return error_set(error, code, "no memory for a series");
@@ -165,20 +173,58 @@ static int define(struct tsdb_replay *replay, struct labels labels, uint32_t num
     return 0;
 }
 
-static int take_definition(struct tsdb_replay *replay, struct str *rest, struct error *error)
+static struct labels labels_of(const struct tsdb_replay *replay, const struct definition *item)
+{
+    return (struct labels){ replay->labels + item->first, item->count };
+}
+
+static int take_definition(struct tsdb_replay *replay, struct str *rest, struct definition *item,
+                           struct error *error)
 {
     uint64_t number;
     uint64_t count;
     if (!varint_take(rest, &number) || !varint_take(rest, &count)) return ERROR_CORRUPT;
     if (number == 0 || number >= UINT32_MAX || count > TSDB_LABELS_LIMIT) return ERROR_CORRUPT;
-    struct label *items = malloc((count + 1) * sizeof(items[0]));
-    if (items == NULL) return error_set(error, -ENOMEM, "no memory for a series");
-    int code = take_labels(rest, items, count) ? 0 : ERROR_CORRUPT;
-    if (code == 0 && head_series_at(&replay->db->head, (uint32_t)number) == NULL) {
-        struct labels labels = { items, (size_t)count };
-        code = define(replay, labels, (uint32_t)number, error);
+    if (count > replay->label_capacity - item->first) {
+        size_t capacity = replay->label_capacity * 2 + (size_t)count;
+        struct label *labels = realloc(replay->labels, capacity * sizeof(labels[0]));
+        if (labels == NULL) return error_set(error, -ENOMEM, "no memory for a series");
+        replay->labels = labels;
+        replay->label_capacity = capacity;
     }
-    free(items);
+    item->number = (uint32_t)number;
+    item->count = (size_t)count;
+    return take_labels(rest, replay->labels + item->first, count) ? 0 : ERROR_CORRUPT;
+}
+
+/* Memory is far away: what the making of a group of series looks at is fetched all at once. */
+static int take_definitions(struct tsdb_replay *replay, struct str *rest, uint64_t total,
+                            struct error *error)
+{
+    struct definition group[FETCH_DEFINITIONS];
+    const struct head *head = &replay->db->head;
+    int code = 0;
+    while (total > 0 && code == 0) {
+        size_t count = 0;
+        struct labels before = { 0 };
+        size_t first = 0;
+        for (; count < FETCH_DEFINITIONS && count < total; count++) {
+            struct definition *item = &group[count];
+            item->first = first;
+            code = take_definition(replay, rest, item, error);
+            if (code != 0) break;
+            if (count > 0) before = labels_of(replay, item - 1);
+            item->hash = head_hash(head, labels_of(replay, item));
+            head_fetch(head, labels_of(replay, item), before, item->hash);
+            first += item->count;
+        }
+        total -= count;
+        for (size_t i = 0; i < count; i++) {
+            if (head_series_at(head, group[i].number) != NULL) continue;
+            int result = define(replay, labels_of(replay, &group[i]), &group[i], error);
+            if (result != 0) return result;
+        }
+    }
     return code;
 }
 
@@ -306,7 +352,7 @@ int tsdb_replay_payload(struct tsdb_replay *replay, struct str payload, struct e
     rest = str_skip(rest, 1);
     uint64_t count;
     int code = varint_take(&rest, &count) ? 0 : ERROR_CORRUPT;
-    for (uint64_t i = 0; i < count && code == 0; i++) code = take_definition(replay, &rest, error);
+    if (code == 0) code = take_definitions(replay, &rest, count, error);
     if (code == 0) code = take_samples(replay, rest, error);
     if (code == ERROR_CORRUPT) return error_set(error, code, "record in the log is malformed");
     return code;
@@ -318,5 +364,6 @@ void tsdb_replay_end(struct tsdb_replay *replay)
     free(replay->numbers);
     free(replay->times);
     free(replay->values);
+    free(replay->labels);
     *replay = (struct tsdb_replay){ 0 };
 }

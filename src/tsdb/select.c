@@ -727,7 +727,7 @@ static bool is_value_there(const struct head *head, struct postings value, struc
         }
         if (head == NULL) return true;
         const struct head_series *series = head_series_at(head, value.items[i]);
-        CHECK(series != NULL); /* postings name no series that has gone */
+        CHECK(series != NULL);             /* postings name no series that has gone */
         if (series->has_side) return true; /* late samples may be of any time */
         if (series->last_ms != INT64_MIN && series->last_ms >= start_ms) return true;
         i++;
