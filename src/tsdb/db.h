@@ -149,6 +149,8 @@ struct tsdb_replay {
     double *values;
     size_t count;
     size_t capacity;
+    uint32_t *places; /* room to sort by series */
+    size_t place_capacity;
     struct label *labels; /* of the series that are being read */
     size_t label_capacity;
 };

@@ -75,8 +75,9 @@ static void put_series(struct tsdb_replay *replay, uint32_t number, const uint32
 
 /* Sorts by series, by counting; those of a series stay in their order. */
 static void put_by_series(struct tsdb_replay *replay, uint32_t least, uint32_t *ends,
-                          uint32_t width, uint32_t *places)
+                          uint32_t width)
 {
+    uint32_t *places = replay->places;
     for (size_t i = 0; i < replay->count; i++) ends[replay->numbers[i] - least]++;
     uint32_t sum = 0;
     for (uint32_t i = 0; i < width; i++) {
@@ -94,6 +95,15 @@ static void put_by_series(struct tsdb_replay *replay, uint32_t least, uint32_t *
     }
 }
 
+static bool reserve_places(struct tsdb_replay *replay)
+{
+    if (replay->count <= replay->place_capacity) return true;
+    free(replay->places);
+    replay->places = malloc(replay->capacity * sizeof(replay->places[0]));
+    replay->place_capacity = replay->places == NULL ? 0 : replay->capacity;
+    return replay->places != NULL;
+}
+
 static void put_gathered(struct tsdb_replay *replay)
 {
     uint32_t least = UINT32_MAX;
@@ -107,14 +117,12 @@ static void put_gathered(struct tsdb_replay *replay)
     size_t width = (size_t)most - least + 1;
     bool is_dense = width / 4 <= replay->count && replay->count < UINT32_MAX;
     uint32_t *ends = is_dense ? calloc(width, sizeof(ends[0])) : NULL;
-    uint32_t *places = is_dense ? malloc(replay->count * sizeof(places[0])) : NULL;
-    if (ends != NULL && places != NULL) {
-        put_by_series(replay, least, ends, (uint32_t)width, places);
+    if (ends != NULL && reserve_places(replay)) {
+        put_by_series(replay, least, ends, (uint32_t)width);
     } else {
         put_in_order(replay);
     }
     free(ends);
-    free(places);
     replay->count = 0;
 }
 
@@ -364,6 +372,7 @@ void tsdb_replay_end(struct tsdb_replay *replay)
     free(replay->numbers);
     free(replay->times);
     free(replay->values);
+    free(replay->places);
     free(replay->labels);
     *replay = (struct tsdb_replay){ 0 };
 }
