@@ -134,14 +134,33 @@ bool tsdb_apply_sample(struct tsdb *db, const struct tsdb_pending *sample,
                        const struct extra *extra, bool takes_late);
 void tsdb_apply_exemplars(struct tsdb *db, const struct payload_exemplars *exemplars);
 bool tsdb_in_order(struct labels labels); /* names ascend, each once */
-/* Puts a payload of the log into the head; what recovery does with each. */
-int tsdb_apply_payload(struct tsdb *db, struct str payload, struct error *error) MUST_CHECK;
 int tsdb_begin(void *state, struct sample_batch **batch, struct error *error);
 /* Whether a sample does not go behind the series' last, but among the late ones. */
 bool tsdb_is_late(const struct tsdb *db, const struct head_series *series, int64_t time_ms);
 
 /* Notes that samples from min_time_ms on have come or gone; takes the mutex. */
 void tsdb_note_change(struct tsdb *db, int64_t min_time_ms);
+
+/* replay.c: samples of the log on their way into the head; made with `db` alone. */
+struct tsdb_replay {
+    struct tsdb *db;
+    uint32_t *numbers; /* of series that are there */
+    int64_t *times;
+    double *values;
+    size_t count;
+    size_t capacity;
+    uint32_t *places; /* room to sort by series */
+    size_t place_capacity;
+    struct label *labels; /* of the series that are being read */
+    size_t label_capacity;
+};
+
+/* Takes a payload of the log; what recovery does with each. ERROR_CORRUPT: malformed; what of it
+ * was whole stays. */
+int tsdb_replay_payload(struct tsdb_replay *replay, struct str payload,
+                        struct error *error) MUST_CHECK;
+/* All that was taken is in the head then. Ends also one that failed. */
+void tsdb_replay_end(struct tsdb_replay *replay);
 
 /* select.c */
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,

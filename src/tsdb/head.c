@@ -60,7 +60,6 @@ static void free_data(struct head *head, struct head_data *data)
 static void free_pair(struct head_pair *pair)
 {
     if (pair == NULL) return;
-    free(pair->text);
     if (pair->capacity > 0) free(pair->postings.items);
     free(pair);
 }
@@ -149,18 +148,6 @@ static void table_remove(struct head_table *table, uint32_t hash, uint32_t numbe
     table->count--;
 }
 
-struct head_series *head_series_at(const struct head *head, uint32_t number)
-{
-    size_t page = number / HEAD_PAGE_SIZE;
-    if (page >= HEAD_PAGE_COUNT || head->series[page] == NULL) return NULL;
-    return head->series[page][number % HEAD_PAGE_SIZE];
-}
-
-const struct head_pair *head_pair_at(const struct head *head, uint32_t number)
-{
-    return head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
-}
-
 struct str head_pair_name(const struct head *head, const struct head_pair *pair)
 {
     return head->names.items[pair->name].text;
@@ -191,9 +178,34 @@ const struct head_name *head_name_find(const struct head *head, struct str name)
     return at == SIZE_MAX ? NULL : &head->names.items[at];
 }
 
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint128 product = (uint128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Words of the text, one multiplication each; short texts, which labels are, need one or two. */
+static uint64_t add_text(uint64_t hash, struct str text)
+{
+    static const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
+    size_t i = 0;
+    uint64_t word;
+    for (; i + 8 < text.size; i += 8) {
+        memcpy(&word, text.data + i, 8);
+        hash = mix(hash ^ word, odd);
+    }
+    word = 0;
+    if (text.size >= 8) {
+        memcpy(&word, text.data + text.size - 8, 8);
+    } else {
+        for (; i < text.size; i++) word = word << 8 | (unsigned char)text.data[i];
+    }
+    return mix(hash ^ word ^ (uint64_t)text.size << 56, odd);
+}
+
 static uint32_t pair_hash(const struct head *head, struct str name, struct str value)
 {
-    return (uint32_t)(str_hash(value, str_hash(name, head->seed)) >> 32);
+    return (uint32_t)(add_text(add_text(head->seed | 1, name), value) >> 32);
 }
 
 static uint32_t find_pair(const struct head *head, struct str name, struct str value, uint32_t hash)
@@ -239,32 +251,7 @@ static bool has_labels(const struct head *head, const struct head_series *series
     return true;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    uint128 product = (uint128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Words of the text, one multiplication each; short texts, which labels are, need one or two. */
-static uint64_t add_text(uint64_t hash, struct str text)
-{
-    static const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
-    size_t i = 0;
-    uint64_t word;
-    for (; i + 8 < text.size; i += 8) {
-        memcpy(&word, text.data + i, 8);
-        hash = mix(hash ^ word, odd);
-    }
-    word = 0;
-    if (text.size >= 8) {
-        memcpy(&word, text.data + text.size - 8, 8);
-    } else {
-        for (; i < text.size; i++) word = word << 8 | (unsigned char)text.data[i];
-    }
-    return mix(hash ^ word ^ (uint64_t)text.size << 56, odd);
-}
-
-static uint32_t series_hash(const struct head *head, struct labels labels)
+uint32_t head_hash(const struct head *head, struct labels labels)
 {
     uint64_t hash = head->seed | 1;
     for (size_t i = 0; i < labels.count; i++) {
@@ -273,11 +260,10 @@ static uint32_t series_hash(const struct head *head, struct labels labels)
     return (uint32_t)(hash >> 32);
 }
 
-struct head_series *head_find(const struct head *head, struct labels labels)
+struct head_series *head_find_hashed(const struct head *head, struct labels labels, uint32_t hash)
 {
     const struct head_table *table = &head->series_table;
     if (table->capacity == 0) return NULL;
-    uint32_t hash = series_hash(head, labels);
     size_t mask = table->capacity - 1;
     for (size_t at = hash & mask; table->slots[at] != 0; at = (at + 1) & mask) {
         if ((uint32_t)(table->slots[at] >> 32) != hash) continue;
@@ -286,6 +272,26 @@ struct head_series *head_find(const struct head *head, struct labels labels)
         if (has_labels(head, series, labels)) return series;
     }
     return NULL;
+}
+
+struct head_series *head_find(const struct head *head, struct labels labels)
+{
+    return head_find_hashed(head, labels, head_hash(head, labels));
+}
+
+static void fetch_slot(const struct head_table *table, uint32_t hash)
+{
+    if (table->capacity > 0) __builtin_prefetch(&table->slots[hash & (table->capacity - 1)], 1);
+}
+
+void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash)
+{
+    fetch_slot(&head->series_table, hash);
+    for (size_t i = 0; i < labels.count; i++) {
+        const struct label *label = &labels.items[i];
+        if (i < before.count && str_equal(before.items[i].value, label->value)) continue;
+        fetch_slot(&head->pair_table, pair_hash(head, label->name, label->value));
+    }
 }
 
 static size_t make_name(struct head *head, struct str text)
@@ -314,6 +320,17 @@ static uint32_t new_pair_number(struct head *head)
     return head->pair_end++;
 }
 
+/* The number of the series' pair in that place, when it is this label; UINT32_MAX when not. */
+static uint32_t same_pair(const struct head *head, const struct head_series *series, size_t place,
+                          const struct label *label)
+{
+    if (series == NULL || place >= series->pair_count) return UINT32_MAX;
+    const struct head_pair *pair = head_pair_at(head, series->pairs[place]);
+    if (!str_equal(head_pair_value(pair), label->value)) return UINT32_MAX;
+    if (!str_equal(head_pair_name(head, pair), label->name)) return UINT32_MAX;
+    return series->pairs[place];
+}
+
 /* The pair's number, made when missing; UINT32_MAX when out of memory. */
 static uint32_t make_pair(struct head *head, const struct label *label)
 {
@@ -323,16 +340,14 @@ static uint32_t make_pair(struct head *head, const struct label *label)
     size_t name = make_name(head, label->name);
     if (name == SIZE_MAX || !table_reserve(&head->pair_table)) return UINT32_MAX;
     if (!VEC_RESERVE(&head->names.items[name].pairs, 1)) return UINT32_MAX;
-    struct head_pair *pair = calloc(1, sizeof(*pair));
-    char *text = malloc(label->value.size + 1);
-    number = pair == NULL || text == NULL ? UINT32_MAX : new_pair_number(head);
+    struct head_pair *pair = malloc(sizeof(*pair) + label->value.size);
+    number = pair == NULL ? UINT32_MAX : new_pair_number(head);
     if (number == UINT32_MAX) {
         free(pair);
-        free(text);
         return UINT32_MAX;
     }
-    memcpy(text, label->value.data, label->value.size);
-    pair->text = text;
+    *pair = (struct head_pair){ 0 };
+    memcpy(pair->text, label->value.data, label->value.size);
     pair->size = (uint32_t)label->value.size;
     pair->name = (uint32_t)name;
     pair->hash = hash;
@@ -391,7 +406,8 @@ static bool reserve_series(struct head *head, uint32_t number)
     return head->series[page] != NULL && table_reserve(&head->series_table);
 }
 
-struct head_series *head_create(struct head *head, struct labels labels, uint32_t number)
+struct head_series *head_create_hashed(struct head *head, struct labels labels, uint32_t hash,
+                                       uint32_t number)
 {
     if (number == 0) number = head->series_end;
     if (number == UINT32_MAX || !reserve_series(head, number)) return NULL;
@@ -399,8 +415,11 @@ struct head_series *head_create(struct head *head, struct labels labels, uint32_
     size_t size = sizeof(struct head_series) + labels.count * sizeof(uint32_t);
     struct head_series *series = calloc(1, size);
     if (series == NULL) return NULL;
+    /* Who makes many mostly makes them side by side: all but a label or two are the neighbour's. */
+    const struct head_series *neighbour = head_series_at(head, number - 1);
     for (size_t i = 0; i < labels.count; i++) {
-        series->pairs[i] = make_pair(head, &labels.items[i]);
+        series->pairs[i] = same_pair(head, neighbour, i, &labels.items[i]);
+        if (series->pairs[i] == UINT32_MAX) series->pairs[i] = make_pair(head, &labels.items[i]);
         if (series->pairs[i] == UINT32_MAX || !reserve_posting(head, series->pairs[i])) {
             free(series); /* pairs without series go at the next collection */
             return NULL;
@@ -409,7 +428,7 @@ struct head_series *head_create(struct head *head, struct labels labels, uint32_
     series->number = number;
     series->last_ms = INT64_MIN;
     series->pair_count = (uint16_t)labels.count;
-    series->hash = series_hash(head, labels);
+    series->hash = hash;
     for (size_t i = 0; i < labels.count; i++) add_posting(head, series->pairs[i], number);
     head->series[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = series;
     table_put(&head->series_table, series->hash, number);
@@ -418,6 +437,11 @@ struct head_series *head_create(struct head *head, struct labels labels, uint32_
     head->totals.series_created++;
     head->totals.series_size += size;
     return series;
+}
+
+struct head_series *head_create(struct head *head, struct labels labels, uint32_t number)
+{
+    return head_create_hashed(head, labels, head_hash(head, labels), number);
 }
 
 static void remove_posting(struct head *head, uint32_t pair_number, uint32_t number)
@@ -454,11 +478,6 @@ int head_renumber(struct head *head, struct head_series *series, uint32_t number
 static uint32_t *tail_offsets(struct head_tail *tail)
 {
     return (uint32_t *)(void *)(tail->values + tail->capacity);
-}
-
-const uint32_t *head_tail_offsets(const struct head_tail *tail)
-{
-    return (const uint32_t *)(const void *)(tail->values + tail->capacity);
 }
 
 /* The newest chunks that are short, when there are enough of them to be one with the tail. */
@@ -578,6 +597,60 @@ int head_append(struct head *head, struct head_series *series, int64_t time_ms, 
     if (time_ms < head->min_ms) head->min_ms = time_ms;
     if (time_ms > head->max_ms) head->max_ms = time_ms;
     return 0;
+}
+
+/* Whether as many samples as make a long chunk may be packed without going through the tail. */
+static bool is_long(const int64_t *times, size_t count, int64_t last_ms)
+{
+    if (count < HEAD_CHUNK_JOINED || times[0] <= last_ms) return false;
+    for (size_t i = 1; i < HEAD_CHUNK_JOINED; i++) {
+        if (times[i] <= times[i - 1]) return false;
+    }
+    return true;
+}
+
+static int append_long(struct head *head, struct head_series *series, const int64_t *times,
+                       const double *values)
+{
+    struct head_data *data = &series->active;
+    if (data->tail != NULL && data->tail->count > 0) {
+        int code = finish_tail(head, data);
+        if (code != 0) return code;
+    }
+    struct head_chunk *chunk = new_chunk(head, times, values, HEAD_CHUNK_JOINED);
+    if (chunk == NULL) return -ENOMEM;
+    chunk->older = data->chunks;
+    data->chunks = chunk;
+    series->last_ms = times[HEAD_CHUNK_JOINED - 1];
+    series->last_value = values[HEAD_CHUNK_JOINED - 1];
+    head->totals.sample_count += HEAD_CHUNK_JOINED;
+    if (times[0] < head->min_ms) head->min_ms = times[0];
+    if (series->last_ms > head->max_ms) head->max_ms = series->last_ms;
+    return 0;
+}
+
+size_t head_append_run(struct head *head, struct head_series *series, const int64_t *times,
+                       const double *values, size_t count)
+{
+    size_t added = 0;
+    if (series->active.tail == NULL && count > TAIL_SIZE_MIN && count < HEAD_CHUNK_JOINED) {
+        series->active.tail = new_tail(head, NULL, HEAD_TAIL_MAX); /* it would have to grow */
+    }
+    for (size_t i = 0; i < count;) {
+        const struct head_tail *tail = series->active.tail;
+        bool is_at_end = tail == NULL || tail->count == 0 || tail->count == HEAD_TAIL_MAX;
+        if (is_at_end && is_long(times + i, count - i, series->last_ms)) {
+            if (append_long(head, series, times + i, values + i) != 0) break;
+            added += HEAD_CHUNK_JOINED;
+            i += HEAD_CHUNK_JOINED;
+            continue;
+        }
+        bool is_added;
+        if (head_append(head, series, times[i], values[i], &is_added) != 0) break;
+        if (is_added) added++;
+        i++;
+    }
+    return added;
 }
 
 static bool find_in_chunk(const struct head_chunk *chunk, int64_t time_ms, double *value)

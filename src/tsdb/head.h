@@ -74,8 +74,7 @@ struct head_series {
 };
 
 struct head_pair {
-    char *text; /* value's bytes */
-    uint32_t size;
+    uint32_t size; /* of the text */
     uint32_t name;
     uint32_t hash;
     uint32_t count;    /* postings */
@@ -86,6 +85,7 @@ struct head_pair {
         uint32_t *items;
         uint32_t single;
     } postings;
+    char text[]; /* value's bytes */
 };
 
 VEC_TYPE(head_numbers, uint32_t);
@@ -138,18 +138,38 @@ int head_init(struct head *head) MUST_CHECK;
 void head_release(struct head *head); /* accepts a zeroed one */
 
 /* NULL when there is none (any more). */
-struct head_series *head_series_at(const struct head *head, uint32_t number);
+static inline struct head_series *head_series_at(const struct head *head, uint32_t number)
+{
+    size_t page = number / HEAD_PAGE_SIZE;
+    if (page >= HEAD_PAGE_COUNT || head->series[page] == NULL) return NULL;
+    return head->series[page][number % HEAD_PAGE_SIZE];
+}
+
 struct head_series *head_find(const struct head *head, struct labels labels);
 
 /* Makes a series; its labels are copied. `number` 0 gives it the next one. NULL: no memory or no
  * number left. The set must not be there yet. */
 struct head_series *head_create(struct head *head, struct labels labels, uint32_t number);
 
+/* The same for who needs the hash of the labels twice. */
+uint32_t head_hash(const struct head *head, struct labels labels);
+struct head_series *head_find_hashed(const struct head *head, struct labels labels, uint32_t hash);
+struct head_series *head_create_hashed(struct head *head, struct labels labels, uint32_t hash,
+                                       uint32_t number);
+
+/* Has the memory on its way that finding and making a series with these labels looks at. `before`:
+ * the labels of the one made before it, which is near already. */
+void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash);
+
 /* Gives a series another number, which must be free: a recovery meets a series that was removed
  * and came back. 0 or -ENOMEM. */
 int head_renumber(struct head *head, struct head_series *series, uint32_t number) MUST_CHECK;
 
-const struct head_pair *head_pair_at(const struct head *head, uint32_t number);
+static inline const struct head_pair *head_pair_at(const struct head *head, uint32_t number)
+{
+    return head->pairs[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE];
+}
+
 struct str head_pair_name(const struct head *head, const struct head_pair *pair);
 struct str head_pair_value(const struct head_pair *pair);
 struct postings head_pair_postings(const struct head_pair *pair);
@@ -163,6 +183,11 @@ void head_labels(const struct head *head, const struct head_series *series, stru
  * memory is -ENOMEM: the sample is lost, so the caller stops. */
 int head_append(struct head *head, struct head_series *series, int64_t time_ms, double value,
                 bool *is_added) MUST_CHECK;
+
+/* Adds samples as head_append does one by one, but long chunks at once. Returns how many went in:
+ * what is not newer than the sample before does not, nor what finds no memory. */
+size_t head_append_run(struct head *head, struct head_series *series, const int64_t *times,
+                       const double *values, size_t count);
 
 /* Whether the chunks and the tail have a sample of that time; late samples apart. */
 bool head_find_sample(const struct head_series *series, int64_t time_ms, double *value);
@@ -182,6 +207,9 @@ size_t head_collect_garbage(struct head *head, int64_t before_ms);
 /* Frees removed pairs: nobody holds labels of the head any more. */
 void head_free_limbo(struct head *head);
 
-const uint32_t *head_tail_offsets(const struct head_tail *tail);
+static inline const uint32_t *head_tail_offsets(const struct head_tail *tail)
+{
+    return (const uint32_t *)(const void *)(tail->values + tail->capacity);
+}
 
 #endif

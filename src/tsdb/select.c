@@ -635,6 +635,7 @@ static bool is_pair_alive(const struct head *head, const struct head_pair *pair,
     struct postings series = head_pair_postings(pair);
     for (size_t i = 0; i < series.count; i++) {
         const struct head_series *found = head_series_at(head, series.items[i]);
+        CHECK(found != NULL); /* postings name no series that has gone */
         if (found->last_ms != INT64_MIN && found->last_ms >= start_ms) return true;
     }
     return false;
@@ -726,6 +727,7 @@ static bool is_value_there(const struct head *head, struct postings value, struc
         }
         if (head == NULL) return true;
         const struct head_series *series = head_series_at(head, value.items[i]);
+        CHECK(series != NULL);             /* postings name no series that has gone */
         if (series->has_side) return true; /* late samples may be of any time */
         if (series->last_ms != INT64_MIN && series->last_ms >= start_ms) return true;
         i++;

@@ -250,10 +250,12 @@ static bool read_series(struct reading *reading, struct head *head, uint64_t *nu
         items[i] = reading->pairs[index];
     }
     struct labels labels = { items, (size_t)count };
-    if (head_series_at(head, (uint32_t)*number) != NULL || head_find(head, labels) != NULL) {
+    uint32_t hash = head_hash(head, labels);
+    if (head_series_at(head, (uint32_t)*number) != NULL ||
+        head_find_hashed(head, labels, hash) != NULL) {
         return false;
     }
-    struct head_series *series = head_create(head, labels, (uint32_t)*number);
+    struct head_series *series = head_create_hashed(head, labels, hash, (uint32_t)*number);
     if (series == NULL) return false;
     series->is_logged = true;
     if (is_empty || !reading->has_samples) return true;

@@ -298,14 +298,23 @@ static int load_series(struct tsdb *db, uint64_t *number_out, struct error *erro
 
 static int apply(void *argument, struct str payload)
 {
-    struct tsdb *db = argument;
+    struct tsdb_replay *replay = argument;
+    struct tsdb *db = replay->db;
     struct error cause = { 0 };
-    int code = tsdb_apply_payload(db, payload, &cause);
+    int code = tsdb_replay_payload(replay, payload, &cause);
     if (code != ERROR_CORRUPT) return code;
     /* Its checksum held: written so. Nothing of a later record hangs on it. */
     db->stats.log_corruptions++;
     tsdb_report(db, "record of the log is malformed", NULL, &cause);
     return 0;
+}
+
+static int replay_log(struct tsdb *db, struct error *error)
+{
+    struct tsdb_replay replay = { .db = db };
+    int code = wal_replay(&db->wal, db->log_through, apply, &replay, error);
+    tsdb_replay_end(&replay);
+    return code;
 }
 
 /* It counts from here on; that the disk takes no notes of it now is no reason not to open. */
@@ -327,7 +336,7 @@ static int recover(struct tsdb *db, struct error *error)
     if (code == 0) code = load_blocks(db, error);
     uint64_t least_segment = db->log_through;
     if (code == 0) code = load_series(db, &least_segment, error);
-    if (code == 0) code = wal_replay(&db->wal, db->log_through, apply, db, error);
+    if (code == 0) code = replay_log(db, error);
     if (code != 0) return code;
     if (db->wal.segment < least_segment) db->wal.segment = least_segment;
     struct error cause = { 0 };

@@ -510,6 +510,50 @@ static void random_work_agrees_with_the_model(void)
     }
 }
 
+static void long_step(struct random *random, struct model *model, struct tsdb *db, int64_t time_ms)
+{
+    struct sample_sink sink = tsdb_sink(db);
+    struct sample_batch *batch;
+    struct model_text text;
+    REQUIRE(sink.begin(sink.state, &batch, NULL) == 0);
+    for (int i = 0; i < MODEL_SERIES_MAX; i++) {
+        uint64_t ref = 0;
+        double value = (double)random_below(random, 1000) / 8;
+        /* Some come always, others now and then: chunks and tails of every length. */
+        if (random_below(random, MODEL_SERIES_MAX) < (uint64_t)i / 4) continue;
+        EXPECT_INT(0, batch->append(batch, &ref, model_labels(i, &text), time_ms, value, NULL));
+        model_add(model, i, time_ms, value);
+    }
+    EXPECT_INT(0, batch->commit(batch, NULL));
+}
+
+/* More than a recovery gathers at a time; what is put in by series is what came by time. */
+static void a_long_log_comes_back_whole(void)
+{
+    enum { STEPS = 5500 };
+    struct random random;
+    random_init(&random, 7);
+    struct stage stage;
+    stage_init(&stage);
+    struct model model = { 0 };
+    for (int i = 0; i < STEPS; i++) {
+        long_step(&random, &model, stage.db, START_MS + i * 250);
+        if (i == 20 || i == 120 || i == 2000) stage_reopen(&stage);
+        if (i == 130) EXPECT(agrees(&model, stage.db));
+    }
+    stage_reopen(&stage);
+    struct tsdb_stats stats;
+    tsdb_stats(stage.db, &stats);
+    EXPECT(stats.head_samples > 1 << 18);
+    EXPECT_INT(0, (int64_t)(stats.samples_dropped + stats.log_corruptions));
+    EXPECT(agrees(&model, stage.db));
+    EXPECT_INT(ERROR_OUT_OF_ORDER, put(stage.db, 0, START_MS, 1));
+    EXPECT_INT(0, tsdb_flush(stage.db, NULL));
+    EXPECT(agrees(&model, stage.db));
+    model_release(&model);
+    stage_release(&stage);
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -525,6 +569,7 @@ int main(void)
         TEST(status_lists_tell_what_is_there),
         TEST(old_blocks_go_by_age_and_size),
         TEST(random_work_agrees_with_the_model),
+        TEST(a_long_log_comes_back_whole),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }
