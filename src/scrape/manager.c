@@ -2,9 +2,9 @@
  *
  * THREADS  Due targets wait in a heap by time. Idle workers sleep: one until the next target is
  *          due, a second until the one after it, the others until they are woken. So while targets
- *          answer quickly the two take turns, and nobody wakes anybody. Whoever takes a target when nobody
- *          sleeps until the next one wakes or starts another worker, up to worker_max, so that slow
- *          targets do not hold up the rest.
+ *          answer quickly the two take turns, and nobody wakes anybody. Whoever takes a target
+ *          when nobody sleeps until the next one wakes or starts another worker, up to
+ *          worker_max, so that slow targets do not hold up the rest.
  *          One more thread looks at target files every few seconds.
  * LOCK     `mutex` guards everything here; a target that a worker has is the worker's alone, but
  *          for the fields that target.h names.
