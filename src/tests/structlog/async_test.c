@@ -28,6 +28,13 @@
 #define HAS_THREAD_SANITIZER false
 #endif
 
+/* Children of this process may be forked while its last back end ends; they start their own. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 static char log_path[96];
 static char ring_path[96];
 
