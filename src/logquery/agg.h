@@ -65,6 +65,11 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
 int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
 
+/* Sets is_seen[ordinal] for every term of a keyword column that the documents hold; `is_seen` has
+ * as many places as the column has terms, false before. */
+void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
+                      bool *is_seen);
+
 /* Values of a column as numbers. */
 struct agg_numbers {
     struct logstore_cursor cursor;

@@ -97,14 +97,7 @@ static int collect_keywords(struct search *search, struct state *state,
     bool *is_seen = ARENA_ARRAY(search->arena, bool, term_count + 1);
     uint32_t *ordinals = ARENA_ARRAY(search->arena, uint32_t, term_count + 1);
     if (is_seen == NULL || ordinals == NULL) return parse_out_of_memory(&search->parse);
-    struct logstore_cursor cursor = { .column = column };
-    for (size_t i = 0; i < documents->count; i++) {
-        size_t first;
-        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
-        for (size_t k = 0; k < count; k++) {
-            is_seen[logstore_column_ordinal(column, first + k)] = true;
-        }
-    }
+    agg_see_ordinals(column, documents, is_seen);
     size_t count = 0;
     for (uint32_t i = 0; i < term_count; i++) {
         if (is_seen[i]) ordinals[count++] = i;

@@ -174,9 +174,8 @@ static int name_term(void *argument, size_t i, struct str term)
     return 0;
 }
 
-/* Which ordinals the documents hold. */
-static void see_ordinals(const struct logstore_column *column,
-                         const struct agg_documents *documents, bool *is_seen)
+void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
+                      bool *is_seen)
 {
     if (logstore_column_has_one_each(column)) {
         int64_t ordinals[GATHER_COUNT];
@@ -211,7 +210,7 @@ static int name_terms(struct naming *naming, const struct logstore_column *colum
         return parse_out_of_memory(&naming->search->parse);
     }
     bool wants_all = naming->options->min_doc_count == 0;
-    if (!wants_all) see_ordinals(column, documents, is_seen);
+    if (!wants_all) agg_see_ordinals(column, documents, is_seen);
     size_t count = 0;
     for (uint32_t i = 0; i < term_count; i++) {
         if (is_seen[i] || wants_all) ordinals[count++] = i;

@@ -23,12 +23,7 @@
 #include <string.h>
 
 enum {
-    MERGE_FACTOR = 3,      /* of the time that blocks span, from one size to the next */
-    OPEN_WINDOW_COUNT = 8, /* blocks in the newest window before they are merged early */
-    IDLE_SPAN_BLOCKS = 9,  /* durations of a block that an idle store's newest blocks may come to */
-    WORTH_PARTS = 8,       /* an early merge must bring this part beside its largest block */
     RETRY_MS = 10000,
-    IDLE_MS = 5000,
     CUT_CHECK_EVERY = 1024, /* series of a merge */
     RANK_PART = 8,
 };
