@@ -68,11 +68,13 @@ static int store_select(void *state, const struct series_query *query, struct ar
     struct memory_store *store = state;
     struct memory_cursor *cursor = ARENA_NEW(arena, struct memory_cursor);
     if (cursor == NULL) return error_set(error, ERROR_LIMIT, "the arena is full");
+    pthread_mutex_lock(&store->sorting);
     if (!store->is_sorted && store->series.count > 1) {
         qsort(store->series.items, store->series.count, sizeof(store->series.items[0]),
               compare_series);
     }
     store->is_sorted = true;
+    pthread_mutex_unlock(&store->sorting);
     *cursor = (struct memory_cursor){
         .cursor = { cursor_next, cursor_close }, .store = store, .arena = arena, .query = *query
     };
@@ -93,7 +95,7 @@ static int64_t store_changed_since(void *state, uint64_t *position)
 
 void memory_store_init(struct memory_store *store)
 {
-    *store = (struct memory_store){ 0 };
+    *store = (struct memory_store){ .sorting = PTHREAD_MUTEX_INITIALIZER };
     arena_init(&store->arena, (size_t)1 << 30);
     store->source.state = store;
     store->source.select = store_select;

@@ -9,6 +9,8 @@
 #include "model/labels.h"
 #include "model/series_source.h"
 
+#include <pthread.h>
+
 struct memory_series {
     struct labels labels;
     VEC(int64_t) times_ms;
@@ -17,12 +19,13 @@ struct memory_series {
     VEC(int64_t) starts_ms;                   /* empty, or as many as values */
 };
 
-/* Owned by one thread. */
+/* Filled by one thread; may then be selected from by many. */
 struct memory_store {
     struct arena arena; /* labels and histograms */
     VEC(struct memory_series *) series;
     struct map by_labels;
     bool is_sorted;
+    pthread_mutex_t sorting; /* guards is_sorted and the order of the series in a select */
     VEC(int64_t) changes_ms; /* time of each sample that came, in that order */
     struct series_source source;
 };
