@@ -1,7 +1,7 @@
 /* kept_test.c
  *
- * Goal:   a call that goes the short way ends as the same call by libcurl, whatever the peer answers
- *         and in whatever pieces; what is not plain is left to libcurl.
+ * Goal:   a call that goes the short way ends as the same call by libcurl, whatever the peer
+ *         answers and in whatever pieces; what is not plain is left to libcurl.
  * Method: a peer answers /first plainly, so that its connection is taken over, then a row's bytes;
  *         the same is asked by libcurl. Status, headers, body, failure and code must be equal, and
  *         the number of requests says which way it went.
