@@ -5,6 +5,7 @@
  * a few tables, since targets are scraped at moments of their own. What is left to do for a series
  * is a subtraction and a product a step. The numbers are those of functions_rate.c to the last bit.
  */
+#include "promql/columns.h"
 #include "promql/function_list.h"
 #include "promql/rate.h"
 
@@ -20,9 +21,9 @@ struct sweep_place {
     uint32_t step;
     uint32_t first; /* of its samples */
     uint32_t last;
-    double factor; /* what the change is multiplied by when the zero is out of reach */
+    double factor;   /* what the change is multiplied by when the zero is out of reach */
     double to_start; /* seconds that it is stretched by at the start, zero or not */
-    double sampled; /* seconds from the first sample to the last */
+    double sampled;  /* seconds from the first sample to the last */
 };
 
 /* The windows of all series that have these times. */
@@ -63,7 +64,6 @@ static bool reserve(struct sweep_table *table, struct query *query, size_t count
     return table->times_ms != NULL && table->places != NULL;
 }
 
-/* With even samples and steps all windows lie the same: then it is the last one's place again. */
 static void place_window(const struct window *window, bool is_rate, struct sweep_place *place)
 {
     const int64_t *times_ms = window->points->times_ms;
@@ -96,6 +96,7 @@ static void fill_table(struct sweep_table *table, const struct sweep *sweep, boo
         table->seen += seen;
         if (seen < 2) continue;
         struct sweep_place *place = &table->places[table->place_count];
+        /* With even samples and steps all windows lie the same. */
         int64_t first_ms = points->times_ms[window.from];
         int64_t last_ms = points->times_ms[window.to - 1];
         if (count == seen && to_start_ms == first_ms - window.start_ms &&
@@ -119,23 +120,14 @@ static const struct sweep_table *find_table(struct sweep *sweep, bool is_rate)
     const struct points *points = sweep->points;
     struct sweep_table *table = pick_table(sweep);
     if (table == NULL) return NULL;
-    if (table->count == points->count &&
-        memcmp(table->times_ms, points->times_ms, points->count * sizeof(points->times_ms[0])) ==
-            0) {
+    if (table->count == points->count && memcmp(table->times_ms, points->times_ms,
+                                                points->count * sizeof(points->times_ms[0])) == 0) {
         return table;
     }
     const struct evaluation *evaluation = sweep->call->evaluation;
     if (!reserve(table, evaluation->query, points->count, evaluation->steps.count)) return NULL;
     fill_table(table, sweep, is_rate);
     return table;
-}
-
-/* Without a branch: resets are rare. */
-static bool has_resets(const double *values, size_t count)
-{
-    unsigned found = 0;
-    for (size_t i = 1; i < count; i++) found |= (unsigned)(values[i] < values[i - 1]);
-    return found != 0;
 }
 
 /* Whether a counter would have been below zero at the place that it is stretched to. At a value
@@ -148,8 +140,8 @@ static inline bool reaches_zero(const struct sweep_place *place, double first, d
     return place->sampled * (first / change) < place->to_start;
 }
 
-static double factor_near_zero(const struct sweep *sweep, const struct sweep_place *place, double change,
-                               bool is_rate)
+static double factor_near_zero(const struct sweep *sweep, const struct sweep_place *place,
+                               double change, bool is_rate)
 {
     const struct points *points = sweep->points;
     struct window window = { .points = points };
@@ -179,7 +171,7 @@ static void fill_changes(const struct sweep *sweep, const struct sweep_table *ta
 {
     const struct points *points = sweep->points;
     const double *values = points->values;
-    bool is_rising = !has_resets(values, points->count);
+    bool is_rising = !column_falls(values, points->count);
     size_t checked = 1; /* samples looked at for resets */
     size_t last_reset = 0;
     for (size_t i = 0; i < table->place_count; i++) {
