@@ -285,6 +285,7 @@ struct call {
     size_t scratch_capacity;
     uint32_t *indexes; /* of sliding extremes */
     size_t index_capacity;
+    struct sweep_table *tables; /* functions_sweep.c's; NULL until there are some */
     bool is_out_of_memory; /* looked at after each series */
     int code;              /* likewise: the error is set */
 };
