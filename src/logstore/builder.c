@@ -141,6 +141,7 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
     buf_init(&field->bytes, UINT32_MAX);
     field->path = (struct str){ copy, path.size };
     field->type = type;
+    field->kind = logstore_type_column(type);
     field->is_malformed = is_malformed;
     if (copy == NULL || !VEC_RESERVE(&builder->fields, 1) ||
         map_put(&builder->field_by_path, key, field) < 0) {
@@ -207,8 +208,8 @@ void builder_measure(const struct builder *builder, struct builder_sizes *sizes)
     }
 }
 
-struct builder_field *builder_mapped_field(struct builder *builder,
-                                           const struct logstore_mapping *mapping, uint32_t number)
+struct builder_field *builder_make_mapped(struct builder *builder,
+                                          const struct logstore_mapping *mapping, uint32_t number)
 {
     while (builder->by_number.count <= number) {
         if (VEC_PUSH(&builder->by_number, NULL)) continue;
@@ -241,25 +242,6 @@ static bool grow_slots(struct builder_field *field)
     return true;
 }
 
-/* Terms are short: words that may overlap are quicker than a call. */
-static inline bool is_same(const char *a, const char *b, size_t size)
-{
-    if (size >= 8) {
-        for (size_t i = 0; i + 8 < size; i += 8) {
-            if (bytes_get64(a + i) != bytes_get64(b + i)) return false;
-        }
-        return bytes_get64(a + size - 8) == bytes_get64(b + size - 8);
-    }
-    if (size >= 4) {
-        return bytes_get32(a) == bytes_get32(b) &&
-               bytes_get32(a + size - 4) == bytes_get32(b + size - 4);
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (a[i] != b[i]) return false;
-    }
-    return true;
-}
-
 /* The number of the term, new or not; UINT32_MAX when out of memory. */
 static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
 {
@@ -273,7 +255,7 @@ static uint32_t hashed_term_number(struct builder_field *field, struct str term,
         if (!is_like) continue;
         const struct builder_term *known = &field->terms.items[number];
         if (known->size == term.size &&
-            (term.size == 0 || is_same(field->bytes.data + known->offset, term.data, term.size))) {
+            (term.size == 0 || bytes_same(field->bytes.data + known->offset, term.data, term.size))) {
             return number;
         }
     }
@@ -345,24 +327,43 @@ static bool wants_hashes_only(const struct builder *builder, const struct builde
            builder->documents.count >= builder->rare_documents_min;
 }
 
-void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
+/* A term of a keyword field was added, or could not be. */
+static void end_term(struct builder *builder, struct builder_field *field, bool is_added)
 {
-    CHECK(builder->documents.count > 0);
-    uint32_t document = (uint32_t)builder->documents.count - 1;
-    bool is_added = field->has_hashes_only ? add_hash(field, document, rare_hash(term))
-                                           : builder_field_add(field, document, term);
     if (is_added && wants_hashes_only(builder, field)) {
         is_added = keep_hashes_only(field, field->hashes_hint);
     }
     if (!is_added) builder->has_failed = true;
 }
 
+/* The number of the term; UINT32_MAX: it has none. */
+static uint32_t add_term(struct builder *builder, struct builder_field *field, struct str term,
+                         uint32_t hash)
+{
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    if (field->has_hashes_only) {
+        end_term(builder, field, add_hash(field, document, hash));
+        return UINT32_MAX;
+    }
+    uint32_t number = hashed_term_number(field, term, hash);
+    end_term(builder, field, number != UINT32_MAX && add_pair(field, document, number));
+    return number;
+}
+
+void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
+{
+    CHECK(builder->documents.count > 0);
+    if (term.data == NULL) term = STR("");
+    (void)add_term(builder, field, term, rare_hash(term));
+}
+
 /* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
-static struct builder_value *value_place(struct builder_field *field, struct str text)
+static struct builder_value *value_place(struct builder_field *field, struct str text,
+                                         uint32_t hash)
 {
     if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
     if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
-    return field->values == NULL ? NULL : &field->values[rare_hash(text) % BUILDER_VALUES_COUNT];
+    return field->values == NULL ? NULL : &field->values[hash % BUILDER_VALUES_COUNT];
 }
 
 static bool add_known_value(struct builder_field *field, uint32_t document,
@@ -433,19 +434,47 @@ static bool add_new_value(struct builder_field *field, uint32_t document, struct
     return true;
 }
 
-void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
+static bool is_known(const struct builder_value *place, struct str text)
 {
-    CHECK(builder->documents.count > 0);
+    return place != NULL && place->size == text.size + 1 &&
+           bytes_same(place->bytes, text.data, text.size);
+}
+
+static void add_text(struct builder *builder, struct builder_field *field, struct str text,
+                     struct builder_value *place)
+{
     uint32_t document = (uint32_t)builder->documents.count - 1;
     if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
         if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
     }
-    struct builder_value *place = value_place(field, text);
-    bool is_known = place != NULL && place->size == text.size + 1 &&
-                    is_same(place->bytes, text.data, text.size);
-    bool is_added = is_known ? add_known_value(field, document, place)
-                             : add_new_value(field, document, text, place);
+    bool is_added = is_known(place, text) ? add_known_value(field, document, place)
+                                          : add_new_value(field, document, text, place);
     if (!is_added) builder->has_failed = true;
+}
+
+void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
+{
+    CHECK(builder->documents.count > 0);
+    bool is_short = text.size <= BUILDER_VALUE_SIZE_MAX;
+    add_text(builder, field, text, is_short ? value_place(field, text, rare_hash(text)) : NULL);
+}
+
+void builder_add_texts(struct builder *builder, struct builder_field *field,
+                       struct builder_field *keyword, struct str text)
+{
+    CHECK(builder->documents.count > 0);
+    if (text.data == NULL) text = STR("");
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    uint32_t hash = rare_hash(text);
+    struct builder_value *place = value_place(field, text, hash);
+    add_text(builder, field, text, place);
+    bool is_noted = is_known(place, text) && !keyword->has_hashes_only;
+    if (is_noted && place->keyword != 0) {
+        end_term(builder, keyword, add_pair(keyword, document, place->keyword - 1));
+        return;
+    }
+    uint32_t number = add_term(builder, keyword, text, hash);
+    if (is_noted && number != UINT32_MAX) place->keyword = number + 1;
 }
 
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)

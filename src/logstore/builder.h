@@ -50,6 +50,7 @@ struct builder_value;
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
+    enum logstore_column_kind kind; /* of the type */
     bool is_malformed;      /* values that did not fit the field of this path; keyword */
     struct str source_path; /* where sources have the values; empty: unknown; owned */
     uint32_t ignore_above;  /* of the field of the mapping */
@@ -81,6 +82,7 @@ struct builder_field {
 struct builder_value {
     uint8_t size; /* plus one; 0: free */
     uint16_t term_count;
+    uint32_t keyword;    /* number in the keyword field beside, plus one; 0: not known */
     uint32_t first_term; /* in value_terms: numbers of terms */
     char bytes[BUILDER_VALUE_SIZE_MAX];
 };
@@ -136,13 +138,27 @@ int builder_add_document(struct builder *builder, struct str id, struct str sour
 struct builder_field *builder_field(struct builder *builder, struct str path,
                                     enum logstore_type type, bool is_malformed);
 
+struct builder_field *builder_make_mapped(struct builder *builder,
+                                          const struct logstore_mapping *mapping, uint32_t number);
+
 /* The same, faster, for the field that has this number in the index's mapping. A builder serves one
  * mapping, whose fields keep their numbers. */
-struct builder_field *builder_mapped_field(struct builder *builder,
-                                           const struct logstore_mapping *mapping, uint32_t number);
+static inline struct builder_field *builder_mapped_field(struct builder *builder,
+                                                         const struct logstore_mapping *mapping,
+                                                         uint32_t number)
+{
+    if (number < builder->by_number.count && builder->by_number.items[number] != NULL) {
+        return builder->by_number.items[number];
+    }
+    return builder_make_mapped(builder, mapping, number);
+}
 
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term);
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text);
+/* Both at once: a text, and the same value as a term of the keyword field beside it, which no other
+ * text field has. */
+void builder_add_texts(struct builder *builder, struct builder_field *field,
+                       struct builder_field *keyword, struct str text);
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value);
 
 /* The same for a document by its number, which must not be less than that of the call before. */
