@@ -255,7 +255,8 @@ static uint32_t hashed_term_number(struct builder_field *field, struct str term,
         if (!is_like) continue;
         const struct builder_term *known = &field->terms.items[number];
         if (known->size == term.size &&
-            (term.size == 0 || bytes_same(field->bytes.data + known->offset, term.data, term.size))) {
+            (term.size == 0 ||
+             bytes_same(field->bytes.data + known->offset, term.data, term.size))) {
             return number;
         }
     }

@@ -51,9 +51,9 @@ struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
     enum logstore_column_kind kind; /* of the type */
-    bool is_malformed;      /* values that did not fit the field of this path; keyword */
-    struct str source_path; /* where sources have the values; empty: unknown; owned */
-    uint32_t ignore_above;  /* of the field of the mapping */
+    bool is_malformed;              /* values that did not fit the field of this path; keyword */
+    struct str source_path;         /* where sources have the values; empty: unknown; owned */
+    uint32_t ignore_above;          /* of the field of the mapping */
 
     struct buf bytes; /* terms, one behind the other */
     VEC(struct builder_term) terms;

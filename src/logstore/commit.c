@@ -411,8 +411,8 @@ static int apply_document(struct logstore *store, struct store_index *index,
     struct builder *builder = builder_of(store, index, error);
     if (builder == NULL) return -ENOMEM;
     store->stats.buffer_size += operation->source.size;
-    return builder_add_document(builder, operation->result_id, operation->source,
-                                operation->seq_no, operation->version, error);
+    return builder_add_document(builder, operation->result_id, operation->source, operation->seq_no,
+                                operation->version, error);
 }
 
 /* Its fields, too. */

@@ -146,7 +146,8 @@ void known_learn(struct known_shapes *known, struct str document)
     known->holes.count = 0;
     bool is_usable = fresh->shape != NULL && fresh->plans != NULL && !fresh->shape->has_odd_keys &&
                      !fresh->shape->has_empty_object && fresh->shape->depth <= NESTING_MAX &&
-                     VEC_RESERVE(&known->holes, HOLES_MAX) && VEC_RESERVE(&known->contents, HOLES_MAX);
+                     VEC_RESERVE(&known->holes, HOLES_MAX) &&
+                     VEC_RESERVE(&known->contents, HOLES_MAX);
     if (!is_usable) {
         shape_free(fresh->shape);
         free(fresh->plans);

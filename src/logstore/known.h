@@ -20,8 +20,8 @@
 
 /* What is to be done with the values of a hole. */
 enum known_form {
-    KNOWN_ANY,    /* what document.c says of its field */
-    KNOWN_TEXTS,  /* texts into a text field and the keyword that is its only sub-field */
+    KNOWN_ANY,   /* what document.c says of its field */
+    KNOWN_TEXTS, /* texts into a text field and the keyword that is its only sub-field */
 };
 
 struct known_plan {
@@ -34,7 +34,7 @@ struct known_shape {
     struct shape *shape;
     uint64_t mapping_serial; /* of the mapping that the plans are for; 0: none yet */
     uint64_t mapping_changes;
-    bool has_all_fields;     /* else its documents must be parsed */
+    bool has_all_fields;      /* else its documents must be parsed */
     struct known_plan *plans; /* of each hole */
 };
 

@@ -25,8 +25,8 @@ static bool is_blank(char c)
 #define MARK_OTHER 2
 
 static const uint8_t marks[256] = {
-    [','] = MARK_END,   ['}'] = MARK_END,   [']'] = MARK_END,   [' '] = MARK_END,
-    ['\t'] = MARK_END,  ['\r'] = MARK_END,  ['\n'] = MARK_END,  ['{'] = MARK_OTHER,
+    [','] = MARK_END,   ['}'] = MARK_END,   [']'] = MARK_END,  [' '] = MARK_END,
+    ['\t'] = MARK_END,  ['\r'] = MARK_END,  ['\n'] = MARK_END, ['{'] = MARK_OTHER,
     ['['] = MARK_OTHER, [':'] = MARK_OTHER,
 };
 
@@ -109,8 +109,7 @@ bool shape_fits(const struct shape *shape, struct str document, struct str *hole
         at = end;
     }
     struct str last = shape->pieces[shape->hole_count];
-    return document.size - at == last.size &&
-           bytes_same(document.data + at, last.data, last.size);
+    return document.size - at == last.size && bytes_same(document.data + at, last.data, last.size);
 }
 
 /* A walk over a shape's text that knows the path at each hole. */
