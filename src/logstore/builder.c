@@ -402,7 +402,10 @@ static bool take_tokens(const struct builder_field *field, struct analyzer *anal
         size_t start = batch->starts[batch->count];
         uint32_t hash = rare_hash(token.term);
         if (field->slots != NULL) __builtin_prefetch(&field->slots[hash & mask]);
-        memcpy(batch->bytes + start, token.term.data, token.term.size);
+        if (token.term.size <= 16)
+            memcpy(batch->bytes + start, token.term.data, 16);
+        else
+            memcpy(batch->bytes + start, token.term.data, token.term.size);
         batch->hashes[batch->count++] = hash;
         batch->starts[batch->count] = (uint16_t)(start + token.term.size);
     }

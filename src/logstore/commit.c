@@ -157,12 +157,9 @@ static void parse_all(struct logstore *store, struct commit *commit)
 
 static struct str make_id(struct logstore *store, struct arena *arena)
 {
-    char packed[ID_PACKED_SIZE];
-    char id[ID_MADE_SIZE];
-    memcpy(packed, store->id_prefix, sizeof(store->id_prefix));
-    id_set_counter(packed, store->id_counter++);
-    id_unpack(packed, id);
-    return arena_copy(arena, (struct str){ id, sizeof(id) });
+    struct str id = arena_copy(arena, (struct str){ store->id_next, sizeof(store->id_next) });
+    (void)id_step(store->id_next);
+    return id;
 }
 
 static struct str pending_key(struct group *group, const struct store_index *index, struct str id)

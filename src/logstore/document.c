@@ -474,7 +474,7 @@ int document_map(const struct json *root, struct str id, struct logstore_mapping
     return code;
 }
 
-/* A walk over a document that was read by its shape; the path itself is not looked at, and large. */
+/* A walk over a document that was read by its shape. The path is not looked at, and large. */
 static void walk_known(struct walk *walk, struct str id, struct logstore_mapping *mapping,
                        const struct document_options *options, struct arena *arena,
                        struct document_leaf_vec *leaves, uint64_t *ignored,

@@ -127,8 +127,7 @@ struct logstore {
     uint64_t indexed_before;         /* documents taken when maintenance looked last */
     uint64_t log_first;              /* oldest file that is still needed */
     struct random dice;
-    uint64_t id_counter;
-    unsigned char id_prefix[9];
+    char id_next[ID_MADE_SIZE]; /* the id that is made next */
 
     /* Guarded by queue. */
     struct mutex queue;
