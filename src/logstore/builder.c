@@ -12,18 +12,12 @@
 
 #define SOURCES_SIZE_MAX ((size_t)1 << 32)
 
-int builder_new(struct builder **builder_out, uint64_t segment_id,
-                const struct builder_sizes *sizes, struct error *error)
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error)
 {
     struct builder *builder = calloc(1, sizeof(*builder));
     if (builder == NULL) return error_set(error, -ENOMEM, "make a buffer: out of memory");
     builder->segment_id = segment_id;
-    builder->sizes = sizes;
     buf_init(&builder->sources, SOURCES_SIZE_MAX);
-    if (sizes != NULL) {
-        (void)!buf_reserve(&builder->sources, sizes->sources + sizes->sources / 8);
-        (void)!VEC_RESERVE(&builder->documents, sizes->documents + sizes->documents / 8);
-    }
     id_list_init(&builder->ids);
     builder->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
     *builder_out = builder;
@@ -65,6 +59,37 @@ void builder_free(struct builder *builder)
     id_list_release(&builder->ids);
     free(builder->dead);
     free(builder);
+}
+
+static void field_reset(struct builder_field *field)
+{
+    buf_reset(&field->bytes);
+    field->terms.count = 0;
+    field->pairs.count = 0;
+    field->numbers.count = 0;
+    field->hashes.count = 0;
+    field->documents.count = 0;
+    field->value_terms.count = 0;
+    field->has_hashes_only = false;
+    if (field->slots != NULL) memset(field->slots, 0, field->slot_count * sizeof(*field->slots));
+    if (field->values != NULL) {
+        memset(field->values, 0, BUILDER_VALUES_COUNT * sizeof(*field->values));
+    }
+}
+
+void builder_reset(struct builder *builder, uint64_t segment_id)
+{
+    builder->segment_id = segment_id;
+    buf_reset(&builder->sources);
+    id_list_release(&builder->ids);
+    id_list_init(&builder->ids);
+    builder->documents.count = 0;
+    for (size_t i = 0; i < builder->fields.count; i++) field_reset(builder->fields.items[i]);
+    builder->by_number.count = 0;
+    if (builder->dead != NULL) memset(builder->dead, 0, builder->dead_capacity * sizeof(uint64_t));
+    builder->dead_count = 0;
+    map_release(&builder->id_to_document);
+    builder->has_failed = false;
 }
 
 /* Ids in runs are found by counting; the others have a map. */
@@ -166,46 +191,14 @@ static struct builder_field *make_mapped(struct builder *builder,
                                          const struct logstore_field *mapped)
 {
     struct builder_field *field = builder_field(builder, mapped->path, mapped->type, false);
-    if (field == NULL || field->source_path.data != NULL) return field;
+    if (field == NULL) return NULL;
+    field->ignore_above = mapped->ignore_above;
+    if (field->source_path.data != NULL) return field;
     struct str path = source_path(mapped);
     char *copy = str_copy(path);
     if (copy == NULL) builder->has_failed = true;
     field->source_path = (struct str){ copy, copy == NULL ? 0 : path.size };
-    field->ignore_above = mapped->ignore_above;
     return field;
-}
-
-/* A hint that cannot be followed is none. */
-static void reserve(struct builder_field *field, const struct builder_field_sizes *sizes)
-{
-    if (sizes->bytes > 0) (void)!buf_reserve(&field->bytes, sizes->bytes);
-    if (sizes->terms > 0) (void)!VEC_RESERVE(&field->terms, sizes->terms);
-    if (sizes->pairs > 0) (void)!VEC_RESERVE(&field->pairs, sizes->pairs);
-    if (sizes->numbers > 0) (void)!VEC_RESERVE(&field->numbers, sizes->numbers);
-    if (sizes->documents > 0) (void)!VEC_RESERVE(&field->documents, sizes->documents);
-    field->hashes_hint = sizes->hashes;
-}
-
-void builder_measure(const struct builder *builder, struct builder_sizes *sizes)
-{
-    sizes->sources = builder->sources.size;
-    sizes->documents = builder->documents.count;
-    sizes->fields.count = 0;
-    if (!VEC_RESERVE(&sizes->fields, builder->by_number.count)) return;
-    for (size_t i = 0; i < builder->by_number.count; i++) {
-        const struct builder_field *field = builder->by_number.items[i];
-        struct builder_field_sizes *size = &sizes->fields.items[sizes->fields.count++];
-        *size = (struct builder_field_sizes){ 0 };
-        if (field == NULL) continue;
-        *size = (struct builder_field_sizes){
-            .bytes = field->bytes.size + field->bytes.size / 8,
-            .terms = field->terms.count + field->terms.count / 8,
-            .pairs = field->pairs.count + field->pairs.count / 8,
-            .numbers = field->numbers.count + field->numbers.count / 8,
-            .hashes = field->hashes.count + field->hashes.count / 8,
-            .documents = field->documents.count + field->documents.count / 8,
-        };
-    }
 }
 
 struct builder_field *builder_make_mapped(struct builder *builder,
@@ -219,8 +212,6 @@ struct builder_field *builder_make_mapped(struct builder *builder,
     struct builder_field **field = &builder->by_number.items[number];
     if (*field != NULL) return *field;
     *field = make_mapped(builder, &mapping->fields.items[number]);
-    bool is_sized = builder->sizes != NULL && number < builder->sizes->fields.count;
-    if (is_sized && *field != NULL) reserve(*field, &builder->sizes->fields.items[number]);
     return *field;
 }
 
@@ -301,22 +292,17 @@ static bool add_hash(struct builder_field *field, uint32_t document, uint32_t ha
 }
 
 /* From now on hashes alone; what is there becomes hashes too. */
-static bool keep_hashes_only(struct builder_field *field, size_t hint)
+static bool keep_hashes_only(struct builder_field *field)
 {
-    size_t wanted = field->pairs.count > hint ? field->pairs.count : hint;
-    if (!VEC_RESERVE(&field->hashes, wanted)) return false;
+    if (!VEC_RESERVE(&field->hashes, field->pairs.count)) return false;
     for (size_t i = 0; i < field->pairs.count; i++) {
         const struct builder_pair *pair = &field->pairs.items[i];
         field->hashes.items[field->hashes.count++] =
             (struct builder_hash){ pair->document, field->terms.items[pair->term].hash };
     }
     field->has_hashes_only = true;
-    VEC_RELEASE(&field->pairs);
-    VEC_RELEASE(&field->terms);
-    buf_release(&field->bytes);
-    free(field->slots);
-    field->slots = NULL;
-    field->slot_count = 0;
+    field->pairs.count = 0;
+    field->terms.count = 0;
     return true;
 }
 
@@ -332,7 +318,7 @@ static bool wants_hashes_only(const struct builder *builder, const struct builde
 static void end_term(struct builder *builder, struct builder_field *field, bool is_added)
 {
     if (is_added && wants_hashes_only(builder, field)) {
-        is_added = keep_hashes_only(field, field->hashes_hint);
+        is_added = keep_hashes_only(field);
     }
     if (!is_added) builder->has_failed = true;
 }
@@ -358,11 +344,13 @@ void builder_add_term(struct builder *builder, struct builder_field *field, stru
     (void)add_term(builder, field, term, rare_hash(term));
 }
 
-/* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
+/* The place of a short value, with its bytes in it or not; NULL: none, for it is too long, or the
+ * field has too few values for the table to pay, or there is no memory. */
 static struct builder_value *value_place(struct builder_field *field, struct str text,
                                          uint32_t hash)
 {
     if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
+    if (field->documents.count < BUILDER_VALUES_FROM) return NULL;
     if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
     return field->values == NULL ? NULL : &field->values[hash % BUILDER_VALUES_COUNT];
 }
@@ -524,7 +512,10 @@ size_t builder_memory(const struct builder *builder)
                 field->terms.capacity * sizeof(struct builder_term) +
                 field->pairs.capacity * sizeof(struct builder_pair) +
                 field->hashes.capacity * sizeof(struct builder_hash) +
-                field->numbers.capacity * sizeof(struct builder_number);
+                field->numbers.capacity * sizeof(struct builder_number) +
+                field->documents.capacity * sizeof(uint32_t) +
+                field->value_terms.capacity * sizeof(uint32_t);
+        if (field->values != NULL) size += BUILDER_VALUES_COUNT * sizeof(*field->values);
     }
     return size;
 }

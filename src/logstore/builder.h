@@ -67,7 +67,6 @@ struct builder_field {
      * of terms and pairs; see segment.h about sourced columns. */
     bool has_hashes_only;
     VEC(struct builder_hash) hashes;
-    size_t hashes_hint; /* how many there were before */
 
     VEC(uint32_t) documents; /* of text fields: which have it */
 
@@ -76,6 +75,7 @@ struct builder_field {
     VEC(uint32_t) value_terms;
 };
 
+#define BUILDER_VALUES_FROM    64  /* documents */
 #define BUILDER_VALUES_COUNT   256 /* places, by hash */
 #define BUILDER_VALUE_SIZE_MAX 40  /* bytes */
 
@@ -94,20 +94,8 @@ struct builder_document {
     int64_t version;
 };
 
-/* How much a builder held, so that the next of its index takes as much at once and need not grow
- * and copy, step by step, what is most of its memory. */
-struct builder_field_sizes {
-    size_t bytes, terms, pairs, numbers, hashes, documents;
-};
-
-struct builder_sizes {
-    size_t sources, documents;
-    VEC(struct builder_field_sizes) fields; /* by number in the mapping */
-};
-
 struct builder {
     uint64_t segment_id;
-    const struct builder_sizes *sizes; /* of the one before; NULL: not known */
     struct buf sources;
     struct id_list ids;
     VEC(struct builder_document) documents;
@@ -124,10 +112,9 @@ struct builder {
 
 #define BUILDER_RARE_DOCUMENTS_MIN 256
 
-/* The sizes, NULL or borrowed while the builder lives, are hints. */
-int builder_new(struct builder **builder_out, uint64_t segment_id,
-                const struct builder_sizes *sizes, struct error *error) MUST_CHECK;
-void builder_measure(const struct builder *builder, struct builder_sizes *sizes);
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error) MUST_CHECK;
+/* Empty again, for the next segment of the same index; keeps its memory, whose pages are there. */
+void builder_reset(struct builder *builder, uint64_t segment_id);
 void builder_free(struct builder *builder); /* NULL is fine */
 
 /* Begins a document; the adds that follow belong to it. */

@@ -391,21 +391,11 @@ static int decide(struct group *group, struct commit *commit, size_t at)
     return key.size > 0 ? map_put(&group->pending, key, (void *)number) : 0;
 }
 
-static struct builder *builder_of(struct logstore *store, struct store_index *index,
-                                  struct error *error)
-{
-    if (index->builder != NULL) return index->builder;
-    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0)
-        return NULL;
-    index->builder->rare_documents_min = store->options.rare_documents_min;
-    return index->builder;
-}
-
 /* Puts one document where searches find it. State held. */
 static int apply_document(struct logstore *store, struct store_index *index,
                           const struct logstore_operation *operation, struct error *error)
 {
-    struct builder *builder = builder_of(store, index, error);
+    struct builder *builder = store_index_builder(store, index, error);
     if (builder == NULL) return -ENOMEM;
     store->stats.buffer_size += operation->source.size;
     return builder_add_document(builder, operation->result_id, operation->source, operation->seq_no,

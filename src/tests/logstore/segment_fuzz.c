@@ -44,7 +44,7 @@ static void make_sound(bool is_second)
     struct builder *builder = NULL;
     struct buf *out = &sound[is_second];
     buf_init(out, 1 << 24);
-    if (builder_new(&builder, 1, NULL, NULL) < 0) abort();
+    if (builder_new(&builder, 1, NULL) < 0) abort();
     if (is_second) builder->rare_documents_min = 1;
     for (int i = 0; i < (is_second ? 300 : 50); i++) {
         char packed[ID_PACKED_SIZE] = { 'p' };
