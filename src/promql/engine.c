@@ -17,11 +17,6 @@
 
 #define QUICK_TEXT_MAX 1024 /* bytes of an expression that is parsed at once */
 
-/* Processor time from which on a query is a long one, and how long it then runs while others wait
- * to. Shorter slices would cost in caches, longer ones would be felt. */
-#define LONG_NS  INT64_C(50000000)
-#define SLICE_NS INT64_C(100000000)
-
 int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
                       struct error *error)
 {
@@ -136,41 +131,32 @@ static void give_place(struct promql_engine *engine)
     mutex_unlock(&engine->mutex);
 }
 
-/* A query that turns out to be long gives its place to a short one and takes turns from then on. */
-static int take_turns(struct query *query)
+/* A query that turns out to be long gives its place to a short one. */
+static int look_at_turns(struct query *query, int64_t now_ns)
 {
-    struct promql_engine *engine = query->engine;
     const struct promql_request *request = query->request;
-    int64_t now_ns = clock_monotonic_ns(query->clock);
-    query->slice_end_ns = now_ns + SLICE_NS;
-    if (query->work_max > 0) return 0; /* in a hurry: it must not wait */
-    if (!query->is_long) {
-        int64_t used_ns = clock_thread_cpu_ns() - query->cpu_start_ns;
-        if (used_ns < LONG_NS) {
-            query->slice_end_ns = now_ns + LONG_NS - used_ns;
-            return 0;
-        }
+    struct turn *turn = query->turn;
+    turn_measure(turn);
+    if (turn->level == TURN_LONG && !query->is_long) {
         query->is_long = true;
         if (request != NULL && request->turns_long != NULL) request->turns_long(request->argument);
-        give_place(engine);
-    } else if (turns_is_waited_for(&engine->turns)) {
-        turns_give(&engine->turns);
-    } else {
-        return 0;
+        give_place(query->engine);
     }
-    query->has_turn = turns_take(&engine->turns, query->clock, query->deadline_ns);
-    query->slice_end_ns = clock_monotonic_ns(query->clock) + SLICE_NS;
-    if (query->has_turn) return 0;
+    if (turn_look(turn, now_ns)) return 0;
     return error_set(query->error, ERROR_TIMEOUT, "query timed out waiting for the processor");
 }
 
-static void leave(struct promql_engine *engine, const struct query *query)
+/* The first turn; those who are in a hurry take none. */
+static int begin_turns(struct promql_engine *engine, struct query *query, struct turn *turn)
 {
-    if (!query->is_long) {
-        give_place(engine);
-    } else if (query->has_turn) {
-        turns_give(&engine->turns);
+    query->turn = turn;
+    query->look_at_turns = look_at_turns;
+    if (query->work_max > 0) {
+        turn->look_ns = INT64_MAX;
+        return 0;
     }
+    if (turn_begin(turn, &engine->turns, query->clock, query->deadline_ns)) return 0;
+    return error_set(query->error, ERROR_TIMEOUT, "query timed out in query queue");
 }
 
 void promql_result_free(struct promql_result *result)
@@ -183,6 +169,7 @@ void promql_result_free(struct promql_result *result)
     VEC_RELEASE(&holder->cursors);
     arena_release(&holder->query_arena);
     arena_release(&holder->arena);
+    turn_end(&holder->turn);
     free(holder);
 }
 
@@ -216,16 +203,19 @@ int engine_run(struct promql_engine *engine, struct query *query, struct promql_
         promql_result_free(&holder->result);
         return code;
     }
+    code = begin_turns(engine, query, &holder->turn);
     int64_t entered_ns = clock_monotonic_ns(options->clock);
     arena_init_within(&holder->query_arena, engine->budget->size_max, engine->budget);
     query->arena = &holder->query_arena;
     query->result_arena = &holder->arena;
     query->engine = engine;
-    query->take_turns = take_turns;
-    query->slice_end_ns = entered_ns + LONG_NS;
-    query->cpu_start_ns = query->work_max > 0 ? 0 : clock_thread_cpu_ns();
-    code = answer_evaluate(query, holder);
-    leave(engine, query);
+    if (code == 0) code = answer_evaluate(query, holder);
+    if (!query->is_long) give_place(engine);
+    if (request->keeps_turn) {
+        holder->result.turn = &holder->turn;
+    } else {
+        turn_end(&holder->turn);
+    }
     int64_t end_ns = clock_monotonic_ns(options->clock);
     holder->result.stats = (struct promql_stats){
         .total_ns = end_ns - start_ns,

@@ -29,6 +29,7 @@ struct result_holder {
     struct arena arena;          /* of the result itself */
     struct arena query_arena;
     struct cursor_list cursors;
+    struct turn turn;
 };
 
 /* --- engine.c --- */
