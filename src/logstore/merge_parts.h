@@ -21,6 +21,7 @@ struct merge {
 /* One column of the output and what the inputs have of it (NULL: nothing). */
 struct merge_column {
     const struct logstore_column **parts;
+    struct logstore_column *own;         /* what the parts point to */
     const struct logstore_column *first; /* that is there */
     size_t number;
     struct segment_column_row row; /* out */
