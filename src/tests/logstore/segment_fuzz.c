@@ -159,11 +159,11 @@ static void look(struct logstore_segment *segment)
     }
     if (segment_open_ids(segment, NULL) == 0) segment_find_id(segment, STR("abb"), go_on, NULL);
     for (size_t i = 0; i < segment->column_count; i++) {
-        const struct logstore_column *column = segment_column_open(&segment->columns[i]);
+        const struct logstore_column *column = segment_column_open(segment_column_at(segment, i));
         if (column == NULL) continue;
         look_at_column(column, bits);
         bool is_sourced = (column->flags & SEGMENT_COLUMN_SOURCED) != 0;
-        if (is_sourced && segment_column_make(&segment->columns[i], NULL) == 0) {
+        if (is_sourced && segment_column_make(segment->columns[i], NULL) == 0) {
             look_at_column(column, bits);
         }
     }
