@@ -1,4 +1,4 @@
-/* agg_adjacency.c - adjacency_matrix: documents by each of some filters, and by each two of them. */
+/* agg_adjacency.c - adjacency_matrix: documents by each of some filters and each two of them. */
 #include "logquery/agg.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* agg_keys.c - keys of several values, coded one behind the other, and the documents' combinations. */
+/* agg_keys.c - keys of several values, coded one behind the other, and documents' combinations. */
 #include "logquery/agg_keys.h"
 
 #include <math.h>

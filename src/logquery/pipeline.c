@@ -136,7 +136,7 @@ static bool is_end(struct str path, size_t at)
     return at == path.size || strchr(".>[", path.data[at]) != NULL;
 }
 
-/* A metric's number: "", "value", a part of it, a percentile as "50", "50.0", or of top_metrics that
+/* A metric's number: "", "value", a part of it, a percentile as "50", "50.0"; of top_metrics that
  * of the first document. */
 static double metric_number(const struct result *object, struct str part)
 {

@@ -119,7 +119,7 @@ struct search {
     uint64_t bucket_count;
     const struct agg *date_histogram; /* while aggregations are read: the innermost around */
     int64_t date_start_ms;            /* while they are written: of its bucket at hand */
-    VEC(struct regex *) regexes; /* freed with the search */
+    VEC(struct regex *) regexes;      /* freed with the search */
 };
 
 /* body.c: fills the search from body and URL. */

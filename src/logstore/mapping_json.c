@@ -31,36 +31,70 @@ static int conflict(struct error *error, struct str path, enum logstore_type fro
                      logstore_type_name(from), logstore_type_name(to));
 }
 
+static enum logstore_type stored_type(enum logstore_type type, const struct json *definition)
+{
+    bool is_off = type == LOGSTORE_OBJECT
+                      ? !flag(json_get(definition, STR("enabled")), true)
+                      : !flag(json_get(definition, STR("index")), true) &&
+                            !flag(json_get(definition, STR("doc_values")), true);
+    return is_off ? LOGSTORE_UNINDEXED : type;
+}
+
+/* Fields have values or fields below them, not both. */
+static int check_place(const struct logstore_mapping *mapping, const struct logstore_field *field,
+                       const struct json *definition, struct error *error)
+{
+    bool has_below = logstore_mapping_is_object(mapping, field->path);
+    if (field->type != LOGSTORE_OBJECT && json_get(definition, STR("properties")) != NULL &&
+        json_get(definition, STR("enabled")) == NULL) {
+        return error_set(error, ERROR_INVALID,
+                         "Mapping definition for [" STR_FMT "] has unsupported parameters: "
+                         "[properties]",
+                         STR_ARG(field->path));
+    }
+    if (has_below && field->type != LOGSTORE_OBJECT) {
+        return error_set(error, ERROR_INVALID,
+                         "can't merge a non object mapping [" STR_FMT "] with an object mapping",
+                         STR_ARG(field->path));
+    }
+    for (size_t i = field->path.size; i > 0; i--) {
+        if (field->path.data[i - 1] != '.') continue;
+        struct str above = str_first(field->path, i - 1);
+        const struct logstore_field *found = logstore_mapping_find(mapping, above);
+        if (found == NULL || found->type == LOGSTORE_OBJECT) continue;
+        return error_set(error, ERROR_INVALID,
+                         "can't merge a non object mapping [" STR_FMT "] with an object mapping",
+                         STR_ARG(above));
+    }
+    return 0;
+}
+
 static int add_field(struct logstore_mapping *mapping, struct str path,
                      const struct json *definition, bool is_sub_field, struct error *error)
 {
-    struct str name = json_text(json_get(definition, STR("type")), STR(""));
+    struct str name = json_text(json_get(definition, STR("type")), STR("object"));
     struct logstore_field field = { .path = path, .is_sub_field = is_sub_field };
-    bool has_properties = json_get(definition, STR("properties")) != NULL;
-    if (name.size == 0) name = has_properties ? STR("object") : STR("object");
     if (!logstore_type_from_name(name, &field.type)) {
         return error_set(error, ERROR_INVALID,
                          "No handler for type [" STR_FMT "] declared on field [" STR_FMT "]",
                          STR_ARG(name), STR_ARG(path));
     }
+    field.type = stored_type(field.type, definition);
     const struct logstore_field *known = logstore_mapping_find(mapping, path);
     if (known != NULL) {
         return known->type == field.type ? 0 : conflict(error, path, known->type, field.type);
     }
+    int code = is_sub_field ? 0 : check_place(mapping, &field, definition, error);
+    if (code < 0) return code;
     int64_t above = json_integer(json_get(definition, STR("ignore_above")), 0);
     field.ignore_above = above > 0 && above < UINT32_MAX ? (uint32_t)above : 0;
     field.format = json_text(json_get(definition, STR("format")), STR(""));
     field.has_no_coerce = !flag(json_get(definition, STR("coerce")), true);
     field.ignores_malformed = flag(json_get(definition, STR("ignore_malformed")), false);
     field.alias_of = json_text(json_get(definition, STR("path")), STR(""));
-    if (field.type != LOGSTORE_OBJECT && !flag(json_get(definition, STR("index")), true) &&
-        !flag(json_get(definition, STR("doc_values")), true)) {
-        field.type = LOGSTORE_UNINDEXED;
-    }
-    if (field.type == LOGSTORE_OBJECT && !flag(json_get(definition, STR("enabled")), true)) {
-        field.type = LOGSTORE_UNINDEXED;
-    }
-    if (!has_properties) field.definition = definition->raw;
+    bool is_object = field.type == LOGSTORE_OBJECT;
+    bool has_properties = json_get(definition, STR("properties")) != NULL;
+    if (!is_object || !has_properties) field.definition = definition->raw;
     return logstore_mapping_add(mapping, &field, error);
 }
 
@@ -156,7 +190,9 @@ static int add_definition(struct logstore_mapping *mapping, struct str path,
     const struct json *properties = json_get(definition, STR("properties"));
     int code = add_field(mapping, path, definition, false, error);
     if (code == 0) code = add_sub_fields(mapping, path, json_get(definition, STR("fields")), error);
-    if (code == 0) code = add_properties(mapping, path, properties, error);
+    const struct logstore_field *added = logstore_mapping_find(mapping, path);
+    bool is_object = code == 0 && added != NULL && added->type == LOGSTORE_OBJECT;
+    if (is_object) code = add_properties(mapping, path, properties, error);
     return code;
 }
 

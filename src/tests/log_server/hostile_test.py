@@ -113,6 +113,12 @@ def documents(role):
     items("names of 21, 30 and 100 parts are kept", action, deep(21), action, deep(30), action, deep(100), want=[201] * 3)
     for name in ("p." * 29 + "p", "p..q", "p.", ""):
         soon(role, f"a mapping of the name {name[:5]}", (400,), "PUT", "/h/_mapping", {"properties": {name: {"type": "long"}}})
+    soon(role, "a field with fields below it", (400,), "PUT", "/h/_mapping", {"properties": {
+        "both": {"type": "long", "properties": {"p": {"type": "ip"}}}}})
+    soon(role, "a field below a field", (400,), "PUT", "/h/_mapping", {"properties": {"n.below": {"type": "long"}}})
+    off = {"properties": {"off": {"type": "object", "enabled": False, "properties": {"p": {"type": "long"}}}}}
+    soon(role, "an object that is off", (200,), "PUT", "/off", {"mappings": off})
+    soon(role, "the same once more", (200,), "PUT", "/off/_mapping", off)
     items("a name above 512 bytes", b'{"index":{"_id":"' + b"i" * 600 + b'"}}', b'{"a":1}', want=[400])
     soon(role, "an action line of garbage", (400,), "POST", "/_bulk", b"\x00\xff{}\n{}\n")
     soon(role, "an action of ten keys", (400,), "POST", "/_bulk", json.dumps({str(i): {} for i in range(10)}) + "\n{}\n")
@@ -161,6 +167,7 @@ try:
     properties = role.call("GET", "/h/_mapping")[1]["h"]["mappings"]["properties"]
     expect("and starts again with all names", (200, {"d": {"type": "long"}}, {"type": "long"}), (
         role.call("GET", "/h/_search")[0], properties["b"]["properties"], properties["b-c"]))
+    expect("and with what was off", False, role.call("GET", "/off/_mapping")[1]["off"]["mappings"]["properties"]["off"]["enabled"])
     role.stop()
 finally:
     shutil.rmtree(folder, ignore_errors=True)
