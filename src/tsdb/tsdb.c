@@ -338,6 +338,7 @@ static int recover(struct tsdb *db, struct error *error)
     if (code == 0) code = load_series(db, &least_segment, error);
     if (code == 0) code = replay_log(db, error);
     if (code != 0) return code;
+    (void)tsdb_rank_series(db, UINT64_MAX, NULL); /* or the first queries would sort; they can */
     if (db->wal.segment < least_segment) db->wal.segment = least_segment;
     struct error cause = { 0 };
     if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
