@@ -1,5 +1,5 @@
-/* rank.c - the place of every series in the order of labels, so that a query need not sort by text and
- * a cut not at all.
+/* rank.c - the place of every series in the order of labels, so that a query need not sort by text
+ * and a cut not at all.
  *
  * WHY      Texts are far away in memory and compared byte by byte, and series have far fewer pairs
  *          than labels: so the pairs are sorted, by their texts, and the series by the ranks of
@@ -13,29 +13,85 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- pairs ---- */
+/* ---- by keys ---- */
 
-struct ranked_pair {
-    uint64_t front; /* first bytes of the value, the first one highest */
-    uint32_t name;  /* rank of the name */
-    uint32_t number;
-    struct str value;
+enum { KEYS = 2, PAIRS_IN_KEYS = 4, DIGIT_BITS = 11, DIGIT_COUNT = 1 << DIGIT_BITS };
+
+/* What is sorted, and what tells most of them apart beside it: the thing itself is looked at only
+ * where keys are equal. */
+struct ranked {
+    uint64_t keys[KEYS];
+    union {
+        struct head_series *series;
+        uint32_t pair;
+    } item;
 };
 
-static int by_text(const void *a, const void *b)
+/* By one digit of a key, keeping the order of equal ones. False: all have the same, and nothing
+ * moved. */
+static bool sort_digit(const struct ranked *from, struct ranked *to, size_t count, size_t key,
+                       unsigned shift)
 {
-    const struct ranked_pair *x = a;
-    const struct ranked_pair *y = b;
-    if (x->name != y->name) return x->name < y->name ? -1 : 1;
-    if (x->front != y->front) return x->front < y->front ? -1 : 1;
-    return str_compare(x->value, y->value);
+    uint32_t starts[DIGIT_COUNT] = { 0 };
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i++) starts[from[i].keys[key] >> shift & (DIGIT_COUNT - 1)]++;
+    if (starts[from[0].keys[key] >> shift & (DIGIT_COUNT - 1)] == count) return false;
+    for (size_t i = 0; i < DIGIT_COUNT; i++) {
+        uint32_t size = starts[i];
+        starts[i] = sum;
+        sum += size;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[starts[from[i].keys[key] >> shift & (DIGIT_COUNT - 1)]++] = from[i];
+    }
+    return true;
 }
 
+static bool are_keys_equal(const struct ranked *a, const struct ranked *b)
+{
+    return a->keys[0] == b->keys[0] && a->keys[1] == b->keys[1];
+}
+
+/* Digit by digit from the last; those with equal keys then by `compare`. There is room for as many
+ * behind the items; the result stands in one of the two places. */
+static struct ranked *sort_ranked(struct ranked *items, size_t count,
+                                  int (*compare)(const void *a, const void *b, void *argument),
+                                  void *argument)
+{
+    struct ranked *other = items + count;
+    if (count == 0) return items;
+    for (size_t key = KEYS; key-- > 0;) {
+        for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS) {
+            if (!sort_digit(items, other, count, key, shift)) continue;
+            struct ranked *sorted = other;
+            other = items;
+            items = sorted;
+        }
+    }
+    for (size_t i = 0; i < count;) {
+        size_t end = i + 1;
+        while (end < count && are_keys_equal(&items[i], &items[end])) end++;
+        if (end - i > 1) qsort_r(items + i, end - i, sizeof(items[0]), compare, argument);
+        i = end;
+    }
+    return items;
+}
+
+/* ---- pairs ---- */
+
+/* The first bytes of a text as a number, the first one highest. */
 static uint64_t front_of(struct str text)
 {
     uint64_t front = 0;
     memcpy(&front, text.data, text.size < sizeof(front) ? text.size : sizeof(front));
     return __builtin_bswap64(front);
+}
+
+static int by_value(const void *a, const void *b, void *argument)
+{
+    const struct head *head = argument;
+    return str_compare(head_pair_value(head_pair_at(head, ((const struct ranked *)a)->item.pair)),
+                       head_pair_value(head_pair_at(head, ((const struct ranked *)b)->item.pair)));
 }
 
 static int by_name(const void *a, const void *b, void *argument)
@@ -62,30 +118,40 @@ static uint32_t *rank_names(const struct series_snapshot *snapshot)
     return NULL;
 }
 
-/* Gives the pairs in use their ranks, from 1: ranks[number], zero before. */
-static bool fill_pair_ranks(const struct head *head, const struct series_snapshot *snapshot,
-                            uint32_t *ranks, uint32_t pair_end)
+/* Marks the pairs in use; their number. */
+static size_t mark_pairs(const struct series_snapshot *snapshot, uint32_t *marks)
 {
-    uint32_t *names = rank_names(snapshot);
     size_t count = 0;
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct head_series *series = snapshot->states[i].series;
         for (size_t k = 0; k < series->pair_count; k++) {
-            count += ranks[series->pairs[k]] == 0;
-            ranks[series->pairs[k]] = 1;
+            count += marks[series->pairs[k]] == 0;
+            marks[series->pairs[k]] = 1;
         }
     }
-    struct ranked_pair *pairs = malloc((count + 1) * sizeof(pairs[0]));
+    return count;
+}
+
+/* Gives the pairs in use their ranks, from 1: ranks[number], zero before. */
+static bool fill_pair_ranks(struct head *head, const struct series_snapshot *snapshot,
+                            uint32_t *ranks, uint32_t pair_end)
+{
+    uint32_t *names = rank_names(snapshot);
+    size_t count = mark_pairs(snapshot, ranks);
+    struct ranked *pairs = malloc((count * 2 + 1) * sizeof(pairs[0]));
     bool is_good = names != NULL && pairs != NULL;
     size_t next = 0;
     for (uint32_t number = 0; is_good && number < pair_end; number++) {
         if (ranks[number] == 0) continue;
         const struct head_pair *pair = head_pair_at(head, number);
-        struct str value = head_pair_value(pair);
-        pairs[next++] = (struct ranked_pair){ front_of(value), names[pair->name], number, value };
+        pairs[next] = (struct ranked){ { names[pair->name], front_of(head_pair_value(pair)) },
+                                       { .pair = number } };
+        next++;
     }
-    if (is_good && count > 1) qsort(pairs, count, sizeof(pairs[0]), by_text);
-    for (size_t i = 0; is_good && i < count; i++) ranks[pairs[i].number] = (uint32_t)i + 1;
+    if (is_good) {
+        const struct ranked *sorted = sort_ranked(pairs, count, by_value, head);
+        for (size_t i = 0; i < count; i++) ranks[sorted[i].item.pair] = (uint32_t)i + 1;
+    }
     free(pairs);
     free(names);
     return is_good;
@@ -93,55 +159,12 @@ static bool fill_pair_ranks(const struct head *head, const struct series_snapsho
 
 /* ---- series ---- */
 
-enum { KEYS = 2, PAIRS_IN_KEYS = 4, DIGIT_BITS = 11, DIGIT_COUNT = 1 << DIGIT_BITS };
-
-/* The ranks of the first pairs, two a key, stand beside the series: it is looked at only where they
- * are equal. */
-struct ranked_series {
-    uint64_t keys[KEYS];
-    struct head_series *series;
-};
-
-/* By one digit of a key, keeping the order of equal ones. False: all have the same, nothing moved. */
-static bool sort_digit(const struct ranked_series *from, struct ranked_series *to, size_t count,
-                       size_t key, unsigned shift)
-{
-    size_t starts[DIGIT_COUNT] = { 0 };
-    size_t sum = 0;
-    for (size_t i = 0; i < count; i++) starts[from[i].keys[key] >> shift & (DIGIT_COUNT - 1)]++;
-    if (starts[from[0].keys[key] >> shift & (DIGIT_COUNT - 1)] == count) return false;
-    for (size_t i = 0; i < DIGIT_COUNT; i++) {
-        size_t size = starts[i];
-        starts[i] = sum;
-        sum += size;
-    }
-    for (size_t i = 0; i < count; i++) {
-        to[starts[from[i].keys[key] >> shift & (DIGIT_COUNT - 1)]++] = from[i];
-    }
-    return true;
-}
-
-/* By keys, digit by digit from the last; the result stands in one of the two arrays. */
-static struct ranked_series *sort_keys(struct ranked_series *items, struct ranked_series *other,
-                                       size_t count)
-{
-    for (size_t key = KEYS; key-- > 0;) {
-        for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS) {
-            if (!sort_digit(items, other, count, key, shift)) continue;
-            struct ranked_series *sorted = other;
-            other = items;
-            items = sorted;
-        }
-    }
-    return items;
-}
-
 /* The order of two whose keys are equal: by the pairs behind. */
 static int by_later_pairs(const void *a, const void *b, void *argument)
 {
     const uint32_t *ranks = argument;
-    const struct head_series *x = ((const struct ranked_series *)a)->series;
-    const struct head_series *y = ((const struct ranked_series *)b)->series;
+    const struct head_series *x = ((const struct ranked *)a)->item.series;
+    const struct head_series *y = ((const struct ranked *)b)->item.series;
     size_t count = x->pair_count < y->pair_count ? x->pair_count : y->pair_count;
     for (size_t i = PAIRS_IN_KEYS; i < count; i++) {
         if (x->pairs[i] != y->pairs[i]) return ranks[x->pairs[i]] < ranks[y->pairs[i]] ? -1 : 1;
@@ -149,45 +172,29 @@ static int by_later_pairs(const void *a, const void *b, void *argument)
     return (x->pair_count > y->pair_count) - (x->pair_count < y->pair_count);
 }
 
-static bool are_keys_equal(const struct ranked_series *a, const struct ranked_series *b)
-{
-    return a->keys[0] == b->keys[0] && a->keys[1] == b->keys[1];
-}
-
-static void sort_equal(struct ranked_series *items, size_t count, uint32_t *ranks)
-{
-    for (size_t i = 0; i < count;) {
-        size_t end = i + 1;
-        while (end < count && are_keys_equal(&items[i], &items[end])) end++;
-        if (end - i > 1) qsort_r(items + i, end - i, sizeof(items[0]), by_later_pairs, ranks);
-        i = end;
-    }
-}
-
-static void set_keys(struct ranked_series *item, struct head_series *series, const uint32_t *ranks)
+/* The ranks of the first pairs, two a key. */
+static void set_keys(struct ranked *item, struct head_series *series, const uint32_t *ranks)
 {
     uint64_t found[PAIRS_IN_KEYS] = { 0 };
     for (size_t i = 0; i < PAIRS_IN_KEYS && i < series->pair_count; i++) {
         found[i] = ranks[series->pairs[i]];
     }
-    *item =
-        (struct ranked_series){ { found[0] << 32 | found[1], found[2] << 32 | found[3] }, series };
+    *item = (struct ranked){ { found[0] << 32 | found[1], found[2] << 32 | found[3] },
+                             { .series = series } };
 }
 
 /* Gives all of a snapshot the order of labels in `items`, with as much room behind it. */
-static struct ranked_series *sort_series(const struct head *head,
-                                         const struct series_snapshot *snapshot,
-                                         struct ranked_series *items)
+static struct ranked *sort_series(struct head *head, const struct series_snapshot *snapshot,
+                                  struct ranked *items)
 {
     uint32_t pair_end = series_snapshot_pair_end(snapshot);
     uint32_t *ranks = calloc((size_t)pair_end + 1, sizeof(ranks[0]));
-    struct ranked_series *sorted = NULL;
+    struct ranked *sorted = NULL;
     if (ranks != NULL && fill_pair_ranks(head, snapshot, ranks, pair_end)) {
         for (size_t i = 0; i < snapshot->count; i++) {
             set_keys(&items[i], snapshot->states[i].series, ranks);
         }
-        sorted = sort_keys(items, items + snapshot->count, snapshot->count);
-        sort_equal(sorted, snapshot->count, ranks);
+        sorted = sort_ranked(items, snapshot->count, by_later_pairs, ranks);
     }
     free(ranks);
     return sorted;
@@ -204,12 +211,11 @@ int tsdb_rank_series(struct tsdb *db, uint64_t part, struct error *error)
     int code = is_due ? series_snapshot_take(&snapshot, &db->head) : 0;
     mutex_unlock(&db->mutex);
     if (code == 0 && !is_due) return 0;
-    struct ranked_series *items = code == 0 ? malloc(snapshot.count * 2 * sizeof(items[0])) : NULL;
-    const struct ranked_series *sorted =
-        items == NULL ? NULL : sort_series(&db->head, &snapshot, items);
+    struct ranked *items = code == 0 ? malloc(snapshot.count * 2 * sizeof(items[0])) : NULL;
+    const struct ranked *sorted = items == NULL ? NULL : sort_series(&db->head, &snapshot, items);
     if (sorted != NULL) {
         mutex_lock(&db->mutex);
-        for (size_t i = 0; i < snapshot.count; i++) sorted[i].series->rank = (uint32_t)i + 1;
+        for (size_t i = 0; i < snapshot.count; i++) sorted[i].item.series->rank = (uint32_t)i + 1;
         db->head.totals.series_ranked = ranked;
         mutex_unlock(&db->mutex);
     }

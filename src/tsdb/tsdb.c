@@ -338,7 +338,6 @@ static int recover(struct tsdb *db, struct error *error)
     if (code == 0) code = load_series(db, &least_segment, error);
     if (code == 0) code = replay_log(db, error);
     if (code != 0) return code;
-    (void)tsdb_rank_series(db, UINT64_MAX, NULL); /* or the first queries would sort; they can */
     if (db->wal.segment < least_segment) db->wal.segment = least_segment;
     struct error cause = { 0 };
     if (wal_drop(&db->wal, db->log_through, &cause) != 0) {
@@ -371,6 +370,9 @@ static void *run_thread(void *argument)
     bool has_interval = db->options.sync == TSDB_SYNC_INTERVAL;
     int64_t wait_ms = has_interval ? db->options.sync_interval_ms : ROUND_MS;
     int64_t next_ms = 0;
+    mutex_lock(&db->work);
+    (void)tsdb_rank_series(db, UINT64_MAX, NULL); /* until then queries sort by text; they can */
+    mutex_unlock(&db->work);
     for (;;) {
         mutex_lock(&db->thread_mutex);
         if (!db->is_stopping) {
