@@ -364,7 +364,10 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     windows.steps = evaluation->steps;
     int64_t first = windows.ends.start_ms;
     int64_t last = steps_time(&windows.ends, evaluation->steps.count - 1);
-    int64_t before = windows.is_anchored || windows.is_smoothed ? query->lookback_ms : 0;
+    /* A hint of a histogram may need the one before it. */
+    bool looks_before =
+        windows.is_anchored || windows.is_smoothed || selector->selector.finds_resets;
+    int64_t before = looks_before ? query->lookback_ms : 0;
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
     code = open_cursor(evaluation, selector, first - windows.range_ms + 1 - before, last + after,
