@@ -282,11 +282,11 @@ static struct str here(const struct walk *walk)
     return (struct str){ walk->path, walk->path_size };
 }
 
-static int too_many_fields(struct walk *walk)
+static int beyond_limit(struct walk *walk, const char *what, size_t limit)
 {
     if (!walk->options->is_strict) return push_ignored(walk, here(walk));
-    struct str reason = arena_printf(walk->arena, "Limit of total fields [%zu] has been exceeded",
-                                     walk->options->field_count_max);
+    struct str reason =
+        arena_printf(walk->arena, "Limit of %s [%zu] has been exceeded", what, limit);
     return refuse(walk, "illegal_argument_exception", reason, STR(""), STR(""));
 }
 
@@ -301,11 +301,17 @@ static int add_field(struct walk *walk, const struct json *value)
                                          STR_ARG(here(walk)));
         return refuse(walk, "strict_dynamic_mapping_exception", reason, STR(""), STR(""));
     }
-    if (mapping->fields.count + 2 > walk->options->field_count_max) {
-        int code = too_many_fields(walk);
+    size_t limit = walk->options->field_count_max;
+    int code = 0;
+    if (logstore_path_is_too_deep(here(walk))) {
+        code = beyond_limit(walk, "mapping depth", LOGSTORE_PATH_OBJECTS_MAX);
         return code < 0 ? code : 1;
     }
-    int code = logstore_mapping_add_dynamic(mapping, here(walk), kind_of(walk, value), NULL);
+    if (mapping->fields.count + 2 > limit) {
+        code = beyond_limit(walk, "total fields", limit);
+        return code < 0 ? code : 1;
+    }
+    code = logstore_mapping_add_dynamic(mapping, here(walk), kind_of(walk, value), NULL);
     if (code < 0 && code != -ENOMEM) return 1; /* a template that cannot be applied */
     return code;
 }
