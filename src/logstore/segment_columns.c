@@ -1,4 +1,4 @@
-/* segment_columns.c - the columns of a segment: which there are, read when it is opened; what each
+/* segment_columns.c - the columns of a segment: which there are, read at its opening; what each
  * is made of, when somebody asks for it. A segment may have thousands, and most are never looked at.
  */
 #include "base/check.h"
