@@ -1,4 +1,4 @@
-/* cat.c - _cat of the node: health, nodes, allocation, tasks, thread pools, and what is empty here. */
+/* cat.c - _cat of the node: health, nodes, allocation, tasks, thread pools, what is empty here. */
 #include "log_server/cat_table.h"
 
 #include "base/file.h"

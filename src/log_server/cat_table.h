@@ -1,13 +1,13 @@
 /* cat_table.h - the tables of _cat: small, for people, as text or JSON.
  *
- *     static const struct cat_column columns[] = { { "count", "dc", "the document count", CAT_RIGHT } };
+ *     static const struct cat_column columns[] = { { "count", "dc", "documents", CAT_RIGHT } };
  *     struct cat_table table;
  *     if (!cat_begin(&table, call, columns, ARRAY_LENGTH(columns), row_count)) return ERROR_LIMIT;
  *     struct cat_cell *cells = cat_row(&table);
  *     cells[0] = cat_count(7);
  *     return cat_answer(&table);
  *
- * Of the URL: v, h (names, other names, patterns), s (name:desc, several), help, format, bytes, time.
+ * Of the URL: v, h (names, other names, patterns), s (name:desc ...), help, format, bytes, time.
  */
 #ifndef LOG_SERVER_CAT_TABLE_H
 #define LOG_SERVER_CAT_TABLE_H

@@ -128,7 +128,7 @@ bool answer_when_short(struct call *call);
 struct str call_parameter(const struct call *call, const char *name);
 bool call_flag(const struct call *call, const char *name, bool otherwise);
 
-/* The indices that the first piece of the path means, or all; 1 when the answer is given already. */
+/* The indices that the first piece of the path means, or all; 1: the answer is given already. */
 int call_resolve(struct call *call, const struct str **names, size_t *count) MUST_CHECK;
 
 /* The text of one operation's outcome, as in _bulk and _doc. */
