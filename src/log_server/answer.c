@@ -386,6 +386,6 @@ void answer_finish(struct call *call)
     bool is_json = body.size > 0 && (body.data[0] == '{' || body.data[0] == '[');
     if (!is_json || call->response->body.has_failed) return;
     struct str filter = call_parameter(call, "filter_path");
-    if (filter.size > 0) apply_filter(call, filter);
+    if (filter.size > 0 && !call->is_filtered) apply_filter(call, filter);
     if (call_flag(call, "pretty", false)) apply_pretty(call);
 }

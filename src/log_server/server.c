@@ -276,10 +276,13 @@ static const struct option options[] = {
       "Refuse documents whose values do not fit their fields, as Elasticsearch does." },
 };
 
+#define READ_SIZE ((size_t)224 << 10) /* shippers send megabytes at a time */
+
 static void adjust_server(void *values, struct http_server_options *server)
 {
     const struct log_flags *flags = values;
     server->body_size_max = (size_t)flags->body_size_max;
+    server->read_size = READ_SIZE;
 }
 
 /* Names this installation: made once, kept in the data folder. */

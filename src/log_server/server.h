@@ -59,6 +59,7 @@ struct call {
     struct auth_identity identity; /* of who asks, when that is known */
     struct str values[PIECES_MAX];
     size_t value_count;
+    bool is_filtered; /* the answer is as ?filter_path wants it */
 };
 
 typedef int call_handler(struct call *call);

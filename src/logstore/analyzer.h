@@ -36,10 +36,14 @@ struct analyzer_token {
     enum analyzer_token_kind kind;
 };
 
+#define ANALYZER_STEP 16 /* bytes of a text that are looked at together */
+
 struct analyzer {
     struct str text;
     size_t offset;
     uint32_t position;
+    size_t tail_start;            /* of the last bytes of the text, which stand in */
+    char tail[2 * ANALYZER_STEP]; /* with zeros behind them */
     char term[ANALYZER_TERM_SIZE_MAX];
 };
 

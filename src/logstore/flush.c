@@ -545,6 +545,21 @@ static bool retain_once(struct logstore *store)
     return is_dropped;
 }
 
+/* Gives back what writers keep from group to group. Writer held. */
+static void free_kept(struct logstore *store)
+{
+    VEC_RELEASE(&store->leaves);
+    buf_release(&store->records);
+    buf_init(&store->records, LOG_RECORD_SIZE_MAX);
+    if (store->spare_size == 0) return;
+    mutex_lock(&store->state);
+    for (size_t i = 0; i < store->indices.count; i++) {
+        store_index_free_spare(store, store->indices.items[i]);
+    }
+    mutex_unlock(&store->state);
+    (void)malloc_trim(0);
+}
+
 void logstore_maintain(struct logstore *store)
 {
     store_kept_expire(store);
@@ -553,9 +568,7 @@ void logstore_maintain(struct logstore *store)
     store_check_space(store);
     (void)!log_settle(&store->log, NULL);
     if (store->indexed_before == store->stats.indexed_total) {
-        VEC_RELEASE(&store->leaves); /* nobody writes */
-        buf_release(&store->records);
-        buf_init(&store->records, LOG_RECORD_SIZE_MAX);
+        free_kept(store); /* nobody writes */
     }
     store->indexed_before = store->stats.indexed_total;
     bool is_full = store->stats.buffer_size > store->options.buffer_size_max;

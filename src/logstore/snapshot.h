@@ -157,8 +157,7 @@ struct logstore_column;
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path);
 size_t logstore_column_count(const struct logstore_segment *segment);
-const struct logstore_column *logstore_column_at(const struct logstore_segment *segment, size_t i);
-struct str logstore_column_path(const struct logstore_column *column);
+struct str logstore_column_path(const struct logstore_segment *segment, size_t i);
 enum logstore_type logstore_column_type(const struct logstore_column *column);
 enum logstore_column_kind logstore_column_kind(const struct logstore_column *column);
 uint32_t logstore_column_document_count(const struct logstore_column *column);

@@ -59,6 +59,7 @@ static int query_read(struct query *query, struct metrics_server *server,
     *query = (struct query){ .server = server };
     response->body.budget = &server->query_budget;
     query->request.start_ns = request->start_ns;
+    query->request.keeps_turn = true;
     query->request.turns_long = step_aside;
     query->request.argument = request;
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;

@@ -178,8 +178,14 @@ int block_open(struct block **block_out, const struct disk *disk, const char *pa
         block_free(block);
         return code;
     }
+    block_unload(block); /* all of the index was looked at */
     *block_out = block;
     return 0;
+}
+
+void block_unload(const struct block *block)
+{
+    block->disk->unload(block->disk->state, block->bytes, block->size);
 }
 
 void block_free(struct block *block)

@@ -114,6 +114,9 @@ int block_open(struct block **block, const struct disk *disk, const char *path,
                struct error *error) MUST_CHECK;
 void block_free(struct block *block); /* NULL is fine */
 
+/* Its pages need not stay in the memory of the process: a merge went through them, or a check. */
+void block_unload(const struct block *block);
+
 /* Whether every byte holds its checksum. */
 int block_verify(const struct block *block, struct error *error) MUST_CHECK;
 

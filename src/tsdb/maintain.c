@@ -25,6 +25,7 @@
 enum {
     RETRY_MS = 10000,
     CUT_CHECK_EVERY = 1024, /* series of a merge */
+    UNLOAD_EVERY = 256,
     RANK_PART = 8,
 };
 
@@ -643,6 +644,12 @@ int tsdb_add_extras(const struct series_columns *series, struct block_writer *wr
     return code;
 }
 
+/* What a merge went through is not the process's memory. */
+static void unload_sources(const struct merge *merge)
+{
+    for (size_t i = 0; i < merge->count; i++) block_unload(merge->sources[i].block);
+}
+
 static int copy_series(struct tsdb *db, struct merge *merge, struct block_writer *writer,
                        struct error *error)
 {
@@ -650,6 +657,7 @@ static int copy_series(struct tsdb *db, struct merge *merge, struct block_writer
     int code;
     for (size_t i = 0; (code = merge_next(merge, &series, error)) == 1; i++) {
         if (i % CUT_CHECK_EVERY == 0) cut_between(db);
+        if (i % UNLOAD_EVERY == 0) unload_sources(merge);
         code = block_writer_add(writer, series.labels, series.times_ms, series.values, series.count,
                                 error);
         if (code == 0) code = tsdb_add_extras(&series, writer, error);
@@ -710,6 +718,7 @@ static int fill_merged(struct tsdb *db, struct block *const *blocks, size_t coun
     if (code == 0) {
         code = merge_start(&merge, error);
         if (code == 0) code = copy_series(db, &merge, writer, error);
+        unload_sources(&merge);
         merge_release(&merge);
     }
     arena_release(&arena);
