@@ -491,7 +491,7 @@ int tsdb_cut(struct tsdb *db, struct error *error)
  * what is read again in a microsecond a series. */
 static uint64_t log_size_max_locked(const struct tsdb *db)
 {
-    enum { SIZE_A_SERIES = 128 };
+    enum { SIZE_A_SERIES = 192 };
     return db->options.log_size_max + db->head.totals.series_count * SIZE_A_SERIES;
 }
 
