@@ -76,13 +76,18 @@ static const struct chunk_reference *take_reference(struct chunk_memory *memory,
     return reference;
 }
 
+bool chunk_is_whole(const struct block_chunk *chunk, const struct chunk_times *times)
+{
+    block_note(chunk->block, chunk->values);
+    return crc32c_add(times->sum, chunk->values.data, chunk->values.size) == chunk->sum;
+}
+
 bool chunk_take_values(struct chunk_memory *memory, const struct block_chunk *chunk,
                        const struct chunk_times *times, double *values, size_t wanted)
 {
     CHECK(wanted <= chunk->count);
     struct str rest = chunk->values;
-    block_note(chunk->block, rest);
-    if (crc32c_add(times->sum, rest.data, rest.size) != chunk->sum) return false;
+    if (!chunk_is_whole(chunk, times)) return false;
     uint32_t back = column_reference(rest);
     if (back > 0) {
         const struct chunk_reference *reference =

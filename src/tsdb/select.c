@@ -560,6 +560,7 @@ static struct cursor *new_cursor(struct tsdb *db, const struct series_query *que
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
+    cursor->merge.ignores_values = query->ignores_values;
     cursor->merge.arena = arena;
     arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
     return cursor;
