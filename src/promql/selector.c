@@ -93,6 +93,7 @@ static int open_cursor(struct evaluation *evaluation, const struct node *node, i
         .deadline_ns = query->deadline_ns,
         .want = wants_last ? SERIES_WANT_LAST : SERIES_WANT_SAMPLES,
         .reuses_columns = true,
+        .ignores_values = wants_last && node->selector.ignores_values,
         .match_max = quick_series_max(evaluation, end_ms - start_ms),
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
