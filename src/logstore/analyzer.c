@@ -711,6 +711,21 @@ void analyzer_lowercase(struct str text, struct buf *out)
     }
 }
 
+size_t analyzer_cases(uint32_t lower, uint32_t *cases, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < lower_case_range_count; i++) {
+        const struct lower_case_range *range = &lower_case_ranges[i];
+        int64_t code = (int64_t)lower - range->delta;
+        bool is_in = code >= range->first && code <= range->last &&
+                     (code - range->first) % range->stride == 0;
+        if (!is_in) continue;
+        if (count < most) cases[count] = (uint32_t)code;
+        count++;
+    }
+    return count;
+}
+
 const char *analyzer_token_kind_name(enum analyzer_token_kind kind)
 {
     static const char *const names[] = {
