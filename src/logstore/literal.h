@@ -46,7 +46,8 @@ size_t literal_character(struct str text, size_t at);
 /* Bytes up to the first character that may not. */
 void literal_init(struct literal *literal, struct str bytes, bool minds_escapes);
 
-/* The first such place from `from` on, not behind the end of what is looked for; STR_NONE when there is none. */
+/* The first such place from `from` on, not behind the end of what is looked for; STR_NONE when
+ * there is none. */
 size_t literal_find(const struct literal *literal, struct str text, size_t from);
 
 #endif

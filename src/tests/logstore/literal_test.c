@@ -14,8 +14,8 @@
 
 #include <string.h>
 
-/* With the signs of Kelvin, Angstrom and Ohm, both sigmas, the I with a dot, the sharp s, digraphs of
- * three cases, letters of three bytes, of four, and such without case. */
+/* With the signs of Kelvin, Angstrom and Ohm, both sigmas, the I with a dot, the sharp s, digraphs
+ * of three cases, letters of three bytes, of four, and such without case. */
 static const char letters[] = "aAkKiIzZ09\xce\xb1\xce\x91\xcf\x83\xcf\x82\xce\xa3\xcf\x89\xce\xa9"
                               "\xe2\x84\xa6\xe2\x84\xaa\xe2\x84\xab\xc3\xa5\xc3\x85\xc4\xb0\xc4\xb1"
                               "\xc3\x9f\xe1\xba\x9e\xc7\x84\xc7\x85\xc7\x86\xd0\x96\xd0\xb6\xd1\x8f"
