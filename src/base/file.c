@@ -187,6 +187,12 @@ static void system_unmap(void *state, const void *bytes, size_t size)
     if (bytes != NULL) (void)munmap((void *)(uintptr_t)bytes, size);
 }
 
+static void system_unload(void *state, const void *bytes, size_t size)
+{
+    (void)state;
+    if (bytes != NULL) (void)madvise((void *)(uintptr_t)bytes, size, MADV_DONTNEED);
+}
+
 const struct disk disk_system = {
     .open = system_open,
     .close = system_close,
@@ -204,6 +210,7 @@ const struct disk disk_system = {
     .space = system_space,
     .map = system_map,
     .unmap = system_unmap,
+    .unload = system_unload,
 };
 
 static int fail(struct error *error, int code, const char *action, const char *path)

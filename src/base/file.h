@@ -64,6 +64,9 @@ struct disk {
     /* Read-only bytes of a whole file; unmap gives them back. An empty file gives NULL and 0. */
     int (*map)(void *state, const char *path, const void **bytes, size_t *size);
     void (*unmap)(void *state, const void *bytes, size_t size);
+    /* What was mapped will not be looked at soon: it need not count as memory of the process. It is
+     * there as before, when it is. */
+    void (*unload)(void *state, const void *bytes, size_t size);
     void *state;
 };
 

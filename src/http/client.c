@@ -2,13 +2,15 @@
  *
  * A handle of libcurl belongs to one thread at a time and keeps its connections. The client holds a
  * stack of idle handles; a call takes the one that spoke to the same place last, else the one used
- * last of all, else a new one, so that a scrape loop finds its connection open each time.
+ * last of all, else a new one, so that a scrape loop finds its connection open each time. Plain
+ * calls whose caller needs no facts go over sockets taken over from such handles: kept.h.
  */
 #include "http/client.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
 #include "http/call.h"
+#include "http/kept.h"
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -36,6 +38,7 @@ struct http_client {
     unsigned idle_max;
     atomic_bool is_cancelled;
     struct curl_slist *connect_to;
+    struct kept_pool kept;
     char user_agent[128];
 };
 
@@ -48,7 +51,8 @@ int http_client_new(struct http_client **client_out, const struct http_client_op
     mutex_init(&client->mutex);
     client->idle_max = options->connection_max > 0 ? options->connection_max : 16;
     client->idle = calloc(client->idle_max, sizeof(*client->idle));
-    if (client->idle == NULL || !call_connect_list(options->resolve, &client->connect_to)) {
+    if (client->idle == NULL || !call_connect_list(options->resolve, &client->connect_to) ||
+        kept_init(&client->kept, client->idle_max) != 0) {
         return error_set(error, -ENOMEM, "no memory for a client");
     }
     const char *agent = options->user_agent;
@@ -65,6 +69,7 @@ void http_client_free(struct http_client *client)
     for (unsigned i = 0; i < client->idle_count; i++) curl_easy_cleanup(client->idle[i].easy);
     free(client->idle);
     curl_slist_free_all(client->connect_to);
+    kept_release(&client->kept);
     mutex_release(&client->mutex);
     free(client);
 }
@@ -448,22 +453,30 @@ static bool begin_answer(struct http_answer *answer, size_t body_size_max)
     return answer->headers.items != NULL;
 }
 
-int http_client_send(struct http_client *client, const struct http_call *call,
-                     struct http_answer *answer, struct error *error)
+/* Takes the socket of a plain answer over. True: the handle is to be closed. */
+static bool adopt(const struct running *running)
+{
+    const struct http_answer *answer = running->answer;
+    curl_socket_t open = CURL_SOCKET_BAD;
+    bool is_plain = answer->status == 200 && answer->version == 11 && answer->redirect_count == 0;
+    if (!is_plain || !kept_fits(running->call)) return false;
+    (void)curl_easy_getinfo(running->easy, CURLINFO_ACTIVESOCKET, &open);
+    if (open == CURL_SOCKET_BAD) return false;
+    kept_adopt(&running->client->kept, running->call, open);
+    return true;
+}
+
+static int send_by_curl(struct http_client *client, const struct http_call *call,
+                        size_t body_size_max, struct http_answer *answer, struct error *error)
 {
     CLEANUP(running_release)
     struct running running = { .client = client, .call = call, .answer = answer };
-    size_t body_size_max = call->body_size_max > 0 ? call->body_size_max : BODY_SIZE_MAX;
     if (!begin_answer(answer, body_size_max) || !prepare_texts(&running)) {
         return error_set(error, -ENOMEM, "no memory for a call");
     }
     if (!prepare_headers(&running)) {
         answer->failure = HTTP_FAILURE_CALL;
         return error_set(error, ERROR_INVALID, "a header of the call holds a line break");
-    }
-    if (atomic_load(&client->is_cancelled)) {
-        answer->failure = HTTP_FAILURE_CANCEL;
-        return error_set(error, ERROR_CLOSED, "cancelled");
     }
     char place[PLACE_SIZE];
     print_place(call->url, place);
@@ -484,6 +497,40 @@ int http_client_send(struct http_client *client, const struct http_call *call,
                                body_size_max)
                    : call_error(handle.easy, answer->failure, result, running.detail, error);
     }
-    give_back(client, &handle, !call->wants_fresh);
+    bool is_adopted = code == 0 && adopt(&running);
+    give_back(client, &handle, !call->wants_fresh && !is_adopted);
     return code;
+}
+
+/* 1: it is for libcurl. */
+static int send_by_kept(struct http_client *client, const struct http_call *call,
+                        size_t body_size_max, struct http_answer *answer, struct error *error)
+{
+    struct kept_context context = { .user_agent = client->user_agent,
+                                    .body_size_max = body_size_max,
+                                    .is_cancelled = &client->is_cancelled };
+    if (!kept_fits(call)) return 1;
+    if (!begin_answer(answer, body_size_max)) {
+        return error_set(error, -ENOMEM, "no memory for a call");
+    }
+    return kept_send(&client->kept, call, &context, answer, error);
+}
+
+int http_client_send(struct http_client *client, const struct http_call *call,
+                     struct http_answer *answer, struct error *error)
+{
+    size_t body_size_max = call->body_size_max > 0 ? call->body_size_max : BODY_SIZE_MAX;
+    if (atomic_load(&client->is_cancelled)) {
+        answer->failure = HTTP_FAILURE_CANCEL;
+        return error_set(error, ERROR_CLOSED, "cancelled");
+    }
+    int64_t start_ms = clock_monotonic_ms(&clock_system);
+    int code = send_by_kept(client, call, body_size_max, answer, error);
+    if (code <= 0) return code;
+    /* What was tried over a kept connection is part of the call's time. */
+    struct http_call rest = *call;
+    rest.timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
+    rest.timeout_ms -= clock_monotonic_ms(&clock_system) - start_ms;
+    if (rest.timeout_ms < 1) rest.timeout_ms = 1;
+    return send_by_curl(client, &rest, body_size_max, answer, error);
 }

@@ -10,6 +10,7 @@
  * THREADS  One client serves any number of threads: http_client_send takes an idle connection
  *          handle, if it can one that has spoken to this host before, so that connections stay
  *          alive between calls. Connections are kept up to connection_max.
+ *          A plain GET whose caller needs no facts goes a short way then: http/kept.h.
  * LIMITS   Time, body size (before and after unpacking), headers, redirects: each a clear failure.
  * TRUST    http and https only; certificates and names are checked unless a call says otherwise;
  *          a redirect to another host takes no credentials along and never leads elsewhere than to
@@ -73,6 +74,7 @@ struct http_call {
     unsigned redirect_max;      /* redirects that are followed: none */
     bool refuses_gzip;          /* do not offer Accept-Encoding: gzip */
     bool wants_fresh;           /* a new connection, closed afterwards: probes */
+    bool needs_no_facts;        /* of the answer only status, headers and body matter */
 };
 
 /* How a call failed, where a program wants to know; the text is in error. */

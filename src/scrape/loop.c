@@ -129,6 +129,7 @@ static int ask(struct scrape *scrape, struct http_answer *answer, struct error *
             job->limits.body_size > 0 ? (size_t)job->limits.body_size - 1 : BODY_SIZE_MAX,
         .redirect_max = http->follows_redirects ? REDIRECTS_MAX : 0,
         .refuses_gzip = !job->has_compression,
+        .needs_no_facts = true,
     };
     int code = add_secrets(scrape, &call, &headers[2], error);
     if (code == 0) code = http_client_send(scrape->tools->client, &call, answer, error);

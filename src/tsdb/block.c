@@ -178,14 +178,22 @@ int block_open(struct block **block_out, const struct disk *disk, const char *pa
         block_free(block);
         return code;
     }
+    block_unload(block); /* all of the index was looked at */
     *block_out = block;
     return 0;
+}
+
+void block_unload(const struct block *block)
+{
+    resident_forget(&block->resident);
+    block->disk->unload(block->disk->state, block->bytes, block->size);
 }
 
 void block_free(struct block *block)
 {
     if (block == NULL) return;
     block->disk->unmap(block->disk->state, block->bytes, block->size);
+    resident_release(&block->resident);
     VEC_RELEASE(&block->tombstones);
     free(block->path);
     free(block);

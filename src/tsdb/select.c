@@ -19,7 +19,12 @@
 #include <string.h>
 
 #define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
-#define DEADLINE_CHECK_EVERY 64
+#define DEADLINE_CHECK_EVERY 64                  /* series */
+#define RESIDENT_CHECK_EVERY 16
+
+/* Bytes of blocks' files that may count as the process's memory: what was looked at stays there
+ * until so much is. */
+#define RESIDENT_MAX ((size_t)8 << 20)
 
 #define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
 #define FETCH_DATA   8  /* series ahead whose samples are */
@@ -86,6 +91,18 @@ static void tell_damage(struct cursor *cursor)
     tsdb_report(db, "damaged chunk passed over", NULL, NULL);
 }
 
+/* Of many files each may have a little; those at hand are unloaded when it is worth it. */
+static void limit_resident(const struct cursor *cursor)
+{
+    size_t size = 0;
+    if (atomic_load_explicit(&cursor->db->resident, memory_order_relaxed) <= RESIDENT_MAX) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) {
+        size += resident_size(&cursor->blocks.items[i]->resident);
+    }
+    if (size < RESIDENT_MAX / 4) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) block_unload(cursor->blocks.items[i]);
+}
+
 static int cursor_next(struct series_cursor *base, struct series_columns *series,
                        struct error *error)
 {
@@ -97,6 +114,7 @@ static int cursor_next(struct series_cursor *base, struct series_columns *series
     struct series_columns found;
     int code = merge_next(&cursor->merge, &found, error);
     tell_damage(cursor);
+    if (cursor->count % RESIDENT_CHECK_EVERY == 0) limit_resident(cursor);
     if (code != 1) return code;
     cursor->count++;
     if (cursor->series_max > 0 && cursor->count > cursor->series_max) {
@@ -527,11 +545,12 @@ static int cursor_fill(struct cursor *cursor, const struct series_query *query, 
     return code == 0 ? merge_start(&cursor->merge, error) : code;
 }
 
-static int open_cursor(struct tsdb *db, const struct series_query *query, struct arena *arena,
-                       struct cursor **out, struct error *error)
+/* One that holds nothing yet; NULL: no memory. */
+static struct cursor *new_cursor(struct tsdb *db, const struct series_query *query,
+                                 struct arena *arena)
 {
     struct cursor *cursor = calloc(1, sizeof(*cursor));
-    if (cursor == NULL) return error_set(error, -ENOMEM, "no memory for a query");
+    if (cursor == NULL) return NULL;
     cursor->base.next = cursor_next;
     cursor->base.close = cursor_close;
     cursor->db = db;
@@ -541,8 +560,17 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
+    cursor->merge.ignores_values = query->ignores_values;
     cursor->merge.arena = arena;
     arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
+    return cursor;
+}
+
+static int open_cursor(struct tsdb *db, const struct series_query *query, struct arena *arena,
+                       struct cursor **out, struct error *error)
+{
+    struct cursor *cursor = new_cursor(db, query, arena);
+    if (cursor == NULL) return error_set(error, -ENOMEM, "no memory for a query");
     int code = cursor_fill(cursor, query, error);
     if (code != 0) {
         cursor_free(cursor);
@@ -555,7 +583,7 @@ static int open_cursor(struct tsdb *db, const struct series_query *query, struct
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
                 struct series_cursor **cursor_out, struct error *error)
 {
-    struct cursor *cursor;
+    struct cursor *cursor = NULL;
     int code = open_cursor(state, query, arena, &cursor, error);
     if (code == 0) *cursor_out = &cursor->base;
     return code;
@@ -598,6 +626,7 @@ static int finish_set(struct text_set *set, int code, struct str_list *out, stru
     map_release(&set->seen);
     VEC_RELEASE(&set->items);
     if (code == ERROR_LIMIT) return no_room(error);
+    if (code == ERROR_TIMEOUT) return late(error);
     if (code == -ENOMEM) return error_set(error, code, "no memory for a list of labels");
     return code;
 }
@@ -609,7 +638,7 @@ static int collect_from_series(struct tsdb *db, const struct series_query *query
     struct series_query labels_only = *query;
     labels_only.want = SERIES_WANT_LABELS;
     struct arena arena;
-    arena_init(&arena, SCRATCH_SIZE_MAX);
+    arena_init_within(&arena, SCRATCH_SIZE_MAX, set->arena->budget);
     struct cursor *cursor = NULL;
     int code = open_cursor(db, &labels_only, &arena, &cursor, error);
     struct series_columns series;
@@ -735,12 +764,13 @@ static bool is_value_there(const struct head *head, struct postings value, struc
     return false;
 }
 
-/* Values of a label among the series that matchers select, by the index alone. */
+/* Values of a label among the series that matchers select, by the index alone; `head` NULL for a
+ * block. */
 static int collect_values(const struct index *index, const struct head *head,
                           const struct series_query *query, struct str name, struct text_set *set)
 {
     CLEANUP(arena_release) struct arena arena;
-    arena_init(&arena, SCRATCH_SIZE_MAX);
+    arena_init_within(&arena, SCRATCH_SIZE_MAX, set->arena->budget);
     struct postings matched;
     struct index_value *values;
     size_t count = 0;
@@ -756,17 +786,33 @@ static int collect_values(const struct index *index, const struct head *head,
     return code;
 }
 
-static int collect_values_locked(struct tsdb *db, const struct series_query *query, struct str name,
-                                 struct text_set *set)
+/* Of the head's series, and takes the blocks, as one moment. */
+static int collect_head_values(struct cursor *cursor, const struct series_query *query,
+                               struct str name, struct text_set *set)
 {
-    struct index index = head_index(&db->head);
-    int code = collect_values(&index, &db->head, query, name, set);
-    for (size_t i = 0; i < db->blocks.count && code == 0; i++) {
-        const struct block *block = db->blocks.items[i];
-        if (block->meta.min_time_ms > query->end_ms || block->meta.max_time_ms < query->start_ms) {
-            continue;
-        }
-        index = block_index(block);
+    struct tsdb *db = cursor->db;
+    mutex_lock(&db->mutex);
+    int code = take_blocks_locked(cursor);
+    if (code == 0) {
+        struct index index = head_index(&db->head);
+        index.verdicts = cursor->verdicts;
+        index.verdict_count = cursor->verdicts == NULL ? 0 : query->matcher_count;
+        code = collect_values(&index, &db->head, query, name, set);
+    }
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
+/* Patterns, which may be slow, are tried without the lock, on the blocks' values, too. */
+static int collect_indexed_values(struct cursor *cursor, const struct series_query *query,
+                                  struct str name, struct text_set *set)
+{
+    int code = try_patterns(cursor, query);
+    if (code == 0) code = collect_head_values(cursor, query, name, set);
+    for (size_t i = 0; i < cursor->merge.count && code == 0; i++) {
+        struct index index = block_index(cursor->merge.sources[i].block);
+        index.clock = cursor->db->options.clock;
+        index.deadline_ns = query->deadline_ns;
         code = collect_values(&index, NULL, query, name, set);
     }
     return code;
@@ -777,9 +823,10 @@ static int collect(struct tsdb *db, const struct series_query *query, struct str
 {
     if (name.data != NULL && query->matcher_count > 0 && query->series_max == 0 &&
         is_indexed(db, query)) {
-        mutex_lock(&db->mutex);
-        int code = collect_values_locked(db, query, name, set);
-        mutex_unlock(&db->mutex);
+        struct cursor *cursor = new_cursor(db, query, set->arena);
+        if (cursor == NULL) return -ENOMEM;
+        int code = collect_indexed_values(cursor, query, name, set);
+        cursor_free(cursor);
         return code;
     }
     if (!can_skip_series(db, query)) return collect_from_series(db, query, name, set, error);

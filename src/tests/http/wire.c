@@ -60,11 +60,34 @@ struct str wire_ask(uint16_t port, struct str text, struct buf *out)
     return buf_str(out);
 }
 
-static void answer_one(struct wire_peer *peer, int fd)
+/* One request, as far as it comes at once; false: the client has closed. */
+static bool take_request(struct wire_peer *peer, int fd, char *bytes, size_t size)
 {
     struct pollfd poller = { fd, POLLIN, 0 };
+    ssize_t got = 0;
+    for (int i = 0; i < 50 && !atomic_load(&peer->must_end); i++) {
+        if (poll(&poller, 1, 20) <= 0) continue;
+        got = recv(fd, bytes, size - 1, 0);
+        break;
+    }
+    if (got <= 0) return false;
+    bytes[got] = '\0';
+    (void)atomic_fetch_add(&peer->asked, 1);
+    return true;
+}
+
+static void answer_one(struct wire_peer *peer, int fd)
+{
     char bytes[4096];
-    if (poll(&poller, 1, 1000) > 0) (void)recv(fd, bytes, sizeof(bytes), 0);
+    bool is_there = take_request(peer, fd, bytes, sizeof(bytes));
+    while (is_there && peer->first.size > 0 && strncmp(bytes, "GET /first ", 11) == 0) {
+        (void)wire_send(fd, peer->first);
+        is_there = take_request(peer, fd, bytes, sizeof(bytes));
+    }
+    if (!is_there && peer->first.size > 0) {
+        (void)close(fd);
+        return;
+    }
     struct str rest = peer->answer;
     while (rest.size > 0 && !peer->is_silent && !atomic_load(&peer->must_end)) {
         size_t step =

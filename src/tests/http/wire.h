@@ -29,9 +29,12 @@ struct wire_peer {
     size_t step_size;
     bool is_reset;  /* cut with RST afterwards */
     bool is_silent; /* never answer */
+    /* Not empty: what is asked for as /first, with this answer, leaves the connection open. */
+    struct str first;
     uint16_t port;
     int listening;
     atomic_uint accepted; /* connections so far */
+    atomic_uint asked;    /* requests so far */
     atomic_bool must_end;
     pthread_t thread;
 };

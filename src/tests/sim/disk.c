@@ -747,6 +747,13 @@ static void sim_unmap(void *state, const void *bytes, size_t size)
     free((void *)(uintptr_t)bytes);
 }
 
+static void sim_unload(void *state, const void *bytes, size_t size)
+{
+    (void)state;
+    (void)bytes;
+    (void)size;
+}
+
 struct sim_disk *sim_disk_new(uint64_t seed)
 {
     struct sim_disk *sim = must(calloc(1, sizeof(*sim)));
@@ -769,6 +776,7 @@ struct sim_disk *sim_disk_new(uint64_t seed)
         .space = sim_space,
         .map = sim_map,
         .unmap = sim_unmap,
+        .unload = sim_unload,
         .state = sim,
     };
     size_t root = new_inode(sim, true);
