@@ -76,17 +76,20 @@ static uint64_t now_ms(void)
 #endif
 }
 
-/* 24 bits, in their place above the count of labels. The products do not wait for one another. */
+/* 24 bits, in their place above the count of labels: Fletcher's sums, of words. */
 static uint32_t check_of(double value, uint64_t time_ms, const uint64_t *words, size_t count)
 {
     uint64_t sum;
     memcpy(&sum, &value, sizeof(sum));
-    sum = sum * UINT64_C(0x9e3779b97f4a7c15) + time_ms;
+    uint64_t sums = sum;
+    sum += time_ms;
+    sums += sum;
     for (size_t i = 0; i < count; i++) {
-        sum += (words[i] ^ (i + 1) << 56) * UINT64_C(0xd6e8feb86659fd93);
+        sum += words[i];
+        sums += sum;
     }
-    sum ^= sum >> 32;
-    return (uint32_t)(sum * UINT64_C(0xd6e8feb86659fd93) >> 32) & ~UINT32_C(0xff);
+    sums = (sums ^ sum >> 29) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(sums >> 32) & ~UINT32_C(0xff);
 }
 
 /* The slot's sequence while it is the caller's, odd; 0: another one writes it. */
@@ -123,9 +126,10 @@ static int put_text(struct series *series, size_t slot_index, double value,
     for (size_t i = 0; i < count; i++) {
         __atomic_store_n(&slot->text[i], text->words[i], __ATOMIC_RELAXED);
     }
-    /* Not when another one has taken it over meanwhile. */
-    (void)__atomic_compare_exchange_n(&slot->sequence, &sequence, sequence + 1, false,
-                                      __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    /* Not when another one has taken it over. Should that happen just now, the check tells. */
+    if (__atomic_load_n(&slot->sequence, __ATOMIC_RELAXED) == sequence) {
+        __atomic_store_n(&slot->sequence, sequence + 1, __ATOMIC_RELEASE);
+    }
     return PM_OK;
 }
 
