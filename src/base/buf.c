@@ -29,7 +29,7 @@ void buf_release(struct buf *buf)
     *buf = (struct buf){ .size_max = buf->size_max, .budget = buf->budget };
 }
 
-char *buf_reserve(struct buf *buf, size_t size)
+char *buf_grow(struct buf *buf, size_t size)
 {
     if (buf->has_failed) return NULL;
     if (size <= buf->capacity - buf->size) return buf->data + buf->size;
@@ -59,15 +59,6 @@ char *buf_reserve(struct buf *buf, size_t size)
     return buf->data + buf->size;
 }
 
-void buf_append(struct buf *buf, const void *data, size_t size)
-{
-    if (size == 0) return;
-    char *room = buf_reserve(buf, size);
-    if (room == NULL) return;
-    memcpy(room, data, size);
-    buf->size += size;
-}
-
 void buf_append_str(struct buf *buf, struct str text)
 {
     buf_append(buf, text.data, text.size);
@@ -76,11 +67,6 @@ void buf_append_str(struct buf *buf, struct str text)
 void buf_append_cstr(struct buf *buf, const char *text)
 {
     buf_append(buf, text, strlen(text));
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    buf_append(buf, &c, 1);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct budget; /* base/budget.h */
 
@@ -36,15 +37,34 @@ void buf_init(struct buf *buf, size_t size_max); /* allocates nothing */
 void buf_reset(struct buf *buf);                 /* empty, keeps its memory, has_failed cleared */
 void buf_release(struct buf *buf);               /* accepts a zeroed or released buffer */
 
-void buf_append(struct buf *buf, const void *data, size_t size);
-void buf_append_str(struct buf *buf, struct str text);
-void buf_append_cstr(struct buf *buf, const char *text);
-void buf_append_char(struct buf *buf, char c);
-void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Makes room where there is too little; for buf_reserve alone. */
+char *buf_grow(struct buf *buf, size_t size) MUST_CHECK;
 
 /* Room for `size` more bytes at buf->data + buf->size, which the caller fills and then adds to
  * buf->size; NULL (and has_failed) when there is none. */
-char *buf_reserve(struct buf *buf, size_t size) MUST_CHECK;
+MUST_CHECK static inline char *buf_reserve(struct buf *buf, size_t size)
+{
+    if (!buf->has_failed && size <= buf->capacity - buf->size) return buf->data + buf->size;
+    return buf_grow(buf, size);
+}
+
+static inline void buf_append(struct buf *buf, const void *data, size_t size)
+{
+    if (size == 0) return;
+    char *room = buf_reserve(buf, size);
+    if (room == NULL) return;
+    memcpy(room, data, size);
+    buf->size += size;
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+    buf_append(buf, &c, 1);
+}
+
+void buf_append_str(struct buf *buf, struct str text);
+void buf_append_cstr(struct buf *buf, const char *text);
+void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
 void buf_truncate(struct buf *buf, size_t size);   /* size <= buf->size */
 void buf_drop_front(struct buf *buf, size_t size); /* moves the rest to the front */

@@ -43,22 +43,63 @@ static uint32_t add_by_table(uint32_t crc, const unsigned char *bytes, size_t si
 }
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 static bool has_instruction(void)
 {
-    return __builtin_cpu_supports("sse4.2");
+    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
-__attribute__((target("sse4.2"))) static uint32_t add_by_instruction(uint32_t crc,
-                                                                     const unsigned char *bytes,
-                                                                     size_t size)
+#define WITH_INSTRUCTION __attribute__((target("sse4.2,pclmul")))
+
+/* What a sum becomes by `size` zero bytes behind it: its product with x^(8 * size), by a multiplier
+ * that is x^(8 * size - 33), since the instruction gives 32 of them and the reflected product one.
+ * Source: V. Gopal and others, "Fast CRC Computation for iSCSI Polynomial Using CRC32 Instruction",
+ * Intel, 2011. */
+WITH_INSTRUCTION static inline uint64_t move_on(uint64_t sum, uint32_t multiplier)
 {
-    uint64_t sum = crc;
-    for (; size >= 8; size -= 8, bytes += 8) {
-        uint64_t word;
-        memcpy(&word, bytes, sizeof(word));
-        sum = __builtin_ia32_crc32di(sum, word);
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)sum),
+                                           _mm_cvtsi64_si128((int64_t)multiplier), 0);
+    return __builtin_ia32_crc32di(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+WITH_INSTRUCTION static inline uint64_t add_word(uint64_t sum, const unsigned char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return __builtin_ia32_crc32di(sum, word);
+}
+
+/* Three lanes of `size` bytes side by side: the instruction takes three cycles, but one can be
+ * begun in each. */
+WITH_INSTRUCTION static inline uint64_t add_lanes(uint64_t sum, const unsigned char *bytes,
+                                                  size_t size, uint32_t multiplier)
+{
+    uint64_t second = 0;
+    uint64_t third = 0;
+    for (size_t i = 0; i < size; i += 8) {
+        sum = add_word(sum, bytes + i);
+        second = add_word(second, bytes + size + i);
+        third = add_word(third, bytes + 2 * size + i);
     }
+    sum = move_on(sum, multiplier) ^ second;
+    return move_on(sum, multiplier) ^ third;
+}
+
+WITH_INSTRUCTION static uint32_t add_by_instruction(uint32_t crc, const unsigned char *bytes,
+                                                    size_t size)
+{
+    enum { LONG = 256, SHORT = 64 };
+    static const uint32_t long_multiplier = 0xB9E02B86;
+    static const uint32_t short_multiplier = 0x9E4ADDF8;
+    uint64_t sum = crc;
+    for (; size >= 3 * LONG; size -= 3 * LONG, bytes += 3 * LONG) {
+        sum = add_lanes(sum, bytes, LONG, long_multiplier);
+    }
+    for (; size >= 3 * SHORT; size -= 3 * SHORT, bytes += 3 * SHORT) {
+        sum = add_lanes(sum, bytes, SHORT, short_multiplier);
+    }
+    for (; size >= 8; size -= 8, bytes += 8) sum = add_word(sum, bytes);
     crc = (uint32_t)sum;
     for (; size > 0; size--) crc = __builtin_ia32_crc32qi(crc, *bytes++);
     return crc;

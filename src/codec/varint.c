@@ -27,14 +27,8 @@ void varint_append_signed(struct buf *out, int64_t value)
     varint_append(out, zigzag(value));
 }
 
-bool varint_take(struct str *rest, uint64_t *value)
+bool varint_take_long(struct str *rest, uint64_t *value)
 {
-    /* Most are of one byte: tags and short lengths. */
-    if (rest->size > 0 && (unsigned char)rest->data[0] < 0x80) {
-        *value = (unsigned char)rest->data[0];
-        *rest = str_skip(*rest, 1);
-        return true;
-    }
     uint64_t number = 0;
     for (size_t i = 0; i < rest->size && i < VARINT_SIZE_MAX; i++) {
         uint64_t byte = (unsigned char)rest->data[i];
@@ -71,12 +65,6 @@ bool varint_take_bytes(struct str *rest, struct str *bytes)
     *bytes = str_first(after, (size_t)size);
     *rest = str_skip(after, (size_t)size);
     return true;
-}
-
-uint32_t fixed32_read(const void *bytes)
-{
-    const unsigned char *b = bytes;
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
 uint64_t fixed64_read(const void *bytes)

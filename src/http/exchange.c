@@ -23,7 +23,6 @@
 
 #define HEADERS_MAX       128
 #define SWALLOW_SIZE_MAX  ((size_t)1024 * 1024) /* of a refused request's body */
-#define KEPT_CAPACITY_MAX ((size_t)64 * 1024)   /* a larger body buffer is not kept */
 #define RESERVED_SIZE_MAX ((size_t)16 * 1024 * 1024)
 
 static void set_phase(struct exchange *x, enum exchange_phase phase, int64_t now_ns)
@@ -135,10 +134,11 @@ void exchange_complete(void *cls, struct MHD_Connection *connection, void **requ
     x->swallowed_size = 0;
     x->match = (struct router_match){ 0 };
     x->request = (struct http_request){ 0 };
-    buf_release(&x->unpacked);
-    if (x->body.capacity > KEPT_CAPACITY_MAX) buf_release(&x->body);
+    int64_t now_ns = clock_monotonic_ns(&clock_system);
+    if (x->unpacked.capacity > 0) spares_give(&server->spares, &x->unpacked, now_ns);
+    if (x->body.capacity >= SPARE_SIZE_MIN) spares_give(&server->spares, &x->body, now_ns);
     arena_reset(&x->arena);
-    set_phase(x, EXCHANGE_IDLE, clock_monotonic_ns(&clock_system));
+    set_phase(x, EXCHANGE_IDLE, now_ns);
 }
 
 static void refuse(struct exchange *x, unsigned status, const char *text)
@@ -368,8 +368,11 @@ static bool begin(struct exchange *x, const char *method, const char *version)
     x->body.size_max = x->body_size_max;
     /* At once what is announced, for growing by steps costs up to half as much memory again. Memory
      * that never comes to be written is none. */
-    bool is_large = x->refusal == 0 && length > KEPT_CAPACITY_MAX && length <= RESERVED_SIZE_MAX;
-    if (is_large) (void)!buf_reserve(&x->body, (size_t)length);
+    bool is_large = x->refusal == 0 && length >= SPARE_SIZE_MIN && length <= RESERVED_SIZE_MAX;
+    if (is_large) {
+        spares_take(&server->spares, &x->body, x->start_ns);
+        (void)!buf_reserve(&x->body, (size_t)length);
+    }
     bool waits = http_request_header(request, "Expect").data != NULL;
     x->response.must_close = must_end;
     return must_end || (x->refusal != 0 && has_body && (waits || length > SWALLOW_SIZE_MAX));
@@ -455,6 +458,9 @@ static void prepare_body(struct exchange *x)
     if (x->is_gzip) {
         buf_release(&x->unpacked);
         buf_init(&x->unpacked, x->body_size_max);
+        if (x->body.size >= SPARE_SIZE_MIN) {
+            spares_take(&x->server->spares, &x->unpacked, x->start_ns);
+        }
         int code = pack_gzip_decode(request->body, &x->unpacked, &error);
         if (code == ERROR_LIMIT) refuse(x, 413, "the unpacked body is larger than allowed");
         if (code < 0) refuse(x, 400, "the body is not valid gzip");

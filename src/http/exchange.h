@@ -15,6 +15,7 @@
 #include "http/listener.h"
 #include "http/router.h"
 #include "http/server.h"
+#include "http/spare.h"
 #include "http/stream.h"
 #include "http/workers.h"
 
@@ -68,6 +69,7 @@ struct http_server {
     struct counters_handler *fallback;
     struct stream_list streams;
     struct workers workers;
+    struct spares spares; /* bodies */
     struct listener listener;
     struct MHD_Daemon *daemon;
     struct mutex peers_mutex;

@@ -22,7 +22,6 @@
 
 #define SWEEP_PERIOD_MS 250
 #define STOP_STEP_MS    5
-#define POOL_SIZE_EXTRA ((size_t)16 * 1024) /* libmicrohttpd's own part of a connection's memory */
 
 static void fill_defaults(struct http_server_options *options)
 {
@@ -33,6 +32,7 @@ static void fill_defaults(struct http_server_options *options)
     if (o->queue_count_max == 0) o->queue_count_max = 256;
     if (o->connection_max == 0) o->connection_max = 512;
     if (o->head_size_max == 0) o->head_size_max = (size_t)32 * 1024;
+    if (o->read_size == 0) o->read_size = (size_t)16 * 1024;
     if (o->body_size_max == 0) o->body_size_max = (size_t)64 * 1024 * 1024;
     if (o->arena_size_max == 0) o->arena_size_max = (size_t)16 * 1024 * 1024;
     if (o->answer_size_max == 0) o->answer_size_max = (size_t)256 * 1024 * 1024;
@@ -51,6 +51,7 @@ int http_server_new(struct http_server **server_out, const struct http_server_op
     server->options = *options;
     fill_defaults(&server->options);
     mutex_init(&server->peers_mutex);
+    spares_init(&server->spares);
     mutex_init(&server->sweep_mutex);
     condition_init(&server->sweep_ends);
     stream_list_init(&server->streams, &server->counters);
@@ -122,6 +123,7 @@ static void sweep(struct http_server *server, int64_t now_ns)
     }
     mutex_unlock(&server->peers_mutex);
     stream_list_beat(&server->streams, now_ns);
+    spares_sweep(&server->spares, now_ns);
 }
 
 static void *sweep_for_ever(void *argument)
@@ -167,8 +169,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
     struct MHD_OptionItem items[] = {
         { MHD_OPTION_LISTEN_SOCKET, server->listener.descriptor, NULL },
         { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connection_max, NULL },
-        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)(options->head_size_max + POOL_SIZE_EXTRA),
-          NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+          (intptr_t)(options->head_size_max + options->read_size), NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((options->idle_timeout_ms + 999) / 1000),
           NULL },
         { MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)options->connection_per_address_max, NULL },
@@ -272,6 +274,7 @@ void http_server_free(struct http_server *server)
     condition_release(&server->sweep_ends);
     mutex_release(&server->sweep_mutex);
     mutex_release(&server->peers_mutex);
+    spares_release(&server->spares);
     free(server);
 }
 

@@ -60,6 +60,8 @@ struct http_server_options {
     unsigned connection_max; /* 512; further ones wait in the kernel's queue */
     unsigned connection_per_address_max; /* connections from one address: no limit */
     size_t head_size_max;                /* request line and headers: 32 KiB */
+    size_t read_size;       /* of a connection's memory beside its head: 16 KiB; bodies are read in
+                                    pieces of half of both, so servers of large bodies want more */
     size_t body_size_max;   /* 64 MiB, as sent and after gzip; a route may say otherwise */
     size_t arena_size_max;  /* request->arena: 16 MiB */
     size_t answer_size_max; /* response->body: 256 MiB */

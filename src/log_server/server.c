@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &admin_routes,    &cluster_routes,  &bulk_routes,  &document_routes, &search_routes,
-    &scroll_routes,   &async_routes,    &task_routes,  &by_query_routes, &cat_routes,
-    &template_routes, &security_routes, &index_routes,
+    &admin_routes,     &cluster_routes,  &bulk_routes,     &document_routes, &search_routes,
+    &scroll_routes,    &async_routes,    &task_routes,     &by_query_routes, &cat_routes,
+    &cat_index_routes, &template_routes, &security_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
@@ -276,10 +276,13 @@ static const struct option options[] = {
       "Refuse documents whose values do not fit their fields, as Elasticsearch does." },
 };
 
+#define READ_SIZE ((size_t)224 << 10) /* shippers send megabytes at a time */
+
 static void adjust_server(void *values, struct http_server_options *server)
 {
     const struct log_flags *flags = values;
     server->body_size_max = (size_t)flags->body_size_max;
+    server->read_size = READ_SIZE;
 }
 
 /* Names this installation: made once, kept in the data folder. */

@@ -31,6 +31,18 @@ static const struct agg_kind *const kinds[] = {
     &agg_percentiles,
     &agg_top_hits,
     &agg_composite,
+    &agg_rare_terms,
+    &agg_multi_terms,
+    &agg_top_metrics,
+    &agg_percentile_ranks,
+    &agg_median_deviation,
+    &agg_boxplot,
+    &agg_weighted_avg,
+    &agg_string_stats,
+    &agg_ip_range,
+    &agg_rate,
+    &agg_adjacency_matrix,
+    &agg_normalize,
     &agg_derivative,
     &agg_cumulative_sum,
     &agg_serial_diff,
@@ -56,6 +68,52 @@ static const struct agg_kind *kind_find(struct str name)
     return NULL;
 }
 
+/* Those of Elasticsearch that are not here. */
+static const char *const refused[] = {
+    "bucket_correlation",
+    "bucket_count_ks_test",
+    "categorize_text",
+    "change_point",
+    "children",
+    "cumulative_cardinality",
+    "diversified_sampler",
+    "frequent_item_sets",
+    "geo_bounds",
+    "geo_centroid",
+    "geo_distance",
+    "geo_line",
+    "geohash_grid",
+    "geohex_grid",
+    "geotile_grid",
+    "inference",
+    "ip_prefix",
+    "matrix_stats",
+    "moving_percentiles",
+    "nested",
+    "parent",
+    "random_sampler",
+    "reverse_nested",
+    "sampler",
+    "scripted_metric",
+    "significant_terms",
+    "significant_text",
+    "t_test",
+    "time_series",
+    "variable_width_histogram",
+};
+
+static int refuse_kind(struct parse *parse, struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+        if (!str_equal(str_from(refused[i]), name)) continue;
+        return parse_fail(parse, "illegal_argument_exception",
+                          "aggregation type [" STR_FMT "] is not supported by this store",
+                          STR_ARG(name));
+    }
+    return parse_fail(parse, "parsing_exception", "Unknown aggregation type [" STR_FMT "]",
+                      STR_ARG(name));
+}
+
 static int read_one(struct search *search, const struct json_member *member, struct agg **out)
 {
     struct parse *parse = &search->parse;
@@ -78,10 +136,7 @@ static int read_one(struct search *search, const struct json_member *member, str
         } else {
             agg->kind = kind_find(part->key);
             body = &part->value;
-            if (agg->kind == NULL) {
-                return parse_fail(parse, "parsing_exception",
-                                  "Unknown aggregation type [" STR_FMT "]", STR_ARG(part->key));
-            }
+            if (agg->kind == NULL) return refuse_kind(parse, part->key);
         }
     }
     if (agg->kind == NULL) {
@@ -97,7 +152,11 @@ static int read_one(struct search *search, const struct json_member *member, str
                           "scripts are not supported in aggregation [" STR_FMT "]",
                           STR_ARG(member->key));
     }
+    const struct agg *outer = search->date_histogram;
+    bool is_dates = agg->kind == &agg_date_histogram || agg->kind == &agg_auto_date_histogram;
+    if (is_dates) search->date_histogram = agg;
     int code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
+    search->date_histogram = outer;
     if (code == 0 && agg->kind->read != NULL) code = agg->kind->read(search, agg, body);
     *out = agg;
     return code;
@@ -183,6 +242,17 @@ int agg_column(struct search *search, const struct agg *agg, size_t segment,
     }
     *column = found;
     return 0;
+}
+
+int agg_refuse_field(struct search *search, const struct agg *agg)
+{
+    const struct logstore_field *field = search_field(search, agg->field);
+    return parse_fail_shard(&search->parse, "illegal_argument_exception",
+                            "Field [" STR_FMT "] of type [%s] is not supported for aggregation "
+                            "[" STR_FMT "]",
+                            STR_ARG(agg->field),
+                            field == NULL ? "unknown" : logstore_type_name(field->type),
+                            STR_ARG(agg->kind->name));
 }
 
 bool agg_numbers_open(struct agg_numbers *numbers, const struct logstore_column *column)

@@ -65,6 +65,9 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
 int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
 
+/* The field's type is none that the aggregation can work on. */
+int agg_refuse_field(struct search *search, const struct agg *agg);
+
 /* Sets is_seen[ordinal] for every term of a keyword column that the documents hold; `is_seen` has
  * as many places as the column has terms, false before. */
 void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
@@ -117,6 +120,8 @@ int agg_too_many_buckets(struct search *search);
 /* The start of the bucket that a time falls into, of what date_histogram has read. */
 int64_t agg_date_start(const struct agg *agg, int64_t time_ms);
 
+bool agg_date_size(const struct agg *agg, int64_t start_ms, enum date_unit unit, double *size);
+
 /* Key and key_as_string of a number by the field's type. */
 void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64_t number,
                            bool is_real, struct json_writer *json);
@@ -124,6 +129,8 @@ void bucket_put_number_key(const struct agg *agg, enum logstore_type type, int64
 extern const struct agg_kind agg_terms, agg_date_histogram, agg_auto_date_histogram, agg_histogram,
     agg_range, agg_date_range, agg_filter, agg_filters, agg_global, agg_missing, agg_min, agg_max,
     agg_sum, agg_avg, agg_value_count, agg_stats, agg_extended_stats, agg_cardinality,
-    agg_percentiles, agg_top_hits, agg_composite;
+    agg_percentiles, agg_top_hits, agg_composite, agg_rare_terms, agg_multi_terms, agg_top_metrics,
+    agg_percentile_ranks, agg_median_deviation, agg_boxplot, agg_weighted_avg, agg_string_stats,
+    agg_ip_range, agg_rate, agg_adjacency_matrix;
 
 #endif

@@ -4,7 +4,7 @@
  * keys behind `after` are kept, so memory grows with the page and not with the number of keys: a
  * key that lies behind the last one of a full page can never come back.
  */
-#include "logquery/agg.h"
+#include "logquery/agg_keys.h"
 
 #include "base/check.h"
 #include "codec/number.h"
@@ -13,49 +13,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE_DEFAULT     10
-#define SIZE_MAX_        65536
-#define SOURCES_MAX      16
-#define COMBINATIONS_MAX 1024 /* of one document's values */
-#define KEY_SIZE_MAX     ((size_t)1 << 20)
-
-enum source_kind { SOURCE_TERMS, SOURCE_DATE, SOURCE_HISTOGRAM };
-
-struct source {
-    struct str name;
-    enum source_kind kind;
-    struct agg agg; /* field, format; for dates as date_histogram reads it */
-    double interval;
-    bool is_descending, has_missing_bucket;
-};
+#define SIZE_DEFAULT 10
+#define SIZE_MAX_    65536
 
 struct options {
-    struct source sources[SOURCES_MAX];
+    struct agg_source sources[AGG_SOURCES_MAX];
     size_t source_count;
     size_t size;
-    struct sort_value after[SOURCES_MAX];
+    struct sort_value after[AGG_SOURCES_MAX];
     bool has_after;
 };
 
 struct state {
+    const struct options *options;
     struct bucket_table table;
     struct str limit; /* the last key of a full page; data NULL: none yet */
-    enum logstore_type types[SOURCES_MAX];
+    enum logstore_type types[AGG_SOURCES_MAX];
 };
 
 /* Reading ------------------------------------------------------------------------------------- */
 
 static const struct kind_row {
     struct str name;
-    enum source_kind kind;
+    enum agg_source_kind kind;
 } kind_rows[] = {
-    { STR_INIT("terms"), SOURCE_TERMS },
-    { STR_INIT("date_histogram"), SOURCE_DATE },
-    { STR_INIT("histogram"), SOURCE_HISTOGRAM },
+    { STR_INIT("terms"), AGG_SOURCE_TERMS },
+    { STR_INIT("date_histogram"), AGG_SOURCE_DATE },
+    { STR_INIT("histogram"), AGG_SOURCE_HISTOGRAM },
 };
 
 static int read_source(struct search *search, struct agg *agg, const struct json *json,
-                       struct source *source)
+                       struct agg_source *source)
 {
     bool is_named = json_is(json, JSON_OBJECT) && json->object.count == 1 &&
                     json_is(&json->object.members[0].value, JSON_OBJECT) &&
@@ -88,14 +76,14 @@ static int read_source(struct search *search, struct agg *agg, const struct json
                           "supported",
                           STR_ARG(source->name));
     }
-    if (row->kind == SOURCE_HISTOGRAM && !(source->interval > 0)) {
+    if (row->kind == AGG_SOURCE_HISTOGRAM && !(source->interval > 0)) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[interval] must be 1 or greater for aggregation [composite]");
     }
-    return row->kind == SOURCE_DATE ? agg_date_histogram.read(search, &source->agg, body) : 0;
+    return row->kind == AGG_SOURCE_DATE ? agg_date_histogram.read(search, &source->agg, body) : 0;
 }
 
-static int read_after_value(struct search *search, const struct source *source,
+static int read_after_value(struct search *search, const struct agg_source *source,
                             const struct json *json, struct sort_value *value)
 {
     *value = (struct sort_value){ .type = SORT_TYPE_NONE };
@@ -130,18 +118,18 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     const struct json *after = json_get(body, STR("after"));
     int64_t size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
     bool is_list = json_is(sources, JSON_ARRAY) && sources->array.count > 0 &&
-                   sources->array.count <= SOURCES_MAX;
+                   sources->array.count <= AGG_SOURCES_MAX;
     if (!is_list || size < 1 || size > SIZE_MAX_) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "composite [" STR_FMT "] needs 1 to %d [sources] and a [size] of 1 to %d",
-                          STR_ARG(agg->name), SOURCES_MAX, SIZE_MAX_);
+                          STR_ARG(agg->name), AGG_SOURCES_MAX, SIZE_MAX_);
     }
     options->size = (size_t)size;
     options->source_count = sources->array.count;
     options->has_after = json_is(after, JSON_OBJECT) && after->object.count > 0;
     int code = 0;
     for (size_t i = 0; code == 0 && i < options->source_count; i++) {
-        struct source *source = &options->sources[i];
+        struct agg_source *source = &options->sources[i];
         code = read_source(search, agg, &sources->array.items[i], source);
         if (code == 0 && options->has_after) {
             code =
@@ -153,63 +141,12 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
 
 /* Keys ---------------------------------------------------------------------------------------- */
 
-static void encode_value(struct buf *key, const struct sort_value *value)
-{
-    buf_append_char(key, (char)value->type);
-    if (value->type == SORT_TYPE_INTEGER)
-        buf_append(key, (const char *)&value->integer, sizeof(value->integer));
-    else if (value->type == SORT_TYPE_REAL)
-        buf_append(key, (const char *)&value->real, sizeof(value->real));
-    else if (value->type == SORT_TYPE_TEXT) {
-        uint32_t size = (uint32_t)value->text.size;
-        buf_append(key, (const char *)&size, sizeof(size));
-        buf_append_str(key, value->text);
-    }
-}
-
-static struct sort_value decode_value(struct str *key)
-{
-    struct sort_value value = { .type = (enum sort_type)key->data[0] };
-    *key = str_skip(*key, 1);
-    if (value.type == SORT_TYPE_INTEGER) {
-        memcpy(&value.integer, key->data, sizeof(value.integer));
-        *key = str_skip(*key, sizeof(value.integer));
-    } else if (value.type == SORT_TYPE_REAL) {
-        memcpy(&value.real, key->data, sizeof(value.real));
-        *key = str_skip(*key, sizeof(value.real));
-    } else if (value.type == SORT_TYPE_TEXT) {
-        uint32_t size;
-        memcpy(&size, key->data, sizeof(size));
-        value.text = str_first(str_skip(*key, sizeof(size)), size);
-        *key = str_skip(*key, sizeof(size) + size);
-    }
-    return value;
-}
-
-/* No value comes first. */
-static int compare_values(const struct sort_value *a, const struct sort_value *b)
-{
-    if (a->type == SORT_TYPE_NONE || b->type == SORT_TYPE_NONE) {
-        return (a->type != SORT_TYPE_NONE) - (b->type != SORT_TYPE_NONE);
-    }
-    if (a->type == SORT_TYPE_TEXT || b->type == SORT_TYPE_TEXT) {
-        if (a->type != b->type) return a->type == SORT_TYPE_TEXT ? 1 : -1;
-        return str_compare(a->text, b->text);
-    }
-    if (a->type == SORT_TYPE_INTEGER && b->type == SORT_TYPE_INTEGER) {
-        return a->integer < b->integer ? -1 : a->integer > b->integer;
-    }
-    double left = a->type == SORT_TYPE_REAL ? a->real : (double)a->integer;
-    double right = b->type == SORT_TYPE_REAL ? b->real : (double)b->integer;
-    return left < right ? -1 : left > right;
-}
-
 static int compare_keys(const struct options *options, struct str a, struct str b)
 {
     for (size_t i = 0; i < options->source_count; i++) {
-        struct sort_value left = decode_value(&a);
-        struct sort_value right = decode_value(&b);
-        int order = compare_values(&left, &right);
+        struct sort_value left = agg_key_decode(&a);
+        struct sort_value right = agg_key_decode(&b);
+        int order = agg_key_compare_values(&left, &right);
         if (order != 0) return options->sources[i].is_descending ? -order : order;
     }
     return 0;
@@ -218,8 +155,8 @@ static int compare_keys(const struct options *options, struct str a, struct str 
 static bool is_behind(const struct options *options, struct str key)
 {
     for (size_t i = 0; options->has_after && i < options->source_count; i++) {
-        struct sort_value value = decode_value(&key);
-        int order = compare_values(&value, &options->after[i]);
+        struct sort_value value = agg_key_decode(&key);
+        int order = agg_key_compare_values(&value, &options->after[i]);
         if (order != 0) return (options->sources[i].is_descending ? -order : order) > 0;
     }
     return !options->has_after;
@@ -234,119 +171,13 @@ static int by_key(const void *a, const void *b, void *argument)
 
 /* Collecting ---------------------------------------------------------------------------------- */
 
-struct reading {
-    const struct logstore_column *column; /* NULL: no values here */
-    struct logstore_cursor cursor;
-    struct agg_numbers numbers;
-    bool is_keyword;
-    size_t first, count; /* of the document at hand */
-};
-
-struct collector {
-    struct search *search;
-    struct agg *agg;
-    struct state *state;
-    struct reading readings[SOURCES_MAX];
-    struct bucket_pair_vec pairs;
-    struct buf key, scratch;
-    size_t combinations;
-};
-
-static int source_value(struct collector *collector, size_t at, size_t value,
-                        struct sort_value *out)
+static int add_key(struct agg_keys *keys, struct str key, uint32_t document)
 {
-    const struct options *options = collector->agg->options;
-    const struct source *source = &options->sources[at];
-    const struct reading *reading = &collector->readings[at];
-    if (reading->is_keyword) {
-        out->type = SORT_TYPE_TEXT;
-        uint32_t ordinal = logstore_column_ordinal(reading->column, value);
-        return logstore_column_term(reading->column, ordinal, &collector->scratch, &out->text);
-    }
-    double number = agg_number_at(&reading->numbers, value);
-    int64_t integer = agg_integer_at(&reading->numbers, value);
-    out->type = SORT_TYPE_INTEGER;
-    if (source->kind == SOURCE_DATE)
-        out->integer = agg_date_start(&source->agg, integer);
-    else if (source->kind == SOURCE_HISTOGRAM || reading->numbers.is_real) {
-        out->type = SORT_TYPE_REAL;
-        out->real = source->kind == SOURCE_HISTOGRAM
-                        ? floor(number / source->interval) * source->interval
-                        : number;
-    } else {
-        out->integer = integer;
-    }
-    return 0;
-}
-
-static int add_key(struct collector *collector, uint32_t document)
-{
-    const struct options *options = collector->agg->options;
-    struct state *state = collector->state;
-    struct str key = buf_str(&collector->key);
-    if (collector->key.has_failed) return parse_out_of_memory(&collector->search->parse);
+    struct state *state = keys->context;
+    const struct options *options = state->options;
     if (!is_behind(options, key)) return 0;
     if (state->limit.data != NULL && compare_keys(options, key, state->limit) > 0) return 0;
-    uint32_t bucket = bucket_for_text(collector->search, &state->table, key);
-    if (bucket == UINT32_MAX) return parse_out_of_memory(&collector->search->parse);
-    for (size_t i = collector->pairs.count; i > 0; i--) {
-        const struct bucket_pair *before = &collector->pairs.items[i - 1];
-        if (before->document != document) break;
-        if (before->bucket == bucket) return 0;
-    }
-    if (VEC_PUSH(&collector->pairs, (struct bucket_pair){ bucket, document })) return 0;
-    return parse_out_of_memory(&collector->search->parse);
-}
-
-/* Every combination of the document's values. Depth: SOURCES_MAX. */
-static int add_combinations(struct collector *collector, size_t at, uint32_t document)
-{
-    const struct options *options = collector->agg->options;
-    if (at == options->source_count) {
-        if (++collector->combinations > COMBINATIONS_MAX) return 0;
-        return add_key(collector, document);
-    }
-    const struct reading *reading = &collector->readings[at];
-    size_t size = collector->key.size;
-    if (reading->count == 0) {
-        if (!options->sources[at].has_missing_bucket) return 0;
-        struct sort_value none = { .type = SORT_TYPE_NONE };
-        encode_value(&collector->key, &none);
-        int code = add_combinations(collector, at + 1, document);
-        if (!collector->key.has_failed) buf_truncate(&collector->key, size);
-        return code;
-    }
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < reading->count; i++) {
-        struct sort_value value = { .type = SORT_TYPE_NONE };
-        code = source_value(collector, at, reading->first + i, &value);
-        if (code < 0) break;
-        encode_value(&collector->key, &value);
-        code = add_combinations(collector, at + 1, document);
-        if (!collector->key.has_failed) buf_truncate(&collector->key, size);
-    }
-    return code;
-}
-
-static int open_readings(struct collector *collector, size_t segment)
-{
-    const struct options *options = collector->agg->options;
-    for (size_t i = 0; i < options->source_count; i++) {
-        struct reading *reading = &collector->readings[i];
-        int code =
-            agg_column(collector->search, &options->sources[i].agg, segment, &reading->column);
-        if (code < 0) return code;
-        if (reading->column == NULL) continue;
-        collector->state->types[i] = logstore_column_type(reading->column);
-        reading->is_keyword = logstore_column_kind(reading->column) == LOGSTORE_COLUMN_KEYWORD;
-        if (reading->is_keyword && options->sources[i].kind == SOURCE_TERMS)
-            reading->cursor.column = reading->column;
-        else if (!reading->is_keyword && agg_numbers_open(&reading->numbers, reading->column))
-            reading->cursor.column = reading->column;
-        else
-            reading->column = NULL;
-    }
-    return 0;
+    return agg_keys_pair(keys, &state->table, key, document);
 }
 
 /* Keeps the page's worth of keys and forgets the others. */
@@ -371,38 +202,24 @@ static int prune(struct search *search, const struct options *options, struct st
 static int collect(struct search *search, struct agg *agg, void *raw,
                    const struct agg_documents *documents)
 {
-    struct collector collector = { .search = search, .agg = agg, .state = raw };
-    const struct options *options = agg->options;
-    buf_init(&collector.key, KEY_SIZE_MAX);
-    buf_init(&collector.scratch, KEY_SIZE_MAX);
-    int code = open_readings(&collector, documents->segment);
-    for (size_t i = 0; code == 0 && i < documents->count; i++) {
-        for (size_t k = 0; k < options->source_count; k++) {
-            struct reading *reading = &collector.readings[k];
-            struct logstore_cursor *cursor =
-                reading->is_keyword ? &reading->cursor : &reading->numbers.cursor;
-            reading->count =
-                reading->column == NULL
-                    ? 0
-                    : logstore_cursor_seek(cursor, documents->documents[i], &reading->first);
-        }
-        collector.combinations = 0;
-        code = add_combinations(&collector, 0, documents->documents[i]);
-    }
     struct state *state = raw;
-    if (code == 0) {
-        code = buckets_collect(search, agg, &state->table, documents->segment, &collector.pairs);
-    }
-    if (code == 0) code = prune(search, options, state);
-    VEC_RELEASE(&collector.pairs);
-    buf_release(&collector.key);
-    buf_release(&collector.scratch);
-    return code;
+    const struct options *options = agg->options;
+    state->options = options;
+    struct agg_keys keys = {
+        .search = search,
+        .sources = options->sources,
+        .source_count = options->source_count,
+        .types = state->types,
+        .add = add_key,
+        .context = state,
+    };
+    int code = agg_keys_collect(&keys, agg, &state->table, documents);
+    return code < 0 ? code : prune(search, options, state);
 }
 
 /* Results ------------------------------------------------------------------------------------- */
 
-static void put_value(const struct source *source, enum logstore_type type,
+static void put_value(const struct agg_source *source, enum logstore_type type,
                       const struct sort_value *value, struct json_writer *json)
 {
     if (value->type == SORT_TYPE_NONE)
@@ -428,7 +245,7 @@ static void put_key(const struct options *options, const struct state *state, st
 {
     json_object_begin(json);
     for (size_t i = 0; i < options->source_count; i++) {
-        struct sort_value value = decode_value(&key);
+        struct sort_value value = agg_key_decode(&key);
         json_key(json, options->sources[i].name);
         put_value(&options->sources[i], state->types[i], &value, json);
     }

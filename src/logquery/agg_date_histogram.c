@@ -221,6 +221,24 @@ static int64_t bucket_next(const struct options *options, int64_t start_ms)
     return next_ms > start_ms ? next_ms : start_ms + 1;
 }
 
+/* How many units a bucket lasts; false: units of months do not fit into its interval. */
+bool agg_date_size(const struct agg *agg, int64_t start_ms, enum date_unit unit, double *size)
+{
+    static const double lengths[] = {
+        [DATE_SECOND] = 1e3,    [DATE_MINUTE] = 60e3, [DATE_HOUR] = 3600e3, [DATE_DAY] = 86400e3,
+        [DATE_WEEK] = 604800e3, [DATE_MONTH] = 1,     [DATE_QUARTER] = 3,   [DATE_YEAR] = 12,
+    };
+    const struct options *options = agg->options;
+    bool is_by_months = options->interval_ms == 0 && options->unit >= DATE_MONTH;
+    double interval =
+        options->interval_ms > 0 ? (double)options->interval_ms : lengths[options->unit];
+    if (unit < DATE_MONTH && is_by_months) {
+        interval = (double)(bucket_next(options, start_ms) - start_ms);
+    }
+    *size = interval / lengths[unit];
+    return unit < DATE_MONTH || is_by_months;
+}
+
 struct collector {
     struct search *search;
     const struct options *options;
@@ -307,7 +325,10 @@ static int write_bucket(struct search *search, struct agg *agg, const struct buc
     json_member_text(json, "key_as_string", buf_str(&text));
     json_member_int(json, "key", bucket->number);
     json_member_int(json, "doc_count", (int64_t)bucket->count);
+    int64_t outer_start_ms = search->date_start_ms;
+    search->date_start_ms = bucket->number;
     int code = bucket_write_subs(search, agg, bucket, json);
+    search->date_start_ms = outer_start_ms;
     json_object_end(json);
     return code;
 }

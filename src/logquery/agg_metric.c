@@ -32,14 +32,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     int code = agg_column(search, agg, documents->segment, &column);
     if (code < 0) return code;
     struct agg_numbers numbers = { 0 };
-    if (column != NULL && !agg_numbers_open(&numbers, column)) {
-        return parse_fail_shard(&search->parse, "illegal_argument_exception",
-                                "Field [" STR_FMT "] of type [%s] is not supported for aggregation "
-                                "[" STR_FMT "]",
-                                STR_ARG(agg->field),
-                                logstore_type_name(logstore_column_type(column)),
-                                STR_ARG(agg->kind->name));
-    }
+    if (column != NULL && !agg_numbers_open(&numbers, column)) return agg_refuse_field(search, agg);
     if (column != NULL) {
         enum logstore_type type = logstore_column_type(column);
         state->is_date = type == LOGSTORE_DATE || type == LOGSTORE_DATE_NANOS;

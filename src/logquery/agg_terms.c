@@ -1,30 +1,22 @@
 /* agg_terms.c - documents by value: the most frequent terms of a field. */
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/agg_counts.h"
+#include "logquery/agg_order.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE_DEFAULT 10
-#define SIZE_MAX_    65536
-
-enum order_kind { ORDER_COUNT, ORDER_KEY, ORDER_SUB };
-
-struct order {
-    enum order_kind kind;
-    bool is_descending;
-    struct agg *sub;
-    struct str path; /* behind the sub-aggregation's name: "avg", "50.0" */
-    size_t sub_index;
-};
+#define SIZE_DEFAULT   10
+#define SIZE_MAX_      65536
+#define RARE_COUNT_MAX 100
 
 #define GATHER_COUNT 256 /* values read at once */
 
 struct options {
     int64_t size;
-    int64_t min_doc_count;
-    struct order orders[4];
-    size_t order_count;
+    int64_t min_doc_count, max_doc_count;
+    struct agg_orders orders;
     struct regex *include, *exclude; /* freed with the search: see terms_release */
     const struct str *include_list, *exclude_list;
     size_t include_count, exclude_count;
@@ -34,6 +26,7 @@ struct options {
 
 struct state {
     struct bucket_table table;
+    struct agg_counts counts; /* of terms that are too many for buckets */
     bool is_number, is_real;
     enum logstore_type type;
     uint64_t other_documents;
@@ -52,54 +45,15 @@ static int read_pattern(struct search *search, const struct json *value, struct 
     return search_keep_regex(search, *regex);
 }
 
-static int read_order(struct search *search, struct agg *agg, const struct json_member *member)
+static int read_patterns(struct search *search, const struct json *body, struct options *options)
 {
-    struct options *options = agg->options;
-    if (options->order_count == ARRAY_LENGTH(options->orders)) return 0;
-    struct order order = {
-        .is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc")),
-    };
-    struct str key = member->key;
-    if (str_equal(key, STR("_count")))
-        order.kind = ORDER_COUNT;
-    else if (str_equal(key, STR("_key")) || str_equal(key, STR("_term")))
-        order.kind = ORDER_KEY;
-    else {
-        order.kind = ORDER_SUB;
-        /* "1", "1.value", "1.50", "1[50.0]" */
-        size_t end = 0;
-        while (end < key.size && key.data[end] != '.' && key.data[end] != '[') end++;
-        order.path = end < key.size ? str_skip(key, end + 1) : STR("");
-        if (str_ends_with(order.path, STR("]"))) order.path.size--;
-        for (size_t i = 0; i < agg->sub_count; i++) {
-            if (!str_equal(agg->subs[i]->name, str_first(key, end))) continue;
-            order.sub = agg->subs[i];
-            order.sub_index = i;
-        }
-        if (order.sub == NULL || order.sub->kind->number == NULL) {
-            return parse_fail_shard(&search->parse, "aggregation_execution_exception",
-                                    "Invalid aggregation order path [" STR_FMT
-                                    "]. The provided aggregation is missing or gives no number",
-                                    STR_ARG(key));
-        }
-    }
-    options->orders[options->order_count++] = order;
-    return 0;
-}
-
-static int read_orders(struct search *search, struct agg *agg, const struct json *json)
-{
-    int code = 0;
-    if (json_is(json, JSON_ARRAY)) {
-        for (size_t i = 0; code == 0 && i < json->array.count; i++) {
-            code = read_orders(search, agg, &json->array.items[i]);
-        }
-    } else if (json_is(json, JSON_OBJECT)) {
-        for (size_t i = 0; code == 0 && i < json->object.count; i++) {
-            code = read_order(search, agg, &json->object.members[i]);
-        }
-    }
-    return code;
+    const struct json *include = json_get(body, STR("include"));
+    options->has_include_list = json_is(include, JSON_ARRAY);
+    int code = read_pattern(search, include, &options->include, &options->include_list,
+                            &options->include_count);
+    if (code < 0) return code;
+    return read_pattern(search, json_get(body, STR("exclude")), &options->exclude,
+                        &options->exclude_list, &options->exclude_count);
 }
 
 static int read(struct search *search, struct agg *agg, const struct json *body)
@@ -115,22 +69,28 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     }
     if (options->size > SIZE_MAX_) options->size = SIZE_MAX_;
     options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 1);
+    options->max_doc_count = INT64_MAX;
     options->shows_error = parse_flag(json_get(body, STR("show_term_doc_count_error")), false);
-    int code = read_orders(search, agg, json_get(body, STR("order")));
-    if (code == 0 && options->order_count == 0) {
-        options->orders[options->order_count++] = (struct order){ .is_descending = true };
+    int code = agg_orders_read(search, agg, json_get(body, STR("order")), &options->orders);
+    return code < 0 ? code : read_patterns(search, body, options);
+}
+
+/* rare_terms: those with few documents, the rarest first. */
+static int read_rare(struct search *search, struct agg *agg, const struct json *body)
+{
+    struct options *options = ARENA_NEW(search->arena, struct options);
+    if (options == NULL) return parse_out_of_memory(&search->parse);
+    agg->options = options;
+    options->size = SIZE_MAX_;
+    options->min_doc_count = 1;
+    options->max_doc_count = parse_integer(json_get(body, STR("max_doc_count")), 1);
+    if (options->max_doc_count < 1 || options->max_doc_count > RARE_COUNT_MAX) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "[max_doc_count] must be in [1,%d], found [%lld] in [" STR_FMT "]",
+                          RARE_COUNT_MAX, (long long)options->max_doc_count, STR_ARG(agg->name));
     }
-    const struct json *include = json_get(body, STR("include"));
-    options->has_include_list = json_is(include, JSON_ARRAY);
-    if (code == 0) {
-        code = read_pattern(search, include, &options->include, &options->include_list,
-                            &options->include_count);
-    }
-    if (code == 0) {
-        code = read_pattern(search, json_get(body, STR("exclude")), &options->exclude,
-                            &options->exclude_list, &options->exclude_count);
-    }
-    return code;
+    options->orders.items[options->orders.count++] = (struct agg_order){ .is_descending = false };
+    return read_patterns(search, body, options);
 }
 
 static bool is_listed(struct str term, const struct str *list, size_t count)
@@ -358,6 +318,18 @@ static int collect_index(struct search *search, struct state *state,
     return all_missing(search, documents, pairs, bucket);
 }
 
+/* Whether nothing but the counts is wanted, of many terms. */
+static bool wants_counts(const struct agg *agg, const struct state *state,
+                         const struct logstore_column *column,
+                         const struct agg_documents *documents)
+{
+    const struct options *options = agg->options;
+    bool is_plain = agg->kind == &agg_terms && agg->sub_count == 0 && agg->missing == NULL &&
+                    options->min_doc_count > 0 && !state->is_number;
+    return is_plain && column != NULL && logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD &&
+           agg_counts_pays(column, documents);
+}
+
 static int collect(struct search *search, struct agg *agg, void *raw,
                    const struct agg_documents *documents)
 {
@@ -365,6 +337,9 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
     if (code < 0) return code;
+    if (wants_counts(agg, state, column, documents)) {
+        return agg_counts_add(search, &state->counts, column, documents);
+    }
     struct bucket_pair_vec pairs = { 0 };
     bool is_index = str_equal(agg->field, STR("_index"));
     uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state, column);
@@ -384,60 +359,16 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 
 /* Results ------------------------------------------------------------------------------------- */
 
-struct ranked {
-    const struct bucket *bucket;
-    double numbers[4]; /* by which it is ordered: of sub-aggregations */
-    const struct options *options;
-    const struct state *state;
-};
-
-static int compare_numbers(double a, double b)
+static int compare_keys(const void *context, const struct bucket *a, const struct bucket *b)
 {
-    return a < b ? -1 : a > b;
-}
-
-static int compare_keys(const struct ranked *a, const struct ranked *b)
-{
-    if (!a->state->is_number) return str_compare(a->bucket->key, b->bucket->key);
-    if (!a->state->is_real) {
-        return a->bucket->number < b->bucket->number ? -1 : a->bucket->number > b->bucket->number;
-    }
+    const struct state *state = context;
+    if (!state->is_number) return str_compare(a->key, b->key);
+    if (!state->is_real) return a->number < b->number ? -1 : a->number > b->number;
     double left;
     double right;
-    memcpy(&left, &a->bucket->number, sizeof(left));
-    memcpy(&right, &b->bucket->number, sizeof(right));
-    return compare_numbers(left, right);
-}
-
-static int by_orders(const void *a, const void *b)
-{
-    const struct ranked *left = a;
-    const struct ranked *right = b;
-    const struct options *options = left->options;
-    for (size_t i = 0; i < options->order_count; i++) {
-        const struct order *order = &options->orders[i];
-        int result = 0;
-        if (order->kind == ORDER_COUNT) {
-            result = left->bucket->count < right->bucket->count
-                         ? -1
-                         : left->bucket->count > right->bucket->count;
-        } else if (order->kind == ORDER_KEY) {
-            result = compare_keys(left, right);
-        } else {
-            result = compare_numbers(left->numbers[i], right->numbers[i]);
-        }
-        if (result != 0) return order->is_descending ? -result : result;
-    }
-    return compare_keys(left, right);
-}
-
-static double order_number(const struct order *order, const struct bucket *bucket)
-{
-    double value = 0;
-    const void *state = bucket->subs == NULL ? NULL : bucket->subs[order->sub_index];
-    bool has = state != NULL && order->sub->kind->number(order->sub, state, order->path, &value);
-    if (has) return value;
-    return order->is_descending ? -1e308 : 1e308; /* without a value: last */
+    memcpy(&left, &a->number, sizeof(left));
+    memcpy(&right, &b->number, sizeof(right));
+    return left < right ? -1 : left > right;
 }
 
 static int write_bucket(struct search *search, struct agg *agg, const struct state *state,
@@ -457,38 +388,132 @@ static int write_bucket(struct search *search, struct agg *agg, const struct sta
     return code;
 }
 
+/* The best of many terms: those that may be among them are kept, twice as many as are wanted, and
+ * when there is no more room the worse half goes. */
+struct top {
+    struct search *search;
+    const struct options *options;
+    const struct state *state;
+    struct bucket_table kept; /* keys are malloc'ed */
+    struct bucket worst;      /* of the best, when there was no room once */
+    bool has_worst;
+    uint64_t total; /* documents of all of them */
+};
+
+static int rank(const struct top *top, struct agg_ranking *ranking)
+{
+    struct agg_range counts = { top->options->min_doc_count, top->options->max_doc_count };
+    return agg_rank(top->search, &top->kept, &top->options->orders, counts, compare_keys,
+                    top->state, ranking);
+}
+
+static int drop_worse(struct top *top)
+{
+    struct agg_ranking ranking;
+    size_t size = (size_t)top->options->size;
+    struct bucket *best = calloc(2 * size, sizeof(*best));
+    if (best == NULL) return parse_out_of_memory(&top->search->parse);
+    int code = rank(top, &ranking);
+    if (code < 0) {
+        free(best);
+        return code;
+    }
+    for (size_t i = 0; i < ranking.count; i++) {
+        if (i < size)
+            best[i] = *ranking.items[i].bucket;
+        else
+            free((char *)(uintptr_t)ranking.items[i].bucket->key.data);
+    }
+    agg_ranking_release(&ranking);
+    free(top->kept.buckets);
+    top->kept.buckets = best;
+    top->kept.count = size;
+    top->worst = best[size - 1];
+    top->has_worst = true;
+    return 0;
+}
+
+/* Terms come in order, so of those with as many documents as the worst none is better. */
+static bool is_hopeless(const struct top *top, uint64_t count)
+{
+    const struct agg_order *order = &top->options->orders.items[0];
+    if (!top->has_worst || top->options->orders.count > 1) return false;
+    if (order->kind == AGG_ORDER_KEY) return !order->is_descending;
+    if (count == top->worst.count) return true;
+    return order->is_descending ? count < top->worst.count : count > top->worst.count;
+}
+
+static int offer(void *argument, struct str term, uint64_t count)
+{
+    struct top *top = argument;
+    const struct options *options = top->options;
+    if ((int64_t)count < options->min_doc_count || (int64_t)count > options->max_doc_count ||
+        !is_wanted(options, term)) {
+        return 0;
+    }
+    top->total += count;
+    if (is_hopeless(top, count)) return 0;
+    if (top->kept.count == 2 * (size_t)options->size) {
+        int code = drop_worse(top);
+        if (code < 0 || is_hopeless(top, count)) return code;
+    }
+    char *key = str_copy(term);
+    if (key == NULL) return parse_out_of_memory(&top->search->parse);
+    top->kept.buckets[top->kept.count++] =
+        (struct bucket){ .key = { key, term.size }, .count = count };
+    return 0;
+}
+
+static void top_release(struct top *top)
+{
+    for (size_t i = 0; i < top->kept.count; i++) {
+        free((char *)(uintptr_t)top->kept.buckets[i].key.data);
+    }
+    free(top->kept.buckets);
+}
+
+static int find_top(struct top *top)
+{
+    top->kept.buckets = calloc(2 * (size_t)top->options->size, sizeof(struct bucket));
+    if (top->kept.buckets == NULL) return parse_out_of_memory(&top->search->parse);
+    return agg_counts_each(top->search, &top->state->counts, &top->state->table, offer, top);
+}
+
+static int write_ranking(struct search *search, struct agg *agg, const struct state *state,
+                         const struct agg_ranking *ranking, uint64_t total,
+                         struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    int code = 0;
+    size_t shown = ranking->count < (size_t)options->size ? ranking->count : (size_t)options->size;
+    uint64_t others = total;
+    for (size_t i = 0; i < shown; i++) others -= ranking->items[i].bucket->count;
+    if (options->max_doc_count == INT64_MAX) {
+        json_member_int(json, "doc_count_error_upper_bound", 0);
+        json_member_int(json, "sum_other_doc_count", (int64_t)others);
+    }
+    json_key(json, STR("buckets"));
+    json_array_begin(json);
+    for (size_t i = 0; code == 0 && i < shown; i++) {
+        code = write_bucket(search, agg, state, ranking->items[i].bucket, json);
+    }
+    json_array_end(json);
+    return code;
+}
+
 static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
 {
     struct state *state = raw;
-    const struct options *options = agg->options;
-    struct ranked *ranked = calloc(state->table.count + 1, sizeof(*ranked));
-    if (ranked == NULL) return parse_out_of_memory(&search->parse);
-    size_t count = 0;
-    uint64_t total = 0;
-    for (size_t i = 0; i < state->table.count; i++) {
-        const struct bucket *bucket = &state->table.buckets[i];
-        if ((int64_t)bucket->count < options->min_doc_count) continue;
-        total += bucket->count;
-        struct ranked *item = &ranked[count++];
-        *item = (struct ranked){ .bucket = bucket, .options = options, .state = state };
-        for (size_t k = 0; k < options->order_count; k++) {
-            if (options->orders[k].kind != ORDER_SUB) continue;
-            item->numbers[k] = order_number(&options->orders[k], bucket);
-        }
-    }
-    qsort(ranked, count, sizeof(*ranked), by_orders);
-    size_t shown = count < (size_t)options->size ? count : (size_t)options->size;
-    for (size_t i = 0; i < shown; i++) total -= ranked[i].bucket->count;
-    json_member_int(json, "doc_count_error_upper_bound", 0);
-    json_member_int(json, "sum_other_doc_count", (int64_t)total);
-    json_key(json, STR("buckets"));
-    json_array_begin(json);
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < shown; i++) {
-        code = write_bucket(search, agg, state, ranked[i].bucket, json);
-    }
-    json_array_end(json);
-    free(ranked);
+    struct agg_ranking ranking = { 0 };
+    struct top top = { .search = search, .options = agg->options, .state = state };
+    bool is_counted = state->counts.parts != NULL;
+    if (!is_counted) top.kept = state->table;
+    int code = is_counted ? find_top(&top) : 0;
+    if (code == 0) code = rank(&top, &ranking);
+    uint64_t total = is_counted ? top.total : ranking.total;
+    if (code == 0) code = write_ranking(search, agg, state, &ranking, total, json);
+    agg_ranking_release(&ranking);
+    if (is_counted) top_release(&top);
     return code;
 }
 
@@ -497,6 +522,15 @@ const struct agg_kind agg_terms = {
     .typed_name = "sterms",
     .state_size = sizeof(struct state),
     .read = read,
+    .collect = collect,
+    .write = write,
+};
+
+const struct agg_kind agg_rare_terms = {
+    .name = STR_INIT("rare_terms"),
+    .typed_name = "srareterms",
+    .state_size = sizeof(struct state),
+    .read = read_rare,
     .collect = collect,
     .write = write,
 };

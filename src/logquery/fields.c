@@ -187,7 +187,7 @@ static void write_docvalues(struct search *search, const struct collector *colle
     for (size_t i = 0; i < search->docvalue_count; i++) {
         const struct wanted_field *asked = &search->docvalues[i];
         for (size_t k = 0; k < logstore_column_count(segment); k++) {
-            struct str path = logstore_column_path(logstore_column_at(segment, k));
+            struct str path = logstore_column_path(segment, k);
             if (!logstore_name_matches(asked->pattern, path)) continue;
             if (is_collected(collector, path)) continue;
             const struct logstore_column *column = logstore_column_find(segment, path);

@@ -136,10 +136,15 @@ static bool is_end(struct str path, size_t at)
     return at == path.size || strchr(".>[", path.data[at]) != NULL;
 }
 
-/* A metric's number: "", "value", a part of it, or a percentile as "50", "50.0". */
+/* A metric's number: "", "value", a part of it, a percentile as "50", "50.0"; of top_metrics that
+ * of the first document. */
 static double metric_number(const struct result *object, struct str part)
 {
     if (object == NULL) return (double)NAN;
+    const struct result *top = result_find(object, STR("top"));
+    if (top != NULL && top->kind == RESULT_ARRAY && top->count > 0) {
+        return raw_number(result_find(result_find(top->members[0].value, STR("metrics")), part));
+    }
     if (part.size == 0) return raw_number(result_find(object, STR("value")));
     const struct result *found = result_find(object, part);
     if (found != NULL && found->kind == RESULT_RAW) return raw_number(found);

@@ -59,6 +59,6 @@ struct result *result_raw(struct search *search, struct str json);
 extern const struct agg_kind agg_derivative, agg_cumulative_sum, agg_serial_diff, agg_moving_avg,
     agg_moving_fn, agg_bucket_script, agg_bucket_selector, agg_bucket_sort, agg_avg_bucket,
     agg_max_bucket, agg_min_bucket, agg_sum_bucket, agg_stats_bucket, agg_extended_stats_bucket,
-    agg_percentiles_bucket;
+    agg_percentiles_bucket, agg_normalize;
 
 #endif

@@ -117,7 +117,9 @@ struct search {
     struct candidate *heap; /* worst first while it is collected; best first after */
     size_t heap_count;
     uint64_t bucket_count;
-    VEC(struct regex *) regexes; /* freed with the search */
+    const struct agg *date_histogram; /* while aggregations are read: the innermost around */
+    int64_t date_start_ms;            /* while they are written: of its bucket at hand */
+    VEC(struct regex *) regexes;      /* freed with the search */
 };
 
 /* body.c: fills the search from body and URL. */

@@ -14,6 +14,9 @@
 #include "logstore/word_break.h"
 
 #include <pthread.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define WINDOW_SIZE (ANALYZER_TERM_CHARS_MAX * 4 + 64) /* bytes */
 
@@ -163,6 +166,12 @@ void analyzer_init(struct analyzer *analyzer, struct str text)
     analyzer->text = text;
     analyzer->offset = 0;
     analyzer->position = 0;
+    analyzer->tail_start = text.size > ANALYZER_STEP ? text.size - ANALYZER_STEP : 0;
+    memset(analyzer->tail, 0, sizeof(analyzer->tail));
+    if (text.size >= ANALYZER_STEP)
+        memcpy(analyzer->tail, text.data + analyzer->tail_start, ANALYZER_STEP);
+    else if (text.size > 0)
+        memcpy(analyzer->tail, text.data, text.size);
 }
 
 static bool is_letter(enum word_break_class class)
@@ -306,6 +315,7 @@ static size_t word_end(struct str text, size_t offset, struct character first,
 /* Emoji, as UTS #51 puts them together --------------------------------------------------------- */
 
 #define JOINER       0x200d
+#define JOINER_SIZE  3 /* bytes */
 #define TEXT_LOOK    0xfe0e
 #define PICTURE_LOOK 0xfe0f
 #define KEYCAP       0x20e3
@@ -352,14 +362,24 @@ static size_t skip_joiners(struct str text, size_t offset)
     return offset;
 }
 
+static bool is_modifier_at(struct str text, size_t offset)
+{
+    return character_at(text, offset).class == WORD_BREAK_EMOJI_MODIFIER;
+}
+
+/* Joiners in front belong to a picture, but not to a modifier that has no base; one between two
+ * joins them. */
 static size_t emoji_end(struct str text, size_t offset)
 {
     bool is_joined;
-    size_t end = picture_end(text, skip_joiners(text, offset), &is_joined);
-    if (end == skip_joiners(text, offset)) return offset;
+    size_t first = skip_joiners(text, offset);
+    if (first > offset && is_modifier_at(text, first)) return offset;
+    size_t end = picture_end(text, first, &is_joined);
+    if (end == first) return offset;
     for (;;) {
         size_t start = skip_joiners(text, end);
         if (start == end && !is_joined) return end;
+        if (start > end + JOINER_SIZE && is_modifier_at(text, start)) return end;
         size_t next_end = picture_end(text, start, &is_joined);
         if (next_end == start) return end;
         end = next_end;
@@ -487,7 +507,9 @@ static size_t write_term(struct str text, size_t start, size_t end, char *term)
 
 /* Letters and digits of ASCII as they are in a term, letters with PLAIN_LETTER; 0: no such byte. */
 #define PLAIN_LETTER 0x80
-#define PLAIN_BYTE   0x7f
+#ifndef __SSE2__
+#define PLAIN_BYTE 0x7f
+#endif
 
 static const uint8_t plain_bytes[256] = {
     ['0'] = 0x30, ['1'] = 0x31, ['2'] = 0x32, ['3'] = 0x33, ['4'] = 0x34, ['5'] = 0x35,
@@ -519,20 +541,94 @@ static bool joins_plain(enum word_break_class mark, bool is_letter, uint8_t next
     return mark == (is_letter ? ML : MN);
 }
 
-/* The end of a word of ASCII and its bytes in lower case; 0: the rules have to look at it. */
-static size_t plain_word(const unsigned char *bytes, size_t size, char *term, bool *has_letter)
+/* Letters and digits of ASCII that follow each other. */
+struct plain_run {
+    unsigned size;
+    bool has_letter;
+    bool ends_in_letter;
+};
+
+#ifdef __SSE2__
+static __m128i within(__m128i bytes, char first, char count)
 {
-    size_t most = size < ANALYZER_TERM_CHARS_MAX ? size : ANALYZER_TERM_CHARS_MAX;
-    uint8_t seen = 0;
+    __m128i distance = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(_mm_min_epu8(distance, _mm_set1_epi8((char)(count - 1))), distance);
+}
+
+/* Those among the next ANALYZER_STEP bytes, all of which are written to `term` in lower case. */
+static inline struct plain_run plain_step(const unsigned char *bytes, char *term)
+{
+    __m128i word = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    __m128i big = _mm_and_si128(within(word, 'A', 26), _mm_set1_epi8(0x20));
+    __m128i lower = _mm_or_si128(word, big);
+    unsigned letters = (unsigned)_mm_movemask_epi8(within(lower, 'a', 26));
+    unsigned digits = (unsigned)_mm_movemask_epi8(within(lower, '0', 10));
+    unsigned size = (unsigned)__builtin_ctz(~(letters | digits) | 1u << ANALYZER_STEP);
+    _mm_storeu_si128((__m128i *)(void *)term, lower);
+    letters &= (1u << size) - 1;
+    return (struct plain_run){ size, letters != 0, size > 0 && (letters >> (size - 1)) != 0 };
+}
+#else
+static inline struct plain_run plain_step(const unsigned char *bytes, char *term)
+{
+    struct plain_run run = { 0 };
+    for (uint8_t byte; run.size < ANALYZER_STEP && (byte = plain_bytes[bytes[run.size]]) != 0;
+         run.size++) {
+        run.ends_in_letter = (byte & PLAIN_LETTER) != 0;
+        run.has_letter |= run.ends_in_letter;
+        term[run.size] = (char)(byte & PLAIN_BYTE);
+    }
+    return run;
+}
+#endif
+
+/* ANALYZER_STEP bytes of the text from `offset` on, with zeros behind its end. */
+static const unsigned char *step_at(const struct analyzer *analyzer, size_t offset)
+{
+    const char *bytes = analyzer->text.size - offset >= ANALYZER_STEP
+                            ? analyzer->text.data + offset
+                            : analyzer->tail + (offset - analyzer->tail_start);
+    return (const unsigned char *)bytes;
+}
+
+/* The letters and digits from `offset` on in lower case, `most` of them; `term` has room for one
+ * step more. */
+static struct plain_run take_plain(const struct analyzer *analyzer, size_t offset, size_t most,
+                                   char *term)
+{
+    struct plain_run all = { 0 };
+    while (all.size < most && offset + all.size < analyzer->text.size) {
+        struct plain_run run = plain_step(step_at(analyzer, offset + all.size), term + all.size);
+        all.size += run.size;
+        all.has_letter |= run.has_letter;
+        if (run.size > 0) all.ends_in_letter = run.ends_in_letter;
+        if (run.size < ANALYZER_STEP) break;
+    }
+    if (all.size > most) all.size = (unsigned)most; /* so long that the rules look at it */
+    return all;
+}
+
+_Static_assert(ANALYZER_TERM_SIZE_MAX >= ANALYZER_TERM_CHARS_MAX + 2 * ANALYZER_STEP,
+               "steps write on");
+
+/* The size of a word of ASCII and its bytes in lower case; 0: the rules have to look at it. */
+static size_t plain_word(struct analyzer *analyzer, size_t offset, bool *has_letter)
+{
+    char *term = analyzer->term;
+    const unsigned char *bytes = step_at(analyzer, offset);
+    struct plain_run first = plain_step(bytes, term);
+    *has_letter = first.has_letter;
+    /* Most words end within one step, in front of a blank or the like. */
+    bool is_whole = first.size < ANALYZER_STEP && bytes[first.size] < 0x80;
+    if (is_whole && ascii_classes[bytes[first.size]] == O) return first.size;
+    bytes = (const unsigned char *)analyzer->text.data + offset;
+    size_t size = analyzer->text.size - offset;
     size_t end = 0;
     for (;;) {
-        uint8_t last = 0;
-        for (uint8_t byte; end < most && (byte = plain_bytes[bytes[end]]) != 0; end++) {
-            seen |= byte;
-            last = byte;
-            term[end] = (char)(byte & PLAIN_BYTE);
-        }
-        *has_letter = (seen & PLAIN_LETTER) != 0;
+        struct plain_run run =
+            take_plain(analyzer, offset + end, ANALYZER_TERM_CHARS_MAX - end, term + end);
+        *has_letter |= run.has_letter;
+        end += run.size;
         if (end == ANALYZER_TERM_CHARS_MAX) return 0;
         if (end == size) return end;
         if (bytes[end] >= 0x80) return 0;
@@ -541,8 +637,8 @@ static size_t plain_word(const unsigned char *bytes, size_t size, char *term, bo
         if (mark != E) {
             if (end + 1 == size) return end;
             if (bytes[end + 1] >= 0x80) return 0;
-            bool joins = last != 0 &&
-                         joins_plain(mark, (last & PLAIN_LETTER) != 0, plain_bytes[bytes[end + 1]]);
+            bool joins =
+                run.size > 0 && joins_plain(mark, run.ends_in_letter, plain_bytes[bytes[end + 1]]);
             if (!joins) return end;
         }
         term[end] = (char)bytes[end];
@@ -554,8 +650,7 @@ static size_t plain_word(const unsigned char *bytes, size_t size, char *term, bo
 static bool take_plain_word(struct analyzer *analyzer, size_t offset, struct analyzer_token *token)
 {
     bool has_letter = false;
-    size_t size = plain_word((const unsigned char *)analyzer->text.data + offset,
-                             analyzer->text.size - offset, analyzer->term, &has_letter);
+    size_t size = plain_word(analyzer, offset, &has_letter);
     if (size == 0) return false;
     *token = (struct analyzer_token){
         .term = { analyzer->term, size },
@@ -574,13 +669,16 @@ bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token)
     size_t offset = analyzer->offset;
     while (offset < text.size) {
         unsigned char byte = (unsigned char)text.data[offset];
-        bool may_be_key = (byte == '#' || byte == '*') && offset + 1 < text.size &&
-                          (unsigned char)text.data[offset + 1] >= 0x80;
-        if (byte < 0x80 && ascii_classes[byte] == O && !may_be_key) {
-            offset++;
-            continue;
+        if (plain_bytes[byte] != 0) {
+            if (take_plain_word(analyzer, offset, token)) return true;
+        } else if (byte < 0x80 && ascii_classes[byte] == O) {
+            bool may_be_key = (byte == '#' || byte == '*') && offset + 1 < text.size &&
+                              (unsigned char)text.data[offset + 1] >= 0x80;
+            if (!may_be_key) {
+                offset++;
+                continue;
+            }
         }
-        if (plain_bytes[byte] != 0 && take_plain_word(analyzer, offset, token)) return true;
         struct character first = character_at(text, offset);
         enum analyzer_token_kind kind = ANALYZER_ALPHANUM;
         size_t end = token_end(window_at(text, offset), offset, first, &kind);
@@ -622,6 +720,21 @@ void analyzer_lowercase(struct str text, struct buf *out)
         }
         offset += character.size;
     }
+}
+
+size_t analyzer_cases(uint32_t lower, uint32_t *cases, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < lower_case_range_count; i++) {
+        const struct lower_case_range *range = &lower_case_ranges[i];
+        int64_t code = (int64_t)lower - range->delta;
+        bool is_in = code >= range->first && code <= range->last &&
+                     (code - range->first) % range->stride == 0;
+        if (!is_in) continue;
+        if (count < most) cases[count] = (uint32_t)code;
+        count++;
+    }
+    return count;
 }
 
 const char *analyzer_token_kind_name(enum analyzer_token_kind kind)

@@ -36,10 +36,14 @@ struct analyzer_token {
     enum analyzer_token_kind kind;
 };
 
+#define ANALYZER_STEP 16 /* bytes of a text that are looked at together */
+
 struct analyzer {
     struct str text;
     size_t offset;
     uint32_t position;
+    size_t tail_start;            /* of the last bytes of the text, which stand in */
+    char tail[2 * ANALYZER_STEP]; /* with zeros behind them */
     char term[ANALYZER_TERM_SIZE_MAX];
 };
 
@@ -50,5 +54,9 @@ bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token);
 
 /* The text in lower case, as a term is (for wildcards and prefixes on text fields). */
 void analyzer_lowercase(struct str text, struct buf *out);
+
+/* The characters, but for itself, that become `lower` in lower case: their count, of which the
+ * first `most` are given. */
+size_t analyzer_cases(uint32_t lower, uint32_t *cases, size_t most);
 
 #endif

@@ -12,18 +12,12 @@
 
 #define SOURCES_SIZE_MAX ((size_t)1 << 32)
 
-int builder_new(struct builder **builder_out, uint64_t segment_id,
-                const struct builder_sizes *sizes, struct error *error)
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error)
 {
     struct builder *builder = calloc(1, sizeof(*builder));
     if (builder == NULL) return error_set(error, -ENOMEM, "make a buffer: out of memory");
     builder->segment_id = segment_id;
-    builder->sizes = sizes;
     buf_init(&builder->sources, SOURCES_SIZE_MAX);
-    if (sizes != NULL) {
-        (void)!buf_reserve(&builder->sources, sizes->sources + sizes->sources / 8);
-        (void)!VEC_RESERVE(&builder->documents, sizes->documents + sizes->documents / 8);
-    }
     id_list_init(&builder->ids);
     builder->rare_documents_min = BUILDER_RARE_DOCUMENTS_MIN;
     *builder_out = builder;
@@ -33,6 +27,7 @@ int builder_new(struct builder **builder_out, uint64_t segment_id,
 void builder_field_release(struct builder_field *field)
 {
     buf_release(&field->bytes);
+    buf_release(&field->value_bytes);
     VEC_RELEASE(&field->terms);
     free(field->slots);
     VEC_RELEASE(&field->pairs);
@@ -65,6 +60,38 @@ void builder_free(struct builder *builder)
     id_list_release(&builder->ids);
     free(builder->dead);
     free(builder);
+}
+
+static void field_reset(struct builder_field *field)
+{
+    buf_reset(&field->bytes);
+    buf_reset(&field->value_bytes);
+    field->terms.count = 0;
+    field->pairs.count = 0;
+    field->numbers.count = 0;
+    field->hashes.count = 0;
+    field->documents.count = 0;
+    field->value_terms.count = 0;
+    field->has_hashes_only = false;
+    if (field->slots != NULL) memset(field->slots, 0, field->slot_count * sizeof(*field->slots));
+    if (field->values != NULL) {
+        memset(field->values, 0, BUILDER_VALUES_COUNT * sizeof(*field->values));
+    }
+}
+
+void builder_reset(struct builder *builder, uint64_t segment_id)
+{
+    builder->segment_id = segment_id;
+    buf_reset(&builder->sources);
+    id_list_release(&builder->ids);
+    id_list_init(&builder->ids);
+    builder->documents.count = 0;
+    for (size_t i = 0; i < builder->fields.count; i++) field_reset(builder->fields.items[i]);
+    builder->by_number.count = 0;
+    if (builder->dead != NULL) memset(builder->dead, 0, builder->dead_capacity * sizeof(uint64_t));
+    builder->dead_count = 0;
+    map_release(&builder->id_to_document);
+    builder->has_failed = false;
 }
 
 /* Ids in runs are found by counting; the others have a map. */
@@ -139,8 +166,10 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
         return NULL;
     }
     buf_init(&field->bytes, UINT32_MAX);
+    buf_init(&field->value_bytes, UINT32_MAX);
     field->path = (struct str){ copy, path.size };
     field->type = type;
+    field->kind = logstore_type_column(type);
     field->is_malformed = is_malformed;
     if (copy == NULL || !VEC_RESERVE(&builder->fields, 1) ||
         map_put(&builder->field_by_path, key, field) < 0) {
@@ -165,50 +194,18 @@ static struct builder_field *make_mapped(struct builder *builder,
                                          const struct logstore_field *mapped)
 {
     struct builder_field *field = builder_field(builder, mapped->path, mapped->type, false);
-    if (field == NULL || field->source_path.data != NULL) return field;
+    if (field == NULL) return NULL;
+    field->ignore_above = mapped->ignore_above;
+    if (field->source_path.data != NULL) return field;
     struct str path = source_path(mapped);
     char *copy = str_copy(path);
     if (copy == NULL) builder->has_failed = true;
     field->source_path = (struct str){ copy, copy == NULL ? 0 : path.size };
-    field->ignore_above = mapped->ignore_above;
     return field;
 }
 
-/* A hint that cannot be followed is none. */
-static void reserve(struct builder_field *field, const struct builder_field_sizes *sizes)
-{
-    if (sizes->bytes > 0) (void)!buf_reserve(&field->bytes, sizes->bytes);
-    if (sizes->terms > 0) (void)!VEC_RESERVE(&field->terms, sizes->terms);
-    if (sizes->pairs > 0) (void)!VEC_RESERVE(&field->pairs, sizes->pairs);
-    if (sizes->numbers > 0) (void)!VEC_RESERVE(&field->numbers, sizes->numbers);
-    if (sizes->documents > 0) (void)!VEC_RESERVE(&field->documents, sizes->documents);
-    field->hashes_hint = sizes->hashes;
-}
-
-void builder_measure(const struct builder *builder, struct builder_sizes *sizes)
-{
-    sizes->sources = builder->sources.size;
-    sizes->documents = builder->documents.count;
-    sizes->fields.count = 0;
-    if (!VEC_RESERVE(&sizes->fields, builder->by_number.count)) return;
-    for (size_t i = 0; i < builder->by_number.count; i++) {
-        const struct builder_field *field = builder->by_number.items[i];
-        struct builder_field_sizes *size = &sizes->fields.items[sizes->fields.count++];
-        *size = (struct builder_field_sizes){ 0 };
-        if (field == NULL) continue;
-        *size = (struct builder_field_sizes){
-            .bytes = field->bytes.size + field->bytes.size / 8,
-            .terms = field->terms.count + field->terms.count / 8,
-            .pairs = field->pairs.count + field->pairs.count / 8,
-            .numbers = field->numbers.count + field->numbers.count / 8,
-            .hashes = field->hashes.count + field->hashes.count / 8,
-            .documents = field->documents.count + field->documents.count / 8,
-        };
-    }
-}
-
-struct builder_field *builder_mapped_field(struct builder *builder,
-                                           const struct logstore_mapping *mapping, uint32_t number)
+struct builder_field *builder_make_mapped(struct builder *builder,
+                                          const struct logstore_mapping *mapping, uint32_t number)
 {
     while (builder->by_number.count <= number) {
         if (VEC_PUSH(&builder->by_number, NULL)) continue;
@@ -218,8 +215,6 @@ struct builder_field *builder_mapped_field(struct builder *builder,
     struct builder_field **field = &builder->by_number.items[number];
     if (*field != NULL) return *field;
     *field = make_mapped(builder, &mapping->fields.items[number]);
-    bool is_sized = builder->sizes != NULL && number < builder->sizes->fields.count;
-    if (is_sized && *field != NULL) reserve(*field, &builder->sizes->fields.items[number]);
     return *field;
 }
 
@@ -241,25 +236,6 @@ static bool grow_slots(struct builder_field *field)
     return true;
 }
 
-/* Terms are short: words that may overlap are quicker than a call. */
-static inline bool is_same(const char *a, const char *b, size_t size)
-{
-    if (size >= 8) {
-        for (size_t i = 0; i + 8 < size; i += 8) {
-            if (bytes_get64(a + i) != bytes_get64(b + i)) return false;
-        }
-        return bytes_get64(a + size - 8) == bytes_get64(b + size - 8);
-    }
-    if (size >= 4) {
-        return bytes_get32(a) == bytes_get32(b) &&
-               bytes_get32(a + size - 4) == bytes_get32(b + size - 4);
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (a[i] != b[i]) return false;
-    }
-    return true;
-}
-
 /* The number of the term, new or not; UINT32_MAX when out of memory. */
 static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
 {
@@ -273,7 +249,8 @@ static uint32_t hashed_term_number(struct builder_field *field, struct str term,
         if (!is_like) continue;
         const struct builder_term *known = &field->terms.items[number];
         if (known->size == term.size &&
-            (term.size == 0 || is_same(field->bytes.data + known->offset, term.data, term.size))) {
+            (term.size == 0 ||
+             bytes_same(field->bytes.data + known->offset, term.data, term.size))) {
             return number;
         }
     }
@@ -318,22 +295,17 @@ static bool add_hash(struct builder_field *field, uint32_t document, uint32_t ha
 }
 
 /* From now on hashes alone; what is there becomes hashes too. */
-static bool keep_hashes_only(struct builder_field *field, size_t hint)
+static bool keep_hashes_only(struct builder_field *field)
 {
-    size_t wanted = field->pairs.count > hint ? field->pairs.count : hint;
-    if (!VEC_RESERVE(&field->hashes, wanted)) return false;
+    if (!VEC_RESERVE(&field->hashes, field->pairs.count)) return false;
     for (size_t i = 0; i < field->pairs.count; i++) {
         const struct builder_pair *pair = &field->pairs.items[i];
         field->hashes.items[field->hashes.count++] =
             (struct builder_hash){ pair->document, field->terms.items[pair->term].hash };
     }
     field->has_hashes_only = true;
-    VEC_RELEASE(&field->pairs);
-    VEC_RELEASE(&field->terms);
-    buf_release(&field->bytes);
-    free(field->slots);
-    field->slots = NULL;
-    field->slot_count = 0;
+    field->pairs.count = 0;
+    field->terms.count = 0;
     return true;
 }
 
@@ -345,24 +317,45 @@ static bool wants_hashes_only(const struct builder *builder, const struct builde
            builder->documents.count >= builder->rare_documents_min;
 }
 
-void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
+/* A term of a keyword field was added, or could not be. */
+static void end_term(struct builder *builder, struct builder_field *field, bool is_added)
 {
-    CHECK(builder->documents.count > 0);
-    uint32_t document = (uint32_t)builder->documents.count - 1;
-    bool is_added = field->has_hashes_only ? add_hash(field, document, rare_hash(term))
-                                           : builder_field_add(field, document, term);
     if (is_added && wants_hashes_only(builder, field)) {
-        is_added = keep_hashes_only(field, field->hashes_hint);
+        is_added = keep_hashes_only(field);
     }
     if (!is_added) builder->has_failed = true;
 }
 
-/* The place of a short value, with its bytes in it or not; NULL: too long, or no memory. */
-static struct builder_value *value_place(struct builder_field *field, struct str text)
+/* The number of the term; UINT32_MAX: it has none. */
+static uint32_t add_term(struct builder *builder, struct builder_field *field, struct str term,
+                         uint32_t hash)
+{
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    if (field->has_hashes_only) {
+        end_term(builder, field, add_hash(field, document, hash));
+        return UINT32_MAX;
+    }
+    uint32_t number = hashed_term_number(field, term, hash);
+    end_term(builder, field, number != UINT32_MAX && add_pair(field, document, number));
+    return number;
+}
+
+void builder_add_term(struct builder *builder, struct builder_field *field, struct str term)
+{
+    CHECK(builder->documents.count > 0);
+    if (term.data == NULL) term = STR("");
+    (void)add_term(builder, field, term, rare_hash(term));
+}
+
+/* The place of a short value, with its bytes in it or not; NULL: none, for it is too long, or the
+ * field has too few values for the table to pay, or there is no memory. */
+static struct builder_value *value_place(struct builder_field *field, struct str text,
+                                         uint32_t hash)
 {
     if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
+    if (field->documents.count < BUILDER_VALUES_FROM) return NULL;
     if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
-    return field->values == NULL ? NULL : &field->values[rare_hash(text) % BUILDER_VALUES_COUNT];
+    return field->values == NULL ? NULL : &field->values[hash % BUILDER_VALUES_COUNT];
 }
 
 static bool add_known_value(struct builder_field *field, uint32_t document,
@@ -400,7 +393,10 @@ static bool take_tokens(const struct builder_field *field, struct analyzer *anal
         size_t start = batch->starts[batch->count];
         uint32_t hash = rare_hash(token.term);
         if (field->slots != NULL) __builtin_prefetch(&field->slots[hash & mask]);
-        memcpy(batch->bytes + start, token.term.data, token.term.size);
+        if (token.term.size <= 16)
+            memcpy(batch->bytes + start, token.term.data, 16);
+        else
+            memcpy(batch->bytes + start, token.term.data, token.term.size);
         batch->hashes[batch->count++] = hash;
         batch->starts[batch->count] = (uint16_t)(start + token.term.size);
     }
@@ -426,26 +422,56 @@ static bool add_new_value(struct builder_field *field, uint32_t document, struct
         }
     }
     if (!is_noted) return true;
-    place->size = (uint8_t)(text.size + 1);
+    place->size = (uint16_t)(text.size + 1);
     place->first_term = (uint32_t)first;
     place->term_count = (uint16_t)(field->value_terms.count - first);
-    memcpy(place->bytes, text.data, text.size);
-    return true;
+    place->offset = (uint32_t)field->value_bytes.size;
+    buf_append_str(&field->value_bytes, text);
+    return !field->value_bytes.has_failed;
+}
+
+static bool is_known(const struct builder_field *field, const struct builder_value *place,
+                     struct str text)
+{
+    return place != NULL && place->size == text.size + 1 &&
+           bytes_same(field->value_bytes.data + place->offset, text.data, text.size);
+}
+
+static void add_text(struct builder *builder, struct builder_field *field, struct str text,
+                     struct builder_value *place)
+{
+    uint32_t document = (uint32_t)builder->documents.count - 1;
+    if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
+        if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
+    }
+    bool is_added = is_known(field, place, text) ? add_known_value(field, document, place)
+                                                 : add_new_value(field, document, text, place);
+    if (!is_added) builder->has_failed = true;
 }
 
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
 {
     CHECK(builder->documents.count > 0);
+    bool is_short = text.size <= BUILDER_VALUE_SIZE_MAX;
+    add_text(builder, field, text, is_short ? value_place(field, text, rare_hash(text)) : NULL);
+}
+
+void builder_add_texts(struct builder *builder, struct builder_field *field,
+                       struct builder_field *keyword, struct str text)
+{
+    CHECK(builder->documents.count > 0);
+    if (text.data == NULL) text = STR("");
     uint32_t document = (uint32_t)builder->documents.count - 1;
-    if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
-        if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
+    uint32_t hash = rare_hash(text);
+    struct builder_value *place = value_place(field, text, hash);
+    add_text(builder, field, text, place);
+    bool is_noted = is_known(field, place, text) && !keyword->has_hashes_only;
+    if (is_noted && place->keyword != 0) {
+        end_term(builder, keyword, add_pair(keyword, document, place->keyword - 1));
+        return;
     }
-    struct builder_value *place = value_place(field, text);
-    bool is_known = place != NULL && place->size == text.size + 1 &&
-                    is_same(place->bytes, text.data, text.size);
-    bool is_added = is_known ? add_known_value(field, document, place)
-                             : add_new_value(field, document, text, place);
-    if (!is_added) builder->has_failed = true;
+    uint32_t number = add_term(builder, keyword, text, hash);
+    if (is_noted && number != UINT32_MAX) place->keyword = number + 1;
 }
 
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)
@@ -491,7 +517,10 @@ size_t builder_memory(const struct builder *builder)
                 field->terms.capacity * sizeof(struct builder_term) +
                 field->pairs.capacity * sizeof(struct builder_pair) +
                 field->hashes.capacity * sizeof(struct builder_hash) +
-                field->numbers.capacity * sizeof(struct builder_number);
+                field->numbers.capacity * sizeof(struct builder_number) +
+                field->documents.capacity * sizeof(uint32_t) +
+                field->value_terms.capacity * sizeof(uint32_t) + field->value_bytes.capacity;
+        if (field->values != NULL) size += BUILDER_VALUES_COUNT * sizeof(*field->values);
     }
     return size;
 }

@@ -50,9 +50,10 @@ struct builder_value;
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
-    bool is_malformed;      /* values that did not fit the field of this path; keyword */
-    struct str source_path; /* where sources have the values; empty: unknown; owned */
-    uint32_t ignore_above;  /* of the field of the mapping */
+    enum logstore_column_kind kind; /* of the type */
+    bool is_malformed;              /* values that did not fit the field of this path; keyword */
+    struct str source_path;         /* where sources have the values; empty: unknown; owned */
+    uint32_t ignore_above;          /* of the field of the mapping */
 
     struct buf bytes; /* terms, one behind the other */
     VEC(struct builder_term) terms;
@@ -66,23 +67,25 @@ struct builder_field {
      * of terms and pairs; see segment.h about sourced columns. */
     bool has_hashes_only;
     VEC(struct builder_hash) hashes;
-    size_t hashes_hint; /* how many there were before */
 
     VEC(uint32_t) documents; /* of text fields: which have it */
 
     /* Of text fields: short values that were cut into terms before, for most come again. */
     struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
     VEC(uint32_t) value_terms;
+    struct buf value_bytes;
 };
 
+#define BUILDER_VALUES_FROM    64  /* documents */
 #define BUILDER_VALUES_COUNT   256 /* places, by hash */
-#define BUILDER_VALUE_SIZE_MAX 40  /* bytes */
+#define BUILDER_VALUE_SIZE_MAX 256 /* bytes: the longest user agents */
 
 struct builder_value {
-    uint8_t size; /* plus one; 0: free */
+    uint16_t size; /* plus one; 0: free */
     uint16_t term_count;
+    uint32_t keyword;    /* number in the keyword field beside, plus one; 0: not known */
     uint32_t first_term; /* in value_terms: numbers of terms */
-    char bytes[BUILDER_VALUE_SIZE_MAX];
+    uint32_t offset;     /* in value_bytes */
 };
 
 struct builder_document {
@@ -92,20 +95,8 @@ struct builder_document {
     int64_t version;
 };
 
-/* How much a builder held, so that the next of its index takes as much at once and need not grow
- * and copy, step by step, what is most of its memory. */
-struct builder_field_sizes {
-    size_t bytes, terms, pairs, numbers, hashes, documents;
-};
-
-struct builder_sizes {
-    size_t sources, documents;
-    VEC(struct builder_field_sizes) fields; /* by number in the mapping */
-};
-
 struct builder {
     uint64_t segment_id;
-    const struct builder_sizes *sizes; /* of the one before; NULL: not known */
     struct buf sources;
     struct id_list ids;
     VEC(struct builder_document) documents;
@@ -122,10 +113,9 @@ struct builder {
 
 #define BUILDER_RARE_DOCUMENTS_MIN 256
 
-/* The sizes, NULL or borrowed while the builder lives, are hints. */
-int builder_new(struct builder **builder_out, uint64_t segment_id,
-                const struct builder_sizes *sizes, struct error *error) MUST_CHECK;
-void builder_measure(const struct builder *builder, struct builder_sizes *sizes);
+int builder_new(struct builder **builder_out, uint64_t segment_id, struct error *error) MUST_CHECK;
+/* Empty again, for the next segment of the same index; keeps its memory, whose pages are there. */
+void builder_reset(struct builder *builder, uint64_t segment_id);
 void builder_free(struct builder *builder); /* NULL is fine */
 
 /* Begins a document; the adds that follow belong to it. */
@@ -136,13 +126,27 @@ int builder_add_document(struct builder *builder, struct str id, struct str sour
 struct builder_field *builder_field(struct builder *builder, struct str path,
                                     enum logstore_type type, bool is_malformed);
 
+struct builder_field *builder_make_mapped(struct builder *builder,
+                                          const struct logstore_mapping *mapping, uint32_t number);
+
 /* The same, faster, for the field that has this number in the index's mapping. A builder serves one
  * mapping, whose fields keep their numbers. */
-struct builder_field *builder_mapped_field(struct builder *builder,
-                                           const struct logstore_mapping *mapping, uint32_t number);
+static inline struct builder_field *builder_mapped_field(struct builder *builder,
+                                                         const struct logstore_mapping *mapping,
+                                                         uint32_t number)
+{
+    if (number < builder->by_number.count && builder->by_number.items[number] != NULL) {
+        return builder->by_number.items[number];
+    }
+    return builder_make_mapped(builder, mapping, number);
+}
 
 void builder_add_term(struct builder *builder, struct builder_field *field, struct str term);
 void builder_add_text(struct builder *builder, struct builder_field *field, struct str text);
+/* Both at once: a text, and the same value as a term of the keyword field beside it, which no other
+ * text field has. */
+void builder_add_texts(struct builder *builder, struct builder_field *field,
+                       struct builder_field *keyword, struct str text);
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value);
 
 /* The same for a document by its number, which must not be less than that of the call before. */

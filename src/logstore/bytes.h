@@ -33,6 +33,26 @@ static inline uint64_t bytes_get64(const void *bytes)
     return value;
 }
 
+/* Whether two runs of bytes are the same: words that may overlap are quicker than a call, for most
+ * of what is compared here is short. */
+static inline bool bytes_same(const char *a, const char *b, size_t size)
+{
+    if (size >= 8) {
+        for (size_t i = 0; i + 8 < size; i += 8) {
+            if (bytes_get64(a + i) != bytes_get64(b + i)) return false;
+        }
+        return bytes_get64(a + size - 8) == bytes_get64(b + size - 8);
+    }
+    if (size >= 4) {
+        return bytes_get32(a) == bytes_get32(b) &&
+               bytes_get32(a + size - 4) == bytes_get32(b + size - 4);
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (a[i] != b[i]) return false;
+    }
+    return true;
+}
+
 static inline void bytes_put32(struct buf *out, uint32_t value)
 {
     buf_append(out, &value, sizeof(value));

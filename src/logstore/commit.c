@@ -42,6 +42,7 @@ struct commit {
 struct decision {
     struct store_index *index;
     struct logstore_operation *operation;
+    const struct known_document *known; /* whose values are mapped when they are applied; or NULL */
     size_t leaf_start, leaf_count;
     bool is_applied; /* changes something */
     bool may_replace;
@@ -51,6 +52,7 @@ struct group {
     struct logstore *store;
     struct arena arena; /* leaves' texts and keys of `pending` */
     struct document_leaf_vec leaves;
+    struct document_leaf_vec scratch; /* of one document */
     VEC(struct decision) decisions;
     struct map pending; /* "uuid id" to the last decision about it, plus one */
     struct buf records;
@@ -155,12 +157,9 @@ static void parse_all(struct logstore *store, struct commit *commit)
 
 static struct str make_id(struct logstore *store, struct arena *arena)
 {
-    char packed[ID_PACKED_SIZE];
-    char id[ID_MADE_SIZE];
-    memcpy(packed, store->id_prefix, sizeof(store->id_prefix));
-    id_set_counter(packed, store->id_counter++);
-    id_unpack(packed, id);
-    return arena_copy(arena, (struct str){ id, sizeof(id) });
+    struct str id = arena_copy(arena, (struct str){ store->id_next, sizeof(store->id_next) });
+    (void)id_step(store->id_next);
+    return id;
 }
 
 static struct str pending_key(struct group *group, const struct store_index *index, struct str id)
@@ -304,6 +303,14 @@ static int map_document(struct group *group, struct commit *commit, struct decis
 {
     struct logstore_operation *operation = decision->operation;
     struct document_refusal refusal = { 0 };
+    /* A document that cannot be refused and brings no field waits until it is applied, when its
+     * leaves go straight from one cache line into the buffer. */
+    bool can_wait = parsed->root == NULL && !decision->index->is_strict &&
+                    known_plan(parsed->known.shape, decision->index->mapping);
+    if (can_wait) {
+        decision->known = &parsed->known;
+        return 0;
+    }
     mutex_lock(&group->store->state);
     int code = map_parsed(group, commit, decision, parsed, &refusal);
     mutex_unlock(&group->store->state);
@@ -384,30 +391,31 @@ static int decide(struct group *group, struct commit *commit, size_t at)
     return key.size > 0 ? map_put(&group->pending, key, (void *)number) : 0;
 }
 
-static struct builder *builder_of(struct logstore *store, struct store_index *index,
-                                  struct error *error)
-{
-    if (index->builder != NULL) return index->builder;
-    if (builder_new(&index->builder, store->segment_id_next++, &index->sizes, error) < 0)
-        return NULL;
-    index->builder->rare_documents_min = store->options.rare_documents_min;
-    return index->builder;
-}
-
 /* Puts one document where searches find it. State held. */
 static int apply_document(struct logstore *store, struct store_index *index,
-                          const struct logstore_operation *operation,
-                          const struct document_leaf *leaves, size_t leaf_count,
-                          struct error *error)
+                          const struct logstore_operation *operation, struct error *error)
 {
-    struct builder *builder = builder_of(store, index, error);
+    struct builder *builder = store_index_builder(store, index, error);
     if (builder == NULL) return -ENOMEM;
-    int code = builder_add_document(builder, operation->result_id, operation->source,
-                                    operation->seq_no, operation->version, error);
-    if (code < 0) return code;
-    document_index(leaves, leaf_count, index->mapping, builder);
     store->stats.buffer_size += operation->source.size;
-    return 0;
+    return builder_add_document(builder, operation->result_id, operation->source, operation->seq_no,
+                                operation->version, error);
+}
+
+/* Its fields, too. */
+static int apply_fields(struct group *group, const struct decision *decision)
+{
+    struct logstore *store = group->store;
+    struct store_index *index = decision->index;
+    if (decision->known == NULL) {
+        document_index(group->leaves.items + decision->leaf_start, decision->leaf_count,
+                       index->mapping, index->builder);
+        return 0;
+    }
+    struct document_options options = { false, store->options.field_count_max };
+    return document_index_known(decision->known, index->mapping, &options, &group->arena,
+                                &group->scratch, &store->stats.ignored_values_total,
+                                index->builder);
 }
 
 static int apply(struct group *group, const struct decision *decision, struct error *error)
@@ -420,8 +428,9 @@ static int apply(struct group *group, const struct decision *decision, struct er
         if (code < 0) return code;
     }
     if (operation->action == LOGSTORE_DELETE) return 0;
-    return apply_document(group->store, index, operation,
-                          group->leaves.items + decision->leaf_start, decision->leaf_count, error);
+    int code = apply_document(group->store, index, operation, error);
+    if (code == 0) code = apply_fields(group, decision);
+    return code < 0 ? error_wrap(error, code, "buffer a document") : 0;
 }
 
 static void refuse_all(struct commit *commits, int code, const struct error *error)
@@ -562,6 +571,7 @@ static void commit_group(struct logstore *store, struct commit *commits)
         mutex_unlock(&store->queue);
     }
     arena_release(&group.arena);
+    VEC_RELEASE(&group.scratch);
     VEC_RELEASE(&group.decisions);
     map_release(&group.pending);
 }
@@ -686,7 +696,8 @@ static int replay_operation(struct logstore *store, struct store_index *index, s
                             &ignored, &refusal);
     }
     if (code == 0 || code == ERROR_INVALID) {
-        code = apply_document(store, index, &operation, leaves.items, leaves.count, error);
+        code = apply_document(store, index, &operation, error);
+        if (code == 0) document_index(leaves.items, leaves.count, index->mapping, index->builder);
     }
     VEC_RELEASE(&leaves);
     arena_release(&memory);

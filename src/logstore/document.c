@@ -24,6 +24,7 @@ struct walk {
     const struct document_options *options;
     struct arena *arena;
     struct document_leaf_vec *leaves;
+    size_t leaf_start; /* of this document */
     uint64_t *ignored;
     struct document_refusal *refusal;
     char path[PATH_SIZE_MAX];
@@ -54,7 +55,7 @@ static int push_text(struct walk *walk, uint32_t field, struct str text)
 
 static int push_ignored(struct walk *walk, struct str path)
 {
-    for (size_t i = walk->leaves->count; i > 0; i--) {
+    for (size_t i = walk->leaves->count; i > walk->leaf_start; i--) {
         const struct document_leaf *leaf = &walk->leaves->items[i - 1];
         if (leaf->field != UINT32_MAX || leaf->malformed != NULL) continue;
         if (str_equal((struct str){ leaf->text, leaf->size }, path)) return 0;
@@ -281,11 +282,11 @@ static struct str here(const struct walk *walk)
     return (struct str){ walk->path, walk->path_size };
 }
 
-static int too_many_fields(struct walk *walk)
+static int beyond_limit(struct walk *walk, const char *what, size_t limit)
 {
     if (!walk->options->is_strict) return push_ignored(walk, here(walk));
-    struct str reason = arena_printf(walk->arena, "Limit of total fields [%zu] has been exceeded",
-                                     walk->options->field_count_max);
+    struct str reason =
+        arena_printf(walk->arena, "Limit of %s [%zu] has been exceeded", what, limit);
     return refuse(walk, "illegal_argument_exception", reason, STR(""), STR(""));
 }
 
@@ -300,11 +301,17 @@ static int add_field(struct walk *walk, const struct json *value)
                                          STR_ARG(here(walk)));
         return refuse(walk, "strict_dynamic_mapping_exception", reason, STR(""), STR(""));
     }
-    if (mapping->fields.count + 2 > walk->options->field_count_max) {
-        int code = too_many_fields(walk);
+    size_t limit = walk->options->field_count_max;
+    int code = 0;
+    if (logstore_path_is_too_deep(here(walk))) {
+        code = beyond_limit(walk, "mapping depth", LOGSTORE_PATH_OBJECTS_MAX);
         return code < 0 ? code : 1;
     }
-    int code = logstore_mapping_add_dynamic(mapping, here(walk), kind_of(walk, value), NULL);
+    if (mapping->fields.count + 2 > limit) {
+        code = beyond_limit(walk, "total fields", limit);
+        return code < 0 ? code : 1;
+    }
+    code = logstore_mapping_add_dynamic(mapping, here(walk), kind_of(walk, value), NULL);
     if (code < 0 && code != -ENOMEM) return 1; /* a template that cannot be applied */
     return code;
 }
@@ -464,13 +471,31 @@ int document_map(const struct json *root, struct str id, struct logstore_mapping
         .options = options,
         .arena = arena,
         .leaves = leaves,
+        .leaf_start = leaves->count,
         .ignored = ignored,
         .refusal = refusal,
     };
-    size_t count_before = leaves->count;
     int code = walk_object(&walk, root);
-    if (code < 0) leaves->count = count_before;
+    if (code < 0) leaves->count = walk.leaf_start;
     return code;
+}
+
+/* A walk over a document that was read by its shape. The path is not looked at, and large. */
+static void walk_known(struct walk *walk, struct str id, struct logstore_mapping *mapping,
+                       const struct document_options *options, struct arena *arena,
+                       struct document_leaf_vec *leaves, uint64_t *ignored,
+                       struct document_refusal *refusal)
+{
+    walk->id = id;
+    walk->mapping = mapping;
+    walk->options = options;
+    walk->arena = arena;
+    walk->leaves = leaves;
+    walk->leaf_start = leaves->count;
+    walk->ignored = ignored;
+    walk->refusal = refusal;
+    walk->path_size = 0;
+    walk->depth = 0;
 }
 
 int document_map_known(const struct known_document *known, struct str id,
@@ -480,23 +505,62 @@ int document_map_known(const struct known_document *known, struct str id,
 {
     if (!known_plan(known->shape, mapping)) return 1;
     struct walk walk;
-    walk.id = id;
-    walk.mapping = mapping;
-    walk.options = options;
-    walk.arena = arena;
-    walk.leaves = leaves;
-    walk.ignored = ignored;
-    walk.refusal = refusal;
-    walk.path_size = 0; /* the path itself is not looked at, and large */
-    walk.depth = 0;
-    size_t count_before = leaves->count;
+    walk_known(&walk, id, mapping, options, arena, leaves, ignored, refusal);
     int code = 0;
     for (uint32_t i = 0; code == 0 && i < known->shape->shape->hole_count; i++) {
-        if (known->values[i].kind == JSON_NULL) continue;
-        code = map_to_fields(&walk, known->shape->fields[i], &known->values[i]);
+        struct json value = known_json(&known->values[i]);
+        if (value.kind == JSON_NULL) continue;
+        code = map_to_fields(&walk, known->shape->plans[i].field, &value);
     }
-    if (code < 0) leaves->count = count_before;
+    if (code < 0) leaves->count = walk.leaf_start;
     return code;
+}
+
+/* A text into its field and the keyword beside it; false: there is more to be done. */
+static bool index_texts(const struct logstore_mapping *mapping, uint32_t field, struct str text,
+                        struct builder *builder)
+{
+    uint32_t most = mapping->fields.items[field + 1].ignore_above;
+    if (text.size > (most == 0 ? DOCUMENT_KEYWORD_SIZE_MAX : most)) return false;
+    struct builder_field *of_text = builder_mapped_field(builder, mapping, field);
+    struct builder_field *of_keyword = builder_mapped_field(builder, mapping, field + 1);
+    if (of_text != NULL && of_keyword != NULL) {
+        builder_add_texts(builder, of_text, of_keyword, text);
+    }
+    return true;
+}
+
+int document_index_known(const struct known_document *known, struct logstore_mapping *mapping,
+                         const struct document_options *options, struct arena *arena,
+                         struct document_leaf_vec *scratch, uint64_t *ignored,
+                         struct builder *builder)
+{
+    bool is_planned = known_plan(known->shape, mapping);
+    CHECK(is_planned && !options->is_strict);
+    struct walk walk;
+    scratch->count = 0;
+    walk_known(&walk, STR(""), mapping, options, arena, scratch, ignored, NULL);
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < known->shape->shape->hole_count; i++) {
+        const struct known_value *value = &known->values[i];
+        const struct known_plan *plan = &known->shape->plans[i];
+        if (value->kind == JSON_NULL) continue;
+        struct str text = { value->data, value->size };
+        if (plan->form == KNOWN_TEXTS && index_texts(mapping, plan->field, text, builder)) continue;
+        size_t start = scratch->count;
+        struct json json = known_json(value);
+        code = map_to_fields(&walk, plan->field, &json);
+        document_index(scratch->items + start, scratch->count - start, mapping, builder);
+    }
+    return code;
+}
+
+static void index_aside(const struct document_leaf *leaf, struct builder *builder)
+{
+    bool is_malformed = leaf->malformed != NULL;
+    struct str path = is_malformed ? *leaf->malformed : STR("_ignored");
+    struct builder_field *field = builder_field(builder, path, LOGSTORE_KEYWORD, is_malformed);
+    if (field != NULL) builder_add_term(builder, field, (struct str){ leaf->text, leaf->size });
 }
 
 void document_index(const struct document_leaf *leaves, size_t count,
@@ -504,20 +568,13 @@ void document_index(const struct document_leaf *leaves, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         const struct document_leaf *leaf = &leaves[i];
-        struct builder_field *field;
         if (leaf->field == UINT32_MAX) {
-            bool is_malformed = leaf->malformed != NULL;
-            struct str path = is_malformed ? *leaf->malformed : STR("_ignored");
-            field = builder_field(builder, path, LOGSTORE_KEYWORD, is_malformed);
-            if (field != NULL) {
-                builder_add_term(builder, field, (struct str){ leaf->text, leaf->size });
-            }
+            index_aside(leaf, builder);
             continue;
         }
-        const struct logstore_field *mapped = &mapping->fields.items[leaf->field];
-        field = builder_mapped_field(builder, mapping, leaf->field);
+        struct builder_field *field = builder_mapped_field(builder, mapping, leaf->field);
         if (field == NULL) return;
-        switch (logstore_type_column(mapped->type)) {
+        switch (field->kind) {
         case LOGSTORE_COLUMN_NONE: break;
         case LOGSTORE_COLUMN_TEXT:
             builder_add_text(builder, field, (struct str){ leaf->text, leaf->size });

@@ -64,6 +64,19 @@ int document_map_known(const struct known_document *known, struct str id,
                        struct arena *arena, struct document_leaf_vec *leaves, uint64_t *ignored,
                        struct document_refusal *refusal) MUST_CHECK;
 
+/*
+ * Adds a document that was read by its shape, whose fields are all known, to the one that the
+ * builder holds last, without leaves in between. Not for strict mappings, which refuse.
+ *
+ *   scratch   emptied and used
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int document_index_known(const struct known_document *known, struct logstore_mapping *mapping,
+                         const struct document_options *options, struct arena *arena,
+                         struct document_leaf_vec *scratch, uint64_t *ignored,
+                         struct builder *builder) MUST_CHECK;
+
 /* Adds the leaves to the document that the builder holds last. */
 void document_index(const struct document_leaf *leaves, size_t count,
                     const struct logstore_mapping *mapping, struct builder *builder);

@@ -162,13 +162,15 @@ static int add_below(struct filter_run *run, const struct logstore_filter *filte
                      uint64_t *bits, struct error *error)
 {
     int code = 0;
+    bool unused;
     for (size_t i = 0; code == 0 && i < run->segment->column_count; i++) {
-        struct logstore_column *column = &run->segment->columns[i];
-        if (column->path.size <= path.size || column->path.data[path.size] != '.' ||
-            !str_starts_with(column->path, path)) {
+        struct str below = segment_column_path(run->segment, i, &unused);
+        if (below.size <= path.size || below.data[path.size] != '.' ||
+            !str_starts_with(below, path)) {
             continue;
         }
-        const struct logstore_column *opened = segment_column_open(column);
+        const struct logstore_column *opened =
+            segment_column_open(segment_column_at(run->segment, i));
         if (opened != NULL) code = add_column(run, filter, NULL, opened, bits, error);
     }
     return code;
@@ -181,13 +183,14 @@ static int add_pattern(struct filter_run *run, const struct logstore_filter *fil
     struct logstore_filter lenient = *filter;
     lenient.is_lenient = true;
     int code = 0;
+    bool unused;
     for (size_t i = 0; code == 0 && i < run->segment->column_count; i++) {
-        struct logstore_column *column = &run->segment->columns[i];
-        if (column->path.data[0] == '_' && !str_equal(pattern, column->path)) continue;
-        if (!logstore_name_matches(pattern, column->path)) continue;
-        const struct logstore_column *opened = segment_column_open(column);
-        const struct logstore_field *field =
-            logstore_mapping_find(run->view->index->mapping, column->path);
+        struct str path = segment_column_path(run->segment, i, &unused);
+        if (str_starts_with(path, STR("_")) && !str_equal(pattern, path)) continue;
+        if (!logstore_name_matches(pattern, path)) continue;
+        const struct logstore_column *opened =
+            segment_column_open(segment_column_at(run->segment, i));
+        const struct logstore_field *field = logstore_mapping_find(run->view->index->mapping, path);
         if (opened != NULL) code = add_column(run, &lenient, field, opened, bits, error);
     }
     return code;

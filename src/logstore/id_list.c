@@ -1,11 +1,12 @@
 /* id_list.c - the ids of a segment in the making, runs of made ones as where they begin. */
 #include "logstore/id_list.h"
 
-#include <string.h>
+#include "logstore/bytes.h"
 
 #define RUNS_MAX     256
 #define COUNTER_AT   9
 #define COUNTER_SIZE 6
+#define COUNTER_TEXT 12 /* where the characters that count begin */
 
 static int base64url_value(char c)
 {
@@ -32,16 +33,26 @@ bool id_pack(struct str id, char *packed)
     return true;
 }
 
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 void id_unpack(const char *packed, char *id)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const unsigned char *bytes = (const unsigned char *)packed;
     for (size_t group = 0; group < 5; group++) {
         uint32_t bits = (uint32_t)bytes[group * 3] << 16 | (uint32_t)bytes[group * 3 + 1] << 8 |
                         bytes[group * 3 + 2];
         for (size_t i = 0; i < 4; i++) id[group * 4 + i] = alphabet[bits >> (18 - 6 * i) & 63];
     }
+}
+
+bool id_step(char *id)
+{
+    for (size_t i = ID_MADE_SIZE; i > COUNTER_TEXT; i--) {
+        int value = (base64url_value(id[i - 1]) + 1) % 64;
+        id[i - 1] = alphabet[value];
+        if (value != 0) return true;
+    }
+    return false;
 }
 
 uint64_t id_counter(const char *packed)
@@ -81,12 +92,6 @@ static void run_id(const struct id_run *run, uint32_t document, char *id)
     id_unpack(packed, id);
 }
 
-static bool goes_on(const struct id_run *run, uint32_t document, const char *packed)
-{
-    return run->first + run->count == document && memcmp(run->packed, packed, COUNTER_AT) == 0 &&
-           id_counter(packed) == id_counter(run->packed) + run->count;
-}
-
 /* A run of one document, the last: its id becomes text. */
 static void demote_last(struct id_list *list, uint32_t *demoted)
 {
@@ -104,13 +109,16 @@ bool id_list_add(struct id_list *list, struct str id, uint32_t *demoted)
     uint32_t document = (uint32_t)list->starts.count;
     char packed[ID_PACKED_SIZE];
     *demoted = UINT32_MAX;
-    bool is_made = id_pack(id, packed);
-    bool has_last = list->runs.count > 0;
-    if (is_made && has_last && goes_on(&VEC_LAST(&list->runs), document, packed)) {
+    if (list->has_next && id.size == ID_MADE_SIZE &&
+        bytes_same(id.data, list->next, ID_MADE_SIZE)) {
         VEC_LAST(&list->runs).count++;
         list->run_documents++;
+        list->has_next = id_step(list->next);
         return VEC_PUSH(&list->starts, (uint32_t)list->bytes.size);
     }
+    list->has_next = false;
+    bool is_made = id_pack(id, packed);
+    bool has_last = list->runs.count > 0;
     if (has_last && VEC_LAST(&list->runs).count == 1 &&
         VEC_LAST(&list->runs).first + 1 == document) {
         demote_last(list, demoted);
@@ -120,6 +128,8 @@ bool id_list_add(struct id_list *list, struct str id, uint32_t *demoted)
         struct id_run run = { .first = document, .count = 1 };
         memcpy(run.packed, packed, sizeof(packed));
         list->run_documents++;
+        memcpy(list->next, id.data, ID_MADE_SIZE);
+        list->has_next = id_step(list->next);
         return VEC_PUSH(&list->runs, run);
     }
     buf_append_str(&list->bytes, id);

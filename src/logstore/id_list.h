@@ -22,6 +22,8 @@ void id_unpack(const char *packed, char *id);
 uint64_t id_counter(const char *packed); /* its last 6 bytes, the highest first */
 void id_set_counter(char *packed, uint64_t counter);
 
+bool id_step(char *id); /* to the one that counts on; false: behind the last comes the first */
+
 struct id_run {
     char packed[ID_PACKED_SIZE + 1]; /* of the first */
     uint32_t first;                  /* document */
@@ -34,6 +36,8 @@ struct id_list {
     starts; /* one a document: where its id begins in bytes; in a run: where it would */
     VEC(struct id_run) runs;
     uint32_t run_documents; /* that are in runs */
+    bool has_next;          /* the last document is in a run, which this goes on: */
+    char next[ID_MADE_SIZE];
 };
 
 void id_list_init(struct id_list *list);

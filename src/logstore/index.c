@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SPARE_SIZE_MAX ((size_t)40 << 20) /* of empty buffers that are kept for what comes next */
+
 struct store_index *store_index_find(const struct logstore *store, struct str name)
 {
     size_t low = 0;
@@ -43,9 +45,49 @@ void store_segment_unref(struct logstore_segment *segment)
     if (--segment->ref_count == 0) segment_free(segment);
 }
 
+void store_index_free_spare(struct logstore *store, struct store_index *index)
+{
+    store->spare_size -= index->spare_size;
+    builder_free(index->spare);
+    index->spare = NULL;
+    index->spare_size = 0;
+}
+
+/* A buffer that was frozen is kept for the next segment, unless that is much memory: new pages cost
+ * an eighth of all ingest. */
+static void keep_spare(struct logstore *store, struct store_index *index, struct builder *builder)
+{
+    size_t size = builder_memory(builder);
+    if (index->spare != NULL || store->spare_size + size > SPARE_SIZE_MAX) {
+        builder_free(builder);
+        return;
+    }
+    builder_reset(builder, 0);
+    index->spare = builder;
+    index->spare_size = size;
+    store->spare_size += size;
+}
+
+struct builder *store_index_builder(struct logstore *store, struct store_index *index,
+                                    struct error *error)
+{
+    if (index->builder != NULL) return index->builder;
+    uint64_t id = store->segment_id_next++;
+    if (index->spare != NULL) {
+        index->builder = index->spare;
+        index->builder->segment_id = id;
+        store->spare_size -= index->spare_size;
+        index->spare_size = 0;
+        index->spare = NULL;
+    } else if (builder_new(&index->builder, id, error) < 0) {
+        return NULL;
+    }
+    index->builder->rare_documents_min = store->options.rare_documents_min;
+    return index->builder;
+}
+
 void store_index_free(struct logstore *store, struct store_index *index)
 {
-    (void)store;
     if (index == NULL) return;
     VEC_FOR_EACH (&index->segments, item) {
         store_live_unref(item->live);
@@ -53,7 +95,7 @@ void store_index_free(struct logstore *store, struct store_index *index)
     }
     VEC_RELEASE(&index->segments);
     builder_free(index->builder);
-    VEC_RELEASE(&index->sizes.fields);
+    store_index_free_spare(store, index);
     if (index->mapping != NULL && --index->mapping->ref_count == 0) {
         logstore_mapping_free(index->mapping);
     }
@@ -188,10 +230,8 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
         }
     }
     (void)VEC_PUSH(&index->segments, fresh);
-    builder_measure(builder, &index->sizes);
-    builder_free(builder);
     index->builder = NULL;
-    (void)store;
+    keep_spare(store, index, builder);
     return 0;
 }
 

@@ -3,6 +3,8 @@
 
 #include "codec/json_text.h"
 #include "codec/utf8.h"
+#include "logstore/quoted.h"
+#include "logstore/source_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,7 @@ static void forget(struct known_shapes *known)
 {
     for (size_t i = 0; i < known->items.count; i++) {
         shape_free(known->items.items[i]->shape);
-        free(known->items.items[i]->fields);
+        free(known->items.items[i]->plans);
         free(known->items.items[i]);
     }
     known->items.count = 0;
@@ -34,6 +36,7 @@ void known_release(struct known_shapes *known)
     forget(known);
     VEC_RELEASE(&known->items);
     VEC_RELEASE(&known->holes);
+    VEC_RELEASE(&known->contents);
     buf_release(&known->text);
 }
 
@@ -42,79 +45,60 @@ void known_trim(struct known_shapes *known)
     if (known->items.count >= SHAPES_MAX) forget(known);
 }
 
-/* What a text holds besides plain ASCII. */
-struct contents {
-    bool has_control, has_escape, has_more;
-};
-
-static struct contents contents_of(struct str text)
+static bool read_text(struct str raw, unsigned contents, struct arena *arena,
+                      struct known_value *value)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = UINT64_C(0x8080808080808080);
-    uint64_t more = 0;
-    uint64_t control = 0;
-    uint64_t escape = 0;
-    size_t i = 0;
-    for (; i + 8 <= text.size; i += 8) {
-        uint64_t word;
-        memcpy(&word, text.data + i, sizeof(word));
-        uint64_t slash = word ^ (ones * '\\');
-        more |= word;
-        control |= (word - ones * 0x20) & ~word;
-        escape |= (slash - ones) & ~slash;
-    }
-    struct contents contents = { (control & tops) != 0, (escape & tops) != 0, (more & tops) != 0 };
-    for (; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        contents.has_control |= c < 0x20;
-        contents.has_escape |= c == '\\';
-        contents.has_more |= c >= 0x80;
-    }
-    return contents;
-}
-
-static bool read_text(struct str raw, struct arena *arena, struct json *value)
-{
-    struct contents contents = contents_of(raw);
-    /* The words' test for control characters may be wrong, but only towards the parser. */
-    if (contents.has_control) return false;
-    if (contents.has_more && !utf8_is_valid(raw)) return false;
-    value->kind = JSON_TEXT;
-    value->raw = (struct str){ raw.data - 1, raw.size + 2 };
-    value->text = raw;
-    if (!contents.has_escape) return true;
+    if ((contents & QUOTED_CONTROL) != 0 || raw.size > UINT32_MAX) return false;
+    if ((contents & QUOTED_MORE) != 0 && !utf8_is_valid(raw)) return false;
+    *value = (struct known_value){ raw.data, (uint32_t)raw.size, JSON_TEXT };
+    if ((contents & QUOTED_ESCAPE) == 0) return true;
     size_t size;
     size_t mistake;
     char *room = arena_alloc(arena, raw.size + JSON_PADDING, 1);
     if (room == NULL || !json_text_unescape(raw, room, &size, &mistake)) return false;
-    value->text = (struct str){ room, size };
+    value->data = room;
+    value->size = (uint32_t)size;
     return true;
 }
 
-static bool read_token(struct str raw, struct json *value)
+static bool read_token(struct str raw, struct known_value *value)
 {
-    value->raw = raw;
+    int64_t integer;
+    struct json number;
+    *value = (struct known_value){ raw.data, (uint32_t)raw.size, JSON_INT };
+    if (source_integer_read(raw, &integer)) return true;
     char first = raw.data[0];
     if (first == '-' || (first >= '0' && first <= '9')) {
-        return json_number_read(raw.data, value) == JSON_NUMBER_GOOD && value->raw.size == raw.size;
+        if (json_number_read(raw.data, &number) != JSON_NUMBER_GOOD) return false;
+        value->kind = (uint8_t)number.kind;
+        return number.raw.size == raw.size;
     }
-    bool is_true = str_equal(raw, STR("true"));
-    if (is_true || str_equal(raw, STR("false"))) {
-        value->kind = JSON_BOOL;
-        value->boolean = is_true;
-        return true;
-    }
-    value->kind = JSON_NULL;
-    return str_equal(raw, STR("null"));
+    bool is_boolean = str_equal(raw, STR("true")) || str_equal(raw, STR("false"));
+    value->kind = is_boolean ? JSON_BOOL : JSON_NULL;
+    return is_boolean || str_equal(raw, STR("null"));
+}
+
+struct json known_json(const struct known_value *value)
+{
+    struct json json = { .kind = (enum json_kind)value->kind, .raw = { value->data, value->size } };
+    if (value->kind == JSON_TEXT)
+        json.text = json.raw;
+    else if (value->kind == JSON_BOOL)
+        json.boolean = value->data[0] == 't';
+    else if (value->kind == JSON_DOUBLE ||
+             (value->kind == JSON_INT && !source_integer_read(json.raw, &json.integer)))
+        (void)!json_number_read(value->data, &json);
+    return json;
 }
 
 static bool read_values(const struct known_shapes *known, const struct shape *shape,
-                        struct arena *arena, struct json *values)
+                        struct arena *arena, struct known_value *values)
 {
     for (uint32_t i = 0; i < shape->hole_count; i++) {
         struct str raw = known->holes.items[i];
-        bool is_good = shape_is_text(shape, i) ? read_text(raw, arena, &values[i])
-                                               : read_token(raw, &values[i]);
+        bool is_good = shape_is_text(shape, i)
+                           ? read_text(raw, known->contents.items[i], arena, &values[i])
+                           : read_token(raw, &values[i]);
         if (!is_good) return false;
     }
     return true;
@@ -126,8 +110,10 @@ bool known_read(struct known_shapes *known, struct str document, struct arena *a
     size_t count = known->items.count < TRIES_MAX ? known->items.count : TRIES_MAX;
     for (size_t i = 0; i < count; i++) {
         struct known_shape *shape = known->items.items[i];
-        if (!shape_fits(shape->shape, document, known->holes.items)) continue;
-        struct json *values = ARENA_ARRAY(arena, struct json, shape->shape->hole_count + 1);
+        if (!shape_fits(shape->shape, document, known->holes.items, known->contents.items))
+            continue;
+        struct known_value *values =
+            ARENA_ARRAY(arena, struct known_value, shape->shape->hole_count + 1);
         if (values == NULL || !read_values(known, shape->shape, arena, values)) return false;
         for (size_t k = i; k > 0; k--) known->items.items[k] = known->items.items[k - 1];
         known->items.items[0] = shape;
@@ -156,14 +142,15 @@ void known_learn(struct known_shapes *known, struct str document)
     struct known_shape *fresh = calloc(1, sizeof(*fresh));
     if (fresh == NULL) return;
     fresh->shape = shape_new(buf_str(&known->text), known->holes.count);
-    fresh->fields = calloc(known->holes.count + 1, sizeof(uint32_t));
+    fresh->plans = calloc(known->holes.count + 1, sizeof(*fresh->plans));
     known->holes.count = 0;
-    bool is_usable = fresh->shape != NULL && fresh->fields != NULL && !fresh->shape->has_odd_keys &&
+    bool is_usable = fresh->shape != NULL && fresh->plans != NULL && !fresh->shape->has_odd_keys &&
                      !fresh->shape->has_empty_object && fresh->shape->depth <= NESTING_MAX &&
-                     VEC_RESERVE(&known->holes, HOLES_MAX);
+                     VEC_RESERVE(&known->holes, HOLES_MAX) &&
+                     VEC_RESERVE(&known->contents, HOLES_MAX);
     if (!is_usable) {
         shape_free(fresh->shape);
-        free(fresh->fields);
+        free(fresh->plans);
         free(fresh);
         return;
     }
@@ -171,6 +158,15 @@ void known_learn(struct known_shapes *known, struct str document)
         known->items.items[k] = known->items.items[k - 1];
     }
     known->items.items[0] = fresh;
+}
+
+/* A text whose only sub-field is a keyword, as dynamic mapping makes them. */
+static bool is_texts(const struct logstore_mapping *mapping, size_t field)
+{
+    const struct logstore_field *fields = mapping->fields.items;
+    if (fields[field].type != LOGSTORE_TEXT || field + 1 >= mapping->fields.count) return false;
+    if (!fields[field + 1].is_sub_field || fields[field + 1].type != LOGSTORE_KEYWORD) return false;
+    return field + 2 == mapping->fields.count || !fields[field + 2].is_sub_field;
 }
 
 bool known_plan(struct known_shape *shape, const struct logstore_mapping *mapping)
@@ -187,7 +183,9 @@ bool known_plan(struct known_shape *shape, const struct logstore_mapping *mappin
             field->type == LOGSTORE_OBJECT) {
             return false;
         }
-        shape->fields[i] = (uint32_t)(field - mapping->fields.items);
+        size_t number = (size_t)(field - mapping->fields.items);
+        shape->plans[i].field = (uint32_t)number;
+        shape->plans[i].form = is_texts(mapping, number) ? KNOWN_TEXTS : KNOWN_ANY;
     }
     shape->has_all_fields = true;
     return true;

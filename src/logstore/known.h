@@ -18,24 +18,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is to be done with the values of a hole. */
+enum known_form {
+    KNOWN_ANY,   /* what document.c says of its field */
+    KNOWN_TEXTS, /* texts into a text field and the keyword that is its only sub-field */
+};
+
+struct known_plan {
+    uint32_t field; /* of the mapping */
+    enum known_form form;
+};
+
 /* A shape, and the fields of a mapping that its values belong to. */
 struct known_shape {
     struct shape *shape;
-    uint64_t mapping_serial; /* of the mapping that `fields` are numbers of; 0: none yet */
+    uint64_t mapping_serial; /* of the mapping that the plans are for; 0: none yet */
     uint64_t mapping_changes;
-    bool has_all_fields; /* else its documents must be parsed */
-    uint32_t *fields;    /* of each hole */
+    bool has_all_fields;      /* else its documents must be parsed */
+    struct known_plan *plans; /* of each hole */
+};
+
+/* A value that was found to be sound. */
+struct known_value {
+    const char *data; /* of a text what it says, of others what stands in the document */
+    uint32_t size;
+    uint8_t kind; /* enum json_kind */
 };
 
 struct known_shapes {
     VEC(struct known_shape *) items; /* the one that fitted last is the first */
     struct buf text;                 /* scratch */
     struct str_vec holes;            /* scratch */
+    VEC(uint8_t) contents;           /* scratch */
 };
 
 struct known_document {
     struct known_shape *shape;
-    struct json *values; /* one a hole */
+    struct known_value *values; /* one a hole */
 };
 
 void known_init(struct known_shapes *known);
@@ -47,6 +66,9 @@ void known_trim(struct known_shapes *known);
 /* Reads a document of a known shape; texts point into it or into the arena. False: parse it. */
 bool known_read(struct known_shapes *known, struct str document, struct arena *arena,
                 struct known_document *out);
+
+/* The value as the parser would have read it, but that raw of a text is the text. */
+struct json known_json(const struct known_value *value);
 
 /* Learns the shape of a document that was parsed and is an object. */
 void known_learn(struct known_shapes *known, struct str document);

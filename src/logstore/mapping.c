@@ -148,6 +148,13 @@ static bool add_objects(struct logstore_mapping *mapping, struct str path)
     return true;
 }
 
+bool logstore_path_is_too_deep(struct str path)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < path.size; i++) dots += path.data[i] == '.';
+    return dots > LOGSTORE_PATH_OBJECTS_MAX;
+}
+
 int logstore_mapping_add(struct logstore_mapping *mapping, const struct logstore_field *field,
                          struct error *error)
 {

@@ -60,6 +60,8 @@ enum logstore_column_kind logstore_type_column(enum logstore_type type);
 /* Also the names whose values we keep in a wider type: match_only_text, wildcard, half_float ... */
 bool logstore_type_from_name(struct str name, enum logstore_type *type) MUST_CHECK;
 
+#define LOGSTORE_PATH_OBJECTS_MAX 20 /* above a field */
+
 struct logstore_field {
     struct str path;
     enum logstore_type type;
@@ -101,6 +103,10 @@ struct logstore_mapping {
 struct logstore_mapping *logstore_mapping_new(void) MUST_CHECK; /* NULL: out of memory */
 void logstore_mapping_free(struct logstore_mapping *mapping);   /* NULL is fine */
 struct logstore_mapping *logstore_mapping_copy(const struct logstore_mapping *mapping) MUST_CHECK;
+
+/* Whether a path has more parts than a mapping takes. What is printed is
+ * read again at the next start, and JSON has its own limit. */
+bool logstore_path_is_too_deep(struct str path);
 
 /* Adds a field; its texts are copied. The path must be new. */
 int logstore_mapping_add(struct logstore_mapping *mapping, const struct logstore_field *field,

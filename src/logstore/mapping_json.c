@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define JSON_ARENA_MAX ((size_t)64 << 20)
-#define PATH_DEPTH_MAX 20
 
 static bool flag(const struct json *value, bool otherwise)
 {
@@ -32,61 +31,113 @@ static int conflict(struct error *error, struct str path, enum logstore_type fro
                      logstore_type_name(from), logstore_type_name(to));
 }
 
+static enum logstore_type stored_type(enum logstore_type type, const struct json *definition)
+{
+    bool is_off = type == LOGSTORE_OBJECT
+                      ? !flag(json_get(definition, STR("enabled")), true)
+                      : !flag(json_get(definition, STR("index")), true) &&
+                            !flag(json_get(definition, STR("doc_values")), true);
+    return is_off ? LOGSTORE_UNINDEXED : type;
+}
+
+/* Fields have values or fields below them, not both. */
+static int check_place(const struct logstore_mapping *mapping, const struct logstore_field *field,
+                       const struct json *definition, struct error *error)
+{
+    bool has_below = logstore_mapping_is_object(mapping, field->path);
+    if (field->type != LOGSTORE_OBJECT && json_get(definition, STR("properties")) != NULL &&
+        json_get(definition, STR("enabled")) == NULL) {
+        return error_set(error, ERROR_INVALID,
+                         "Mapping definition for [" STR_FMT "] has unsupported parameters: "
+                         "[properties]",
+                         STR_ARG(field->path));
+    }
+    if (has_below && field->type != LOGSTORE_OBJECT) {
+        return error_set(error, ERROR_INVALID,
+                         "can't merge a non object mapping [" STR_FMT "] with an object mapping",
+                         STR_ARG(field->path));
+    }
+    for (size_t i = field->path.size; i > 0; i--) {
+        if (field->path.data[i - 1] != '.') continue;
+        struct str above = str_first(field->path, i - 1);
+        const struct logstore_field *found = logstore_mapping_find(mapping, above);
+        if (found == NULL || found->type == LOGSTORE_OBJECT) continue;
+        return error_set(error, ERROR_INVALID,
+                         "can't merge a non object mapping [" STR_FMT "] with an object mapping",
+                         STR_ARG(above));
+    }
+    return 0;
+}
+
 static int add_field(struct logstore_mapping *mapping, struct str path,
                      const struct json *definition, bool is_sub_field, struct error *error)
 {
-    struct str name = json_text(json_get(definition, STR("type")), STR(""));
+    struct str name = json_text(json_get(definition, STR("type")), STR("object"));
     struct logstore_field field = { .path = path, .is_sub_field = is_sub_field };
-    bool has_properties = json_get(definition, STR("properties")) != NULL;
-    if (name.size == 0) name = has_properties ? STR("object") : STR("object");
     if (!logstore_type_from_name(name, &field.type)) {
         return error_set(error, ERROR_INVALID,
                          "No handler for type [" STR_FMT "] declared on field [" STR_FMT "]",
                          STR_ARG(name), STR_ARG(path));
     }
+    field.type = stored_type(field.type, definition);
     const struct logstore_field *known = logstore_mapping_find(mapping, path);
     if (known != NULL) {
         return known->type == field.type ? 0 : conflict(error, path, known->type, field.type);
     }
+    int code = is_sub_field ? 0 : check_place(mapping, &field, definition, error);
+    if (code < 0) return code;
     int64_t above = json_integer(json_get(definition, STR("ignore_above")), 0);
     field.ignore_above = above > 0 && above < UINT32_MAX ? (uint32_t)above : 0;
     field.format = json_text(json_get(definition, STR("format")), STR(""));
     field.has_no_coerce = !flag(json_get(definition, STR("coerce")), true);
     field.ignores_malformed = flag(json_get(definition, STR("ignore_malformed")), false);
     field.alias_of = json_text(json_get(definition, STR("path")), STR(""));
-    if (field.type != LOGSTORE_OBJECT && !flag(json_get(definition, STR("index")), true) &&
-        !flag(json_get(definition, STR("doc_values")), true)) {
-        field.type = LOGSTORE_UNINDEXED;
-    }
-    if (field.type == LOGSTORE_OBJECT && !flag(json_get(definition, STR("enabled")), true)) {
-        field.type = LOGSTORE_UNINDEXED;
-    }
-    if (!has_properties) field.definition = definition->raw;
+    bool is_object = field.type == LOGSTORE_OBJECT;
+    bool has_properties = json_get(definition, STR("properties")) != NULL;
+    if (!is_object || !has_properties) field.definition = definition->raw;
     return logstore_mapping_add(mapping, &field, error);
 }
 
 static int add_definition(struct logstore_mapping *mapping, struct str path,
-                          const struct json *definition, unsigned depth, struct error *error);
+                          const struct json *definition, struct error *error);
+
+static int too_deep(struct error *error)
+{
+    return error_set(error, ERROR_LIMIT, "Limit of mapping depth [%d] has been exceeded",
+                     LOGSTORE_PATH_OBJECTS_MAX);
+}
+
+/* "", "a.", ".a", "a..b": an object without a name. */
+static bool has_empty_part(struct str name)
+{
+    bool is_empty = true;
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] == '.' && is_empty) return true;
+        is_empty = name.data[i] == '.';
+    }
+    return is_empty;
+}
 
 static int add_properties(struct logstore_mapping *mapping, struct str path,
-                          const struct json *properties, unsigned depth, struct error *error)
+                          const struct json *properties, struct error *error)
 {
-    if (depth > PATH_DEPTH_MAX) {
-        return error_set(error, ERROR_LIMIT, "Limit of mapping depth [%d] has been exceeded",
-                         PATH_DEPTH_MAX);
-    }
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, JSON_ARENA_MAX);
     for (size_t i = 0; json_is(properties, JSON_OBJECT) && i < properties->object.count; i++) {
         const struct json_member *member = &properties->object.members[i];
         struct str below = join(&arena, path, member->key);
         if (below.data == NULL) return error_set(error, -ENOMEM, "read a mapping: out of memory");
-        if (member->key.size == 0 || !json_is(&member->value, JSON_OBJECT)) {
+        if (has_empty_part(member->key)) {
+            return error_set(error, ERROR_INVALID,
+                             "field name cannot be an empty string: [" STR_FMT "]", STR_ARG(below));
+        }
+        if (!json_is(&member->value, JSON_OBJECT)) {
             return error_set(error, ERROR_INVALID,
                              "Expected map for property [fields] on field [" STR_FMT "]",
                              STR_ARG(below));
         }
-        int code = add_definition(mapping, below, &member->value, depth + 1, error);
+        if (logstore_path_is_too_deep(below)) return too_deep(error);
+        int code = add_definition(mapping, below, &member->value, error);
         if (code < 0) return code;
     }
     return 0;
@@ -113,6 +164,10 @@ static int add_sub_fields(struct logstore_mapping *mapping, struct str path,
         const struct json_member *member = &fields->object.members[i];
         struct str below = join(&arena, path, member->key);
         if (below.data == NULL) return error_set(error, -ENOMEM, "read a mapping: out of memory");
+        if (has_empty_part(member->key)) {
+            return error_set(error, ERROR_INVALID,
+                             "field name cannot be an empty string: [" STR_FMT "]", STR_ARG(below));
+        }
         if (!json_is(&member->value, JSON_OBJECT)) continue;
         /* Sub-fields stand right behind their field, so a field that has others behind it already
          * cannot get more. */
@@ -128,21 +183,23 @@ static int add_sub_fields(struct logstore_mapping *mapping, struct str path,
     return 0;
 }
 
-/* Deep mappings are bounded by PATH_DEPTH_MAX, so this may call itself. */
+/* Deep mappings are bounded by LOGSTORE_PATH_OBJECTS_MAX, so this may call itself. */
 static int add_definition(struct logstore_mapping *mapping, struct str path,
-                          const struct json *definition, unsigned depth, struct error *error)
+                          const struct json *definition, struct error *error)
 {
     const struct json *properties = json_get(definition, STR("properties"));
     int code = add_field(mapping, path, definition, false, error);
     if (code == 0) code = add_sub_fields(mapping, path, json_get(definition, STR("fields")), error);
-    if (code == 0) code = add_properties(mapping, path, properties, depth, error);
+    const struct logstore_field *added = logstore_mapping_find(mapping, path);
+    bool is_object = code == 0 && added != NULL && added->type == LOGSTORE_OBJECT;
+    if (is_object) code = add_properties(mapping, path, properties, error);
     return code;
 }
 
 int mapping_add_definition(struct logstore_mapping *mapping, struct str path,
                            const struct json *definition, struct error *error)
 {
-    return add_definition(mapping, path, definition, 0, error);
+    return add_definition(mapping, path, definition, error);
 }
 
 static int replace_text(struct str *place, struct str text)
@@ -204,7 +261,7 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
     if (typed != NULL && json_get(root, STR("properties")) == NULL) root = typed;
     code = merge_settings(mapping, root, error);
     if (code < 0) return code;
-    return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")), 0,
+    return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")),
                           error);
 }
 
@@ -218,11 +275,18 @@ struct printer {
     struct json_writer *json;
 };
 
+/* A dot comes before all else, so that what lies below "a" stands behind it and before "a-b". */
 static int by_path(const void *a, const void *b)
 {
-    const struct logstore_field *left = *(const struct logstore_field *const *)a;
-    const struct logstore_field *right = *(const struct logstore_field *const *)b;
-    return str_compare(left->path, right->path);
+    struct str left = (*(const struct logstore_field *const *)a)->path;
+    struct str right = (*(const struct logstore_field *const *)b)->path;
+    size_t size = left.size < right.size ? left.size : right.size;
+    for (size_t i = 0; i < size; i++) {
+        if (left.data[i] == right.data[i]) continue;
+        if (left.data[i] == '.' || right.data[i] == '.') return left.data[i] == '.' ? -1 : 1;
+        return (unsigned char)left.data[i] < (unsigned char)right.data[i] ? -1 : 1;
+    }
+    return left.size < right.size ? -1 : left.size > right.size;
 }
 
 static bool lies_below(struct str path, struct str above)
@@ -242,7 +306,7 @@ static void print_plain(const struct printer *printer, const struct logstore_fie
     if (field->ignore_above != 0) json_member_int(json, "ignore_above", field->ignore_above);
     for (size_t i = printer->at; i < printer->count; i++) {
         const struct logstore_field *below = printer->fields[i];
-        if (!lies_below(below->path, field->path)) continue;
+        if (i > printer->at && !lies_below(below->path, field->path)) break;
         if (!below->is_sub_field) continue;
         json_key(json, STR("fields"));
         json_object_begin(json);
@@ -257,8 +321,7 @@ static void print_plain(const struct printer *printer, const struct logstore_fie
     json_object_end(json);
 }
 
-/* Paths are at most PATH_DEPTH_MAX deep when given, and bounded by JSON_DEPTH_MAX and their own
- * dots when found; each level takes one part off. */
+/* Depth: the parts of a path, LOGSTORE_PATH_OBJECTS_MAX and one; each level takes one off. */
 static void print_level(struct printer *printer, struct str above)
 {
     struct json_writer *json = printer->json;

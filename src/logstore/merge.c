@@ -318,9 +318,10 @@ static bool name_columns(const struct merge *merge, struct column_name_vec *name
     for (size_t i = 0; i < merge->input_count; i++) {
         const struct logstore_segment *segment = merge->inputs[i].segment;
         for (size_t k = 0; k < segment->column_count; k++) {
-            const struct logstore_column *column = &segment->columns[k];
-            uint8_t flags = column->flags & SEGMENT_COLUMN_MALFORMED;
-            if (!VEC_PUSH(names, (struct column_name){ column->path, flags })) return false;
+            bool is_malformed;
+            struct str path = segment_column_path(segment, k, &is_malformed);
+            uint8_t flags = is_malformed ? SEGMENT_COLUMN_MALFORMED : 0;
+            if (!VEC_PUSH(names, (struct column_name){ path, flags })) return false;
         }
     }
     if (names->count == 0) return true;
@@ -334,32 +335,24 @@ static bool name_columns(const struct merge *merge, struct column_name_vec *name
     return true;
 }
 
-static bool has_column(const struct logstore_segment *segment, const struct column_name *name)
-{
-    for (size_t i = 0; i < segment->column_count; i++) {
-        const struct logstore_column *column = &segment->columns[i];
-        if ((column->flags & SEGMENT_COLUMN_MALFORMED) == name->flags &&
-            str_equal(column->path, name->path)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int open_parts(struct merge *merge, const struct column_name *name,
                       struct merge_column *column)
 {
     column->first = NULL;
     for (size_t i = 0; i < merge->input_count; i++) {
         const struct logstore_segment *segment = merge->inputs[i].segment;
-        const struct logstore_column *part = segment_column(segment, name->path, name->flags != 0);
-        if (part == NULL && has_column(segment, name)) {
+        size_t number = segment_column_find(segment, name->path, name->flags != 0);
+        column->parts[i] = NULL;
+        if (number == SIZE_MAX) continue;
+        segment_column_load(segment, number, &column->own[i]);
+        const struct logstore_column *part = segment_column_open(&column->own[i]);
+        if (part == NULL) {
             return error_set(merge->error, ERROR_CORRUPT, "segment: column '" STR_FMT "' is broken",
                              STR_ARG(name->path));
         }
         column->parts[i] = part;
-        if (part != NULL && column->first == NULL) column->first = part;
-        if (part != NULL && logstore_column_kind(part) != logstore_column_kind(column->first)) {
+        if (column->first == NULL) column->first = part;
+        if (logstore_column_kind(part) != logstore_column_kind(column->first)) {
             return error_set(merge->error, ERROR_CORRUPT,
                              "segment: column '" STR_FMT "' has two kinds", STR_ARG(name->path));
         }
@@ -374,6 +367,14 @@ static int open_parts(struct merge *merge, const struct column_name *name,
         .ignore_above = column->first->ignore_above,
     };
     return 0;
+}
+
+static void close_parts(const struct merge *merge, struct merge_column *column)
+{
+    for (size_t i = 0; i < merge->input_count; i++) {
+        segment_column_release(&column->own[i]);
+        column->own[i] = (struct logstore_column){ .segment = NULL };
+    }
 }
 
 static int merge_column(struct merge *merge, struct merge_column *column)
@@ -403,19 +404,24 @@ static int merge_columns(struct merge *merge, struct segment_meta *meta)
 {
     struct column_name_vec names = { 0 };
     struct segment_column_row *rows = NULL;
-    struct merge_column column = { .parts = calloc(merge->input_count,
-                                                   sizeof(const struct logstore_column *)) };
+    struct merge_column column = {
+        .parts = calloc(merge->input_count, sizeof(const struct logstore_column *)),
+        .own = calloc(merge->input_count, sizeof(struct logstore_column)),
+    };
     if (name_columns(merge, &names)) rows = calloc(names.count + 1, sizeof(*rows));
-    int code = rows == NULL || column.parts == NULL ? segment_out_of_memory(&merge->writer) : 0;
+    bool has_memory = rows != NULL && column.parts != NULL && column.own != NULL;
+    int code = has_memory ? 0 : segment_out_of_memory(&merge->writer);
     for (size_t i = 0; code == 0 && i < names.count; i++) {
         column.number = i;
         code = open_parts(merge, &names.items[i], &column);
         if (code == 0) code = merge_column(merge, &column);
+        close_parts(merge, &column);
         rows[i] = column.row;
         note_time(&column.row, meta);
     }
     if (code == 0) code = segment_write_column_rows(&merge->writer, rows, names.count);
     free(column.parts);
+    free(column.own);
     free(rows);
     VEC_RELEASE(&names);
     return code;

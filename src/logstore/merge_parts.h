@@ -21,12 +21,20 @@ struct merge {
 /* One column of the output and what the inputs have of it (NULL: nothing). */
 struct merge_column {
     const struct logstore_column **parts;
+    struct logstore_column *own;         /* what the parts point to */
     const struct logstore_column *first; /* that is there */
     size_t number;
     struct segment_column_row row; /* out */
 };
 
 uint32_t merge_block_of(const struct merge *merge, uint32_t document);
+
+/* merge_rare.c */
+VEC_TYPE(merge_rare_vec, uint64_t);
+/* Writes the rare terms of the inputs' column and `more`, which is sorted; a section of none only
+ * when `is_always`. */
+int merge_rare(struct merge *merge, const struct merge_column *column, struct merge_rare_vec *more,
+               bool is_always) MUST_CHECK;
 
 /* merge_values.c */
 int merge_numbers(struct merge *merge, struct merge_column *column) MUST_CHECK;

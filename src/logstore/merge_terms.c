@@ -8,7 +8,6 @@
 #include <string.h>
 
 VEC_TYPE(entry_vec, struct terms_entry);
-VEC_TYPE(rare_vec, uint64_t);
 
 /* Walks the dictionaries of all inputs at once. */
 struct walk {
@@ -106,44 +105,6 @@ static int write_terms(struct walk *walk, bool has_postings)
                                walk->entries.count, has_postings);
 }
 
-/* Rare terms ------------------------------------------------------------------------------ */
-
-struct renaming {
-    struct rare_vec *entries;
-    const uint32_t *new_blocks;
-    uint32_t block_count;
-    bool has_failed;
-};
-
-static bool rename_entry(void *argument, uint64_t entry)
-{
-    struct renaming *renaming = argument;
-    uint32_t block = (uint32_t)entry;
-    if (block >= renaming->block_count) return false;
-    block = renaming->new_blocks[block];
-    if (block == UINT32_MAX) return true;
-    if (VEC_PUSH(renaming->entries, RARE_ENTRY(entry >> 32, block))) return true;
-    renaming->has_failed = true;
-    return false;
-}
-
-/* The rare terms of the inputs under the numbers that their blocks have now. */
-static int take_rare(struct merge *merge, const struct merge_column *column,
-                     struct rare_vec *entries)
-{
-    for (size_t i = 0; i < merge->input_count; i++) {
-        const struct logstore_column *part = column->parts[i];
-        if (part == NULL || !part->has_rare) continue;
-        struct renaming renaming = { entries, merge->new_blocks[i],
-                                     segment_block_count(part->segment), false };
-        if (rare_each(&part->rare, rename_entry, &renaming)) continue;
-        return renaming.has_failed
-                   ? segment_out_of_memory(&merge->writer)
-                   : error_set(merge->error, ERROR_CORRUPT, "segment: rare terms are broken");
-    }
-    return 0;
-}
-
 /* Texts ----------------------------------------------------------------------------------- */
 
 struct lists {
@@ -165,7 +126,7 @@ static int add_list(struct walk *walk, size_t input, struct lists *lists)
 }
 
 /* One term with its documents: into the dictionary, or among the rare ones. */
-static int merge_term(struct walk *walk, struct lists *lists, struct rare_vec *rare)
+static int merge_term(struct walk *walk, struct lists *lists, struct merge_rare_vec *rare)
 {
     struct merge *merge = walk->merge;
     struct segment_writer *writer = &merge->writer;
@@ -188,7 +149,7 @@ static int merge_term(struct walk *walk, struct lists *lists, struct rare_vec *r
     return keep_term(walk, lists->count, size) ? 0 : segment_out_of_memory(writer);
 }
 
-static int merge_dictionary(struct walk *walk, struct rare_vec *rare)
+static int merge_dictionary(struct walk *walk, struct merge_rare_vec *rare)
 {
     uint32_t most = 0;
     for (size_t i = 0; i < walk->merge->input_count; i++) {
@@ -240,14 +201,11 @@ static int write_presence(struct merge *merge, struct merge_column *column)
 int merge_texts(struct merge *merge, struct merge_column *column)
 {
     struct walk walk;
-    struct rare_vec rare = { 0 };
+    struct merge_rare_vec rare = { 0 };
     int code = walk_begin(&walk, merge, column);
     if (code == 0) code = merge_dictionary(&walk, &rare);
     if (code == 0) code = write_terms(&walk, true);
-    if (code == 0) code = take_rare(merge, column, &rare);
-    if (code == 0 && rare.count > 0) {
-        code = segment_write_rare(&merge->writer, column->number, rare.items, rare.count);
-    }
+    if (code == 0) code = merge_rare(merge, column, &rare, false);
     if (code == 0) code = write_presence(merge, column);
     walk_end(&walk);
     VEC_RELEASE(&rare);
@@ -335,7 +293,7 @@ static int merge_listed(struct merge *merge, struct merge_column *column)
 
 /* The values of a part that has a dictionary, as hashes with their blocks. */
 static int hash_values(struct merge *merge, const struct logstore_column *part, size_t input,
-                       struct rare_vec *entries)
+                       struct merge_rare_vec *entries)
 {
     uint32_t *hashes = malloc(((size_t)part->terms.term_count + 1) * sizeof(uint32_t));
     if (hashes == NULL) return segment_out_of_memory(&merge->writer);
@@ -375,16 +333,14 @@ static int merge_sourced(struct merge *merge, struct merge_column *column)
         column->row.flags |= SEGMENT_COLUMN_SOURCED;
         return write_presence(merge, column);
     }
-    struct rare_vec entries = { 0 };
-    int code = take_rare(merge, column, &entries);
+    struct merge_rare_vec entries = { 0 };
+    int code = 0;
     for (size_t i = 0; code == 0 && i < merge->input_count; i++) {
         const struct logstore_column *part = column->parts[i];
         if (part == NULL || (part->flags & SEGMENT_COLUMN_SOURCED) != 0) continue;
         code = hash_values(merge, part, i, &entries);
     }
-    if (code == 0) {
-        code = segment_write_rare(&merge->writer, column->number, entries.items, entries.count);
-    }
+    if (code == 0) code = merge_rare(merge, column, &entries, true);
     VEC_RELEASE(&entries);
     if (code < 0) return code;
     column->row.flags |= SEGMENT_COLUMN_SOURCED;

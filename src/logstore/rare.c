@@ -1,6 +1,7 @@
 /* rare.c - hashes of rare terms and the blocks that may hold them. */
 #include "logstore/rare.h"
 
+#include "base/error.h"
 #include "logstore/bytes.h"
 
 #include <stdlib.h>
@@ -38,57 +39,87 @@ uint32_t rare_hash(struct str term)
 }
 
 /* Sorts by the eight bytes from the lowest on; bytes that all have alike cost one look. */
-static uint64_t *radix_sort(uint64_t *entries, uint64_t *spare, size_t count)
+bool rare_sort(uint64_t *entries, size_t count)
 {
+    if (count == 0) return true;
+    uint64_t *spare = malloc(count * sizeof(*spare));
+    if (spare == NULL) return false;
+    uint64_t *from = entries;
+    uint64_t *to = spare;
     for (unsigned shift = 0; shift < 64; shift += 8) {
         size_t starts[RADIX + 1] = { 0 };
-        for (size_t i = 0; i < count; i++) starts[(entries[i] >> shift & 0xff) + 1]++;
-        if (starts[(entries[0] >> shift & 0xff) + 1] == count) continue;
+        for (size_t i = 0; i < count; i++) starts[(from[i] >> shift & 0xff) + 1]++;
+        if (starts[(from[0] >> shift & 0xff) + 1] == count) continue;
         for (size_t i = 0; i < RADIX; i++) starts[i + 1] += starts[i];
-        for (size_t i = 0; i < count; i++) spare[starts[entries[i] >> shift & 0xff]++] = entries[i];
-        uint64_t *sorted = spare;
-        spare = entries;
-        entries = sorted;
+        for (size_t i = 0; i < count; i++) to[starts[from[i] >> shift & 0xff]++] = from[i];
+        uint64_t *sorted = to;
+        to = from;
+        from = sorted;
     }
-    return entries;
+    if (from != entries) memcpy(entries, from, count * sizeof(*entries));
+    free(spare);
+    return true;
 }
 
-static void write_sorted(const uint64_t *entries, size_t count, struct buf *out)
+void rare_writer_begin(struct rare_writer *writer, struct buf *out)
 {
-    size_t group_count = (count + GROUP_COUNT - 1) / GROUP_COUNT;
-    bytes_put32(out, (uint32_t)count);
-    bytes_put32(out, (uint32_t)group_count);
-    size_t groups = out->size;
-    char *room = buf_reserve(out, group_count * GROUP_SIZE + 1);
-    if (room == NULL) return;
-    out->size += group_count * GROUP_SIZE;
-    size_t start = out->size;
-    uint32_t before = 0;
-    for (size_t i = 0; i < count && !out->has_failed; i++) {
-        uint32_t hash = (uint32_t)(entries[i] >> 32);
-        if (i % GROUP_COUNT == 0) {
-            uint32_t head[2] = { hash, (uint32_t)(out->size - start) };
-            memcpy(out->data + groups + i / GROUP_COUNT * GROUP_SIZE, head, sizeof(head));
-            before = hash;
-        }
-        bytes_put_varint(out, hash - before);
-        bytes_put_varint(out, (uint32_t)entries[i]);
+    *writer = (struct rare_writer){ .out = out, .start = out->size };
+}
+
+#define VARINT32_MAX 5 /* bytes */
+
+static char *put_varint(char *at, uint32_t value)
+{
+    for (; value >= 0x80; value >>= 7) *at++ = (char)(value | 0x80);
+    *at = (char)value;
+    return at + 1;
+}
+
+void rare_writer_add(struct rare_writer *writer, uint64_t entry)
+{
+    if (writer->count > 0 && entry == writer->last) return;
+    struct buf *out = writer->out;
+    uint32_t hash = (uint32_t)(entry >> 32);
+    uint32_t before = (uint32_t)(writer->last >> 32);
+    if (writer->count % GROUP_COUNT == 0) {
+        uint64_t offset = out->size - writer->start;
+        if (!VEC_PUSH(&writer->groups, offset << 32 | hash)) writer->has_failed = true;
         before = hash;
     }
+    char *room = buf_reserve(out, 2 * VARINT32_MAX);
+    if (room == NULL) return;
+    char *end = put_varint(put_varint(room, hash - before), (uint32_t)entry);
+    out->size += (size_t)(end - room);
+    writer->last = entry;
+    writer->count++;
+}
+
+/* Puts counts and groups in front of the entries. */
+bool rare_writer_end(struct rare_writer *writer)
+{
+    struct buf *out = writer->out;
+    uint32_t head[2] = { writer->count, (uint32_t)writer->groups.count };
+    size_t groups_size = writer->groups.count * GROUP_SIZE;
+    size_t entries_size = out->size - writer->start;
+    bool is_good = !writer->has_failed && buf_reserve(out, sizeof(head) + groups_size) != NULL;
+    if (is_good) {
+        char *start = out->data + writer->start;
+        memmove(start + sizeof(head) + groups_size, start, entries_size);
+        memcpy(start, head, sizeof(head));
+        if (groups_size > 0) memcpy(start + sizeof(head), writer->groups.items, groups_size);
+        out->size += sizeof(head) + groups_size;
+    }
+    VEC_RELEASE(&writer->groups);
+    return is_good;
 }
 
 bool rare_write(uint64_t *entries, size_t count, struct buf *out)
 {
-    uint64_t *spare = malloc((count + 1) * sizeof(*spare));
-    if (spare == NULL) return false;
-    uint64_t *sorted = count > 0 ? radix_sort(entries, spare, count) : entries;
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || sorted[i] != sorted[i - 1]) sorted[kept++] = sorted[i];
-    }
-    write_sorted(sorted, kept, out);
-    free(spare);
-    return !out->has_failed;
+    struct rare_writer writer;
+    if (!rare_sort(entries, count)) return false;
+    rare_writer_begin(&writer, out);
+    for (size_t i = 0; i < count; i++) rare_writer_add(&writer, entries[i]);
+    return rare_writer_end(&writer);
 }
 
 bool rare_open(struct str bytes, struct rare *rare)
@@ -159,19 +190,26 @@ bool rare_find(const struct rare *rare, uint32_t hash,
     return true;
 }
 
-bool rare_each(const struct rare *rare, bool (*visit)(void *argument, uint64_t entry),
-               void *argument)
+void rare_cursor_init(struct rare_cursor *cursor, const struct rare *rare)
 {
-    for (uint32_t group = 0; group < rare->group_count; group++) {
-        uint32_t hash = group_hash(rare, group);
-        struct str rest;
+    *cursor = (struct rare_cursor){ .rare = rare };
+}
+
+int rare_cursor_next(struct rare_cursor *cursor)
+{
+    const struct rare *rare = cursor->rare;
+    if (cursor->read == rare->count) return 0;
+    if (cursor->read % GROUP_COUNT == 0) {
+        uint32_t group = cursor->read / GROUP_COUNT;
         uint32_t count;
-        if (!group_entries(rare, group, &rest, &count)) return false;
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t block;
-            if (!take_entry(&rest, &hash, &block)) return false;
-            if (!visit(argument, RARE_ENTRY(hash, block))) return false;
-        }
+        cursor->hash = group_hash(rare, group);
+        if (!group_entries(rare, group, &cursor->rest, &count)) return ERROR_CORRUPT;
     }
-    return true;
+    uint32_t block;
+    if (!take_entry(&cursor->rest, &cursor->hash, &block)) return ERROR_CORRUPT;
+    uint64_t entry = RARE_ENTRY(cursor->hash, block);
+    if (entry < cursor->entry) return ERROR_CORRUPT;
+    cursor->entry = entry;
+    cursor->read++;
+    return 1;
 }

@@ -13,7 +13,9 @@
 #define LOGSTORE_RARE_H
 
 #include "base/buf.h"
+#include "base/compiler.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +26,24 @@
 /* The hash, which is part of the format: eight bytes at a time. */
 uint32_t rare_hash(struct str term);
 
-/* Sorts the entries, drops those that are there twice, and appends them. False: no memory. */
+/* Puts entries in order. False: no memory. */
+bool rare_sort(uint64_t *entries, size_t count) MUST_CHECK;
+
+/* Writes entries that come in order; those that are there twice are dropped. */
+struct rare_writer {
+    struct buf *out;
+    size_t start; /* in out: where all begins, and the entries while they are written */
+    VEC(uint64_t) groups;
+    uint32_t count;
+    uint64_t last;
+    bool has_failed; /* out of memory */
+};
+
+void rare_writer_begin(struct rare_writer *writer, struct buf *out);
+void rare_writer_add(struct rare_writer *writer, uint64_t entry);
+bool rare_writer_end(struct rare_writer *writer) MUST_CHECK; /* false: out of memory */
+
+/* Sorts the entries and appends them. False: no memory. */
 bool rare_write(uint64_t *entries, size_t count, struct buf *out);
 
 struct rare {
@@ -40,8 +59,17 @@ bool rare_open(struct str bytes, struct rare *rare); /* false when the bytes are
 bool rare_find(const struct rare *rare, uint32_t hash,
                void (*visit)(void *argument, uint32_t block), void *argument);
 
-/* Calls visit for each entry in order. False when the bytes are broken. */
-bool rare_each(const struct rare *rare, bool (*visit)(void *argument, uint64_t entry),
-               void *argument);
+/* Walks over the entries in order. */
+struct rare_cursor {
+    const struct rare *rare;
+    struct str rest;
+    uint32_t read; /* entries */
+    uint32_t hash;
+    uint64_t entry; /* at hand */
+};
+
+void rare_cursor_init(struct rare_cursor *cursor, const struct rare *rare);
+/* 1 with an entry, 0 behind the last, ERROR_CORRUPT. */
+int rare_cursor_next(struct rare_cursor *cursor) MUST_CHECK;
 
 #endif

@@ -111,7 +111,9 @@ int segment_check(const struct logstore_segment *segment, struct error *error)
         code = check_section(&scrub, &segment->sections[kind], "ids or tables");
     }
     for (size_t i = 0; code == 0 && i < segment->column_count; i++) {
-        code = check_column(&scrub, &segment->columns[i]);
+        struct logstore_column column;
+        segment_column_load(segment, i, &column);
+        code = check_column(&scrub, &column);
     }
     if (code == 0) code = check_blocks(&scrub);
     disk->close(disk->state, scrub.handle);

@@ -8,9 +8,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define VIEW_SIZE_MIN 4096 /* a page costs the same either way */
+
 static int corrupt(struct error *error, const char *what)
 {
     return error_set(error, ERROR_CORRUPT, "segment: %s", what);
+}
+
+static void free_bytes(char **bytes)
+{
+    free(*bytes);
 }
 
 bool segment_section_holds(const struct segment_section *section)
@@ -18,26 +25,37 @@ bool segment_section_holds(const struct segment_section *section)
     return crc32c(section->bytes.data, section->bytes.size) == section->crc;
 }
 
-static struct segment_section *section_place(struct logstore_segment *segment, uint32_t kind,
-                                             uint32_t column)
-{
-    if (kind == 0 || kind >= SEGMENT_SECTION_COUNT) return NULL;
-    if (kind < SEGMENT_PRESENCE) return &segment->sections[kind];
-    if (column >= segment->column_count) return NULL;
-    struct logstore_column *place = &segment->columns[column];
-    switch (kind) {
-    case SEGMENT_PRESENCE: return &place->presence;
-    case SEGMENT_VALUES: return &place->values;
-    case SEGMENT_TERMS: return &place->terms_bytes;
-    case SEGMENT_POSTINGS: return &place->postings;
-    default: return &place->rare_bytes;
-    }
-}
-
 struct directory {
     const char *rows;
     uint32_t count;
+    char *own; /* a copy that was read; NULL: the rows stand in the segment */
 };
+
+/* Bytes of the segment: where they stand, or read from its file, for what is read through a mapping
+ * counts as memory of ours. *own is to be freed. */
+static int view(const struct logstore_segment *segment, uint64_t offset, size_t size,
+                const char **bytes, char **own, struct error *error)
+{
+    const struct disk *disk = segment->disk;
+    *own = NULL;
+    *bytes = segment->bytes.data + offset;
+    if (!segment->is_mapped || size < VIEW_SIZE_MIN) return 0;
+    *own = malloc(size);
+    if (*own == NULL) return error_set(error, -ENOMEM, "open segment: out of memory");
+    *bytes = *own;
+    int handle = disk->open(disk->state, segment->path, DISK_READ);
+    int64_t got = handle;
+    if (handle >= 0) {
+        got = disk->read_at(disk->state, handle, *own, size, offset);
+        disk->close(disk->state, handle);
+    }
+    if (got == (int64_t)size) return 0;
+    free(*own);
+    *own = NULL;
+    return got < 0
+               ? error_set(error, (int)got, "read '%s': %s", segment->path, error_name((int)got))
+               : corrupt(error, "cut short");
+}
 
 static int read_directory(const struct logstore_segment *segment, struct directory *directory,
                           struct error *error)
@@ -67,16 +85,18 @@ static int read_directory(const struct logstore_segment *segment, struct directo
         size != bytes.size - SEGMENT_TRAILER_SIZE - offset) {
         return corrupt(error, "directory is not where it should be");
     }
-    if (crc32c(bytes.data + offset, (size_t)size) != bytes_get32(trailer + 12)) {
+    *directory = (struct directory){ .count = count };
+    int code = view(segment, offset, (size_t)size, &directory->rows, &directory->own, error);
+    if (code < 0) return code;
+    if (crc32c(directory->rows, (size_t)size) != bytes_get32(trailer + 12)) {
         return corrupt(error, "checksum of the directory fails");
     }
-    *directory = (struct directory){ bytes.data + offset, count };
     return 0;
 }
 
-/* Fills the places of the sections: those of the segment first, those of columns when `columns`. */
+/* Fills the places of the sections of the segment itself, and checks that all lie within. */
 static int place_sections(struct logstore_segment *segment, const struct directory *directory,
-                          bool columns, struct error *error)
+                          struct error *error)
 {
     for (uint32_t i = 0; i < directory->count; i++) {
         const char *row = directory->rows + (size_t)i * SEGMENT_ROW_SIZE;
@@ -86,11 +106,12 @@ static int place_sections(struct logstore_segment *segment, const struct directo
         if (offset > segment->bytes.size || size > segment->bytes.size - offset) {
             return corrupt(error, "a section lies outside");
         }
-        if ((kind >= SEGMENT_PRESENCE) != columns) continue;
-        struct segment_section *place = section_place(segment, kind, bytes_get32(row + 4));
-        if (place == NULL) return corrupt(error, "a section of no kind");
-        place->bytes = (struct str){ segment->bytes.data + offset, (size_t)size };
-        place->crc = bytes_get32(row + 24);
+        if (kind == 0 || kind >= SEGMENT_SECTION_COUNT) {
+            return corrupt(error, "a section of no kind");
+        }
+        if (kind >= SEGMENT_PRESENCE) continue;
+        segment->sections[kind].bytes = (struct str){ segment->bytes.data + offset, (size_t)size };
+        segment->sections[kind].crc = bytes_get32(row + 24);
     }
     return 0;
 }
@@ -107,53 +128,6 @@ static int read_meta(struct logstore_segment *segment, struct error *error)
     segment->time_most = (int64_t)bytes_get64(bytes + 24);
     segment->seq_no_least = (int64_t)bytes_get64(bytes + 32);
     segment->seq_no_most = (int64_t)bytes_get64(bytes + 40);
-    return 0;
-}
-
-static bool read_column_row(struct str *rest, struct logstore_column *column)
-{
-    struct str two;
-    uint64_t documents;
-    uint64_t least;
-    uint64_t most;
-    uint64_t above;
-    if (!bytes_take_text(rest, &column->path) || !bytes_take(rest, 2, &two) ||
-        !bytes_take_varint(rest, &documents) || !bytes_take64(rest, &least) ||
-        !bytes_take64(rest, &most) || !bytes_take_text(rest, &column->source_path) ||
-        !bytes_take_varint(rest, &above) || above > UINT32_MAX) {
-        return false;
-    }
-    column->ignore_above = (uint32_t)above;
-    unsigned char type = (unsigned char)two.data[0];
-    if (type >= LOGSTORE_TYPE_COUNT || documents > UINT32_MAX) return false;
-    column->type = (enum logstore_type)type;
-    column->flags = (uint8_t)two.data[1];
-    column->document_count = (uint32_t)documents;
-    column->least = (int64_t)least;
-    column->most = (int64_t)most;
-    return true;
-}
-
-static int read_columns(struct logstore_segment *segment, struct error *error)
-{
-    struct segment_section *section = &segment->sections[SEGMENT_COLUMNS];
-    if (section->bytes.data == NULL || !segment_section_holds(section)) {
-        return corrupt(error, "checksum of the columns fails");
-    }
-    struct str rest = section->bytes;
-    uint64_t count;
-    if (!bytes_take_varint(&rest, &count) || count > rest.size) {
-        return corrupt(error, "columns are cut short");
-    }
-    segment->columns = calloc((size_t)count + 1, sizeof(*segment->columns));
-    if (segment->columns == NULL) return error_set(error, -ENOMEM, "open segment: out of memory");
-    segment->column_count = (size_t)count;
-    for (size_t i = 0; i < count; i++) {
-        segment->columns[i].segment = segment;
-        if (!read_column_row(&rest, &segment->columns[i])) {
-            return corrupt(error, "columns are cut short");
-        }
-    }
     return 0;
 }
 
@@ -184,14 +158,31 @@ static bool open_source_table(struct logstore_segment *segment)
            packed_get(&segment->block_first, 0) == 0;
 }
 
+static int read_columns(struct logstore_segment *segment, const struct directory *directory,
+                        struct error *error)
+{
+    struct segment_section *section = &segment->sections[SEGMENT_COLUMNS];
+    if (section->bytes.data == NULL) return corrupt(error, "columns are cut short");
+    const char *bytes;
+    CLEANUP(free_bytes) char *own = NULL;
+    uint64_t offset = (uint64_t)(section->bytes.data - segment->bytes.data);
+    int code = view(segment, offset, section->bytes.size, &bytes, &own, error);
+    if (code < 0) return code;
+    if (crc32c(bytes, section->bytes.size) != section->crc) {
+        return corrupt(error, "checksum of the columns fails");
+    }
+    return segment_columns_read(segment, (struct str){ bytes, section->bytes.size },
+                                directory->rows, directory->count, error);
+}
+
 static int open_parts(struct logstore_segment *segment, struct error *error)
 {
     struct directory directory = { 0 };
     int code = read_directory(segment, &directory, error);
-    if (code == 0) code = place_sections(segment, &directory, false, error);
+    if (code == 0) code = place_sections(segment, &directory, error);
     if (code == 0) code = read_meta(segment, error);
-    if (code == 0) code = read_columns(segment, error);
-    if (code == 0) code = place_sections(segment, &directory, true, error);
+    if (code == 0) code = read_columns(segment, &directory, error);
+    free(directory.own);
     if (code < 0) return code;
     if (!open_source_table(segment)) return corrupt(error, "table of sources is broken");
     return 0;
@@ -260,11 +251,7 @@ int segment_open_file(struct logstore_segment **segment_out, uint64_t id, const 
 void segment_free(struct logstore_segment *segment)
 {
     if (segment == NULL) return;
-    for (size_t i = 0; i < segment->column_count; i++) {
-        terms_release(&segment->columns[i].terms);
-        free(segment->columns[i].made);
-    }
-    free(segment->columns);
+    segment_columns_release(segment);
     if (segment->is_mapped) {
         segment->disk->unmap(segment->disk->state, segment->bytes.data, segment->bytes.size);
     } else {
@@ -296,119 +283,6 @@ bool segment_is_damaged(struct logstore_segment *segment)
 
 /* Columns ---------------------------------------------------------------------------------- */
 
-static bool has_terms(const struct logstore_column *column)
-{
-    enum logstore_column_kind kind = logstore_column_kind(column);
-    return kind == LOGSTORE_COLUMN_TEXT || kind == LOGSTORE_COLUMN_KEYWORD;
-}
-
-static bool presence_is_sound(const struct logstore_column *column)
-{
-    int64_t before = 0;
-    for (uint32_t i = 0; i < column->presence_packed.count; i++) {
-        int64_t document = packed_get(&column->presence_packed, i);
-        if (document < before || document >= (int64_t)column->segment->document_count) return false;
-        before = document;
-    }
-    return true;
-}
-
-static bool ordinals_are_sound(const struct logstore_column *column)
-{
-    for (uint32_t i = 0; i < column->values_packed.count; i++) {
-        int64_t ordinal = packed_get(&column->values_packed, i);
-        if (ordinal < 0 || ordinal >= (int64_t)column->terms.term_count) return false;
-    }
-    return true;
-}
-
-static bool open_rare(struct logstore_column *column)
-{
-    column->has_rare = column->rare_bytes.bytes.data != NULL;
-    return !column->has_rare || (segment_section_holds(&column->rare_bytes) &&
-                                 rare_open(column->rare_bytes.bytes, &column->rare));
-}
-
-static bool open_column(struct logstore_column *column)
-{
-    enum logstore_column_kind kind = logstore_column_kind(column);
-    bool is_sourced = (column->flags & SEGMENT_COLUMN_SOURCED) != 0;
-    if (is_sourced && kind != LOGSTORE_COLUMN_KEYWORD) return false;
-    if (!open_rare(column)) return false;
-    if (has_terms(column) && !is_sourced) {
-        if (!segment_section_holds(&column->terms_bytes) ||
-            terms_open(column->terms_bytes.bytes, kind == LOGSTORE_COLUMN_TEXT, &column->terms,
-                       NULL) < 0) {
-            return false;
-        }
-        if (kind == LOGSTORE_COLUMN_TEXT && !segment_section_holds(&column->postings)) return false;
-    }
-    column->is_dense = column->presence.bytes.data == NULL;
-    column->value_count = column->segment->document_count;
-    if (!column->is_dense) {
-        struct str rest = column->presence.bytes;
-        if (!segment_section_holds(&column->presence) ||
-            !packed_open(&rest, &column->presence_packed) || !presence_is_sound(column)) {
-            return false;
-        }
-        column->value_count = column->presence_packed.count;
-    }
-    if (kind == LOGSTORE_COLUMN_TEXT || is_sourced) return true;
-    if (!segment_section_holds(&column->values)) return false;
-    if (kind == LOGSTORE_COLUMN_REAL) {
-        return column->values.bytes.size == (size_t)column->value_count * 8;
-    }
-    struct str rest = column->values.bytes;
-    if (!packed_open(&rest, &column->values_packed) ||
-        column->values_packed.count != column->value_count) {
-        return false;
-    }
-    return kind != LOGSTORE_COLUMN_KEYWORD || ordinals_are_sound(column);
-}
-
-const struct logstore_column *segment_column_open(struct logstore_column *column)
-{
-    mutex_lock(&column->segment->mutex);
-    if (!column->is_open) {
-        column->is_broken = !open_column(column);
-        column->is_open = true;
-        column->segment->is_damaged |= column->is_broken;
-    }
-    bool is_broken = column->is_broken;
-    mutex_unlock(&column->segment->mutex);
-    return is_broken ? NULL : column;
-}
-
-const struct logstore_column *segment_column(const struct logstore_segment *segment,
-                                             struct str path, bool is_malformed)
-{
-    size_t low = 0;
-    size_t high = segment->column_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (str_compare(segment->columns[middle].path, path) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < segment->column_count && str_equal(segment->columns[low].path, path); low++) {
-        struct logstore_column *column = &segment->columns[low];
-        if (((column->flags & SEGMENT_COLUMN_MALFORMED) != 0) == is_malformed) {
-            return segment_column_open(column);
-        }
-    }
-    return NULL;
-}
-
-const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
-                                                   struct str path)
-{
-    const struct logstore_column *column = segment_column(segment, path, false);
-    if (column == NULL || (column->flags & SEGMENT_COLUMN_SOURCED) == 0) return column;
-    struct logstore_column *own = &segment->columns[column - segment->columns];
-    return segment_column_make(own, NULL) < 0 ? NULL : column;
-}
-
 uint64_t *segment_presence_bits(const struct logstore_column *column)
 {
     uint32_t count = column->segment->document_count;
@@ -427,14 +301,10 @@ size_t logstore_column_count(const struct logstore_segment *segment)
     return segment->column_count;
 }
 
-const struct logstore_column *logstore_column_at(const struct logstore_segment *segment, size_t i)
+struct str logstore_column_path(const struct logstore_segment *segment, size_t i)
 {
-    return &segment->columns[i];
-}
-
-struct str logstore_column_path(const struct logstore_column *column)
-{
-    return column->path;
+    bool unused;
+    return segment_column_path(segment, i, &unused);
 }
 
 enum logstore_type logstore_column_type(const struct logstore_column *column)
@@ -531,6 +401,48 @@ int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
         code = ERROR_CORRUPT;
     }
     terms_cursor_release(&cursor);
+    return code;
+}
+
+struct str logstore_column_dictionary(const struct logstore_column *column, bool *lasts)
+{
+    *lasts = column->made == NULL;
+    return *lasts ? column->terms_bytes.bytes
+                  : (struct str){ column->made, column->made_terms_size };
+}
+
+struct logstore_terms {
+    struct terms terms;
+    struct terms_cursor cursor;
+};
+
+int logstore_terms_new(struct logstore_terms **terms_out, struct str dictionary,
+                       struct error *error)
+{
+    struct logstore_terms *terms = calloc(1, sizeof(*terms));
+    if (terms == NULL) return error_set(error, -ENOMEM, "read a dictionary: out of memory");
+    int code = terms_open(dictionary, false, &terms->terms, error);
+    if (code < 0) {
+        free(terms);
+        return code;
+    }
+    terms_cursor_init(&terms->cursor, &terms->terms);
+    *terms_out = terms;
+    return 0;
+}
+
+void logstore_terms_free(struct logstore_terms *terms)
+{
+    if (terms == NULL) return;
+    terms_cursor_release(&terms->cursor);
+    terms_release(&terms->terms);
+    free(terms);
+}
+
+int logstore_terms_next(struct logstore_terms *terms, struct str *term, struct error *error)
+{
+    int code = terms_cursor_next(&terms->cursor, error);
+    if (code == 1) *term = buf_str(&terms->cursor.term);
     return code;
 }
 

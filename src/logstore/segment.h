@@ -92,6 +92,12 @@ struct logstore_column {
     struct terms terms;
     struct rare rare;
     char *made; /* of sourced ones: terms and ordinals read from the sources; owned */
+    size_t made_terms_size;
+};
+
+struct segment_column_place {
+    uint32_t row;           /* where its row begins in the section of columns */
+    uint32_t directory_row; /* of the first of its sections; UINT32_MAX: it has none */
 };
 
 struct logstore_segment {
@@ -107,8 +113,11 @@ struct logstore_segment {
     uint64_t source_size;
     int64_t time_least, time_most; /* @timestamp in ms; least > most: none */
     int64_t seq_no_least, seq_no_most;
-    struct logstore_column *columns; /* sorted by path; malformed ones behind their namesake */
+    /* Sorted by path; malformed ones behind their namesake. */
+    struct segment_column_place *places;
+    struct logstore_column **columns; /* NULL until somebody asks; guarded by mutex */
     size_t column_count;
+    struct str directory;
     struct segment_section sections[SEGMENT_SECTION_COUNT];
     struct packed block_first, block_offset, block_size, block_crc;
 
@@ -157,8 +166,27 @@ struct str segment_id_at(const struct logstore_segment *segment, uint32_t docume
 void segment_find_id(const struct logstore_segment *segment, struct str id,
                      bool (*visit)(void *argument, uint32_t document), void *argument);
 
-/* The column's insides, opened and checked; NULL when it is broken. A sourced one has neither terms
- * nor values yet. */
+/* Which columns there are: from their section and the rows of the directory, both checked. */
+int segment_columns_read(struct logstore_segment *segment, struct str section, const char *rows,
+                         uint32_t row_count, struct error *error) MUST_CHECK;
+void segment_columns_release(struct logstore_segment *segment);
+
+/* The path of a column, in the segment's bytes, without the column's being made. */
+struct str segment_column_path(const struct logstore_segment *segment, size_t i,
+                               bool *is_malformed);
+size_t segment_column_find(const struct logstore_segment *segment, struct str path,
+                           bool is_malformed); /* its number; SIZE_MAX: there is none */
+
+/* The column, not opened; the segment keeps it. NULL: out of memory. */
+struct logstore_column *segment_column_at(const struct logstore_segment *segment, size_t i);
+
+/* The same into a place of the caller's, who releases it: for who looks once at all of them. */
+void segment_column_load(const struct logstore_segment *segment, size_t i,
+                         struct logstore_column *column);
+void segment_column_release(struct logstore_column *column);
+
+/* The column's insides, opened and checked; NULL when it is broken, or NULL. A sourced one has
+ * neither terms nor values yet. */
 const struct logstore_column *segment_column_open(struct logstore_column *column);
 
 /* Reads the values of a sourced column out of the sources, unless that is done; sourced.c. */

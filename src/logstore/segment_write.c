@@ -277,7 +277,7 @@ static bool has_text_beside(const struct builder *builder, const struct builder_
 {
     if (str_equal(field->path, field->source_path)) return false;
     const struct builder_field *beside = map_get(&builder->field_by_path, field->source_path);
-    return beside != NULL && logstore_type_column(beside->type) == LOGSTORE_COLUMN_TEXT;
+    return beside != NULL && beside->kind == LOGSTORE_COLUMN_TEXT && beside->documents.count > 0;
 }
 
 /* The same of a field that has hashes alone. */
@@ -324,7 +324,7 @@ static int write_number_column(struct encoder *encoder, const struct builder_fie
     if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
     for (size_t i = 0; i < count; i++) writer->numbers[i] = field->numbers.items[i].value;
     int code;
-    if (logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL) {
+    if (field->kind == LOGSTORE_COLUMN_REAL) {
         segment_section_begin(writer);
         buf_append(writer->out, writer->numbers, count * sizeof(*writer->numbers));
         code = segment_section_end(writer, SEGMENT_VALUES, column);
@@ -340,14 +340,13 @@ static int write_number_column(struct encoder *encoder, const struct builder_fie
 
 static bool is_number_field(const struct builder_field *field)
 {
-    enum logstore_column_kind kind = logstore_type_column(field->type);
     return !field->is_malformed &&
-           (kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL);
+           (field->kind == LOGSTORE_COLUMN_INTEGER || field->kind == LOGSTORE_COLUMN_REAL);
 }
 
 static bool is_text_field(const struct builder_field *field)
 {
-    return !field->is_malformed && logstore_type_column(field->type) == LOGSTORE_COLUMN_TEXT;
+    return !field->is_malformed && field->kind == LOGSTORE_COLUMN_TEXT;
 }
 
 /* Whether a keyword's values are so different that a dictionary would be the values again. */
@@ -358,6 +357,14 @@ static bool is_sourced(const struct builder *builder, const struct builder_field
            builder->documents.count >= builder->rare_documents_min &&
            (field->bytes.size >= SOURCED_SIZE_MIN || builder->rare_documents_min == 1) &&
            field->terms.count * 2 > field->pairs.count;
+}
+
+/* A field may be there from the segment before. */
+static bool has_values(const struct builder_field *field)
+{
+    return field->documents.count + field->pairs.count + field->hashes.count +
+               field->numbers.count >
+           0;
 }
 
 static uint32_t field_document_count(const struct builder_field *field)
@@ -384,8 +391,7 @@ static void number_range(const struct builder_field *field, int64_t *least, int6
 {
     *least = 1;
     *most = 0;
-    if (!is_number_field(field) || logstore_type_column(field->type) == LOGSTORE_COLUMN_REAL)
-        return;
+    if (!is_number_field(field) || field->kind == LOGSTORE_COLUMN_REAL) return;
     for (size_t i = 0; i < field->numbers.count; i++) {
         int64_t value = field->numbers.items[i].value;
         if (i == 0 || value < *least) *least = value;
@@ -425,12 +431,15 @@ static int write_columns(struct encoder *encoder)
 {
     const struct builder *builder = encoder->builder;
     struct segment_writer *writer = &encoder->writer;
-    size_t count = builder->fields.count;
-    struct builder_field **fields = calloc(count + 1, sizeof(struct builder_field *));
-    struct segment_column_row *rows = calloc(count + 1, sizeof(*rows));
+    size_t count = 0;
+    struct builder_field **fields =
+        calloc(builder->fields.count + 1, sizeof(struct builder_field *));
+    struct segment_column_row *rows = calloc(builder->fields.count + 1, sizeof(*rows));
     int code = fields == NULL || rows == NULL ? segment_out_of_memory(writer) : 0;
     if (code == 0) {
-        for (size_t i = 0; i < count; i++) fields[i] = builder->fields.items[i];
+        for (size_t i = 0; i < builder->fields.count; i++) {
+            if (has_values(builder->fields.items[i])) fields[count++] = builder->fields.items[i];
+        }
         qsort(fields, count, sizeof(struct builder_field *), by_path);
     }
     for (size_t i = 0; code == 0 && i < count; i++) {

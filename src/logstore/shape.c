@@ -1,23 +1,18 @@
 /* shape.c - taking JSON documents apart into pieces and values. */
 #include "logstore/shape.h"
 
+#include "logstore/bytes.h"
+#include "logstore/quoted.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define PATH_SIZE_MAX 1024
 
-/* The closing quote of a text whose first byte is at `at`, or the end when there is none. */
 static size_t text_end(struct str document, size_t at)
 {
-    for (;;) {
-        const char *quote = memchr(document.data + at, '"', document.size - at);
-        if (quote == NULL) return document.size;
-        size_t end = (size_t)(quote - document.data);
-        size_t start = end;
-        while (start > 0 && document.data[start - 1] == '\\') start--;
-        if ((end - start) % 2 == 0) return end;
-        at = end + 1;
-    }
+    unsigned contents;
+    return quoted_end(document, at, &contents);
 }
 
 static bool is_blank(char c)
@@ -25,14 +20,24 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static bool ends_token(char c)
+/* What stands behind a token that is no text, and the other marks, which no token holds. */
+#define MARK_END   1
+#define MARK_OTHER 2
+
+static const uint8_t marks[256] = {
+    [','] = MARK_END,   ['}'] = MARK_END,   [']'] = MARK_END,  [' '] = MARK_END,
+    ['\t'] = MARK_END,  ['\r'] = MARK_END,  ['\n'] = MARK_END, ['{'] = MARK_OTHER,
+    ['['] = MARK_OTHER, [':'] = MARK_OTHER,
+};
+
+static bool is_mark(char c)
 {
-    return c == ',' || c == '}' || c == ']' || is_blank(c);
+    return marks[(unsigned char)c] != 0;
 }
 
 static size_t token_end(struct str document, size_t at)
 {
-    while (at < document.size && !ends_token(document.data[at])) at++;
+    while (at < document.size && marks[(unsigned char)document.data[at]] != MARK_END) at++;
     return at;
 }
 
@@ -41,11 +46,6 @@ static bool is_key(struct str document, size_t after_quote)
     size_t at = after_quote;
     while (at < document.size && is_blank(document.data[at])) at++;
     return at < document.size && document.data[at] == ':';
-}
-
-static bool is_mark(char c)
-{
-    return c == '{' || c == '[' || c == ':' || ends_token(c);
 }
 
 uint32_t shape_hash(struct str text)
@@ -83,27 +83,33 @@ bool shape_split(struct str document, struct buf *text, struct str_vec *holes)
     return !text->has_failed;
 }
 
-bool shape_fits(const struct shape *shape, struct str document, struct str *holes)
+bool shape_fits(const struct shape *shape, struct str document, struct str *holes,
+                uint8_t *contents)
 {
     size_t at = 0;
     for (uint32_t i = 0; i < shape->hole_count; i++) {
         struct str piece = shape->pieces[i];
-        if (document.size - at < piece.size ||
-            memcmp(document.data + at, piece.data, piece.size) != 0) {
+        if (document.size - at <= piece.size ||
+            !bytes_same(document.data + at, piece.data, piece.size)) {
             return false;
         }
         at += piece.size;
-        bool is_text = shape_is_text(shape, i);
-        size_t end = is_text ? text_end(document, at) : token_end(document, at);
-        if (end == document.size) return false;
-        bool is_other =
-            !is_text && (end == at || is_mark(document.data[at]) || document.data[at] == '"');
-        if (is_other) return false;
+        size_t end;
+        contents[i] = 0;
+        if (shape_is_text(shape, i)) {
+            unsigned seen;
+            end = quoted_end(document, at, &seen);
+            contents[i] = (uint8_t)seen;
+        } else {
+            end = token_end(document, at);
+            if (end == at || is_mark(document.data[at]) || document.data[at] == '"') return false;
+        }
+        if (end >= document.size) return false;
         holes[i] = (struct str){ document.data + at, end - at };
         at = end;
     }
     struct str last = shape->pieces[shape->hole_count];
-    return document.size - at == last.size && memcmp(document.data + at, last.data, last.size) == 0;
+    return document.size - at == last.size && bytes_same(document.data + at, last.data, last.size);
 }
 
 /* A walk over a shape's text that knows the path at each hole. */

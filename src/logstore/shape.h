@@ -40,8 +40,10 @@ struct shape {
  * when there are too many of them. Both are emptied first. */
 bool shape_split(struct str document, struct buf *text, struct str_vec *holes) MUST_CHECK;
 
-/* Whether a document is of this shape; `holes`, hole_count of them, are its values then. */
-bool shape_fits(const struct shape *shape, struct str document, struct str *holes);
+/* Whether a document is of this shape; `holes`, hole_count of them, are its values then, and
+ * `contents`, as many, what its texts hold (quoted.h). */
+bool shape_fits(const struct shape *shape, struct str document, struct str *holes,
+                uint8_t *contents);
 
 /* The shape of a text that shape_split wrote; NULL when it is nested too deep, or out of memory. */
 struct shape *shape_new(struct str text, size_t hole_count) MUST_CHECK;

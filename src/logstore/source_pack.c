@@ -30,6 +30,7 @@ struct source_packer {
     VEC(struct column *) columns; /* kept between blocks; column_count are in use */
     size_t column_count;
     struct str_vec holes;  /* of the document at hand */
+    VEC(uint8_t) contents; /* of them; not looked at */
     struct buf shape_text; /* of it */
     VEC(int64_t) numbers;  /* scratch */
     VEC(int64_t) shape_numbers;
@@ -83,6 +84,7 @@ void source_packer_free(struct source_packer *packer)
     }
     VEC_RELEASE(&packer->columns);
     VEC_RELEASE(&packer->holes);
+    VEC_RELEASE(&packer->contents);
     VEC_RELEASE(&packer->numbers);
     VEC_RELEASE(&packer->shape_numbers);
     buf_release(&packer->shape_text);
@@ -159,12 +161,14 @@ static bool split_all(struct source_packer *packer, const struct str *documents,
     packer->shape_numbers.count = 0;
     packer->holes.count = 0;
     if (!VEC_RESERVE(&packer->shape_numbers, count) ||
-        !VEC_RESERVE(&packer->holes, SHAPE_HOLES_MAX)) {
+        !VEC_RESERVE(&packer->holes, SHAPE_HOLES_MAX) ||
+        !VEC_RESERVE(&packer->contents, SHAPE_HOLES_MAX)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        bool is_like = last != SIZE_MAX && shape_fits(packer->shapes.items[last].shape,
-                                                      documents[i], packer->holes.items);
+        bool is_like =
+            last != SIZE_MAX && shape_fits(packer->shapes.items[last].shape, documents[i],
+                                           packer->holes.items, packer->contents.items);
         if (!is_like) {
             if (!shape_split(documents[i], &packer->shape_text, &packer->holes)) return false;
             last = find_shape(packer, i);

@@ -1,6 +1,8 @@
 /* source_text.c - integers and times that print again to the byte. */
 #include "logstore/source_text.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 #define INTEGER_DIGITS_MAX 18
@@ -43,29 +45,20 @@ void source_integer_print(int64_t value, struct buf *out)
     put_digits(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1, out);
 }
 
-static bool digits_at(const char *text, unsigned count, unsigned *number)
+static unsigned digit_at(const char *text, unsigned *wrong)
 {
-    unsigned value = 0;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
-        if (digit > 9) return false;
-        value = value * 10 + digit;
-    }
-    *number = value;
-    return true;
+    unsigned digit = (unsigned char)text[0] - (unsigned)'0';
+    *wrong |= digit > 9;
+    return digit;
 }
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar, and back; years begin in March, so
- * that the leap day is the last. After Howard Hinnant's well-known algorithms. */
-static int64_t days_of(unsigned year, unsigned month, unsigned day)
+static unsigned two_digits(const char *text, unsigned *wrong)
 {
-    int64_t y = (int64_t)year - (month <= 2);
-    int64_t era = y / 400;
-    int64_t of_era = y - era * 400;
-    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return digit_at(text, wrong) * 10 + digit_at(text + 1, wrong);
 }
 
+/* The date of days since 1970-01-01; years begin in March, so that the leap day is the last. After
+ * Howard Hinnant's well-known algorithm. */
 static void date_of(int64_t days, unsigned *year, unsigned *month, unsigned *day)
 {
     days += 719468;
@@ -82,30 +75,33 @@ static void date_of(int64_t days, unsigned *year, unsigned *month, unsigned *day
 
 static int64_t power_of_ten(unsigned digits)
 {
-    int64_t power = 1;
-    while (digits-- > 0) power *= 10;
-    return power;
+    static const int64_t powers[] = { 1,      10,      100,      1000,      10000,
+                                      100000, 1000000, 10000000, 100000000, 1000000000 };
+    return powers[digits];
+}
+
+static unsigned month_days(unsigned year, unsigned month)
+{
+    static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && is_leap ? 29 : days[month - 1];
 }
 
 static bool read_seconds(const char *text, int64_t *seconds)
 {
-    unsigned year;
-    unsigned month;
-    unsigned day;
-    unsigned hour;
-    unsigned minute;
-    unsigned second;
-    if (!digits_at(text, 4, &year) || !digits_at(text + 5, 2, &month) ||
-        !digits_at(text + 8, 2, &day) || !digits_at(text + 11, 2, &hour) ||
-        !digits_at(text + 14, 2, &minute) || !digits_at(text + 17, 2, &second) || text[4] != '-' ||
-        text[7] != '-' || text[13] != ':' || text[16] != ':' || hour > 23 || minute > 59 ||
-        second > 59 || year < YEAR_LEAST || year > YEAR_MOST || month < 1 || month > 12) {
+    unsigned wrong = 0;
+    unsigned year = two_digits(text, &wrong) * 100 + two_digits(text + 2, &wrong);
+    unsigned month = two_digits(text + 5, &wrong);
+    unsigned day = two_digits(text + 8, &wrong);
+    unsigned hour = two_digits(text + 11, &wrong);
+    unsigned minute = two_digits(text + 14, &wrong);
+    unsigned second = two_digits(text + 17, &wrong);
+    wrong |= text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':';
+    wrong |= hour > 23 || minute > 59 || second > 59 || year < YEAR_LEAST || year > YEAR_MOST;
+    if (wrong != 0 || month < 1 || month > 12 || day < 1 || day > month_days(year, month)) {
         return false;
     }
-    int64_t days = days_of(year, month, day);
-    unsigned same[3];
-    date_of(days, &same[0], &same[1], &same[2]);
-    if (same[0] != year || same[1] != month || same[2] != day) return false;
+    int64_t days = clock_days_from_civil(year, (int)month, (int)day);
     *seconds = days * 86400 + (int64_t)(hour * 3600 + minute * 60 + second);
     return true;
 }
@@ -116,21 +112,23 @@ bool source_time_read(struct str text, struct source_time_form *form, int64_t *v
     if (text.size < TIME_SIZE_LEAST || !read_seconds(text.data, &seconds)) return false;
     *form = (struct source_time_form){ .separator = text.data[10] };
     if (form->separator != 'T' && form->separator != ' ') return false;
-    struct str rest = str_skip(text, TIME_SIZE_LEAST);
+    size_t at = TIME_SIZE_LEAST;
     int64_t fraction = 0;
-    if (rest.size > 0 && (rest.data[0] == '.' || rest.data[0] == ',')) {
-        form->point = rest.data[0];
-        rest = str_skip(rest, 1);
-        while (rest.size > 0 && rest.data[0] >= '0' && rest.data[0] <= '9') {
-            if (form->digit_count == 9) return false;
-            form->digit_count++;
-            fraction = fraction * 10 + (rest.data[0] - '0');
-            rest = str_skip(rest, 1);
+    if (at < text.size && (text.data[at] == '.' || text.data[at] == ',')) {
+        form->point = text.data[at++];
+        size_t start = at;
+        for (unsigned digit; at < text.size; at++) {
+            digit = (unsigned char)text.data[at] - (unsigned)'0';
+            if (digit > 9) break;
+            if (at - start == 9) return false;
+            fraction = fraction * 10 + digit;
         }
+        form->digit_count = (uint8_t)(at - start);
     }
-    if (rest.size > SOURCE_ZONE_SIZE) return false;
-    form->zone_size = (uint8_t)rest.size;
-    if (rest.size > 0) memcpy(form->zone, rest.data, rest.size);
+    size_t left = text.size - at;
+    if (left > SOURCE_ZONE_SIZE) return false;
+    form->zone_size = (uint8_t)left;
+    for (size_t i = 0; i < left; i++) form->zone[i] = text.data[at + i];
     *value = seconds * power_of_ten(form->digit_count) + fraction;
     return true;
 }

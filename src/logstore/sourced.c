@@ -92,6 +92,7 @@ static int make(struct logstore_column *column, struct error *error)
         return code;
     }
     column->made = bytes;
+    column->made_terms_size = values_at;
     return 0;
 }
 
@@ -107,8 +108,8 @@ void segment_columns_forget(struct logstore_segment *segment)
 {
     mutex_lock(&segment->making);
     for (size_t i = 0; i < segment->column_count; i++) {
-        struct logstore_column *column = &segment->columns[i];
-        if (column->made == NULL) continue;
+        struct logstore_column *column = segment->columns[i];
+        if (column == NULL || column->made == NULL) continue;
         terms_release(&column->terms);
         free(column->made);
         column->made = NULL;

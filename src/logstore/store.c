@@ -243,8 +243,11 @@ int logstore_open(struct logstore **store_out, const struct logstore_options *op
     condition_init(&store->queue_changed);
     condition_init(&store->maintenance_wanted);
     uint64_t seed;
+    char packed[ID_PACKED_SIZE];
     random_secret(&seed, sizeof(seed));
-    random_secret(store->id_prefix, sizeof(store->id_prefix));
+    random_secret(packed, sizeof(packed));
+    id_set_counter(packed, 0);
+    id_unpack(packed, store->id_next);
     random_init(&store->dice, seed);
     int code = str_to_cstr(str_from(options->folder), store->folder, sizeof(store->folder))
                    ? 0

@@ -49,7 +49,8 @@ struct store_index {
     struct logstore_mapping *mapping;
     struct store_segment_vec segments; /* oldest first */
     struct builder *builder;           /* NULL: empty */
-    struct builder_sizes sizes;        /* of the builder before */
+    struct builder *spare;             /* the builder before, empty; NULL: none */
+    size_t spare_size;                 /* bytes that it holds */
     int64_t seq_no_next;
     bool is_strict;        /* mapping refuses misfits: by setting or option */
     uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */
@@ -118,6 +119,7 @@ struct logstore {
     VEC(struct store_stream) streams;
     VEC(struct store_object) objects;
     uint64_t segment_id_next;
+    size_t spare_size; /* bytes of all spare builders */
     struct logstore_stats stats;
 
     /* Guarded by writer. */
@@ -127,8 +129,7 @@ struct logstore {
     uint64_t indexed_before;         /* documents taken when maintenance looked last */
     uint64_t log_first;              /* oldest file that is still needed */
     struct random dice;
-    uint64_t id_counter;
-    unsigned char id_prefix[9];
+    char id_next[ID_MADE_SIZE]; /* the id that is made next */
 
     /* Guarded by queue. */
     struct mutex queue;
@@ -188,6 +189,12 @@ void store_segment_unref(struct logstore_segment *segment);
 /* Freezes the buffer into a segment in memory. Writer and state held. */
 int store_index_refresh(struct logstore *store, struct store_index *index,
                         struct error *error) MUST_CHECK;
+
+/* The buffer that documents go to, made when there is none. Writer and state held. NULL: no
+ * memory. */
+struct builder *store_index_builder(struct logstore *store, struct store_index *index,
+                                    struct error *error);
+void store_index_free_spare(struct logstore *store, struct store_index *index); /* the same held */
 
 /* A mapping that may be changed: a copy when others look at it. Writer and state held. */
 int store_index_own_mapping(struct store_index *index, struct error *error) MUST_CHECK;

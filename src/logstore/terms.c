@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define BLOCK_RAW_SIZE_MAX ((size_t)64 << 20)
+#define TERM_RAW_SIZE_MIN  2 /* two varints */
 
 static size_t shared_size(struct str a, struct str b)
 {
@@ -108,6 +109,20 @@ static bool read_block_row(struct str *rest, bool has_postings, struct terms_blo
     return true;
 }
 
+/* Each block has terms, and not more than its bytes can be: readers make room by these counts. */
+static bool ordinals_fit(const struct terms *terms)
+{
+    if (terms->block_count == 0) return terms->term_count == 0;
+    if (terms->blocks[0].first_ordinal != 0) return false;
+    for (uint32_t i = 0; i < terms->block_count; i++) {
+        const struct terms_block *block = &terms->blocks[i];
+        if (block[1].first_ordinal <= block->first_ordinal) return false;
+        uint32_t count = block[1].first_ordinal - block->first_ordinal;
+        if (count > TERMS_BLOCK_COUNT || count > block->raw_size / TERM_RAW_SIZE_MIN) return false;
+    }
+    return true;
+}
+
 int terms_open(struct str bytes, bool has_postings, struct terms *terms, struct error *error)
 {
     CLEANUP(terms_release) struct terms opened = { .has_postings = has_postings };
@@ -118,20 +133,20 @@ int terms_open(struct str bytes, bool has_postings, struct terms *terms, struct 
     opened.blocks = calloc(opened.block_count + 1, sizeof(*opened.blocks));
     if (opened.blocks == NULL) return error_set(error, -ENOMEM, "open dictionary: out of memory");
     uint64_t offset = 0;
-    uint32_t ordinal_before = 0;
     for (uint32_t i = 0; i < opened.block_count; i++) {
         struct terms_block *block = &opened.blocks[i];
-        if (!read_block_row(&bytes, has_postings, block) || block->first_ordinal < ordinal_before ||
-            block->first_ordinal >= opened.term_count) {
+        if (!read_block_row(&bytes, has_postings, block)) {
             return error_set(error, ERROR_CORRUPT, "dictionary block %u is broken", (unsigned)i);
         }
-        ordinal_before = block->first_ordinal;
         block->offset = offset;
         offset += block->stored_size;
     }
     if (offset > bytes.size)
         return error_set(error, ERROR_CORRUPT, "dictionary blocks are cut short");
     opened.blocks[opened.block_count].first_ordinal = opened.term_count;
+    if (!ordinals_fit(&opened)) {
+        return error_set(error, ERROR_CORRUPT, "dictionary counts other terms than it has");
+    }
     opened.blocks_bytes = bytes;
     *terms = opened;
     opened.blocks = NULL;

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TERMS_BLOCK_COUNT    64
+#define TERMS_BLOCK_COUNT    64 /* terms at most */
 #define TERMS_BLOCK_RAW_SIZE 8192
 
 struct terms_entry { /* what the writer is given, sorted, no two alike */

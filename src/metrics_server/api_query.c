@@ -59,6 +59,7 @@ static int query_read(struct query *query, struct metrics_server *server,
     *query = (struct query){ .server = server };
     response->body.budget = &server->query_budget;
     query->request.start_ns = request->start_ns;
+    query->request.keeps_turn = true;
     query->request.turns_long = step_aside;
     query->request.argument = request;
     query->request.work_max = request->is_on_network_thread ? QUICK_WORK : 0;
@@ -164,10 +165,7 @@ static int write_result(struct query *query, struct promql_result *result,
     if (result->deadline_ns != 0 && clock_monotonic_ns(&clock_system) > result->deadline_ns) {
         return error_set(error, ERROR_TIMEOUT, "query timed out while its answer was written");
     }
-    return error_set(error, ERROR_LIMIT,
-                     "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
-                     "or fewer series",
-                     response->body.size_max);
+    return api_check_body(response, error);
 }
 
 API_HANDLER(api_query)

@@ -92,7 +92,7 @@ static int stream_series(struct metrics_server *server, const struct series_quer
                          struct http_response *response, size_t limit, struct error *error)
 {
     CLEANUP(arena_release) struct arena arena;
-    arena_init(&arena, SELECT_ARENA_SIZE);
+    arena_init_within(&arena, SELECT_ARENA_SIZE, &server->query_budget);
     struct series_cursor *cursor = NULL;
     struct series_source *source = &server->source;
     int code = source->select(source->state, query, &arena, &cursor, error);
@@ -113,7 +113,7 @@ static int stream_series(struct metrics_server *server, const struct series_quer
     write_limit_warning(&json, is_cut);
     api_end(response, &json);
     cursor->close(cursor);
-    return code < 0 ? code : 0;
+    return code < 0 ? code : api_check_body(response, error);
 }
 
 API_HANDLER(api_series)
@@ -122,6 +122,7 @@ API_HANDLER(api_series)
     CLEANUP(api_matches_release) struct api_matches matches = { 0 };
     struct series_query query = { 0 };
     size_t limit = 0;
+    response->body.budget = &server->query_budget;
     int code = read_span(request, &query, error);
     if (code == 0) code = api_limit(request, &limit, error);
     if (code == 0) code = api_matches_read(server, request, &matches, error);
@@ -135,7 +136,7 @@ API_HANDLER(api_series)
         return code == -EAGAIN ? HTTP_LATER : code;
     }
     CLEANUP(arena_release) struct arena arena;
-    arena_init(&arena, SELECT_ARENA_SIZE);
+    arena_init_within(&arena, SELECT_ARENA_SIZE, &server->query_budget);
     struct labels_list list = { 0 };
     for (size_t i = 0; i < matches.count && code == 0; i++) {
         if (promql_expr_selector(matches.exprs[i], &query.matchers, &query.matcher_count)) {
@@ -145,6 +146,7 @@ API_HANDLER(api_series)
     if (code == 0) {
         if (list.count > 1) qsort(list.items, list.count, sizeof(list.items[0]), compare_labels);
         write_series(response, &list, limit);
+        code = api_check_body(response, error);
     }
     VEC_RELEASE(&list);
     return code == -EAGAIN ? HTTP_LATER : code;
@@ -192,12 +194,13 @@ static int answer_texts(struct metrics_server *server, const struct http_request
     CLEANUP(api_matches_release) struct api_matches matches = { 0 };
     struct series_query query = { 0 };
     size_t limit = 0;
+    response->body.budget = &server->query_budget;
     int code = read_span(request, &query, error);
     if (code == 0) code = api_limit(request, &limit, error);
     if (code == 0) code = api_matches_read(server, request, &matches, error);
     if (code != 0) return code;
     CLEANUP(arena_release) struct arena arena;
-    arena_init(&arena, SELECT_ARENA_SIZE);
+    arena_init_within(&arena, SELECT_ARENA_SIZE, &server->query_budget);
     struct text_list list = { 0 };
     code = collect_texts(server, &matches, &query, name, &arena, &list, error);
     if (code == 0) {
@@ -216,6 +219,7 @@ static int answer_texts(struct metrics_server *server, const struct http_request
         json_array_end(&json);
         write_limit_warning(&json, is_cut);
         api_end(response, &json);
+        code = api_check_body(response, error);
     }
     VEC_RELEASE(&list);
     return code == -EAGAIN ? HTTP_LATER : code;
@@ -363,6 +367,7 @@ API_HANDLER(federate)
 {
     struct metrics_server *server = context;
     CLEANUP(api_matches_release) struct api_matches matches = { 0 };
+    response->body.budget = &server->query_budget;
     int code = api_matches_read(server, request, &matches, error);
     if (code != 0) return code;
     struct promql_result **results =
@@ -381,7 +386,10 @@ API_HANDLER(federate)
         }
     }
     if (list.count > 1) qsort(list.items, list.count, sizeof(list.items[0]), compare_federated);
-    if (code == 0) write_federation(server, response, &list);
+    if (code == 0) {
+        write_federation(server, response, &list);
+        code = api_check_body(response, error);
+    }
     for (size_t i = 0; i < matches.count; i++) promql_result_free(results[i]);
     VEC_RELEASE(&list);
     return code;

@@ -1,13 +1,9 @@
 /* engine.c - the engine: who may run, for how long, and what comes out. */
-#include "base/budget.h"
+#include "promql/engine.h"
+
 #include "base/check.h"
-#include "base/thread.h"
-#include "promql/eval.h"
-#include "promql/expr_cache.h"
 #include "promql/parser.h"
-#include "promql/range_cache.h"
 #include "promql/shared.h"
-#include "promql/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,35 +16,6 @@
 #define DEFAULT_STEP_MS 60000
 
 #define QUICK_TEXT_MAX 1024 /* bytes of an expression that is parsed at once */
-
-/* Processor time from which on a query is a long one, and how long it then runs while others wait
- * to. Shorter slices would cost in caches, longer ones would be felt. */
-#define LONG_NS  INT64_C(50000000)
-#define SLICE_NS INT64_C(100000000)
-
-/* Samples that a query must have looked at for its answer to be worth keeping. */
-#define CACHED_SAMPLES_MIN 10000
-
-struct promql_engine {
-    struct promql_options options;
-    struct expr_cache parsed;
-    struct range_cache answers;
-    struct mutex mutex;
-    struct condition is_free;
-    size_t running GUARDED_BY(mutex); /* without the long ones */
-    struct turns turns;               /* of the long ones */
-    struct budget own_budget;
-    struct budget *budget; /* of all queries and their answers; own_budget or the options' */
-};
-
-/* A result with the memory behind it: labels and histograms stay where the query found them, so
- * its arena and its cursors live as long. */
-struct result_holder {
-    struct promql_result result; /* first: the pointer given out is this one */
-    struct arena arena;          /* of the result itself */
-    struct arena query_arena;
-    struct cursor_list cursors;
-};
 
 int promql_engine_new(struct promql_engine **engine_out, const struct promql_options *options,
                       struct error *error)
@@ -164,41 +131,32 @@ static void give_place(struct promql_engine *engine)
     mutex_unlock(&engine->mutex);
 }
 
-/* A query that turns out to be long gives its place to a short one and takes turns from then on. */
-static int take_turns(struct query *query)
+/* A query that turns out to be long gives its place to a short one. */
+static int look_at_turns(struct query *query, int64_t now_ns)
 {
-    struct promql_engine *engine = query->engine;
     const struct promql_request *request = query->request;
-    int64_t now_ns = clock_monotonic_ns(query->clock);
-    query->slice_end_ns = now_ns + SLICE_NS;
-    if (query->work_max > 0) return 0; /* in a hurry: it must not wait */
-    if (!query->is_long) {
-        int64_t used_ns = clock_thread_cpu_ns() - query->cpu_start_ns;
-        if (used_ns < LONG_NS) {
-            query->slice_end_ns = now_ns + LONG_NS - used_ns;
-            return 0;
-        }
+    struct turn *turn = query->turn;
+    turn_measure(turn);
+    if (turn->level == TURN_LONG && !query->is_long) {
         query->is_long = true;
         if (request != NULL && request->turns_long != NULL) request->turns_long(request->argument);
-        give_place(engine);
-    } else if (turns_is_waited_for(&engine->turns)) {
-        turns_give(&engine->turns);
-    } else {
-        return 0;
+        give_place(query->engine);
     }
-    query->has_turn = turns_take(&engine->turns, query->clock, query->deadline_ns);
-    query->slice_end_ns = clock_monotonic_ns(query->clock) + SLICE_NS;
-    if (query->has_turn) return 0;
+    if (turn_look(turn, now_ns)) return 0;
     return error_set(query->error, ERROR_TIMEOUT, "query timed out waiting for the processor");
 }
 
-static void leave(struct promql_engine *engine, const struct query *query)
+/* The first turn; those who are in a hurry take none. */
+static int begin_turns(struct promql_engine *engine, struct query *query, struct turn *turn)
 {
-    if (!query->is_long) {
-        give_place(engine);
-    } else if (query->has_turn) {
-        turns_give(&engine->turns);
+    query->turn = turn;
+    query->look_at_turns = look_at_turns;
+    if (query->work_max > 0) {
+        turn->look_ns = INT64_MAX;
+        return 0;
     }
+    if (turn_begin(turn, &engine->turns, query->clock, query->deadline_ns)) return 0;
+    return error_set(query->error, ERROR_TIMEOUT, "query timed out in query queue");
 }
 
 void promql_result_free(struct promql_result *result)
@@ -211,243 +169,8 @@ void promql_result_free(struct promql_result *result)
     VEC_RELEASE(&holder->cursors);
     arena_release(&holder->query_arena);
     arena_release(&holder->arena);
+    turn_end(&holder->turn);
     free(holder);
-}
-
-/* --- collecting the answer --- */
-
-struct answer {
-    struct sink sink;
-    struct points_sink points_sink;
-    struct evaluation *evaluation;
-    struct arena *arena;
-    VEC(struct promql_series) series;
-    size_t points;
-};
-
-struct answer_columns {
-    int64_t *times_ms;
-    double *values;
-    const struct histogram **histograms;
-};
-
-static int new_columns(struct answer *answer, size_t count, bool has_histograms,
-                       struct answer_columns *columns)
-{
-    columns->times_ms = ARENA_ARRAY(answer->arena, int64_t, count);
-    columns->values = ARENA_ARRAY(answer->arena, double, count);
-    columns->histograms = NULL;
-    if (has_histograms) {
-        columns->histograms = ARENA_ARRAY(answer->arena, const struct histogram *, count);
-        if (columns->histograms == NULL) return out_of_memory(answer->evaluation->query);
-    }
-    if (columns->times_ms == NULL || columns->values == NULL) {
-        return out_of_memory(answer->evaluation->query);
-    }
-    return 0;
-}
-
-static int add_series(struct answer *answer, struct labels labels,
-                      const struct answer_columns *columns, size_t count)
-{
-    struct query *query = answer->evaluation->query;
-    struct promql_series series = { .count = count,
-                                    .times_ms = columns->times_ms,
-                                    .values = columns->values,
-                                    .histograms = columns->histograms,
-                                    .labels = labels };
-    if (!VEC_PUSH(&answer->series, series)) return out_of_memory(query);
-    answer->points += count;
-    if (query->points_max > 0 && answer->points > query->points_max) {
-        return error_set(query->error, ERROR_LIMIT,
-                         "the answer has more than %zu points, more than can be sent: ask for a "
-                         "shorter range, a longer step or fewer series",
-                         query->points_max);
-    }
-    return query_hold(query, count);
-}
-
-static void put_histogram(const struct answer_columns *columns, size_t at,
-                          const struct histogram *histogram)
-{
-    columns->histograms[at] = histogram;
-    columns->values[at] = histogram->sum;
-}
-
-static int take_answer(struct sink *sink, struct row *row)
-{
-    struct answer *answer = (struct answer *)sink;
-    struct evaluation *evaluation = answer->evaluation;
-    size_t count = 0;
-    bool has_histograms = false;
-    for (size_t i = 0; i < evaluation->steps.count; i++) {
-        bool has_histogram = row->histograms != NULL && row->histograms[i] != NULL;
-        if (ROW_IS_THERE(row->values[i]) || has_histogram) count++;
-        has_histograms = has_histograms || has_histogram;
-    }
-    if (count == 0) return 0;
-    struct answer_columns columns;
-    int code = new_columns(answer, count, has_histograms, &columns);
-    size_t at = 0;
-    for (size_t i = 0; code == 0 && i < evaluation->steps.count; i++) {
-        const struct histogram *histogram = row->histograms == NULL ? NULL : row->histograms[i];
-        if (!ROW_IS_THERE(row->values[i]) && histogram == NULL) continue;
-        columns.times_ms[at] = steps_time(&evaluation->steps, i);
-        columns.values[at] = row->values[i];
-        if (histogram != NULL) put_histogram(&columns, at, histogram);
-        at++;
-    }
-    if (code == 0) code = add_series(answer, row->labels, &columns, count);
-    return code;
-}
-
-/* A range vector as the answer: its samples as they are, numbers and histograms in one row. */
-static int take_points_answer(struct points_sink *sink, const struct points *points,
-                              const struct windows *windows)
-{
-    struct answer *answer =
-        (struct answer *)(void *)((char *)sink - offsetof(struct answer, points_sink));
-    int64_t end_ms = windows->ends.start_ms;
-    int64_t start_ms = end_ms - windows->range_ms;
-    struct answer_columns columns;
-    int code = new_columns(answer, points->count + points->histogram_count + 1,
-                           points->histogram_count > 0, &columns);
-    size_t count = 0;
-    size_t p = 0;
-    size_t h = 0;
-    while (code == 0 && (p < points->count || h < points->histogram_count)) {
-        bool is_number =
-            h == points->histogram_count ||
-            (p < points->count && points->times_ms[p] <= points->histogram_times_ms[h]);
-        int64_t time_ms = is_number ? points->times_ms[p] : points->histogram_times_ms[h];
-        bool is_inside = time_ms > start_ms && time_ms <= end_ms;
-        if (is_inside) columns.times_ms[count] = time_ms;
-        if (is_inside && is_number) columns.values[count] = points->values[p];
-        if (is_inside && !is_number) {
-            put_histogram(&columns, count, points->histograms[h]);
-        }
-        count += is_inside ? 1 : 0;
-        p += is_number ? 1 : 0;
-        h += is_number ? 0 : 1;
-    }
-    if (code < 0 || count == 0) return code;
-    struct row row = { .labels = points->labels, .drops_name = points->drops_name };
-    code = row_finish_name(answer->evaluation, &row);
-    return code < 0 ? code : add_series(answer, row.labels, &columns, count);
-}
-
-struct finish_sink {
-    struct sink sink;
-    struct evaluation *evaluation;
-    struct sink *next;
-};
-
-static int take_finish(struct sink *sink, struct row *row)
-{
-    struct finish_sink *finish = (struct finish_sink *)sink;
-    int code = row_finish_name(finish->evaluation, row);
-    return code < 0 ? code : finish->next->take(finish->next, row);
-}
-
-/* With delayed removal the names go now, and what is the same then must not overlap. */
-static int answer_vector(struct answer *answer, const struct node *root)
-{
-    struct evaluation *evaluation = answer->evaluation;
-    if ((evaluation->query->features & PROMQL_FEATURE_DELAYED_NAME_REMOVAL) == 0) {
-        return evaluate_vector(evaluation, root, &answer->sink);
-    }
-    struct merge_sink merge;
-    merge_sink_init(&merge, evaluation);
-    struct finish_sink finish = { { take_finish }, evaluation, &merge.sink };
-    int code = evaluate_vector(evaluation, root, &finish.sink);
-    if (code == 0) code = merge_sink_flush(&merge, &answer->sink);
-    merge_sink_release(&merge);
-    return code;
-}
-
-static int answer_scalar(struct answer *answer, const struct node *root,
-                         struct promql_result *result)
-{
-    struct evaluation *evaluation = answer->evaluation;
-    struct row row;
-    int code = row_new(evaluation, &row, false);
-    if (code == 0) code = evaluate_scalar(evaluation, root, row.values);
-    if (code < 0) return code;
-    if (!evaluation->query->is_instant) return take_answer(&answer->sink, &row);
-    result->scalar = row.values[0];
-    return 0;
-}
-
-static int compare_series(const void *a, const void *b)
-{
-    const struct promql_series *left = a;
-    const struct promql_series *right = b;
-    return labels_compare(left->labels, right->labels);
-}
-
-static int finish_answer(struct answer *answer, struct result_holder *holder)
-{
-    struct query *query = answer->evaluation->query;
-    struct promql_result *result = &holder->result;
-    if (result->type == PROMQL_MATRIX && answer->series.count > 1) {
-        qsort(answer->series.items, answer->series.count, sizeof(answer->series.items[0]),
-              compare_series);
-    }
-    struct promql_series *series =
-        ARENA_ARRAY(&holder->arena, struct promql_series, answer->series.count + 1);
-    if (series == NULL) return out_of_memory(query);
-    if (answer->series.count > 0) {
-        memcpy(series, answer->series.items, answer->series.count * sizeof(series[0]));
-    }
-    result->series = series;
-    result->series_count = answer->series.count;
-    if (annotations_list(&query->annotations, ANNOTATION_WARNING, &holder->arena, &result->warnings,
-                         &result->warning_count) < 0 ||
-        annotations_list(&query->annotations, ANNOTATION_INFO, &holder->arena, &result->infos,
-                         &result->info_count) < 0) {
-        return out_of_memory(query);
-    }
-    return 0;
-}
-
-static int evaluate_answer(struct query *query, struct result_holder *holder)
-{
-    struct promql_result *result = &holder->result;
-    const struct node *root = query->expr->root;
-    struct evaluation evaluation = { .query = query };
-    evaluation.steps = (struct steps){ query->range.start_ms, 1, 1 };
-    if (!query->is_instant) {
-        evaluation.steps.step_ms = query->range.step_ms;
-        uint64_t span = (uint64_t)query->range.end_ms - (uint64_t)query->range.start_ms;
-        evaluation.steps.count = (size_t)(span / (uint64_t)query->range.step_ms) + 1;
-        if (evaluation.steps.count > query->samples_max) {
-            return query_hold(query, evaluation.steps.count);
-        }
-    }
-    if (query->counts_steps) {
-        query->samples_per_step = ARENA_ARRAY(&holder->arena, uint64_t, evaluation.steps.count);
-        if (query->samples_per_step == NULL) return out_of_memory(query);
-        query->root_steps = evaluation.steps;
-    }
-    struct answer answer = { .sink = { take_answer },
-                             .points_sink = { take_points_answer },
-                             .evaluation = &evaluation,
-                             .arena = &holder->arena };
-    result->type = query->is_instant ? root->type : PROMQL_MATRIX;
-    result->time_ms = query->range.start_ms;
-    int code = 0;
-    if (root->type == PROMQL_STRING) {
-        result->string = arena_copy(&holder->arena, evaluate_string(root));
-    } else if (root->type == PROMQL_SCALAR) {
-        code = answer_scalar(&answer, root, result);
-    } else if (root->type == PROMQL_MATRIX) {
-        code = evaluate_matrix(&evaluation, root, &answer.points_sink);
-    } else {
-        code = answer_vector(&answer, root);
-    }
-    if (code == 0) code = finish_answer(&answer, holder);
-    VEC_RELEASE(&answer.series);
-    return code;
 }
 
 static int64_t shorter(int64_t asked, int64_t most)
@@ -455,7 +178,7 @@ static int64_t shorter(int64_t asked, int64_t most)
     return asked > 0 && asked < most ? asked : most;
 }
 
-static int run(struct promql_engine *engine, struct query *query, struct promql_result **result_out)
+int engine_run(struct promql_engine *engine, struct query *query, struct promql_result **result_out)
 {
     const struct promql_options *options = &engine->options;
     const struct promql_request none = { 0 };
@@ -480,16 +203,19 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
         promql_result_free(&holder->result);
         return code;
     }
+    code = begin_turns(engine, query, &holder->turn);
     int64_t entered_ns = clock_monotonic_ns(options->clock);
     arena_init_within(&holder->query_arena, engine->budget->size_max, engine->budget);
     query->arena = &holder->query_arena;
     query->result_arena = &holder->arena;
     query->engine = engine;
-    query->take_turns = take_turns;
-    query->slice_end_ns = entered_ns + LONG_NS;
-    query->cpu_start_ns = query->work_max > 0 ? 0 : clock_thread_cpu_ns();
-    code = evaluate_answer(query, holder);
-    leave(engine, query);
+    if (code == 0) code = answer_evaluate(query, holder);
+    if (!query->is_long) give_place(engine);
+    if (request->keeps_turn) {
+        holder->result.turn = &holder->turn;
+    } else {
+        turn_end(&holder->turn);
+    }
     int64_t end_ns = clock_monotonic_ns(options->clock);
     holder->result.stats = (struct promql_stats){
         .total_ns = end_ns - start_ns,
@@ -515,141 +241,6 @@ static int run(struct promql_engine *engine, struct query *query, struct promql_
     return 0;
 }
 
-/* --- answers kept --- */
-
-/* A range query whose answer may be kept or was. */
-struct cached {
-    struct promql_engine *engine;
-    struct range_key key;
-    struct range_answer *answer; /* what is there, NULL: nothing */
-    uint64_t position;           /* of the source, before evaluation */
-    struct steps steps;
-    size_t from; /* the first step's place among the answer's */
-    size_t kept; /* steps that the answer has */
-};
-
-static struct steps steps_of(const struct promql_range *range)
-{
-    uint64_t span = (uint64_t)range->end_ms - (uint64_t)range->start_ms;
-    return (struct steps){ range->start_ms, range->step_ms,
-                           (size_t)(span / (uint64_t)range->step_ms) + 1 };
-}
-
-/* How many of the first steps the answer has, and unchanged. */
-static size_t steps_kept(const struct cached *cached, int64_t changed_ms)
-{
-    const struct steps *have = &cached->answer->steps;
-    size_t kept = 0;
-    while (kept < cached->steps.count && cached->from + kept < have->count &&
-           steps_time(&cached->steps, kept) < changed_ms) {
-        kept++;
-    }
-    return kept;
-}
-
-/* Looks whether there is an answer to go on from. False: this query is none for the cache. */
-static bool cache_begin(struct cached *cached, struct promql_engine *engine, struct query *query)
-{
-    const struct promql_request *request = query->request;
-    const struct series_source *source = query->source;
-    if (source->changed_since == NULL || (request != NULL && request->skips_cache) ||
-        (request != NULL && request->counts_steps) || !range_cache_takes(query->expr->root)) {
-        return false;
-    }
-    int64_t lookback_ms = request == NULL ? 0 : request->lookback_ms;
-    *cached = (struct cached){ .engine = engine, .steps = steps_of(&query->range) };
-    mutex_lock(&engine->mutex);
-    int64_t default_step_ms = engine->options.default_step_ms;
-    mutex_unlock(&engine->mutex);
-    cached->key = (struct range_key){ .text = query->expr->text,
-                                      .source = source->state,
-                                      .step_ms = query->range.step_ms,
-                                      .phase_ms = query->range.start_ms % query->range.step_ms,
-                                      .lookback_ms = lookback_ms,
-                                      .default_step_ms = default_step_ms };
-    cached->answer = range_cache_take(&engine->answers, &cached->key);
-    uint64_t asked = cached->answer == NULL ? 0 : cached->answer->position;
-    cached->position = asked;
-    int64_t changed_ms = source->changed_since(source->state, &cached->position);
-    if (cached->answer == NULL) return true;
-    int64_t behind_ms = cached->steps.start_ms - cached->answer->steps.start_ms;
-    bool is_inside = behind_ms >= 0 && (uint64_t)behind_ms / (uint64_t)cached->key.step_ms <
-                                           cached->answer->steps.count;
-    cached->from = is_inside ? (size_t)(behind_ms / cached->key.step_ms) : 0;
-    cached->kept = is_inside ? steps_kept(cached, changed_ms) : 0;
-    return true;
-}
-
-/* Puts what is kept in front of what was evaluated. */
-static int cache_join(const struct cached *cached, struct promql_result *result,
-                      struct error *error)
-{
-    struct result_holder *holder = (struct result_holder *)result;
-    const struct promql_series *series;
-    size_t count;
-    int code = range_answer_join(cached->answer, cached->from, cached->kept, &cached->steps,
-                                 &holder->arena, result, &series, &count);
-    if (code < 0) return error_set(error, code, "query: out of memory");
-    result->series = series;
-    result->series_count = count;
-    result->stats.steps_kept = cached->kept;
-    return 0;
-}
-
-/* All steps are kept: nothing is evaluated. */
-static int cache_answer(const struct cached *cached, struct promql_result **result_out,
-                        struct error *error)
-{
-    struct result_holder *holder = calloc(1, sizeof(*holder));
-    if (holder == NULL) return error_set(error, -ENOMEM, "query: out of memory");
-    arena_init_within(&holder->arena, cached->engine->budget->size_max, cached->engine->budget);
-    holder->result.type = PROMQL_MATRIX;
-    int code = cache_join(cached, &holder->result, error);
-    if (code < 0) {
-        promql_result_free(&holder->result);
-        return code;
-    }
-    *result_out = &holder->result;
-    return 0;
-}
-
-/* Keeps the answer for the next time: what was joined is as new as the part that was evaluated. */
-static void cache_end(struct cached *cached, const struct promql_result *result)
-{
-    bool is_worth_it = cached->kept > 0 || result->stats.samples >= CACHED_SAMPLES_MIN;
-    struct range_answer *answer =
-        is_worth_it ? range_answer_new(&cached->key, cached->position, &cached->steps, result)
-                    : NULL;
-    range_answer_free(cached->answer);
-    if (answer != NULL) range_cache_put(&cached->engine->answers, answer);
-}
-
-static int run_cached(struct cached *cached, struct query *query, struct promql_result **result_out)
-{
-    struct promql_result *result = NULL;
-    int code;
-    if (cached->kept == cached->steps.count) {
-        code = cache_answer(cached, &result, query->error);
-        /* It is as new as it was: steps behind this query's may have changed. */
-        if (cached->answer != NULL) {
-            range_cache_put(&cached->engine->answers, cached->answer);
-            cached->answer = NULL;
-        }
-    } else {
-        query->range.start_ms = steps_time(&cached->steps, cached->kept);
-        code = run(cached->engine, query, &result);
-        if (code == 0 && cached->kept > 0) code = cache_join(cached, result, query->error);
-        if (code == 0) cache_end(cached, result);
-    }
-    if (code < 0) {
-        promql_result_free(result);
-        if (cached->answer != NULL) range_cache_put(&cached->engine->answers, cached->answer);
-        return code;
-    }
-    *result_out = result;
-    return 0;
-}
-
 static bool is_in_time(int64_t time_ms)
 {
     return time_ms >= -PROMQL_TIME_MS_MAX && time_ms <= PROMQL_TIME_MS_MAX;
@@ -667,7 +258,7 @@ int promql_query_instant(struct promql_engine *engine, const struct series_sourc
                            .error = error,
                            .range = { time_ms, time_ms, 0 },
                            .is_instant = true };
-    return run(engine, &query, result_out);
+    return engine_run(engine, &query, result_out);
 }
 
 int promql_query_range(struct promql_engine *engine, const struct series_source *source,
@@ -693,7 +284,5 @@ int promql_query_range(struct promql_engine *engine, const struct series_source 
     struct query query = {
         .source = source, .expr = expr, .request = request, .error = error, .range = *range
     };
-    struct cached cached;
-    if (cache_begin(&cached, engine, &query)) return run_cached(&cached, &query, result_out);
-    return run(engine, &query, result_out);
+    return kept_run(engine, &query, result_out);
 }

@@ -44,8 +44,8 @@ int query_tick(struct query *query, size_t work)
     if (now_ns > query->deadline_ns) {
         return error_set(query->error, ERROR_TIMEOUT, "query timed out in expression evaluation");
     }
-    if (now_ns > query->slice_end_ns) {
-        int code = query->take_turns(query);
+    if (now_ns >= query->turn->look_ns) {
+        int code = query->look_at_turns(query, now_ns);
         if (code < 0) return code;
     }
     const struct promql_request *request = query->request;

@@ -25,6 +25,7 @@
 #include "promql/expr.h"
 #include "promql/functions.h"
 #include "promql/promql.h"
+#include "promql/turns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,11 +52,9 @@ struct query {
     struct arena *arena;
     struct arena *result_arena; /* of the answer */
     struct promql_engine *engine;
-    int (*take_turns)(struct query *query); /* when slice_end_ns is over; ERROR_TIMEOUT */
-    int64_t slice_end_ns;
-    int64_t cpu_start_ns; /* of the thread, when the evaluation began */
-    bool is_long;         /* takes turns with others */
-    bool has_turn;
+    int (*look_at_turns)(struct query *query, int64_t now_ns); /* ERROR_TIMEOUT */
+    struct turn *turn;                                         /* never NULL; turns.h */
+    bool is_long;
     size_t points_max; /* of the request */
     const struct series_source *source;
     const struct promql_expr *expr;
@@ -285,8 +284,9 @@ struct call {
     size_t scratch_capacity;
     uint32_t *indexes; /* of sliding extremes */
     size_t index_capacity;
-    bool is_out_of_memory; /* looked at after each series */
-    int code;              /* likewise: the error is set */
+    struct sweep_table *tables; /* functions_sweep.c's; NULL until there are some */
+    bool is_out_of_memory;      /* looked at after each series */
+    int code;                   /* likewise: the error is set */
 };
 
 /* Compensated sums (Neumaier). */

@@ -40,13 +40,15 @@ int special_start_timestamp(struct evaluation *evaluation, const struct node *no
 bool window_rate(struct call *call, const struct window *window, struct value *value);
 bool window_increase(struct call *call, const struct window *window, struct value *value);
 bool window_delta(struct call *call, const struct window *window, struct value *value);
-bool sweep_rate(struct sweep *sweep);
-bool sweep_increase(struct sweep *sweep);
-bool sweep_delta(struct sweep *sweep);
 bool window_irate(struct call *call, const struct window *window, struct value *value);
 bool window_idelta(struct call *call, const struct window *window, struct value *value);
 bool window_changes(struct call *call, const struct window *window, struct value *value);
 bool window_resets(struct call *call, const struct window *window, struct value *value);
+
+/* functions_sweep.c: all steps at once */
+bool sweep_rate(struct sweep *sweep);
+bool sweep_increase(struct sweep *sweep);
+bool sweep_delta(struct sweep *sweep);
 
 /* functions_extended.c: windows with `anchored` or `smoothed` */
 bool window_extended_rate(struct call *call, const struct window *window, bool is_counter,

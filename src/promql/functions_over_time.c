@@ -128,28 +128,71 @@ bool window_avg(struct call *call, const struct window *window, struct value *va
 
 /* --- extremes --- */
 
-bool window_max(struct call *call, const struct window *window, struct value *value)
+/* Where the first number that is not a NaN stands; `count` when there is none. */
+static size_t skip_nans(const double *values, size_t count)
+{
+    size_t i = 0;
+    while (i < count && isnan(values[i])) i++;
+    return i;
+}
+
+/* The greatest, or the least with sign -1; of zeros the first, as a walk from the left has it. */
+static double walk_extreme(const double *values, size_t count, double sign)
+{
+    double extreme = values[0];
+    for (size_t i = 1; i < count; i++) {
+        if (sign * values[i] > sign * extreme) extreme = values[i];
+    }
+    return extreme;
+}
+
+/* In four lanes, each of which waits for itself alone. NaNs are behind every comparison. */
+static double greatest_of(const double *values, size_t count)
+{
+    double lanes[4] = { values[0], values[0], values[0], values[0] };
+    size_t i = 1;
+    for (; count - i >= 4; i += 4) {
+        for (size_t k = 0; k < 4; k++)
+            lanes[k] = values[i + k] > lanes[k] ? values[i + k] : lanes[k];
+    }
+    for (; i < count; i++) lanes[0] = values[i] > lanes[0] ? values[i] : lanes[0];
+    for (size_t k = 1; k < 4; k++) lanes[0] = lanes[k] > lanes[0] ? lanes[k] : lanes[0];
+    return lanes[0] == 0 ? walk_extreme(values, count, 1) : lanes[0];
+}
+
+static double least_of(const double *values, size_t count)
+{
+    double lanes[4] = { values[0], values[0], values[0], values[0] };
+    size_t i = 1;
+    for (; count - i >= 4; i += 4) {
+        for (size_t k = 0; k < 4; k++)
+            lanes[k] = values[i + k] < lanes[k] ? values[i + k] : lanes[k];
+    }
+    for (; i < count; i++) lanes[0] = values[i] < lanes[0] ? values[i] : lanes[0];
+    for (size_t k = 1; k < 4; k++) lanes[0] = lanes[k] < lanes[0] ? lanes[k] : lanes[0];
+    return lanes[0] == 0 ? walk_extreme(values, count, -1) : lanes[0];
+}
+
+static bool window_extreme(struct call *call, const struct window *window,
+                           double (*extreme_of)(const double *values, size_t count),
+                           struct value *value)
 {
     if (!takes_numbers(call, window)) return false;
     const double *values = numbers(window);
-    double greatest = values[0];
-    for (size_t i = 1; i < number_count(window); i++) {
-        if (values[i] > greatest || isnan(greatest)) greatest = values[i];
-    }
-    value->number = greatest;
+    size_t count = number_count(window);
+    size_t nans = skip_nans(values, count);
+    value->number = nans == count ? values[count - 1] : extreme_of(values + nans, count - nans);
     return true;
+}
+
+bool window_max(struct call *call, const struct window *window, struct value *value)
+{
+    return window_extreme(call, window, greatest_of, value);
 }
 
 bool window_min(struct call *call, const struct window *window, struct value *value)
 {
-    if (!takes_numbers(call, window)) return false;
-    const double *values = numbers(window);
-    double least = values[0];
-    for (size_t i = 1; i < number_count(window); i++) {
-        if (values[i] < least || isnan(least)) least = values[i];
-    }
-    value->number = least;
-    return true;
+    return window_extreme(call, window, least_of, value);
 }
 
 /* Room for the indexes of `count` samples. */

@@ -7,6 +7,7 @@
  */
 #include "base/check.h"
 #include "promql/function_list.h"
+#include "promql/rate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,19 +21,7 @@ void annotate_kind(struct call *call, bool wants_counter)
     annotate_call(call, ANNOTATION_WARNING, text, false);
 }
 
-/* What is added to the window's raw change at its ends, as a factor. */
-struct span {
-    int64_t first_ms;
-    int64_t last_ms;
-    size_t count;
-    double change; /* of the counter, or of a histogram's count */
-    double first;  /* value at the first sample */
-    bool is_counter;
-    bool has_start; /* the counter began inside the window, at start_ms, from zero */
-    int64_t start_ms;
-};
-
-static double extrapolation(const struct window *window, const struct span *span)
+double rate_extrapolation(const struct window *window, const struct rate_span *span)
 {
     double to_start = (double)(span->first_ms - window->start_ms) / 1000;
     double to_end = (double)(window->end_ms - span->last_ms) / 1000;
@@ -73,11 +62,6 @@ static void check_overlap(struct call *call, const int64_t *starts_ms, const int
         annotate_call(call, ANNOTATION_WARNING, "samples have overlapping start times", true);
         return;
     }
-}
-
-static double window_seconds(const struct window *window)
-{
-    return (double)(window->end_ms - window->start_ms) / 1000;
 }
 
 /* --- histograms --- */
@@ -202,7 +186,7 @@ static bool extrapolate_histogram(struct call *call, const struct window *window
     struct histogram_sum sum = { 0 };
     bool is_good = histogram_change(call, &run, &sum);
     if (is_good) {
-        struct span span = {
+        struct rate_span span = {
             .first_ms = run.times_ms[0],
             .last_ms = run.times_ms[run.count - 1],
             .count = run.count,
@@ -212,7 +196,7 @@ static bool extrapolate_histogram(struct call *call, const struct window *window
             .has_start = run.has_start,
             .start_ms = start_ms,
         };
-        double factor = extrapolation(window, &span);
+        double factor = rate_extrapolation(window, &span);
         if (is_rate) factor /= window_seconds(window);
         histogram_sum_multiply(&sum, factor);
         is_good = finish_histogram(call, &sum, value);
@@ -223,8 +207,7 @@ static bool extrapolate_histogram(struct call *call, const struct window *window
 
 /* --- numbers --- */
 
-/* What a counter gained from `from` to `to`. */
-static double counter_change(const struct points *points, size_t from, size_t to)
+double counter_change(const struct points *points, size_t from, size_t to)
 {
     const double *values = points->values;
     double change = values[to - 1] - values[from];
@@ -260,7 +243,7 @@ static bool extrapolate(struct call *call, const struct window *window, bool is_
     if (is_counter) {
         check_overlap(call, points->starts_ms, points->times_ms, window->from, window->to);
     }
-    struct span span = {
+    struct rate_span span = {
         .first_ms = points->times_ms[window->from],
         .last_ms = points->times_ms[window->to - 1],
         .count = count,
@@ -272,116 +255,10 @@ static bool extrapolate(struct call *call, const struct window *window, bool is_
     span.change = is_counter ? counter_change(points, window->from, window->to)
                              : points->values[window->to - 1] - points->values[window->from];
     if (has_start) span.change += span.first;
-    double factor = extrapolation(window, &span);
+    double factor = rate_extrapolation(window, &span);
     if (is_rate) factor /= window_seconds(window);
     value->number = span.change * factor;
     return true;
-}
-
-/* Where a window's samples lie in it, and what extrapolation comes to for all that lie the same:
- * with even samples and steps that is every window of a series. */
-struct geometry {
-    int64_t to_start_ms;
-    int64_t sampled_ms;
-    int64_t to_end_ms;
-    size_t count;
-    double to_start; /* seconds, as extrapolation has it without the zero */
-    double sampled;
-    double factor; /* what the change is multiplied by when the zero is out of reach */
-};
-
-static inline bool is_same_place(const struct geometry *geometry, const struct window *window)
-{
-    const int64_t *times_ms = window->points->times_ms;
-    int64_t first_ms = times_ms[window->from];
-    int64_t last_ms = times_ms[window->to - 1];
-    return ((geometry->count ^ (window->to - window->from)) |
-            (uint64_t)(geometry->to_start_ms ^ (first_ms - window->start_ms)) |
-            (uint64_t)(geometry->sampled_ms ^ (last_ms - first_ms)) |
-            (uint64_t)(geometry->to_end_ms ^ (window->end_ms - last_ms))) == 0;
-}
-
-static void place_window(struct geometry *geometry, const struct window *window, bool is_rate)
-{
-    const int64_t *times_ms = window->points->times_ms;
-    struct span span = { .first_ms = times_ms[window->from],
-                         .last_ms = times_ms[window->to - 1],
-                         .count = window->to - window->from };
-    geometry->to_start_ms = span.first_ms - window->start_ms;
-    geometry->sampled_ms = span.last_ms - span.first_ms;
-    geometry->to_end_ms = window->end_ms - span.last_ms;
-    geometry->count = span.count;
-    geometry->sampled = (double)geometry->sampled_ms / 1000;
-    geometry->to_start = (double)geometry->to_start_ms / 1000;
-    double average = geometry->sampled / (double)(span.count - 1);
-    if (geometry->to_start >= average * 1.1) geometry->to_start = average / 2;
-    geometry->factor = extrapolation(window, &span);
-    if (is_rate) geometry->factor /= window_seconds(window);
-}
-
-/* Whether a counter would have been below zero at the place that it is stretched to. At a value
- * that is not below what it gained it cannot have been, as the samples reach farther than the
- * stretch; that spares the division. */
-static inline bool reaches_zero(const struct geometry *geometry, double first, double change)
-{
-    if (!(change > 0) || !(first >= 0)) return false;
-    if (first >= change && geometry->sampled >= geometry->to_start) return false;
-    return geometry->sampled * (first / change) < geometry->to_start;
-}
-
-/* All steps at once. Resets are rare: one in a window is known by the last one that was passed,
- * and only such windows are walked. */
-static bool sweep_change(struct sweep *sweep, bool is_counter, bool is_rate)
-{
-    const struct points *points = sweep->points;
-    const double *values = points->values;
-    size_t count = sweep->call->evaluation->steps.count;
-    struct window window = { .points = points };
-    struct geometry geometry = { 0 };
-    size_t checked = 0; /* samples looked at for resets */
-    size_t last_reset = 0;
-    for (size_t i = 0; i < count; i++) {
-        window_move(&window, sweep->windows, i);
-        size_t seen = window.to - window.from;
-        sweep->seen += seen;
-        if (seen < 2) continue;
-        if (checked <= window.from) checked = window.from + 1;
-        for (; is_counter && checked < window.to; checked++) {
-            if (values[checked] < values[checked - 1]) last_reset = checked;
-        }
-        double change = last_reset > window.from ? counter_change(points, window.from, window.to)
-                                                 : values[window.to - 1] - values[window.from];
-        if (!is_same_place(&geometry, &window)) place_window(&geometry, &window, is_rate);
-        double factor = geometry.factor;
-        if (is_counter && reaches_zero(&geometry, values[window.from], change)) {
-            struct span span = { .first_ms = points->times_ms[window.from],
-                                 .last_ms = points->times_ms[window.to - 1],
-                                 .count = seen,
-                                 .change = change,
-                                 .first = values[window.from],
-                                 .is_counter = true };
-            factor = extrapolation(&window, &span);
-            if (is_rate) factor /= window_seconds(&window);
-        }
-        sweep->values[i] = change * factor;
-        sweep->is_any = true;
-    }
-    return true;
-}
-
-bool sweep_rate(struct sweep *sweep)
-{
-    return sweep_change(sweep, true, true);
-}
-
-bool sweep_increase(struct sweep *sweep)
-{
-    return sweep_change(sweep, true, false);
-}
-
-bool sweep_delta(struct sweep *sweep)
-{
-    return sweep_change(sweep, false, false);
 }
 
 bool window_rate(struct call *call, const struct window *window, struct value *value)

@@ -1,4 +1,5 @@
 /* functions_trend.c - straight lines through a window: deriv, predict_linear, smoothing. */
+#include "promql/columns.h"
 #include "promql/function_list.h"
 
 #include <math.h>
@@ -10,28 +11,48 @@ struct sums {
     struct kahan xx;
 };
 
-static void add_to(struct kahan *kahan, double value, bool is_finite)
-{
-    if (is_finite) {
-        kahan_add_finite(kahan, value);
-    } else {
-        kahan_add(kahan, value);
-    }
-}
-
-static struct sums add_up(const struct window *window, int64_t intercept_ms, bool is_finite)
+static struct sums add_up(const struct window *window, int64_t intercept_ms)
 {
     const struct points *points = window->points;
     struct sums sums = { 0 };
     for (size_t i = window->from; i < window->to; i++) {
         double y = points->values[i];
         double x = (double)(points->times_ms[i] - intercept_ms) / 1000;
-        add_to(&sums.x, x, is_finite);
-        add_to(&sums.y, y, is_finite);
-        add_to(&sums.xy, x * y, is_finite);
-        add_to(&sums.xx, x * x, is_finite);
+        kahan_add(&sums.x, x);
+        kahan_add(&sums.y, y);
+        kahan_add(&sums.xy, x * y);
+        kahan_add(&sums.xx, x * x);
     }
     return sums;
+}
+
+/* kahan_add_finite for two sums side by side. */
+static inline void add_pair(column_pair *sum, column_pair *lost, column_pair value)
+{
+    column_pair total = *sum + value;
+    column_pair added = total - *sum;
+    *lost += (*sum - (total - added)) + (value - added);
+    *sum = total;
+}
+
+/* The same as long as all sums are finite. */
+static struct sums add_up_finite(const struct window *window, int64_t intercept_ms)
+{
+    const struct points *points = window->points;
+    column_pair sum[2] = { { 0, 0 }, { 0, 0 } };
+    column_pair lost[2] = { { 0, 0 }, { 0, 0 } };
+    for (size_t i = window->from; i < window->to; i++) {
+        double y = points->values[i];
+        double x = (double)(points->times_ms[i] - intercept_ms) / 1000;
+        column_pair pair = { x, y };
+        column_pair twice = { x, x };
+        add_pair(&sum[0], &lost[0], pair);
+        add_pair(&sum[1], &lost[1], pair * twice);
+    }
+    return (struct sums){ .x = { sum[0][0], lost[0][0] },
+                          .y = { sum[0][1], lost[0][1] },
+                          .xx = { sum[1][0], lost[1][0] },
+                          .xy = { sum[1][1], lost[1][1] } };
 }
 
 static bool is_constant(const struct window *window)
@@ -54,9 +75,9 @@ static void fit_line(const struct window *window, int64_t intercept_ms, double *
         *intercept = is_infinite ? (double)NAN : first;
         return;
     }
-    struct sums sums = add_up(window, intercept_ms, true);
+    struct sums sums = add_up_finite(window, intercept_ms);
     if (!isfinite(sums.y.sum) || !isfinite(sums.xy.sum) || !isfinite(sums.xx.sum)) {
-        sums = add_up(window, intercept_ms, false);
+        sums = add_up(window, intercept_ms);
     }
     double n = (double)(window->to - window->from);
     double sum_x = sums.x.sum + sums.x.lost;

@@ -157,7 +157,8 @@ static void print_matchers(struct buf *buf, const struct node *node)
         const struct matcher *matcher = &node->selector.matchers[i];
         bool is_name =
             matcher->kind == MATCHER_EQUAL && str_equal(matcher->name, LABEL_METRIC_NAME);
-        if (is_name && str_equal(matcher->value, node->selector.name)) continue;
+        bool has_name = node->selector.name.size > 0;
+        if (has_name && is_name && str_equal(matcher->value, node->selector.name)) continue;
         buf_append_str(buf, is_open ? STR(",") : STR("{"));
         is_open = true;
         print_label_name(buf, matcher->name);
@@ -165,6 +166,8 @@ static void print_matchers(struct buf *buf, const struct node *node)
         print_quoted(buf, matcher->value);
     }
     if (is_open) buf_append_char(buf, '}');
+    /* Only info() takes one that selects all. */
+    if (!is_open && node->selector.name.size == 0) buf_append_str(buf, STR("{}"));
 }
 
 static void print_matching(struct buf *buf, const struct node *node)

@@ -21,9 +21,9 @@
  *          twice, ...). Texts are those of Prometheus 3.x, also where our own habits differ.
  * Threads: an engine and an expression may be used by any number of threads; a result belongs to
  *          one.
- * Fairness: a query that has used the processor for some 50 ms is a long one. Long ones run as many
- *          at a time as there are processors and take turns (turns.h), so that short ones have
- *          room.
+ * Fairness: as many queries run at a time as there are processors, in turns (turns.h), new ones
+ *          first; those with a work_max take none. One that has used the processor for 50 ms is a
+ *          long one: it gives its place among the concurrent ones to another.
  */
 #ifndef PROMQL_PROMQL_H
 #define PROMQL_PROMQL_H
@@ -44,6 +44,7 @@
 
 struct budget;    /* base/budget.h */
 struct histogram; /* model/histogram.h */
+struct turn;      /* turns.h, of the engine alone */
 
 /* What --enable-feature turns on, with the names it has there. */
 /* clang-format off */
@@ -72,8 +73,7 @@ struct promql_options {
     size_t samples_max;        /* most samples a query holds at once; 50,000,000 */
     size_t memory_max;         /* bytes that queries may take from memory, all together; 1 GiB */
     struct budget *budget;     /* that they are taken from instead, shared with others; NULL */
-    size_t concurrency_max;    /* queries at once, more wait their turn; 20. Long ones are not
-                                  counted: as many of them run at a time as there are processors */
+    size_t concurrency_max;    /* queries at once, more wait; 20. Long ones are not counted */
     int64_t timeout_ms;        /* of a query, waiting included; 2 minutes */
     int64_t lookback_ms;       /* how old an instant selector's sample may be; 5 minutes */
     int64_t default_step_ms;   /* of subqueries that name none (evaluation_interval); 1 minute */
@@ -186,6 +186,7 @@ struct promql_result {
     size_t info_count;
     struct promql_stats stats;
     int64_t deadline_ns; /* until when it is worth writing, on clock_system; 0: for ever */
+    struct turn *turn;   /* of the engine: what it keeps of the processor; NULL: nothing */
 };
 
 void promql_result_free(struct promql_result *result); /* NULL is fine */
@@ -202,6 +203,8 @@ struct promql_request {
     size_t work_max;
     size_t points_max; /* points of the answer that the caller can use; more: ERROR_LIMIT */
     bool counts_steps; /* stats.samples_per_step is wanted */
+    bool keeps_turn;   /* the answer is written and freed at once: until then the query keeps its
+                          turn on the processor */
     bool skips_cache;  /* all steps are evaluated, whatever was kept of earlier answers */
     bool (*is_canceled)(void *argument); /* asked every few thousand samples; may be NULL */
     void (*turns_long)(void *argument);  /* called once the query has used some 50 ms of the

@@ -1,5 +1,6 @@
 /* selector.c - from the source's samples to rows and to the windows of range functions. */
 #include "base/check.h"
+#include "promql/columns.h"
 #include "promql/eval.h"
 #include "promql/function_list.h"
 
@@ -92,6 +93,7 @@ static int open_cursor(struct evaluation *evaluation, const struct node *node, i
         .deadline_ns = query->deadline_ns,
         .want = wants_last ? SERIES_WANT_LAST : SERIES_WANT_SAMPLES,
         .reuses_columns = true,
+        .ignores_values = wants_last && node->selector.ignores_values,
         .match_max = quick_series_max(evaluation, end_ms - start_ms),
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
@@ -238,21 +240,6 @@ int evaluate_starts(struct evaluation *evaluation, const struct node *node, stru
 
 /* --- ranges --- */
 
-/* Sixteen at a time without a branch between them. */
-static bool has_stale(const double *values, size_t count)
-{
-    size_t i = 0;
-    for (; count - i >= 16; i += 16) {
-        unsigned found = 0;
-        for (size_t k = 0; k < 16; k++) found |= (unsigned)sample_is_stale(values[i + k]);
-        if (found != 0) return true;
-    }
-    for (; i < count; i++) {
-        if (sample_is_stale(values[i])) return true;
-    }
-    return false;
-}
-
 /* The arrays of points while they are filled: numbers first, histograms behind them. */
 struct points_room {
     int64_t *times_ms;
@@ -301,14 +288,15 @@ static void fill_points(const struct series_columns *series, size_t number_count
     }
 }
 
-/* Takes the stale markers out and the histograms apart; without any of them nothing is copied. */
+/* Takes the stale markers out and the histograms apart; without any of them, and without other
+ * NaNs, nothing is copied. */
 static int split_points(struct query *query, const struct series_columns *series,
                         struct points *points)
 {
     *points = (struct points){ .labels = series->labels };
     bool has_starts =
         series->starts_ms != NULL && (query->features & PROMQL_FEATURE_START_TIMESTAMPS) != 0;
-    if (series->histograms == NULL && !has_stale(series->values, series->count)) {
+    if (series->histograms == NULL && !column_has_nan(series->values, series->count)) {
         points->times_ms = series->times_ms;
         points->values = series->values;
         points->count = series->count;
@@ -377,7 +365,10 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     windows.steps = evaluation->steps;
     int64_t first = windows.ends.start_ms;
     int64_t last = steps_time(&windows.ends, evaluation->steps.count - 1);
-    int64_t before = windows.is_anchored || windows.is_smoothed ? query->lookback_ms : 0;
+    /* A hint of a histogram may need the one before it. */
+    bool looks_before =
+        windows.is_anchored || windows.is_smoothed || selector->selector.finds_resets;
+    int64_t before = looks_before ? query->lookback_ms : 0;
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
     code = open_cursor(evaluation, selector, first - windows.range_ms + 1 - before, last + after,

@@ -26,6 +26,7 @@ int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path, struct
 int tsdb_insert_block(struct tsdb *db, struct block *block)
 {
     if (!VEC_PUSH(&db->blocks, block)) return -ENOMEM;
+    (void)!resident_init(&block->resident, block->size, &db->resident);
     struct block **items = db->blocks.items;
     size_t at = db->blocks.count - 1;
     for (; at > 0; at--) {

@@ -20,6 +20,7 @@
 #include "tsdb/wal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,7 @@ struct tsdb {
     struct head head GUARDED_BY(mutex);
     struct exemplars exemplars GUARDED_BY(mutex);
     struct block_list blocks GUARDED_BY(mutex); /* by least time */
+    atomic_size_t resident; /* bytes of blocks' files that were looked at; resident.h */
     struct head_series **frozen GUARDED_BY(mutex);
     size_t frozen_count GUARDED_BY(mutex);
     int64_t frozen_min_ms GUARDED_BY(mutex);

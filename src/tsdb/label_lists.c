@@ -2,15 +2,11 @@
  * from the series that a select finds. */
 #include "base/check.h"
 #include "base/map.h"
-#include "tsdb/db.h"
-#include "tsdb/match.h"
-#include "tsdb/merge.h"
+#include "tsdb/cursor.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ARENA_SIZE_MAX ((size_t)512 << 20) /* postings and lists of values of a select */
 
 struct text_set {
     struct arena *arena;
@@ -49,6 +45,7 @@ static int finish_set(struct text_set *set, int code, struct str_list *out, stru
     map_release(&set->seen);
     VEC_RELEASE(&set->items);
     if (code == ERROR_LIMIT) return merge_no_room(error);
+    if (code == ERROR_TIMEOUT) return cursor_late(error);
     if (code == -ENOMEM) return error_set(error, code, "no memory for a list of labels");
     return code;
 }
@@ -60,7 +57,7 @@ static int collect_from_series(struct tsdb *db, const struct series_query *query
     struct series_query labels_only = *query;
     labels_only.want = SERIES_WANT_LABELS;
     struct arena arena;
-    arena_init(&arena, ARENA_SIZE_MAX);
+    arena_init_within(&arena, CURSOR_SCRATCH_MAX, set->arena->budget);
     struct series_cursor *cursor = NULL;
     int code = tsdb_select(db, &labels_only, &arena, &cursor, error);
     struct series_columns series;
@@ -186,12 +183,13 @@ static bool is_value_there(const struct head *head, struct postings value, struc
     return false;
 }
 
-/* Values of a label among the series that matchers select, by the index alone. */
+/* Values of a label among the series that matchers select, by the index alone; `head` NULL for a
+ * block. */
 static int collect_values(const struct index *index, const struct head *head,
                           const struct series_query *query, struct str name, struct text_set *set)
 {
     CLEANUP(arena_release) struct arena arena;
-    arena_init(&arena, ARENA_SIZE_MAX);
+    arena_init_within(&arena, CURSOR_SCRATCH_MAX, set->arena->budget);
     struct postings matched;
     struct index_value *values;
     size_t count = 0;
@@ -207,17 +205,33 @@ static int collect_values(const struct index *index, const struct head *head,
     return code;
 }
 
-static int collect_values_locked(struct tsdb *db, const struct series_query *query, struct str name,
-                                 struct text_set *set)
+/* Of the head's series, and takes the blocks, as one moment. */
+static int collect_head_values(struct cursor *cursor, const struct series_query *query,
+                               struct str name, struct text_set *set)
 {
-    struct index index = head_index(&db->head);
-    int code = collect_values(&index, &db->head, query, name, set);
-    for (size_t i = 0; i < db->blocks.count && code == 0; i++) {
-        const struct block *block = db->blocks.items[i];
-        if (block->meta.min_time_ms > query->end_ms || block->meta.max_time_ms < query->start_ms) {
-            continue;
-        }
-        index = block_index(block);
+    struct tsdb *db = cursor->db;
+    mutex_lock(&db->mutex);
+    int code = cursor_take_blocks_locked(cursor);
+    if (code == 0) {
+        struct index index = head_index(&db->head);
+        index.verdicts = cursor->verdicts;
+        index.verdict_count = cursor->verdicts == NULL ? 0 : query->matcher_count;
+        code = collect_values(&index, &db->head, query, name, set);
+    }
+    mutex_unlock(&db->mutex);
+    return code;
+}
+
+/* Patterns, which may be slow, are tried without the lock, on the blocks' values, too. */
+static int collect_indexed_values(struct cursor *cursor, const struct series_query *query,
+                                  struct str name, struct text_set *set)
+{
+    int code = cursor_try_patterns(cursor, query);
+    if (code == 0) code = collect_head_values(cursor, query, name, set);
+    for (size_t i = 0; i < cursor->merge.count && code == 0; i++) {
+        struct index index = block_index(cursor->merge.sources[i].block);
+        index.clock = cursor->db->options.clock;
+        index.deadline_ns = query->deadline_ns;
         code = collect_values(&index, NULL, query, name, set);
     }
     return code;
@@ -228,9 +242,10 @@ static int collect(struct tsdb *db, const struct series_query *query, struct str
 {
     if (name.data != NULL && query->matcher_count > 0 && query->series_max == 0 &&
         is_indexed(db, query)) {
-        mutex_lock(&db->mutex);
-        int code = collect_values_locked(db, query, name, set);
-        mutex_unlock(&db->mutex);
+        struct cursor *cursor = cursor_new(db, query, set->arena);
+        if (cursor == NULL) return -ENOMEM;
+        int code = collect_indexed_values(cursor, query, name, set);
+        cursor_free(cursor);
         return code;
     }
     if (!can_skip_series(db, query)) return collect_from_series(db, query, name, set, error);

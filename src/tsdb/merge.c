@@ -83,7 +83,17 @@ struct gathering {
     int64_t *starts;                     /* the same */
     size_t count;
     size_t capacity;
+    bool is_mixed; /* a part does not lie behind the one before it: times must be sorted */
 };
+
+/* To be called when a part, whose own times rise, stands at `from`. */
+static void note_part(struct gathering *gathering, size_t from)
+{
+    if (from > 0 && from < gathering->count &&
+        gathering->times[from] <= gathering->times[from - 1]) {
+        gathering->is_mixed = true;
+    }
+}
 
 /* Arrays that most series never need, made at the first need of one. */
 static bool reserve_extras(struct gathering *gathering)
@@ -282,6 +292,7 @@ static int add_part(struct gathering *gathering, const int64_t *times, const dou
     memcpy(gathering->times + gathering->count, times, count * sizeof(times[0]));
     memcpy(gathering->values + gathering->count, values, count * sizeof(values[0]));
     gathering->count += count;
+    note_part(gathering, gathering->count - count);
     return 0;
 }
 
@@ -316,6 +327,7 @@ static int gather_chunk(struct merge *merge, const struct chunk_view *view,
         if (decode(merge, view, gathering->times + gathering->count,
                    gathering->values + gathering->count)) {
             gathering->count += view->count;
+            note_part(gathering, gathering->count - view->count);
         } else {
             merge->damaged++;
         }
@@ -438,8 +450,10 @@ static int gather_hit(struct merge *merge, const struct merge_hit *hit, struct g
         if (!reserve(gathering, 1)) return ERROR_LIMIT;
         gathering->times[gathering->count] = hit->last_ms;
         gathering->values[gathering->count++] = hit->last_value;
+        note_part(gathering, gathering->count - 1);
     }
     if (code != 0 || hit->late == NULL) return code;
+    gathering->is_mixed = true;
     /* Late samples of before and after a cut overlap: each piece is joined by itself. */
     const struct merge_extras *extras = hit->late_extras;
     for (const struct merge_piece *piece = hit->late; piece != NULL && code == 0;
@@ -465,6 +479,17 @@ static void offer(struct gathering *gathering, int64_t time_ms, double value)
     gathering->count = 1;
 }
 
+/* The value at the front, or any, as what is wanted allows. */
+static bool take_newest(struct merge *merge, const struct block_chunk *chunk,
+                        const struct chunk_times *times, double *values, size_t wanted)
+{
+    if (!merge->ignores_values || !column_is_long_and_finite(chunk->values)) {
+        return chunk_take_values(&merge->memory, chunk, times, values, wanted);
+    }
+    values[0] = 0;
+    return chunk_is_whole(chunk, times);
+}
+
 /* Of a block's chunk, where the newest values are had without the others. */
 static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
                          struct gathering *gathering)
@@ -475,8 +500,7 @@ static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
     while (end > 0 && shared->times[end - 1] > merge->end_ms) end--;
     bool is_there = end > 0 && shared->times[end - 1] >= merge->start_ms;
     size_t wanted = chunk->count - end + 1;
-    if (shared == NULL ||
-        (is_there && !chunk_take_values(&merge->memory, chunk, shared, values, wanted))) {
+    if (shared == NULL || (is_there && !take_newest(merge, chunk, shared, values, wanted))) {
         merge->damaged++;
         return false;
     }
@@ -550,11 +574,7 @@ static int by_time(const void *a, const void *b)
 /* Sorts by time and keeps the first of each; sources that overlap are rare. */
 static int sort_samples(struct gathering *gathering)
 {
-    bool is_sorted = true;
-    for (size_t i = 1; i < gathering->count && is_sorted; i++) {
-        is_sorted = gathering->times[i] > gathering->times[i - 1];
-    }
-    if (is_sorted) return 0;
+    if (!gathering->is_mixed) return 0;
     size_t count = gathering->count;
     struct order_entry *order = ARENA_ARRAY(gathering->arena, struct order_entry, count);
     struct gathering sorted = { .arena = gathering->arena, .capacity = count };

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "codec/regex.h"
 #include "tsdb/column.h"
+#include "tsdb/cursor.h"
 #include "tsdb/db.h"
 #include "tsdb/match.h"
 #include "tsdb/merge.h"
@@ -17,28 +18,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
-#define DEADLINE_CHECK_EVERY 64
+#define DEADLINE_CHECK_EVERY 64 /* series */
+#define RESIDENT_CHECK_EVERY 16
+
+/* Bytes of blocks' files that may count as the process's memory: what was looked at stays there
+ * until so much is. */
+#define RESIDENT_MAX ((size_t)8 << 20)
 
 #define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
 #define FETCH_DATA   8  /* series ahead whose samples are */
 
-struct cursor {
-    struct series_cursor base; /* first */
-    struct tsdb *db;
-    struct merge merge;
-    struct block_list blocks; /* referenced */
-    struct arena scratch;
-    struct str *names;               /* of the head's labels */
-    struct match_verdicts *verdicts; /* of the matchers' patterns */
-    int64_t deadline_ns;
-    size_t series_max;
-    size_t count;
-    uint64_t damaged_told;
-    bool is_counted; /* in db->cursors */
-};
-
-static void cursor_free(struct cursor *cursor)
+void cursor_free(struct cursor *cursor)
 {
     struct tsdb *db = cursor->db;
     mutex_lock(&db->mutex);
@@ -57,7 +47,7 @@ static void cursor_close(struct series_cursor *base)
     cursor_free((struct cursor *)base);
 }
 
-static int late(struct error *error)
+int late(struct error *error)
 {
     return error_set(error, ERROR_TIMEOUT, "the query took longer than it may");
 }
@@ -66,7 +56,7 @@ static int check_deadline(const struct cursor *cursor, struct error *error)
 {
     if (cursor->deadline_ns == 0) return 0;
     if (clock_monotonic_ns(cursor->db->options.clock) < cursor->deadline_ns) return 0;
-    return late(error);
+    return cursor_late(error);
 }
 
 static void tell_damage(struct cursor *cursor)
@@ -80,6 +70,18 @@ static void tell_damage(struct cursor *cursor)
     tsdb_report(db, "damaged chunk passed over", NULL, NULL);
 }
 
+/* Of many files each may have a little; those at hand are unloaded when it is worth it. */
+static void limit_resident(const struct cursor *cursor)
+{
+    size_t size = 0;
+    if (atomic_load_explicit(&cursor->db->resident, memory_order_relaxed) <= RESIDENT_MAX) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) {
+        size += resident_size(&cursor->blocks.items[i]->resident);
+    }
+    if (size < RESIDENT_MAX / 4) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) block_unload(cursor->blocks.items[i]);
+}
+
 static int cursor_next(struct series_cursor *base, struct series_columns *series,
                        struct error *error)
 {
@@ -91,6 +93,7 @@ static int cursor_next(struct series_cursor *base, struct series_columns *series
     struct series_columns found;
     int code = merge_next(&cursor->merge, &found, error);
     tell_damage(cursor);
+    if (cursor->count % RESIDENT_CHECK_EVERY == 0) limit_resident(cursor);
     if (code != 1) return code;
     cursor->count++;
     if (cursor->series_max > 0 && cursor->count > cursor->series_max) {
@@ -345,9 +348,7 @@ static void fetch_ahead(const struct head *head, struct postings series, size_t 
     }
 }
 
-/* Tries patterns on the head's values. Under the lock this holds them only, so that the select,
- * which comes after it, stays one moment. */
-static int try_patterns(struct cursor *cursor, const struct series_query *query)
+int cursor_try_patterns(struct cursor *cursor, const struct series_query *query)
 {
     struct tsdb *db = cursor->db;
     cursor->verdicts = ARENA_ARRAY(&cursor->scratch, struct match_verdicts, query->matcher_count);
@@ -419,7 +420,7 @@ static int make_labels(struct cursor *cursor, struct merge_source *source)
     return 0;
 }
 
-static int take_blocks_locked(struct cursor *cursor)
+int cursor_take_blocks_locked(struct cursor *cursor)
 {
     struct tsdb *db = cursor->db;
     if (!VEC_RESERVE(&cursor->blocks, db->blocks.count + 1)) return -ENOMEM;
@@ -473,7 +474,7 @@ static int match_blocks(struct cursor *cursor, const struct series_query *query,
         code =
             match(&index, query->matchers, query->matcher_count, &cursor->scratch, &source->series);
         if (code == ERROR_LIMIT) return merge_no_room(error);
-        if (code == ERROR_TIMEOUT) return late(error);
+        if (code == ERROR_TIMEOUT) return cursor_late(error);
         if (code == 0 && query->match_max > 0 && source->series.count > query->match_max) {
             return error_set(error, -EAGAIN, "more than %zu series", query->match_max);
         }
@@ -491,7 +492,7 @@ static int take_snapshot(struct cursor *cursor, const struct series_query *query
     mutex_lock(&db->mutex);
     if (!cursor->is_counted) db->cursors++;
     cursor->is_counted = true;
-    int code = take_blocks_locked(cursor);
+    int code = cursor_take_blocks_locked(cursor);
     if (code == 0) {
         /* The head is the last source: its samples are the newest. */
         code = take_head_locked(cursor, query, &cursor->merge.sources[cursor->merge.count]);
@@ -504,10 +505,10 @@ static int take_snapshot(struct cursor *cursor, const struct series_query *query
 
 static int cursor_fill(struct cursor *cursor, const struct series_query *query, struct error *error)
 {
-    int code = try_patterns(cursor, query);
+    int code = cursor_try_patterns(cursor, query);
     if (code == 0) code = take_snapshot(cursor, query);
     if (code == ERROR_LIMIT) return merge_no_room(error);
-    if (code == ERROR_TIMEOUT) return late(error);
+    if (code == ERROR_TIMEOUT) return cursor_late(error);
     if (code == -EAGAIN) {
         return error_set(error, code, "more than %zu series", query->match_max);
     }
@@ -521,22 +522,30 @@ static int cursor_fill(struct cursor *cursor, const struct series_query *query, 
     return code == 0 ? merge_start(&cursor->merge, error) : code;
 }
 
-int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
-                struct series_cursor **cursor_out, struct error *error)
+struct cursor *cursor_new(struct tsdb *db, const struct series_query *query, struct arena *arena)
 {
     struct cursor *cursor = calloc(1, sizeof(*cursor));
-    if (cursor == NULL) return error_set(error, -ENOMEM, "no memory for a query");
+    if (cursor == NULL) return NULL;
     cursor->base.next = cursor_next;
     cursor->base.close = cursor_close;
-    cursor->db = state;
+    cursor->db = db;
     cursor->deadline_ns = query->deadline_ns;
     cursor->series_max = query->series_max;
     cursor->merge.start_ms = query->start_ms;
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
+    cursor->merge.ignores_values = query->ignores_values;
     cursor->merge.arena = arena;
-    arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
+    arena_init_within(&cursor->scratch, CURSOR_SCRATCH_MAX, arena->budget);
+    return cursor;
+}
+
+int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
+                struct series_cursor **cursor_out, struct error *error)
+{
+    struct cursor *cursor = cursor_new(state, query, arena);
+    if (cursor == NULL) return error_set(error, -ENOMEM, "no memory for a query");
     int code = cursor_fill(cursor, query, error);
     if (code != 0) {
         cursor_free(cursor);

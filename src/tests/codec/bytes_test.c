@@ -24,6 +24,31 @@ static void crc32c_follows_rfc_3720(void)
     EXPECT_INT(0xE3069283, crc32c_add(crc32c("1234", 4), "56789", 5));
 }
 
+/* Bit by bit, as the polynomial is defined. */
+static uint32_t slow_crc32c(const unsigned char *bytes, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78 : 0);
+    }
+    return ~crc;
+}
+
+static void crc32c_of_any_length(void)
+{
+    unsigned char bytes[3000];
+    struct random random;
+    random_init(&random, 32);
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (unsigned char)random_next(&random);
+    for (size_t size = 0; size < sizeof(bytes) - 8; size++) {
+        const unsigned char *from = bytes + size % 8;
+        size_t cut = size / 3;
+        EXPECT_INT(slow_crc32c(from, size), crc32c(from, size));
+        EXPECT_INT(crc32c(from, size), crc32c_add(crc32c(from, cut), from + cut, size - cut));
+    }
+}
+
 static void varints_end_where_they_should(void)
 {
     static const uint64_t values[] = { 0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX };
@@ -167,9 +192,9 @@ static void gzip_members_and_bombs(void)
 int main(void)
 {
     static const struct test tests[] = {
-        TEST(crc32c_follows_rfc_3720),   TEST(varints_end_where_they_should),
-        TEST(protobuf_fields_come_back), TEST(packed_buffers_come_back_bounded),
-        TEST(gzip_members_and_bombs),
+        TEST(crc32c_follows_rfc_3720),          TEST(crc32c_of_any_length),
+        TEST(varints_end_where_they_should),    TEST(protobuf_fields_come_back),
+        TEST(packed_buffers_come_back_bounded), TEST(gzip_members_and_bombs),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

@@ -85,6 +85,7 @@ def queries(role):
     for pattern in ["(a|a|aa)*b", "((a{1,100}){1,100}){1,100}", "(x+x+)+y", "~(~(~(.*)))&.*z", "(a&~(b|~(c&.*)))+",
                     "(.*)*(.*)*(.*)*c", "[a-", "(" * 2000, "a{1000}{1000}{1000}", "<1-99999999999999999999>", "a" * 100000]:
         soon(role, f"/{pattern[:30]}/", (200, 400), "POST", "/h/_search", {"query": {"regexp": {"message": pattern}}})
+    string("a thousand large patterns", "/([a-z]{1,100}){1,9}/ " * 1000, (400,))
     kql = lambda name, text: soon(role, name, (400,), "POST", "/_barograph/kql", {"query": text})
     kql("KQL of brackets", "(" * 100000)
     kql("KQL of nots", "not " * 100000)
@@ -104,10 +105,21 @@ def documents(role):
           b'{"a":1', action, b'{"a":1}', want=[400, 400, 400, 400, 201])
     items("200 deep", action, b'{"a":' * 200 + b"1" + b"}" * 200, want=[400])
     items("a key of a megabyte", action, b'{"' + b"k" * MIB + b'":1}', want=[201])
+    items("a name beside an object's", action, b'{"b-c":1,"b":{"d":1},"b d.e":1}', want=[201])
     many = json.dumps({f"f{i}": i for i in range(20000)}).encode()
     items("20,000 fields are kept, not indexed all", action, many, want=[201])
     items("empty names and dots are kept", action, b'{"":1}', action, b'{"a..b":1}', action, b'{".":1}',
           want=[201, 201, 201])
+    deep = lambda parts: json.dumps({".".join(["p"] * parts): 1}).encode()
+    items("names of 21, 30 and 100 parts are kept", action, deep(21), action, deep(30), action, deep(100), want=[201] * 3)
+    for name in ("p." * 29 + "p", "p..q", "p.", ""):
+        soon(role, f"a mapping of the name {name[:5]}", (400,), "PUT", "/h/_mapping", {"properties": {name: {"type": "long"}}})
+    soon(role, "a field with fields below it", (400,), "PUT", "/h/_mapping", {"properties": {
+        "both": {"type": "long", "properties": {"p": {"type": "ip"}}}}})
+    soon(role, "a field below a field", (400,), "PUT", "/h/_mapping", {"properties": {"n.below": {"type": "long"}}})
+    off = {"properties": {"off": {"type": "object", "enabled": False, "properties": {"p": {"type": "long"}}}}}
+    soon(role, "an object that is off", (200,), "PUT", "/off", {"mappings": off})
+    soon(role, "the same once more", (200,), "PUT", "/off/_mapping", off)
     items("a name above 512 bytes", b'{"index":{"_id":"' + b"i" * 600 + b'"}}', b'{"a":1}', want=[400])
     soon(role, "an action line of garbage", (400,), "POST", "/_bulk", b"\x00\xff{}\n{}\n")
     soon(role, "an action of ten keys", (400,), "POST", "/_bulk", json.dumps({str(i): {} for i in range(10)}) + "\n{}\n")
@@ -152,6 +164,12 @@ try:
     expect("it goes on", 200, role.call("GET", "/h/_search")[0])
     role.stop()
     expect("and ends well", 0, role.process.returncode)
+    role.start()
+    properties = role.call("GET", "/h/_mapping")[1]["h"]["mappings"]["properties"]
+    expect("and starts again with all names", (200, {"d": {"type": "long"}}, {"type": "long"}), (
+        role.call("GET", "/h/_search")[0], properties["b"]["properties"], properties["b-c"]))
+    expect("and with what was off", False, role.call("GET", "/off/_mapping")[1]["off"]["mappings"]["properties"]["off"]["enabled"])
+    role.stop()
 finally:
     shutil.rmtree(folder, ignore_errors=True)
 sys.exit(tap.end())

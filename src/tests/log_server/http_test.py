@@ -36,6 +36,13 @@ def wire(role):
     status, answer = role.call("POST", "/w/_bulk?filter_path=errors%2Citems.%2A.error"
                                "%2Citems.%2A.status", body)
     expect("filter_path", {"errors": False, "items": [{"create": {"status": 201}}] * 2}, answer)
+    mixed = bulk({"create": {"_id": "m"}}, {"a": 1}, {"create": {}}, {"a": 1}, {"create": {}}, {"a": 1},
+                 {"index": {}}, "{broken", {"create": {"_id": "m"}}, {"a": 1}, {"index": {}}, {"a": 1})
+    role.call("POST", "/w/_bulk", mixed)
+    for paths in ("errors", "items.*.status", "items.*.error", "errors,items.*.error", "items.*.error,items.*.status"):
+        for text in (body, mixed):  # what is filtered while it is written equals what is filtered later
+            written, filtered = (role.raw("POST", "/w/_bulk?filter_path=" + more + paths, text)[2] for more in ("", "no,"))
+            expect(f"filter_path {paths} as it is written", filtered, written)
     status, answer = role.call("POST", "/_bulk", bulk(
         {"create": {"_index": "w", "_id": "1"}}, {"a": 1}, {"create": {"_index": "w", "_id": "1"}},
         {"a": 2}, {"index": {"_index": "w", "_id": "1"}}, {"a": 3}, {"index": {"_index": "w"}},

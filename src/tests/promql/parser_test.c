@@ -131,8 +131,10 @@ static void test_print(void)
         { "-(a+b)*2", "-(a + b) * 2" },
         { "sum{by=\"x\"}", NULL },
         { "count by(by)(offset{on=\"1\"})", "count by (by) (offset{on=\"1\"})" },
+        { "info(foo, {})", NULL },
+        { "info(foo, {__name__=\"\"})", NULL },
     };
-    struct promql_engine *engine = engine_with(0);
+    struct promql_engine *engine = engine_with(PROMQL_FEATURE_EXPERIMENTAL_FUNCTIONS);
     REQUIRE(engine != NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         test_context(rows[i].text);

@@ -1,0 +1,285 @@
+/* agg_ip_range.c - documents by ranges of addresses: from and to, or a mask as 10.0.0.0/8.
+ *
+ * Addresses of both families are 16 bytes; those of version 4 lie in ::ffff:0:0/96.
+ */
+#include "logquery/agg.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESS_SIZE     16
+#define ADDRESS_TEXT_MAX 64
+
+struct address {
+    unsigned char bytes[ADDRESS_SIZE];
+};
+
+struct range {
+    struct str key;
+    bool has_from, has_to;
+    struct address from, to; /* to is not in it */
+};
+
+struct options {
+    struct range *items;
+    size_t count;
+    bool is_keyed;
+};
+
+struct state {
+    struct bucket_table table; /* number: index of the range */
+};
+
+static const unsigned char v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static bool address_parse(struct str text, struct address *address)
+{
+    char copy[ADDRESS_TEXT_MAX];
+    if (text.size == 0 || text.size >= sizeof(copy)) return false;
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    if (inet_pton(AF_INET6, copy, address->bytes) == 1) return true;
+    memcpy(address->bytes, v4_prefix, sizeof(v4_prefix));
+    return inet_pton(AF_INET, copy, address->bytes + sizeof(v4_prefix)) == 1;
+}
+
+static struct str address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
+{
+    bool is_v4 = memcmp(address->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
+    const void *bytes = is_v4 ? address->bytes + sizeof(v4_prefix) : address->bytes;
+    const char *printed = inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes, text, ADDRESS_TEXT_MAX);
+    return printed == NULL ? STR("") : str_from(printed);
+}
+
+/* The next address; false when that was the last one. */
+static bool address_next(struct address *address)
+{
+    for (size_t i = ADDRESS_SIZE; i > 0; i--) {
+        if (++address->bytes[i - 1] != 0) return true;
+    }
+    return false;
+}
+
+/* "10.0.0.0/8" */
+static bool read_mask(struct str mask, struct range *range)
+{
+    struct str rest = mask;
+    struct str text = str_cut(&rest, '/');
+    int64_t bits;
+    if (!address_parse(text, &range->from) || !str_to_int64(rest, &bits)) return false;
+    bool is_v4 = str_find_char(text, ':') == STR_NONE;
+    if (bits < 0 || bits > (is_v4 ? 32 : 128)) return false;
+    size_t kept = (size_t)bits + (is_v4 ? 96 : 0);
+    struct address last = range->from;
+    for (size_t i = kept; i < (size_t)ADDRESS_SIZE * 8; i++) {
+        unsigned char bit = (unsigned char)(0x80 >> (i % 8));
+        range->from.bytes[i / 8] &= (unsigned char)~bit;
+        last.bytes[i / 8] |= bit;
+    }
+    range->has_from = true;
+    range->to = last;
+    range->has_to = address_next(&range->to);
+    if (range->key.size == 0) range->key = mask;
+    return true;
+}
+
+static bool read_edge(const struct json *json, bool *has, struct address *address)
+{
+    *has = json != NULL && json->kind != JSON_NULL;
+    return !*has || address_parse(parse_scalar(json), address);
+}
+
+static int by_edges(const void *a, const void *b)
+{
+    const struct range *left = a;
+    const struct range *right = b;
+    if (left->has_from != right->has_from) return left->has_from ? 1 : -1;
+    int order = left->has_from ? memcmp(&left->from, &right->from, ADDRESS_SIZE) : 0;
+    if (order != 0) return order;
+    if (left->has_to != right->has_to) return left->has_to ? -1 : 1;
+    return left->has_to ? memcmp(&left->to, &right->to, ADDRESS_SIZE) : 0;
+}
+
+static int read(struct search *search, struct agg *agg, const struct json *body)
+{
+    struct options *options = ARENA_NEW(search->arena, struct options);
+    const struct json *list = json_get(body, STR("ranges"));
+    if (options == NULL) return parse_out_of_memory(&search->parse);
+    agg->options = options;
+    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    options->count = json_is(list, JSON_ARRAY) ? list->array.count : 0;
+    options->items = ARENA_ARRAY(search->arena, struct range, options->count + 1);
+    if (options->items == NULL) return parse_out_of_memory(&search->parse);
+    if (options->count == 0) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "No [ranges] specified for the [" STR_FMT "] aggregation",
+                          STR_ARG(agg->name));
+    }
+    for (size_t i = 0; i < options->count; i++) {
+        const struct json *item = &list->array.items[i];
+        struct range *range = &options->items[i];
+        struct str mask = json_text(json_get(item, STR("mask")), STR(""));
+        range->key = json_text(json_get(item, STR("key")), STR(""));
+        bool is_fine =
+            mask.size > 0
+                ? read_mask(mask, range)
+                : read_edge(json_get(item, STR("from")), &range->has_from, &range->from) &&
+                      read_edge(json_get(item, STR("to")), &range->has_to, &range->to);
+        if (is_fine) continue;
+        struct str raw = item->raw;
+        return parse_fail(
+            &search->parse, "illegal_argument_exception",
+            "a range of [" STR_FMT "] is no [mask], [from] or [to] of addresses: " STR_FMT,
+            STR_ARG(agg->name), STR_ARG(str_first(raw, raw.size < 80 ? raw.size : 80)));
+    }
+    qsort(options->items, options->count, sizeof(struct range), by_edges);
+    return 0;
+}
+
+static int prepare_table(struct search *search, const struct options *options,
+                         struct bucket_table *table)
+{
+    for (size_t i = table->count; i < options->count; i++) {
+        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
+            return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+struct reading {
+    struct address *addresses; /* by ordinal */
+    bool *is_sound;
+    const uint32_t *ordinals;
+};
+
+static int read_term(void *argument, size_t i, struct str term)
+{
+    const struct reading *reading = argument;
+    uint32_t ordinal = reading->ordinals[i];
+    reading->is_sound[ordinal] = address_parse(term, &reading->addresses[ordinal]);
+    return 0;
+}
+
+static bool holds(const struct range *range, const struct address *address)
+{
+    return (!range->has_from || memcmp(address, &range->from, ADDRESS_SIZE) >= 0) &&
+           (!range->has_to || memcmp(address, &range->to, ADDRESS_SIZE) < 0);
+}
+
+static int add_pairs(struct search *search, const struct options *options,
+                     const struct logstore_column *column, const struct reading *reading,
+                     const struct agg_documents *documents, struct bucket_pair_vec *pairs)
+{
+    struct logstore_cursor cursor = { .column = column };
+    for (size_t i = 0; i < documents->count; i++) {
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
+        for (size_t r = 0; r < options->count; r++) {
+            bool is_in = false;
+            for (size_t k = 0; !is_in && k < count; k++) {
+                uint32_t ordinal = logstore_column_ordinal(column, first + k);
+                is_in = reading->is_sound[ordinal] &&
+                        holds(&options->items[r], &reading->addresses[ordinal]);
+            }
+            struct bucket_pair pair = { (uint32_t)r, documents->documents[i] };
+            if (is_in && !VEC_PUSH(pairs, pair)) return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+static int collect(struct search *search, struct agg *agg, void *raw,
+                   const struct agg_documents *documents)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    const struct logstore_column *column;
+    int code = agg_column(search, agg, documents->segment, &column);
+    if (code == 0) code = prepare_table(search, options, &state->table);
+    if (code < 0 || column == NULL) return code;
+    if (logstore_column_type(column) != LOGSTORE_IP) return agg_refuse_field(search, agg);
+    uint32_t term_count = logstore_column_term_count(column);
+    uint32_t *ordinals = calloc(term_count + 1, sizeof(*ordinals));
+    struct reading reading = {
+        .addresses = calloc(term_count + 1, sizeof(struct address)),
+        .is_sound = calloc(term_count + 1, sizeof(bool)),
+        .ordinals = ordinals,
+    };
+    struct bucket_pair_vec pairs = { 0 };
+    code = reading.addresses == NULL || reading.is_sound == NULL || ordinals == NULL
+               ? parse_out_of_memory(&search->parse)
+               : 0;
+    size_t seen = 0;
+    if (code == 0) agg_see_ordinals(column, documents, reading.is_sound);
+    for (uint32_t i = 0; code == 0 && i < term_count; i++) {
+        if (reading.is_sound[i]) ordinals[seen++] = i;
+    }
+    if (code == 0) {
+        code =
+            logstore_column_terms(column, ordinals, seen, read_term, &reading, search->parse.error);
+    }
+    if (code == 0) code = add_pairs(search, options, column, &reading, documents, &pairs);
+    if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
+    VEC_RELEASE(&pairs);
+    free(ordinals);
+    free(reading.addresses);
+    free(reading.is_sound);
+    return code;
+}
+
+static int write_one(struct search *search, struct agg *agg, const struct range *range,
+                     const struct bucket *bucket, struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    char from[ADDRESS_TEXT_MAX];
+    char to[ADDRESS_TEXT_MAX];
+    char both[2 * ADDRESS_TEXT_MAX + 2];
+    struct str from_text = range->has_from ? address_print(&range->from, from) : STR("*");
+    struct str to_text = range->has_to ? address_print(&range->to, to) : STR("*");
+    struct str key = range->key;
+    if (key.size == 0) {
+        memcpy(both, from_text.data, from_text.size);
+        both[from_text.size] = '-';
+        memcpy(both + from_text.size + 1, to_text.data, to_text.size);
+        key = (struct str){ both, from_text.size + 1 + to_text.size };
+    }
+    if (options->is_keyed) json_key(json, key);
+    json_object_begin(json);
+    if (!options->is_keyed) json_member_text(json, "key", key);
+    if (range->has_from) json_member_text(json, "from", from_text);
+    if (range->has_to) json_member_text(json, "to", to_text);
+    json_member_int(json, "doc_count", (int64_t)bucket->count);
+    int code = bucket_write_subs(search, agg, bucket, json);
+    json_object_end(json);
+    return code;
+}
+
+static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    int code = prepare_table(search, options, &state->table);
+    json_key(json, STR("buckets"));
+    if (options->is_keyed)
+        json_object_begin(json);
+    else
+        json_array_begin(json);
+    for (size_t i = 0; code == 0 && i < options->count; i++) {
+        code = write_one(search, agg, &options->items[i], &state->table.buckets[i], json);
+    }
+    if (options->is_keyed)
+        json_object_end(json);
+    else
+        json_array_end(json);
+    return code;
+}
+
+const struct agg_kind agg_ip_range = {
+    .name = STR_INIT("ip_range"),
+    .state_size = sizeof(struct state),
+    .read = read,
+    .collect = collect,
+    .write = write,
+};

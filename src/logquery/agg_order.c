@@ -1,0 +1,134 @@
+/* agg_order.c - buckets in the order that was asked for. */
+#include "logquery/agg_order.h"
+
+#include <stdlib.h>
+
+static int read_order(struct search *search, struct agg *agg, const struct json_member *member,
+                      struct agg_orders *orders)
+{
+    if (orders->count == AGG_ORDERS_MAX) return 0;
+    struct agg_order order = {
+        .is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc")),
+    };
+    struct str key = member->key;
+    if (str_equal(key, STR("_count")))
+        order.kind = AGG_ORDER_COUNT;
+    else if (str_equal(key, STR("_key")) || str_equal(key, STR("_term")))
+        order.kind = AGG_ORDER_KEY;
+    else {
+        order.kind = AGG_ORDER_SUB;
+        /* "1", "1.value", "1.50", "1[50.0]" */
+        size_t end = 0;
+        while (end < key.size && key.data[end] != '.' && key.data[end] != '[') end++;
+        order.path = end < key.size ? str_skip(key, end + 1) : STR("");
+        if (str_ends_with(order.path, STR("]"))) order.path.size--;
+        for (size_t i = 0; i < agg->sub_count; i++) {
+            if (!str_equal(agg->subs[i]->name, str_first(key, end))) continue;
+            order.sub = agg->subs[i];
+            order.sub_index = i;
+        }
+        if (order.sub == NULL || order.sub->kind->number == NULL) {
+            return parse_fail_shard(&search->parse, "aggregation_execution_exception",
+                                    "Invalid aggregation order path [" STR_FMT
+                                    "]. The provided aggregation is missing or gives no number",
+                                    STR_ARG(key));
+        }
+    }
+    orders->items[orders->count++] = order;
+    return 0;
+}
+
+static int read_all(struct search *search, struct agg *agg, const struct json *json,
+                    struct agg_orders *orders)
+{
+    int code = 0;
+    if (json_is(json, JSON_ARRAY)) {
+        for (size_t i = 0; code == 0 && i < json->array.count; i++) {
+            code = read_all(search, agg, &json->array.items[i], orders);
+        }
+    } else if (json_is(json, JSON_OBJECT)) {
+        for (size_t i = 0; code == 0 && i < json->object.count; i++) {
+            code = read_order(search, agg, &json->object.members[i], orders);
+        }
+    }
+    return code;
+}
+
+int agg_orders_read(struct search *search, struct agg *agg, const struct json *json,
+                    struct agg_orders *orders)
+{
+    int code = read_all(search, agg, json, orders);
+    if (code == 0 && orders->count == 0) {
+        orders->items[orders->count++] = (struct agg_order){ .is_descending = true };
+    }
+    return code;
+}
+
+struct ranker {
+    const struct agg_orders *orders;
+    agg_key_compare *compare;
+    const void *context;
+};
+
+static int by_orders(const void *a, const void *b, void *argument)
+{
+    const struct agg_ranked *left = a;
+    const struct agg_ranked *right = b;
+    const struct ranker *ranker = argument;
+    for (size_t i = 0; i < ranker->orders->count; i++) {
+        const struct agg_order *order = &ranker->orders->items[i];
+        int result = 0;
+        if (order->kind == AGG_ORDER_COUNT) {
+            result = left->bucket->count < right->bucket->count
+                         ? -1
+                         : left->bucket->count > right->bucket->count;
+        } else if (order->kind == AGG_ORDER_KEY) {
+            result = ranker->compare(ranker->context, left->bucket, right->bucket);
+        } else {
+            double x = left->numbers[i];
+            double y = right->numbers[i];
+            result = x < y ? -1 : x > y;
+        }
+        if (result != 0) return order->is_descending ? -result : result;
+    }
+    return ranker->compare(ranker->context, left->bucket, right->bucket);
+}
+
+static double order_number(const struct agg_order *order, const struct bucket *bucket)
+{
+    double value = 0;
+    const void *state = bucket->subs == NULL ? NULL : bucket->subs[order->sub_index];
+    bool has = state != NULL && order->sub->kind->number(order->sub, state, order->path, &value);
+    if (has) return value;
+    return order->is_descending ? -1e308 : 1e308; /* without a value: last */
+}
+
+int agg_rank(struct search *search, const struct bucket_table *table,
+             const struct agg_orders *orders, struct agg_range counts, agg_key_compare *compare,
+             const void *context, struct agg_ranking *ranking)
+{
+    *ranking = (struct agg_ranking){ 0 };
+    ranking->items = calloc(table->count + 1, sizeof(*ranking->items));
+    if (ranking->items == NULL) return parse_out_of_memory(&search->parse);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct bucket *bucket = &table->buckets[i];
+        int64_t count = (int64_t)bucket->count;
+        if (count < counts.least || count > counts.most) continue;
+        ranking->total += bucket->count;
+        struct agg_ranked *item = &ranking->items[ranking->count++];
+        item->bucket = bucket;
+        for (size_t k = 0; k < orders->count; k++) {
+            if (orders->items[k].kind != AGG_ORDER_SUB) continue;
+            item->numbers[k] = order_number(&orders->items[k], bucket);
+        }
+    }
+    struct ranker ranker = { orders, compare, context };
+    qsort_r(ranking->items, ranking->count, sizeof(*ranking->items), by_orders, &ranker);
+    return 0;
+}
+
+void agg_ranking_release(struct agg_ranking *ranking)
+{
+    free(ranking->items);
+    *ranking = (struct agg_ranking){ 0 };
+}

@@ -1,0 +1,52 @@
+/* agg_order.h - the order of buckets that have keys: by count, by key, by a number of a
+ * sub-aggregation. Keys break ties. */
+#ifndef LOGQUERY_AGG_ORDER_H
+#define LOGQUERY_AGG_ORDER_H
+
+#include "logquery/agg.h"
+
+#define AGG_ORDERS_MAX 4
+
+enum agg_order_kind { AGG_ORDER_COUNT, AGG_ORDER_KEY, AGG_ORDER_SUB };
+
+struct agg_order {
+    enum agg_order_kind kind;
+    bool is_descending;
+    struct agg *sub;
+    struct str path; /* behind the sub-aggregation's name: "avg", "50.0" */
+    size_t sub_index;
+};
+
+struct agg_orders {
+    struct agg_order items[AGG_ORDERS_MAX];
+    size_t count;
+};
+
+/* {"_count":"desc"} or a list of such; what is not there is _count, most first. */
+int agg_orders_read(struct search *search, struct agg *agg, const struct json *json,
+                    struct agg_orders *orders) MUST_CHECK;
+
+typedef int agg_key_compare(const void *context, const struct bucket *a, const struct bucket *b);
+
+struct agg_ranked {
+    const struct bucket *bucket;
+    double numbers[AGG_ORDERS_MAX];
+};
+
+struct agg_ranking {
+    struct agg_ranked *items;
+    size_t count;
+    uint64_t total; /* documents of all of them */
+};
+
+struct agg_range {
+    int64_t least, most; /* documents of a bucket */
+};
+
+/* The table's buckets whose counts lie in the range, in order. */
+int agg_rank(struct search *search, const struct bucket_table *table,
+             const struct agg_orders *orders, struct agg_range counts, agg_key_compare *compare,
+             const void *context, struct agg_ranking *ranking) MUST_CHECK;
+void agg_ranking_release(struct agg_ranking *ranking);
+
+#endif
