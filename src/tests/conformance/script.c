@@ -10,6 +10,7 @@
 #include "tests/conformance/script_compare.h"
 #include "tests/conformance/series_text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
