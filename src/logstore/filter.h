@@ -75,7 +75,8 @@ struct logstore_filter {
     size_t must_not_count;
 };
 
-/* Whether Lucene would take it as a regular expression: 0, or ERROR_INVALID and why not. */
-int logstore_regex_check(struct str pattern, struct error *error) MUST_CHECK;
+/* Whether Lucene would take it as a regular expression: 0 and the size of its program, or
+ * ERROR_INVALID and why not. */
+int logstore_regex_check(struct str pattern, size_t *size, struct error *error) MUST_CHECK;
 
 #endif

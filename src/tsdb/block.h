@@ -199,8 +199,8 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
 
 #define BLOCK_TIMES_SIZE  32 /* first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     3
-#define BLOCK_VERSION_MIN 2 /* columns without the newest first, at most 1,024 in a chunk */
+#define BLOCK_VERSION     4
+#define BLOCK_VERSION_MIN 2 /* columns without the newest first; up to 3 classes of two states */
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

@@ -85,6 +85,7 @@ def queries(role):
     for pattern in ["(a|a|aa)*b", "((a{1,100}){1,100}){1,100}", "(x+x+)+y", "~(~(~(.*)))&.*z", "(a&~(b|~(c&.*)))+",
                     "(.*)*(.*)*(.*)*c", "[a-", "(" * 2000, "a{1000}{1000}{1000}", "<1-99999999999999999999>", "a" * 100000]:
         soon(role, f"/{pattern[:30]}/", (200, 400), "POST", "/h/_search", {"query": {"regexp": {"message": pattern}}})
+    string("a thousand large patterns", "/([a-z]{1,100}){1,9}/ " * 1000, (400,))
     kql = lambda name, text: soon(role, name, (400,), "POST", "/_barograph/kql", {"query": text})
     kql("KQL of brackets", "(" * 100000)
     kql("KQL of nots", "not " * 100000)
