@@ -47,7 +47,7 @@ static void cursor_close(struct series_cursor *base)
     cursor_free((struct cursor *)base);
 }
 
-int late(struct error *error)
+int cursor_late(struct error *error)
 {
     return error_set(error, ERROR_TIMEOUT, "the query took longer than it may");
 }

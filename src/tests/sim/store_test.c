@@ -137,6 +137,19 @@ static void add_attempt(struct twin *twin, const struct attempt *attempt)
     }
 }
 
+/* Leaves in the attempt what the twin has not: the rest does not go when the attempt is lost. */
+static void keep_new(const struct twin *twin, struct attempt *attempt)
+{
+    for (int i = 0; i < TWIN_SERIES; i++) {
+        struct twin_times *times = &attempt->series[i];
+        size_t kept = 0;
+        for (size_t k = 0; k < times->count; k++) {
+            if (!twin_has(twin, i, times->items[k])) times->items[kept++] = times->items[k];
+        }
+        times->count = kept;
+    }
+}
+
 static int append(struct run *run, struct sample_batch *batch, int number, int64_t time_ms)
 {
     struct twin_labels text;
@@ -207,6 +220,7 @@ static void batch(struct run *run)
     add_attempt(&run->ever, &attempt);
     int code = batch->commit(batch, &error);
     if (code == 0) {
+        keep_new(&run->twin, &attempt);
         add_attempt(&run->twin, &attempt);
         bool is_written = batches_written(run) > written; /* an empty batch writes nothing */
         if (is_written && !is_late) drop_doubts(run);
