@@ -28,7 +28,7 @@
 
 struct auth;
 
-/* The file was another: how many users there are now; error NULL, or why it was not taken, and those
+/* The file was another: how many users there are now; error NULL, or why it was not taken and those
  * of before stay. Called with a lock held, by whoever asks first. */
 typedef void auth_listener(void *context, size_t user_count, const struct error *error);
 
