@@ -1,6 +1,7 @@
 /* agg_terms.c - documents by value: the most frequent terms of a field. */
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/agg_counts.h"
 #include "logquery/agg_order.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct options {
 
 struct state {
     struct bucket_table table;
+    struct agg_counts counts; /* of terms that are too many for buckets */
     bool is_number, is_real;
     enum logstore_type type;
     uint64_t other_documents;
@@ -316,6 +318,18 @@ static int collect_index(struct search *search, struct state *state,
     return all_missing(search, documents, pairs, bucket);
 }
 
+/* Whether nothing but the counts is wanted, of many terms. */
+static bool wants_counts(const struct agg *agg, const struct state *state,
+                         const struct logstore_column *column,
+                         const struct agg_documents *documents)
+{
+    const struct options *options = agg->options;
+    bool is_plain = agg->kind == &agg_terms && agg->sub_count == 0 && agg->missing == NULL &&
+                    options->min_doc_count > 0 && !state->is_number;
+    return is_plain && column != NULL && logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD &&
+           agg_counts_pays(column, documents);
+}
+
 static int collect(struct search *search, struct agg *agg, void *raw,
                    const struct agg_documents *documents)
 {
@@ -323,6 +337,9 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
     if (code < 0) return code;
+    if (wants_counts(agg, state, column, documents)) {
+        return agg_counts_add(search, &state->counts, column, documents);
+    }
     struct bucket_pair_vec pairs = { 0 };
     bool is_index = str_equal(agg->field, STR("_index"));
     uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state, column);
@@ -371,18 +388,106 @@ static int write_bucket(struct search *search, struct agg *agg, const struct sta
     return code;
 }
 
-static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+/* The best of many terms: those that may be among them are kept, twice as many as are wanted, and
+ * when there is no more room the worse half goes. */
+struct top {
+    struct search *search;
+    const struct options *options;
+    const struct state *state;
+    struct bucket_table kept; /* keys are malloc'ed */
+    struct bucket worst;      /* of the best, when there was no room once */
+    bool has_worst;
+    uint64_t total; /* documents of all of them */
+};
+
+static int rank(const struct top *top, struct agg_ranking *ranking)
 {
-    struct state *state = raw;
-    const struct options *options = agg->options;
+    struct agg_range counts = { top->options->min_doc_count, top->options->max_doc_count };
+    return agg_rank(top->search, &top->kept, &top->options->orders, counts, compare_keys,
+                    top->state, ranking);
+}
+
+static int drop_worse(struct top *top)
+{
     struct agg_ranking ranking;
-    struct agg_range counts = { options->min_doc_count, options->max_doc_count };
-    int code =
-        agg_rank(search, &state->table, &options->orders, counts, compare_keys, state, &ranking);
-    if (code < 0) return code;
-    size_t shown = ranking.count < (size_t)options->size ? ranking.count : (size_t)options->size;
-    uint64_t others = ranking.total;
-    for (size_t i = 0; i < shown; i++) others -= ranking.items[i].bucket->count;
+    size_t size = (size_t)top->options->size;
+    struct bucket *best = calloc(2 * size, sizeof(*best));
+    if (best == NULL) return parse_out_of_memory(&top->search->parse);
+    int code = rank(top, &ranking);
+    if (code < 0) {
+        free(best);
+        return code;
+    }
+    for (size_t i = 0; i < ranking.count; i++) {
+        if (i < size)
+            best[i] = *ranking.items[i].bucket;
+        else
+            free((char *)(uintptr_t)ranking.items[i].bucket->key.data);
+    }
+    agg_ranking_release(&ranking);
+    free(top->kept.buckets);
+    top->kept.buckets = best;
+    top->kept.count = size;
+    top->worst = best[size - 1];
+    top->has_worst = true;
+    return 0;
+}
+
+/* Terms come in order, so of those with as many documents as the worst none is better. */
+static bool is_hopeless(const struct top *top, uint64_t count)
+{
+    const struct agg_order *order = &top->options->orders.items[0];
+    if (!top->has_worst || top->options->orders.count > 1) return false;
+    if (order->kind == AGG_ORDER_KEY) return !order->is_descending;
+    if (count == top->worst.count) return true;
+    return order->is_descending ? count < top->worst.count : count > top->worst.count;
+}
+
+static int offer(void *argument, struct str term, uint64_t count)
+{
+    struct top *top = argument;
+    const struct options *options = top->options;
+    if ((int64_t)count < options->min_doc_count || (int64_t)count > options->max_doc_count ||
+        !is_wanted(options, term)) {
+        return 0;
+    }
+    top->total += count;
+    if (is_hopeless(top, count)) return 0;
+    if (top->kept.count == 2 * (size_t)options->size) {
+        int code = drop_worse(top);
+        if (code < 0 || is_hopeless(top, count)) return code;
+    }
+    char *key = str_copy(term);
+    if (key == NULL) return parse_out_of_memory(&top->search->parse);
+    top->kept.buckets[top->kept.count++] =
+        (struct bucket){ .key = { key, term.size }, .count = count };
+    return 0;
+}
+
+static void top_release(struct top *top)
+{
+    for (size_t i = 0; i < top->kept.count; i++) {
+        free((char *)(uintptr_t)top->kept.buckets[i].key.data);
+    }
+    free(top->kept.buckets);
+}
+
+static int find_top(struct top *top)
+{
+    top->kept.buckets = calloc(2 * (size_t)top->options->size, sizeof(struct bucket));
+    if (top->kept.buckets == NULL) return parse_out_of_memory(&top->search->parse);
+    return agg_counts_each(top->search, &top->state->counts, &top->state->table, offer, top);
+}
+
+static int write_ranking(struct search *search, struct agg *agg, const struct state *state,
+                         const struct agg_ranking *ranking, uint64_t total,
+                         struct json_writer *json)
+{
+    const struct options *options = agg->options;
+    int code = 0;
+    size_t shown = ranking->count < (size_t)options->size ? ranking->count : (size_t)options->size;
+    uint64_t others = total;
+    for (size_t i = 0; i < shown; i++) others -= ranking->items[i].bucket->count;
     if (options->max_doc_count == INT64_MAX) {
         json_member_int(json, "doc_count_error_upper_bound", 0);
         json_member_int(json, "sum_other_doc_count", (int64_t)others);
@@ -390,10 +495,25 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     json_key(json, STR("buckets"));
     json_array_begin(json);
     for (size_t i = 0; code == 0 && i < shown; i++) {
-        code = write_bucket(search, agg, state, ranking.items[i].bucket, json);
+        code = write_bucket(search, agg, state, ranking->items[i].bucket, json);
     }
     json_array_end(json);
+    return code;
+}
+
+static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
+{
+    struct state *state = raw;
+    struct agg_ranking ranking = { 0 };
+    struct top top = { .search = search, .options = agg->options, .state = state };
+    bool is_counted = state->counts.parts != NULL;
+    if (!is_counted) top.kept = state->table;
+    int code = is_counted ? find_top(&top) : 0;
+    if (code == 0) code = rank(&top, &ranking);
+    uint64_t total = is_counted ? top.total : ranking.total;
+    if (code == 0) code = write_ranking(search, agg, state, &ranking, total, json);
     agg_ranking_release(&ranking);
+    if (is_counted) top_release(&top);
     return code;
 }
 

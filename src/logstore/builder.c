@@ -27,6 +27,7 @@ int builder_new(struct builder **builder_out, uint64_t segment_id, struct error 
 void builder_field_release(struct builder_field *field)
 {
     buf_release(&field->bytes);
+    buf_release(&field->value_bytes);
     VEC_RELEASE(&field->terms);
     free(field->slots);
     VEC_RELEASE(&field->pairs);
@@ -64,6 +65,7 @@ void builder_free(struct builder *builder)
 static void field_reset(struct builder_field *field)
 {
     buf_reset(&field->bytes);
+    buf_reset(&field->value_bytes);
     field->terms.count = 0;
     field->pairs.count = 0;
     field->numbers.count = 0;
@@ -164,6 +166,7 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
         return NULL;
     }
     buf_init(&field->bytes, UINT32_MAX);
+    buf_init(&field->value_bytes, UINT32_MAX);
     field->path = (struct str){ copy, path.size };
     field->type = type;
     field->kind = logstore_type_column(type);
@@ -419,17 +422,19 @@ static bool add_new_value(struct builder_field *field, uint32_t document, struct
         }
     }
     if (!is_noted) return true;
-    place->size = (uint8_t)(text.size + 1);
+    place->size = (uint16_t)(text.size + 1);
     place->first_term = (uint32_t)first;
     place->term_count = (uint16_t)(field->value_terms.count - first);
-    memcpy(place->bytes, text.data, text.size);
-    return true;
+    place->offset = (uint32_t)field->value_bytes.size;
+    buf_append_str(&field->value_bytes, text);
+    return !field->value_bytes.has_failed;
 }
 
-static bool is_known(const struct builder_value *place, struct str text)
+static bool is_known(const struct builder_field *field, const struct builder_value *place,
+                     struct str text)
 {
     return place != NULL && place->size == text.size + 1 &&
-           bytes_same(place->bytes, text.data, text.size);
+           bytes_same(field->value_bytes.data + place->offset, text.data, text.size);
 }
 
 static void add_text(struct builder *builder, struct builder_field *field, struct str text,
@@ -439,8 +444,8 @@ static void add_text(struct builder *builder, struct builder_field *field, struc
     if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
         if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
     }
-    bool is_added = is_known(place, text) ? add_known_value(field, document, place)
-                                          : add_new_value(field, document, text, place);
+    bool is_added = is_known(field, place, text) ? add_known_value(field, document, place)
+                                                 : add_new_value(field, document, text, place);
     if (!is_added) builder->has_failed = true;
 }
 
@@ -460,7 +465,7 @@ void builder_add_texts(struct builder *builder, struct builder_field *field,
     uint32_t hash = rare_hash(text);
     struct builder_value *place = value_place(field, text, hash);
     add_text(builder, field, text, place);
-    bool is_noted = is_known(place, text) && !keyword->has_hashes_only;
+    bool is_noted = is_known(field, place, text) && !keyword->has_hashes_only;
     if (is_noted && place->keyword != 0) {
         end_term(builder, keyword, add_pair(keyword, document, place->keyword - 1));
         return;
@@ -514,7 +519,7 @@ size_t builder_memory(const struct builder *builder)
                 field->hashes.capacity * sizeof(struct builder_hash) +
                 field->numbers.capacity * sizeof(struct builder_number) +
                 field->documents.capacity * sizeof(uint32_t) +
-                field->value_terms.capacity * sizeof(uint32_t);
+                field->value_terms.capacity * sizeof(uint32_t) + field->value_bytes.capacity;
         if (field->values != NULL) size += BUILDER_VALUES_COUNT * sizeof(*field->values);
     }
     return size;

@@ -73,18 +73,19 @@ struct builder_field {
     /* Of text fields: short values that were cut into terms before, for most come again. */
     struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
     VEC(uint32_t) value_terms;
+    struct buf value_bytes;
 };
 
 #define BUILDER_VALUES_FROM    64  /* documents */
 #define BUILDER_VALUES_COUNT   256 /* places, by hash */
-#define BUILDER_VALUE_SIZE_MAX 40  /* bytes */
+#define BUILDER_VALUE_SIZE_MAX 256 /* bytes: the longest user agents */
 
 struct builder_value {
-    uint8_t size; /* plus one; 0: free */
+    uint16_t size; /* plus one; 0: free */
     uint16_t term_count;
     uint32_t keyword;    /* number in the keyword field beside, plus one; 0: not known */
     uint32_t first_term; /* in value_terms: numbers of terms */
-    char bytes[BUILDER_VALUE_SIZE_MAX];
+    uint32_t offset;     /* in value_bytes */
 };
 
 struct builder_document {

@@ -92,13 +92,6 @@ static int job_begin(struct logstore *store, struct job *job, const struct store
     return uuid == NULL ? -ENOMEM : 0;
 }
 
-static int write_file(struct logstore *store, uint64_t id, struct str bytes, struct error *error)
-{
-    char path[FILE_PATH_SIZE];
-    int code = store_segment_path(store, id, path, error);
-    return code < 0 ? code : file_replace(store->disk, path, bytes, error);
-}
-
 static int open_output(struct logstore *store, struct job *job, struct error *error)
 {
     char path[FILE_PATH_SIZE];
@@ -109,19 +102,6 @@ static int open_output(struct logstore *store, struct job *job, struct error *er
     return code;
 }
 
-/* A single segment without dead documents is written as it is. */
-static int write_as_is(struct logstore *store, struct job *job, struct error *error)
-{
-    uint32_t count = job->inputs.items[0].segment->document_count;
-    job->new_numbers = calloc(2, sizeof(uint32_t *));
-    if (job->new_numbers == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
-    job->new_numbers[0] = malloc((count + 1) * sizeof(uint32_t));
-    if (job->new_numbers[0] == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
-    for (uint32_t i = 0; i < count; i++) job->new_numbers[0][i] = i;
-    int code = write_file(store, job->segment_id, job->inputs.items[0].segment->bytes, error);
-    return code < 0 ? code : open_output(store, job, error);
-}
-
 /* A segment's file in the making, written piece by piece under a name that does not count. */
 struct growing {
     const struct disk *disk;
@@ -129,6 +109,10 @@ struct growing {
     int handle; /* -1: none yet */
     uint64_t size;
 };
+
+/* In pieces: the page cache keeps what was written together in pages as large, and whoever looks at
+ * one byte through a mapping has a large page in his resident memory, two megabytes at worst. */
+#define PIECE_SIZE ((size_t)64 << 10)
 
 static int grow(void *argument, struct str bytes, struct error *error)
 {
@@ -138,15 +122,15 @@ static int grow(void *argument, struct str bytes, struct error *error)
         file->handle =
             disk->open(disk->state, file->path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
     }
-    int code = file->handle;
-    if (code >= 0) {
-        code = disk->write_at(disk->state, file->handle, bytes.data, bytes.size, file->size);
+    int code = file->handle < 0 ? file->handle : 0;
+    while (code == 0 && bytes.size > 0) {
+        size_t size = PIECE_SIZE - file->size % PIECE_SIZE;
+        if (size > bytes.size) size = bytes.size;
+        code = disk->write_at(disk->state, file->handle, bytes.data, size, file->size);
+        if (code == 0) file->size += size;
+        bytes = str_skip(bytes, size);
     }
-    if (code < 0) {
-        return error_set(error, code, "write '%s': %s", file->path, error_name(code));
-    }
-    file->size += bytes.size;
-    return 0;
+    return code < 0 ? error_set(error, code, "write '%s': %s", file->path, error_name(code)) : 0;
 }
 
 /* Synced and under its name when `code` is 0; else gone. */
@@ -186,18 +170,28 @@ static int merge_inputs(const struct logstore *store, struct job *job,
     return code;
 }
 
+/* A single segment without dead documents is written as it is. */
+static int write_as_is(struct job *job, const struct segment_sink *sink, struct error *error)
+{
+    uint32_t count = job->inputs.items[0].segment->document_count;
+    job->new_numbers = calloc(2, sizeof(uint32_t *));
+    if (job->new_numbers == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
+    job->new_numbers[0] = malloc((count + 1) * sizeof(uint32_t));
+    if (job->new_numbers[0] == NULL) return error_set(error, -ENOMEM, "flush: out of memory");
+    for (uint32_t i = 0; i < count; i++) job->new_numbers[0][i] = i;
+    return sink->write(sink->argument, job->inputs.items[0].segment->bytes, error);
+}
+
 static int run_merge(struct logstore *store, struct job *job, struct error *error)
 {
-    if (job->inputs.count == 1 && job->inputs.items[0].live == NULL) {
-        return write_as_is(store, job, error);
-    }
     char path[FILE_PATH_SIZE];
     int code = store_segment_path(store, job->segment_id, path, error);
     if (code < 0) return code;
     struct growing file = { .disk = store->disk, .handle = -1 };
     (void)snprintf(file.path, sizeof(file.path), "%s.tmp", path);
     struct segment_sink sink = { grow, &file };
-    code = merge_inputs(store, job, &sink, error);
+    bool is_as_is = job->inputs.count == 1 && job->inputs.items[0].live == NULL;
+    code = is_as_is ? write_as_is(job, &sink, error) : merge_inputs(store, job, &sink, error);
     code = end_growing(store, &file, path, code, error);
     return code < 0 || file.size == 0 ? code : open_output(store, job, error);
 }

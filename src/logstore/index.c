@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SPARE_SIZE_MAX ((size_t)20 << 20) /* of empty buffers that are kept for what comes next */
+#define SPARE_SIZE_MAX ((size_t)40 << 20) /* of empty buffers that are kept for what comes next */
 
 struct store_index *store_index_find(const struct logstore *store, struct str name)
 {

@@ -92,6 +92,7 @@ struct logstore_column {
     struct terms terms;
     struct rare rare;
     char *made; /* of sourced ones: terms and ordinals read from the sources; owned */
+    size_t made_terms_size;
 };
 
 struct segment_column_place {
@@ -184,8 +185,8 @@ void segment_column_load(const struct logstore_segment *segment, size_t i,
                          struct logstore_column *column);
 void segment_column_release(struct logstore_column *column);
 
-/* The column's insides, opened and checked; NULL when it is broken, or NULL. A sourced one has neither terms
- * nor values yet. */
+/* The column's insides, opened and checked; NULL when it is broken, or NULL. A sourced one has
+ * neither terms nor values yet. */
 const struct logstore_column *segment_column_open(struct logstore_column *column);
 
 /* Reads the values of a sourced column out of the sources, unless that is done; sourced.c. */

@@ -1,5 +1,5 @@
-/* segment_columns.c - the columns of a segment: which there are, read when it is opened; what each
- * is made of, when somebody asks for it. A segment may have thousands, and most are never looked at.
+/* segment_columns.c - the columns of a segment: which there are, read at its opening; what each one
+ * is made of, when somebody asks for it. A segment may have thousands, most never looked at.
  */
 #include "base/check.h"
 #include "codec/crc32c.h"

@@ -183,6 +183,20 @@ int64_t logstore_column_integer(const struct logstore_column *column, size_t val
 double logstore_column_real(const struct logstore_column *column, size_t value);
 uint32_t logstore_column_ordinal(const struct logstore_column *column, size_t value);
 
+/* The bytes of a keyword column's dictionary. *lasts: as long as the snapshot; else only until the
+ * query goes on to another segment. */
+struct str logstore_column_dictionary(const struct logstore_column *column, bool *lasts);
+
+/* Walks over the terms of a dictionary in order, which is that of their bytes and ordinals. Its
+ * bytes, or a copy of them, must stay. */
+struct logstore_terms;
+int logstore_terms_new(struct logstore_terms **terms_out, struct str dictionary,
+                       struct error *error) MUST_CHECK;
+void logstore_terms_free(struct logstore_terms *terms); /* NULL is fine */
+/* 1 with the next term, valid until the next call; 0 behind the last; ERROR_CORRUPT or -ENOMEM. */
+int logstore_terms_next(struct logstore_terms *terms, struct str *term,
+                        struct error *error) MUST_CHECK;
+
 /* Terms of a keyword or text column, in byte order. */
 uint32_t logstore_column_term_count(const struct logstore_column *column);
 int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,

@@ -20,6 +20,7 @@
 #include "tsdb/wal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,7 @@ struct tsdb {
     struct head head GUARDED_BY(mutex);
     struct exemplars exemplars GUARDED_BY(mutex);
     struct block_list blocks GUARDED_BY(mutex); /* by least time */
+    atomic_size_t resident; /* bytes of blocks' files that were looked at; resident.h */
     struct head_series **frozen GUARDED_BY(mutex);
     size_t frozen_count GUARDED_BY(mutex);
     int64_t frozen_min_ms GUARDED_BY(mutex);
@@ -173,6 +175,7 @@ int tsdb_label_values(void *state, struct str name, const struct series_query *q
 
 int series_snapshot_take(struct series_snapshot *snapshot, const struct head *head) MUST_CHECK;
 void series_snapshot_release(struct series_snapshot *snapshot);
+uint32_t series_snapshot_pair_end(const struct series_snapshot *snapshot); /* past the largest */
 int series_file_write(const struct disk *disk, const char *path, const struct head *head,
                       const struct series_snapshot *snapshot, struct error *error) MUST_CHECK;
 /* Makes the series in the head, with or without their last samples. ERROR_CORRUPT: damaged. */
@@ -187,6 +190,13 @@ int tsdb_print_deletion(struct str bytes, struct buf *buf, struct error *error) 
 bool tsdb_is_idle_locked(const struct tsdb *db);
 /* The blocks of the next merge, in the order of the list; room for BLOCK_REPLACES_MAX. 0: none. */
 size_t tsdb_choose_merge(const struct tsdb *db, struct block **found, enum column_effort *effort);
+
+/* rank.c: gives every series its place in the order of labels, when more than a part of them, one
+ * in `part`, are new; holds work. */
+int tsdb_rank_series(struct tsdb *db, uint64_t part, struct error *error);
+/* Brings series of a snapshot into the order of labels; without memory for it by their texts. */
+void rank_order(const struct head *head, const struct series_snapshot *snapshot,
+                struct head_series **series, size_t count);
 
 /* maintain.c */
 int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK;     /* holds work */

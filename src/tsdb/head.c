@@ -98,10 +98,12 @@ void head_release(struct head *head)
     *head = (struct head){ 0 };
 }
 
-static bool table_reserve(struct head_table *table)
+/* Room for `more` entries. */
+static bool table_reserve(struct head_table *table, size_t more)
 {
-    if ((table->count + 1) * 4 <= table->capacity * 3) return true;
+    if ((table->count + more) * 4 <= table->capacity * 3) return true;
     size_t capacity = table->capacity == 0 ? TABLE_SIZE_MIN : table->capacity * 2;
+    while ((table->count + more) * 4 > capacity * 3) capacity *= 2;
     uint64_t *slots = calloc(capacity, sizeof(slots[0]));
     if (slots == NULL) return false;
     for (size_t i = 0; i < table->capacity; i++) {
@@ -251,12 +253,24 @@ static bool has_labels(const struct head *head, const struct head_series *series
     return true;
 }
 
+static uint64_t fold_pair(uint64_t hash, uint32_t pair)
+{
+    return mix(hash ^ pair, UINT64_C(0x9E3779B97F4A7C15));
+}
+
 uint32_t head_hash(const struct head *head, struct labels labels)
 {
     uint64_t hash = head->seed | 1;
     for (size_t i = 0; i < labels.count; i++) {
-        hash = add_text(add_text(hash, labels.items[i].name), labels.items[i].value);
+        hash = fold_pair(hash, pair_hash(head, labels.items[i].name, labels.items[i].value));
     }
+    return (uint32_t)(hash >> 32);
+}
+
+uint32_t head_hash_pairs(const struct head *head, const uint32_t *pairs, size_t count)
+{
+    uint64_t hash = head->seed | 1;
+    for (size_t i = 0; i < count; i++) hash = fold_pair(hash, head_pair_at(head, pairs[i])->hash);
     return (uint32_t)(hash >> 32);
 }
 
@@ -274,6 +288,23 @@ struct head_series *head_find_hashed(const struct head *head, struct labels labe
     return NULL;
 }
 
+bool head_has_pairs(const struct head *head, const uint32_t *pairs, size_t count, uint32_t hash)
+{
+    const struct head_table *table = &head->series_table;
+    size_t mask = table->capacity - 1;
+    if (table->capacity == 0) return false;
+    for (size_t at = hash & mask; table->slots[at] != 0; at = (at + 1) & mask) {
+        if ((uint32_t)(table->slots[at] >> 32) != hash) continue;
+        const struct head_series *series = head_series_at(head, (uint32_t)table->slots[at] - 1);
+        CHECK(series != NULL);
+        if (series->pair_count == count &&
+            memcmp(series->pairs, pairs, count * sizeof(pairs[0])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct head_series *head_find(const struct head *head, struct labels labels)
 {
     return head_find_hashed(head, labels, head_hash(head, labels));
@@ -282,6 +313,11 @@ struct head_series *head_find(const struct head *head, struct labels labels)
 static void fetch_slot(const struct head_table *table, uint32_t hash)
 {
     if (table->capacity > 0) __builtin_prefetch(&table->slots[hash & (table->capacity - 1)], 1);
+}
+
+void head_fetch_hash(const struct head *head, uint32_t hash)
+{
+    fetch_slot(&head->series_table, hash);
 }
 
 void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash)
@@ -331,14 +367,13 @@ static uint32_t same_pair(const struct head *head, const struct head_series *ser
     return series->pairs[place];
 }
 
-/* The pair's number, made when missing; UINT32_MAX when out of memory. */
-static uint32_t make_pair(struct head *head, const struct label *label)
+uint32_t head_make_pair(struct head *head, const struct label *label)
 {
     uint32_t hash = pair_hash(head, label->name, label->value);
     uint32_t number = find_pair(head, label->name, label->value, hash);
     if (number != UINT32_MAX) return number;
     size_t name = make_name(head, label->name);
-    if (name == SIZE_MAX || !table_reserve(&head->pair_table)) return UINT32_MAX;
+    if (name == SIZE_MAX || !table_reserve(&head->pair_table, 1)) return UINT32_MAX;
     if (!VEC_RESERVE(&head->names.items[name].pairs, 1)) return UINT32_MAX;
     struct head_pair *pair = malloc(sizeof(*pair) + label->value.size);
     number = pair == NULL ? UINT32_MAX : new_pair_number(head);
@@ -403,40 +438,72 @@ static bool reserve_series(struct head *head, uint32_t number)
     if (head->series[page] == NULL) {
         head->series[page] = calloc(HEAD_PAGE_SIZE, sizeof(*head->series[page]));
     }
-    return head->series[page] != NULL && table_reserve(&head->series_table);
+    return head->series[page] != NULL && table_reserve(&head->series_table, 1);
+}
+
+/* A series without samples, its pairs filled; it goes into the tables. NULL: it was freed. */
+static struct head_series *insert(struct head *head, struct head_series *series, uint32_t hash,
+                                  uint32_t number)
+{
+    size_t count = series->pair_count;
+    for (size_t i = 0; i < count; i++) {
+        if (series->pairs[i] != UINT32_MAX && reserve_posting(head, series->pairs[i])) continue;
+        free(series); /* pairs without series go at the next collection */
+        return NULL;
+    }
+    series->number = number;
+    series->last_ms = INT64_MIN;
+    series->hash = hash;
+    for (size_t i = 0; i < count; i++) add_posting(head, series->pairs[i], number);
+    head->series[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = series;
+    table_put(&head->series_table, hash, number);
+    if (number >= head->series_end) head->series_end = number + 1;
+    head->totals.series_count++;
+    head->totals.series_created++;
+    head->totals.series_size += sizeof(*series) + count * sizeof(series->pairs[0]);
+    return series;
+}
+
+static struct head_series *new_series(struct head *head, size_t pair_count, uint32_t number)
+{
+    if (number == UINT32_MAX || !reserve_series(head, number)) return NULL;
+    CHECK(head_series_at(head, number) == NULL);
+    struct head_series *series =
+        malloc(sizeof(struct head_series) + pair_count * sizeof(series->pairs[0]));
+    if (series == NULL) return NULL;
+    *series = (struct head_series){ .pair_count = (uint16_t)pair_count };
+    return series;
 }
 
 struct head_series *head_create_hashed(struct head *head, struct labels labels, uint32_t hash,
                                        uint32_t number)
 {
     if (number == 0) number = head->series_end;
-    if (number == UINT32_MAX || !reserve_series(head, number)) return NULL;
-    CHECK(head_series_at(head, number) == NULL);
-    size_t size = sizeof(struct head_series) + labels.count * sizeof(uint32_t);
-    struct head_series *series = calloc(1, size);
+    struct head_series *series = new_series(head, labels.count, number);
     if (series == NULL) return NULL;
     /* Who makes many mostly makes them side by side: all but a label or two are the neighbour's. */
     const struct head_series *neighbour = head_series_at(head, number - 1);
     for (size_t i = 0; i < labels.count; i++) {
         series->pairs[i] = same_pair(head, neighbour, i, &labels.items[i]);
-        if (series->pairs[i] == UINT32_MAX) series->pairs[i] = make_pair(head, &labels.items[i]);
-        if (series->pairs[i] == UINT32_MAX || !reserve_posting(head, series->pairs[i])) {
-            free(series); /* pairs without series go at the next collection */
-            return NULL;
+        if (series->pairs[i] == UINT32_MAX) {
+            series->pairs[i] = head_make_pair(head, &labels.items[i]);
         }
     }
-    series->number = number;
-    series->last_ms = INT64_MIN;
-    series->pair_count = (uint16_t)labels.count;
-    series->hash = hash;
-    for (size_t i = 0; i < labels.count; i++) add_posting(head, series->pairs[i], number);
-    head->series[number / HEAD_PAGE_SIZE][number % HEAD_PAGE_SIZE] = series;
-    table_put(&head->series_table, series->hash, number);
-    if (number >= head->series_end) head->series_end = number + 1;
-    head->totals.series_count++;
-    head->totals.series_created++;
-    head->totals.series_size += size;
-    return series;
+    return insert(head, series, hash, number);
+}
+
+struct head_series *head_create_pairs(struct head *head, const uint32_t *pairs, size_t count,
+                                      uint32_t hash, uint32_t number)
+{
+    struct head_series *series = new_series(head, count, number);
+    if (series == NULL) return NULL;
+    memcpy(series->pairs, pairs, count * sizeof(pairs[0]));
+    return insert(head, series, hash, number);
+}
+
+bool head_reserve(struct head *head, size_t series_count)
+{
+    return table_reserve(&head->series_table, series_count);
 }
 
 struct head_series *head_create(struct head *head, struct labels labels, uint32_t number)

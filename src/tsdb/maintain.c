@@ -26,7 +26,7 @@ enum {
     RETRY_MS = 10000,
     CUT_CHECK_EVERY = 1024, /* series of a merge */
     UNLOAD_EVERY = 256,
-    RANK_PART = 8,
+    RANK_PART = 8, /* of the series are new: then all get their ranks anew */
 };
 
 #define IDLE_CUT_SIZE   (1u << 20) /* of log: less is not worth a block */
@@ -55,6 +55,7 @@ int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path, struct
 int tsdb_insert_block(struct tsdb *db, struct block *block)
 {
     if (!VEC_PUSH(&db->blocks, block)) return -ENOMEM;
+    (void)!resident_init(&block->resident, block->size, &db->resident);
     struct block **items = db->blocks.items;
     size_t at = db->blocks.count - 1;
     for (; at > 0; at--) {
@@ -74,74 +75,6 @@ void tsdb_unref_block(struct block *block)
 }
 
 /* ---- from the head to a block ---- */
-
-struct sort_context {
-    const struct head *head;
-    const struct str *names;
-};
-
-/* labels_compare of two series, by their pairs: equal ones have the same number. */
-static int compare_series(const struct sort_context *context, const struct head_series *x,
-                          const struct head_series *y)
-{
-    size_t count = x->pair_count < y->pair_count ? x->pair_count : y->pair_count;
-    for (size_t i = 0; i < count; i++) {
-        if (x->pairs[i] == y->pairs[i]) continue;
-        const struct head_pair *first = head_pair_at(context->head, x->pairs[i]);
-        const struct head_pair *second = head_pair_at(context->head, y->pairs[i]);
-        int order = 0;
-        if (first->name != second->name) {
-            order = str_compare(context->names[first->name], context->names[second->name]);
-        }
-        if (order == 0) order = str_compare(head_pair_value(first), head_pair_value(second));
-        if (order != 0) return order;
-    }
-    return (x->pair_count > y->pair_count) - (x->pair_count < y->pair_count);
-}
-
-/* Ranks change under `work` alone, which the caller holds. */
-static int by_labels(const void *a, const void *b, void *argument)
-{
-    const struct head_series *x = *(struct head_series *const *)a;
-    const struct head_series *y = *(struct head_series *const *)b;
-    if (x->rank > 0 && y->rank > 0) return x->rank < y->rank ? -1 : x->rank > y->rank;
-    return compare_series(argument, x, y);
-}
-
-static int states_by_labels(const void *a, const void *b, void *argument)
-{
-    const struct series_state *x = a;
-    const struct series_state *y = b;
-    return by_labels(&x->series, &y->series, argument);
-}
-
-/* Gives every series its place in the order of labels, so that a query need not sort by text and a
- * cut not at all. Done anew when more than a part of them, one in `part`, are new. */
-static int rank_series(struct tsdb *db, uint64_t part, struct error *error)
-{
-    struct series_snapshot snapshot = { 0 };
-    mutex_lock(&db->mutex);
-    const struct head_totals *totals = &db->head.totals;
-    bool is_due = totals->series_created - totals->series_ranked > totals->series_count / part;
-    uint64_t ranked = totals->series_created;
-    int code = is_due ? series_snapshot_take(&snapshot, &db->head) : 0;
-    mutex_unlock(&db->mutex);
-    if (code != 0) return error_set(error, code, "no memory to sort the series");
-    if (!is_due) return 0;
-    struct sort_context context = { &db->head, snapshot.names };
-    if (snapshot.count > 1) {
-        qsort_r(snapshot.states, snapshot.count, sizeof(snapshot.states[0]), states_by_labels,
-                &context);
-    }
-    mutex_lock(&db->mutex);
-    for (size_t i = 0; i < snapshot.count; i++) {
-        snapshot.states[i].series->rank = (uint32_t)i + 1;
-    }
-    db->head.totals.series_ranked = ranked;
-    mutex_unlock(&db->mutex);
-    series_snapshot_release(&snapshot);
-    return 0;
-}
 
 struct samples {
     int64_t *times;
@@ -278,29 +211,6 @@ static int add_late(struct tsdb *db, struct block_writer *writer, struct head_se
     return code;
 }
 
-/* Series that all have a rank are in order without a comparison: each goes to its place. False:
- * some have none, or there is no memory; nothing has changed. */
-static bool order_by_rank(struct head_series **series, size_t count)
-{
-    enum { SPARSE = 16 }; /* with fewer series than this part of the places, sorting is cheaper */
-    uint32_t most = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (series[i]->rank == 0) return false;
-        if (series[i]->rank > most) most = series[i]->rank;
-    }
-    if (count < most / SPARSE) return false;
-    struct head_series **places = calloc((size_t)most + 1, sizeof(struct head_series *));
-    if (places == NULL) return false;
-    for (size_t i = 0; i < count; i++) places[series[i]->rank] = series[i];
-    size_t next = 0;
-    for (size_t rank = 1; rank <= most; rank++) {
-        if (places[rank] != NULL) series[next++] = places[rank];
-    }
-    free(places);
-    CHECK(next == count); /* no two have the same */
-    return true;
-}
-
 /* Neighbours in the order of labels are far apart in memory: what one needs is fetched before. */
 static void fetch_ahead(struct head_series *const *series, size_t count, size_t at)
 {
@@ -322,10 +232,7 @@ static void fetch_ahead(struct head_series *const *series, size_t count, size_t 
 static int write_frozen(struct tsdb *db, struct block_writer *writer, bool is_late,
                         struct error *error)
 {
-    struct sort_context context = { &db->head, db->cut.snapshot.names };
-    if (db->frozen_count > 1 && !order_by_rank(db->frozen, db->frozen_count)) {
-        qsort_r(db->frozen, db->frozen_count, sizeof(db->frozen[0]), by_labels, &context);
-    }
+    rank_order(&db->head, &db->cut.snapshot, db->frozen, db->frozen_count);
     struct samples samples = { 0 };
     int code = 0;
     for (size_t i = 0; i < db->frozen_count && code == 0; i++) {
@@ -551,7 +458,7 @@ static int freeze(struct tsdb *db, struct error *error)
 int tsdb_cut(struct tsdb *db, struct error *error)
 {
     /* Without memory for it the cut sorts by text what has no rank. */
-    if (!db->cut.is_pending) (void)rank_series(db, UINT64_MAX, NULL);
+    if (!db->cut.is_pending) (void)tsdb_rank_series(db, UINT64_MAX, NULL);
     int code = db->cut.is_pending ? 0 : freeze(db, error);
     if (code != 0 || !db->cut.is_pending) return code;
     struct block *block = NULL;
@@ -585,7 +492,7 @@ int tsdb_cut(struct tsdb *db, struct error *error)
  * what is read again in a microsecond a series. */
 static uint64_t log_size_max_locked(const struct tsdb *db)
 {
-    enum { SIZE_A_SERIES = 128 };
+    enum { SIZE_A_SERIES = 192 };
     return db->options.log_size_max + db->head.totals.series_count * SIZE_A_SERIES;
 }
 
@@ -870,7 +777,7 @@ int tsdb_maintain_held(struct tsdb *db, struct error *error)
 {
     int64_t now_ns = clock_monotonic_ns(db->options.clock);
     apply_retention(db); /* first: it makes room without needing any */
-    int code = rank_series(db, RANK_PART, error);
+    int code = tsdb_rank_series(db, RANK_PART, error);
     if (now_ns < db->retry_after_ns) return code;
     if (code == 0 && db->has_wish) {
         code = tsdb_finish_deletion(db, error);

@@ -479,6 +479,17 @@ static void offer(struct gathering *gathering, int64_t time_ms, double value)
     gathering->count = 1;
 }
 
+/* The value at the front, or any, as what is wanted allows. */
+static bool take_newest(struct merge *merge, const struct block_chunk *chunk,
+                        const struct chunk_times *times, double *values, size_t wanted)
+{
+    if (!merge->ignores_values || !column_is_long_and_finite(chunk->values)) {
+        return chunk_take_values(&merge->memory, chunk, times, values, wanted);
+    }
+    values[0] = 0;
+    return chunk_is_whole(chunk, times);
+}
+
 /* Of a block's chunk, where the newest values are had without the others. */
 static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
                          struct gathering *gathering)
@@ -489,8 +500,7 @@ static bool offer_newest(struct merge *merge, const struct block_chunk *chunk,
     while (end > 0 && shared->times[end - 1] > merge->end_ms) end--;
     bool is_there = end > 0 && shared->times[end - 1] >= merge->start_ms;
     size_t wanted = chunk->count - end + 1;
-    if (shared == NULL ||
-        (is_there && !chunk_take_values(&merge->memory, chunk, shared, values, wanted))) {
+    if (shared == NULL || (is_there && !take_newest(merge, chunk, shared, values, wanted))) {
         merge->damaged++;
         return false;
     }

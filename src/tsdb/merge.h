@@ -79,6 +79,7 @@ struct merge {
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
     bool reuses_columns; /* the arrays of one series are those of the next */
+    bool ignores_values; /* SERIES_WANT_LAST: as series_source.h has it */
     int64_t *times;      /* reuses_columns: the arrays */
     double *values;
     size_t capacity;

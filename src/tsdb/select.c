@@ -19,7 +19,12 @@
 #include <string.h>
 
 #define SCRATCH_SIZE_MAX     ((size_t)512 << 20) /* postings and lists of values of a select */
-#define DEADLINE_CHECK_EVERY 64
+#define DEADLINE_CHECK_EVERY 64                  /* series */
+#define RESIDENT_CHECK_EVERY 16
+
+/* Bytes of blocks' files that may count as the process's memory: what was looked at stays there
+ * until so much is. */
+#define RESIDENT_MAX ((size_t)8 << 20)
 
 #define FETCH_SERIES 16 /* series ahead whose own memory is fetched */
 #define FETCH_DATA   8  /* series ahead whose samples are */
@@ -86,6 +91,18 @@ static void tell_damage(struct cursor *cursor)
     tsdb_report(db, "damaged chunk passed over", NULL, NULL);
 }
 
+/* Of many files each may have a little; those at hand are unloaded when it is worth it. */
+static void limit_resident(const struct cursor *cursor)
+{
+    size_t size = 0;
+    if (atomic_load_explicit(&cursor->db->resident, memory_order_relaxed) <= RESIDENT_MAX) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) {
+        size += resident_size(&cursor->blocks.items[i]->resident);
+    }
+    if (size < RESIDENT_MAX / 4) return;
+    for (size_t i = 0; i < cursor->blocks.count; i++) block_unload(cursor->blocks.items[i]);
+}
+
 static int cursor_next(struct series_cursor *base, struct series_columns *series,
                        struct error *error)
 {
@@ -97,6 +114,7 @@ static int cursor_next(struct series_cursor *base, struct series_columns *series
     struct series_columns found;
     int code = merge_next(&cursor->merge, &found, error);
     tell_damage(cursor);
+    if (cursor->count % RESIDENT_CHECK_EVERY == 0) limit_resident(cursor);
     if (code != 1) return code;
     cursor->count++;
     if (cursor->series_max > 0 && cursor->count > cursor->series_max) {
@@ -542,6 +560,7 @@ static struct cursor *new_cursor(struct tsdb *db, const struct series_query *que
     cursor->merge.end_ms = query->end_ms;
     cursor->merge.want = query->want;
     cursor->merge.reuses_columns = query->reuses_columns;
+    cursor->merge.ignores_values = query->ignores_values;
     cursor->merge.arena = arena;
     arena_init_within(&cursor->scratch, SCRATCH_SIZE_MAX, arena->budget);
     return cursor;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # aggs_test.py - composite and pipeline aggregations against the same figures worked out here.
 # Usage: aggs_test.py PROGRAM
-import math, os, shutil, sys, tempfile
+import math, os, random, shutil, sys, tempfile
 import logs_role
 from logs_role import bulk
 
@@ -283,6 +283,34 @@ def addresses(role):
     expect("ip_range: keyed, all of version 4", {"0.0.0.0/0": {"from": "0.0.0.0", "to": "::1:0:0:0", "doc_count": 33}}, keyed)
 
 
+def many_terms(role):
+    """Terms that are too many for buckets, in segments of many and of few, against a count made here."""
+    dice = random.Random(7)
+    counts = {}
+    for part, different in enumerate((9000, 20000, 50, 9000)):
+        lines = []
+        for i in range(12000):
+            words = {f"w{int(different * dice.random() ** 2):05d}" for _ in range(1 + i % 2)}
+            for word in words:
+                counts[word] = counts.get(word, 0) + 1
+            lines += [{"index": {"_index": "many"}}, {"w": sorted(words), "part": part}]
+        role.call("POST", "/_bulk", bulk(*lines))
+        role.call("POST", "/many/_flush")
+    orders = {"count": ({"_count": "desc"}, lambda t: (-t[1], t[0])), "rarest": ({"_count": "asc"}, lambda t: (t[1], t[0])),
+              "key": ({"_key": "asc"}, lambda t: t[0]), "last key": ({"_key": "desc"}, lambda t: [-ord(c) for c in t[0]]),
+              "both": ([{"_count": "desc"}, {"_key": "desc"}], lambda t: (-t[1], [-ord(c) for c in t[0]]))}
+    for name, (order, key) in orders.items():
+        for size in (1, 10, 700, 30000):
+            for more, wanted in (({}, lambda t: True), ({"include": "w0.*7", "min_doc_count": 3},
+                                                        lambda t: t[0].startswith("w0") and t[0].endswith("7") and t[1] >= 3)):
+                ranked = sorted(filter(wanted, counts.items()), key=key)
+                status, answer = role.call("POST", "/many/_search", {"size": 0, "aggs": {"t": {"terms": {
+                    "field": "w.keyword", "size": size, "order": order, **more}}}})
+                terms = answer["aggregations"]["t"]
+                expect(f"many terms by {name}, {size} of {sorted(more)}",
+                       (ranked[:size], sum(count for _, count in ranked[size:])),
+                       ([(b["key"], b["doc_count"]) for b in terms["buckets"]], terms["sum_other_doc_count"]))
+
 folder = tempfile.mkdtemp(prefix="logs-aggs-")
 try:
     role = logs_role.Role(sys.argv[1], folder)
@@ -298,6 +326,7 @@ try:
     figures(role)
     rates(role)
     addresses(role)
+    many_terms(role)
     role.stop()
 finally:
     shutil.rmtree(folder, ignore_errors=True)
