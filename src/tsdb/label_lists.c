@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Texts, each once. Those that are added must stay until the last is: under one lock, or as long as
+ * a cursor is counted and holds its blocks. */
 struct text_set {
     struct arena *arena;
-    struct map seen;
+    struct map seen; /* the texts as they were given */
     VEC(struct str) items;
 };
 
 static int add_text(struct text_set *set, struct str text)
 {
-    if (map_has(&set->seen, text)) return 0;
+    size_t before = set->seen.count;
+    if (map_put_borrowed(&set->seen, text, NULL) != 0) return -ENOMEM;
+    if (set->seen.count == before) return 0;
     struct str copy = arena_copy(set->arena, text);
     if (copy.data == NULL) return ERROR_LIMIT;
-    if (map_put_borrowed(&set->seen, copy, NULL) != 0) return -ENOMEM;
     return VEC_PUSH(&set->items, copy) ? 0 : -ENOMEM;
 }
 
@@ -211,6 +214,8 @@ static int collect_head_values(struct cursor *cursor, const struct series_query 
 {
     struct tsdb *db = cursor->db;
     mutex_lock(&db->mutex);
+    if (!cursor->is_counted) db->cursors++; /* the head's texts stay */
+    cursor->is_counted = true;
     int code = cursor_take_blocks_locked(cursor);
     if (code == 0) {
         struct index index = head_index(&db->head);
