@@ -343,8 +343,14 @@ static int open_store(struct log_server *server, struct role *role, struct error
     tasks_init(&server->tasks, server->clock);
     asyncs_init(&server->asyncs, server);
     if (server->flags.auth_users[0] != 0) {
-        code =
-            auth_new(&server->auth, server->flags.auth_users, server->store, server->clock, error);
+        struct auth_options auth_options = {
+            .path = server->flags.auth_users,
+            .store = server->store,
+            .clock = server->clock,
+            .tell = log_users,
+            .tell_context = server,
+        };
+        code = auth_new(&server->auth, &auth_options, error);
         if (code < 0) return error_wrap(error, code, "--auth.users");
     }
     code = read_cluster_uuid(server, role_data(role), error);

@@ -119,6 +119,7 @@ void answer_finish(struct call *call);
 
 /* events.c: what the store tells, into the role's log. `context` is the struct log_server. */
 void log_event(void *context, const struct logstore_event *event);
+void log_users(void *context, size_t user_count, const struct error *error); /* auth_listener */
 /* Says in the log which parts of a lifecycle policy are not carried out. */
 void log_policy_gaps(const struct call *call, struct str name, struct str json);
 

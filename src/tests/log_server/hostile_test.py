@@ -121,6 +121,12 @@ def documents(role):
     soon(role, "an object that is off", (200,), "PUT", "/off", {"mappings": off})
     soon(role, "the same once more", (200,), "PUT", "/off/_mapping", off)
     items("a name above 512 bytes", b'{"index":{"_id":"' + b"i" * 600 + b'"}}', b'{"a":1}', want=[400])
+    words = " ".join(f"word{i}" for i in range(1000))
+    for name, query in (("multi_match", {"multi_match": {"query": words, "fields": ["*"]}}),
+                        ("phrase", {"multi_match": {"query": words, "fields": ["*"], "type": "phrase"}}),
+                        ("query_string", {"query_string": {"query": words.replace(" ", "~2 ")}}),
+                        ("kql", {"kql": {"query": " or ".join(f"f*: word{i}" for i in range(1000))}})):
+        soon(role, f"{name} of 1,000 words over 10,000 fields", (200,), "POST", "/h/_search", {"query": query, "timeout": "300ms"}, seconds=4)
     soon(role, "an action line of garbage", (400,), "POST", "/_bulk", b"\x00\xff{}\n{}\n")
     soon(role, "an action of ten keys", (400,), "POST", "/_bulk", json.dumps({str(i): {} for i in range(10)}) + "\n{}\n")
     soon(role, f"a line of {long_line} MB", (200, 413), "POST", "/h/_bulk",
