@@ -6,8 +6,11 @@
 Starts `barograph metrics` (with --peers also prometheus and victoria-metrics, when they are installed),
 pushes steps of --series samples by remote write over one connection, kills it with signal 9 at a random
 moment, starts it again on the same data and counts: every step that was answered with 2xx must be there
-in all series. Prints kills, steps lost, and how long it took until a query was answered: by the clock, which other work on
-the machine makes longer, and of the server's own processor time.
+in all series. Prints kills, steps lost, how long it took until the server was ready, that is /-/ready
+answered 200 and a query for the newest sample of one series was answered, by the clock, which other work
+on the machine makes longer, and of the server's own processor time; how long the counting of all samples
+took then, which may wait until the server has read all; and memory: before the kill, when it was ready
+again, and after the counting.
 """
 import argparse, http.client, json, os, random, shutil, signal, socket, statistics, struct, subprocess
 import sys, tempfile, threading, time, urllib.parse
@@ -22,6 +25,7 @@ SERVERS = {
     "victoria-metrics": ["victoria-metrics", "-storageDataPath={data}", "-httpListenAddr=127.0.0.1:{port}",
                          "-search.latencyOffset=0s", "-loggerLevel=ERROR", "-retentionPeriod=12"],
 }
+READY = {"barograph": "/-/ready", "prometheus": "/-/ready", "victoria-metrics": "/health"}
 
 
 def varint(number):
@@ -74,30 +78,48 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def ask(self, query, at):
+    def get(self, path):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        c.request("GET", "/api/v1/query?nocache=1&" + urllib.parse.urlencode({"query": query, "time": at}))
+        c.request("GET", path)
         r = c.getresponse()
         body = r.read()
         c.close()
         if r.status != 200:
             raise OSError(r.status)
+        return body
+
+    def ask(self, query, at):
+        body = self.get("/api/v1/query?nocache=1&" + urllib.parse.urlencode({"query": query, "time": at}))
         result = json.loads(body)["data"]["result"]
         return float(result[0]["value"][1]) if result else 0.0
 
-    def wait_ready(self, query, at, wanted):
-        """Seconds until the query gives a number, and the number; a server may answer before it has read all."""
+    def wait_ready(self, at):
+        """Seconds until it says that it is ready and answers an ordinary query."""
         start = time.perf_counter()
-        got = 0.0
         while time.perf_counter() - start < 60:
             try:
-                got = self.ask(query, at)
-                if got >= wanted or time.perf_counter() - start > 10:
-                    break
+                self.get(READY[self.name])
+                self.ask('kill_loop_step{instance="host-7",series="7"}', at)
+                break
             except (OSError, http.client.HTTPException):
-                pass
+                time.sleep(0.002)
+        return time.perf_counter() - start
+
+    def count(self, query, at, wanted):
+        """Seconds until the query gives the number wanted, ten at the most, and the number."""
+        start = time.perf_counter()
+        got = self.ask(query, at)
+        while got < wanted and time.perf_counter() - start < 10:
             time.sleep(0.002)
+            got = self.ask(query, at)
         return time.perf_counter() - start, got
+
+    def memory_mib(self):
+        with open("/proc/%d/status" % self.process.pid) as f:
+            return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmRSS"))
+
+    def processor_s(self):
+        return time.clock_gettime((~self.process.pid << 3) | 2)
 
 
 def push(server, state, labels, stop):
@@ -121,10 +143,11 @@ def run(name, options):
     server = Server(name, folder)
     labels = [label_bytes(i) for i in range(options.series)]
     state = {"start_ms": int(time.time() * 1000) - 3600 * 1000, "sent": 0, "acknowledged": 0}
-    dice, lost_kills, lost_steps, ready, cpu = random.Random(options.seed), 0, 0, [], []
+    dice, lost_kills, lost_steps = random.Random(options.seed), 0, 0
+    rows = []  # of each kill: ready s, of processor time, counting s, MiB before, ready, counted
     base = 0
     server.start()
-    server.wait_ready("vector(1)", time.time(), 1)
+    server.wait_ready(time.time())
     for kill in range(options.kills):
         stop = threading.Event()
         state["acknowledged"] = 0
@@ -132,6 +155,7 @@ def run(name, options):
         pusher = threading.Thread(target=push, args=(server, state, labels, stop))
         pusher.start()
         time.sleep(dice.uniform(0.02, options.seconds))
+        before = server.memory_mib()
         server.kill()
         stop.set()
         pusher.join()
@@ -141,7 +165,9 @@ def run(name, options):
         at = (state["start_ms"] + (state["sent"] - 1) * 1000) / 1000
         query = "min(count_over_time(kill_loop_step[%ds]))" % max(span, 1)
         wanted = state["acknowledged"]
-        took, got = server.wait_ready(query, at + 0.5, wanted)
+        ready = server.wait_ready(at)
+        processor, memory = server.processor_s(), server.memory_mib()
+        counting, got = server.count(query, at + 0.5, wanted)
         whole = server.ask("count(count_over_time(kill_loop_step[%ds]) >= %d)" % (max(span, 1), max(wanted, 1)), at + 0.5)
         missing = wanted - got
         if wanted and whole < options.series:
@@ -149,17 +175,21 @@ def run(name, options):
         if missing > 0:
             lost_kills += 1
             lost_steps += int(missing)
-        ready.append(took)
-        cpu.append(time.clock_gettime((~server.process.pid << 3) | 2))
+        rows.append((ready, processor, counting, before, memory, server.memory_mib()))
         state["sent"] += 1          # the step under way may be there or not: its time is not used again
         base += wanted
     server.kill()
     shutil.rmtree(folder, ignore_errors=True)
-    print("%-17s %d kills, %d steps of %d samples acknowledged; kills that lost some: %d, steps lost: %d; "
-          "ready again after ms: median %.0f, longest %.0f, of processor time: median %.0f, longest %.0f" % (
+    median = [statistics.median(row[i] for row in rows) for i in range(6)]
+    longest = [max(row[i] for row in rows) for i in range(6)]
+    print("%-17s %d kills, %d steps of %d samples acknowledged; kills that lost some: %d, steps lost: %d\n"
+          "    ready again after ms: median %.0f, longest %.0f; of processor time: median %.0f, longest %.0f\n"
+          "    counting all then, ms: median %.0f, longest %.0f\n"
+          "    MiB, median and most: before the kill %.0f, %.0f; ready %.0f, %.0f; counted %.0f, %.0f" % (
               name, options.kills, base, options.series, lost_kills, lost_steps,
-              statistics.median(ready) * 1000, max(ready) * 1000, statistics.median(cpu) * 1000,
-              max(cpu) * 1000), flush=True)
+              median[0] * 1000, longest[0] * 1000, median[1] * 1000, longest[1] * 1000,
+              median[2] * 1000, longest[2] * 1000,
+              median[3], longest[3], median[4], longest[4], median[5], longest[5]), flush=True)
     return lost_kills
 
 

@@ -67,6 +67,11 @@ extern "C" void regex_free(struct regex *regex)
     delete regex;
 }
 
+extern "C" size_t regex_size(const struct regex *regex)
+{
+    return static_cast<size_t>(regex->program.ProgramSize());
+}
+
 extern "C" void regex_cleanup(struct regex **regex)
 {
     delete *regex;

@@ -54,6 +54,9 @@ void regex_expand(const struct regex *regex, struct str pattern, const struct st
  * around all of it allowed): lists them in the arena and returns true. Not for REGEX_NOCASE. */
 bool regex_literals(struct arena *arena, struct str pattern, struct str **items, size_t *count);
 
+/* Instructions of the compiled pattern: what it cost to make, and costs to match at worst. */
+size_t regex_size(const struct regex *regex);
+
 /* The literal text with which every full match begins; empty when there is none. */
 struct str regex_prefix(const struct regex *regex);
 

@@ -94,6 +94,25 @@ size_t utf8_encode(uint32_t c, char *bytes)
     return 4;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+size_t utf8_from_hex(struct str digits, char *bytes)
+{
+    uint32_t code = 0;
+    if (digits.size < 4) return 0;
+    for (size_t i = 0; i < 4; i++) {
+        int digit = hex_digit(digits.data[i]);
+        if (digit < 0) return 0;
+        code = code << 4 | (uint32_t)digit;
+    }
+    return utf8_encode(code >= 0xd800 && code < 0xe000 ? 0xfffd : code, bytes);
+}
+
 void utf8_append(struct buf *out, uint32_t character)
 {
     char bytes[4];

@@ -20,8 +20,11 @@ static inline bool utf8_is_valid(struct str text)
 /* Takes one character; 0 at the end; a broken byte is taken alone and gives U+FFFD. */
 uint32_t utf8_take(struct str *rest);
 
-size_t utf8_count(struct str text);                  /* characters */
-size_t utf8_encode(uint32_t character, char *bytes); /* 1 to 4 bytes; 0 when it is not one */
+size_t utf8_count(struct str text);                   /* characters */
+size_t utf8_encode(uint32_t character, char *bytes);  /* 1 to 4 bytes; 0 when it is not one */
+size_t utf8_from_hex(struct str digits, char *bytes); /* the first four digits, as behind \u: 1 to 3
+                                                         bytes, half a pair as U+FFFD; 0 when they
+                                                         are none */
 void utf8_append(struct buf *out, uint32_t character);
 void utf8_append_clean(struct buf *out, struct str text); /* each broken byte as U+FFFD */
 

@@ -47,19 +47,6 @@ static int handle_ilm_switch(struct call *call)
                         STR("policies cannot be stopped; delete the policy or its index setting"));
 }
 
-static int resolve_all(struct call *call, const struct str **names, size_t *count)
-{
-    struct str missing;
-    struct str expression = call->value_count > 0 ? call->values[0] : STR("");
-    if (logstore_resolve(call->server->store, expression, call->arena, names, count, &missing) <
-        0) {
-        return ERROR_LIMIT;
-    }
-    if (missing.data == NULL || call_flag(call, "ignore_unavailable", false)) return 0;
-    (void)answer_index_missing(call, missing);
-    return 1;
-}
-
 static void put_index_stats(struct json_writer *json, const char *name, uint64_t documents,
                             uint64_t deleted, uint64_t size)
 {
@@ -83,7 +70,7 @@ static int handle_stats(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve_all(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct logstore_index_info *infos =
         ARENA_ARRAY(call->arena, struct logstore_index_info, count + 1);
@@ -242,7 +229,7 @@ static int handle_field_mapping(struct call *call)
     size_t count;
     struct str patterns = call->values[call->value_count - 1];
     if (call->value_count == 1) call->value_count = 0;
-    int code = resolve_all(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct logstore_snapshot *snapshot = NULL;
     struct error error = { 0 };
@@ -292,7 +279,7 @@ static int handle_ilm_explain(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve_all(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct json_writer json;
     json_writer_init(&json, &call->response->body);

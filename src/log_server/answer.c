@@ -83,6 +83,19 @@ int answer_index_missing(struct call *call, struct str index)
     return answer_with_index(call, 404, "index_not_found_exception", reason, index);
 }
 
+int call_resolve(struct call *call, const struct str **names, size_t *count)
+{
+    struct str missing;
+    struct str expression = call->value_count > 0 ? call->values[0] : STR("");
+    if (logstore_resolve(call->server->store, expression, call->arena, names, count, &missing) <
+        0) {
+        return ERROR_LIMIT;
+    }
+    if (missing.data == NULL || call_flag(call, "ignore_unavailable", false)) return 0;
+    (void)answer_index_missing(call, missing);
+    return 1;
+}
+
 static void put_phase_failure(struct json_writer *json, const struct logquery_failure *failure)
 {
     json_object_begin(json);

@@ -10,6 +10,7 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
+#include "log_server/users.h"
 
 #include <crypt.h>
 #include <errno.h>
@@ -20,23 +21,23 @@
 
 #define HASH_SIZE      32
 #define REMEMBERED_MAX 64
-#define FILE_SIZE_MAX  ((size_t)1 << 20)
+#define LOOK_PERIOD_MS 1000
 #define PASSWORD_MAX   1024 /* bytes */
 #define ID_BYTES       15   /* 20 characters */
 #define SECRET_BYTES   24   /* 32 characters */
 
-struct user {
-    char *name;
-    char *hash;
-};
-
 struct auth {
     struct logstore *store;
     const struct clock *clock;
-    VEC(struct user) users;
     unsigned char salt[HASH_SIZE]; /* of what is remembered; made at the start */
+    char *path;
+    auth_listener *tell;
+    void *tell_context;
 
     struct mutex mutex; /* guards the following, and crypt's memory */
+    struct users users;
+    struct disk_info file; /* as it was when they were read */
+    int64_t looked_ms;
     struct crypt_data *crypt;
     unsigned char remembered[REMEMBERED_MAX][HASH_SIZE];
     size_t remembered_count;
@@ -57,71 +58,63 @@ static bool is_same(const void *a, const void *b, size_t size)
 void auth_free(struct auth *auth)
 {
     if (auth == NULL) return;
-    VEC_FOR_EACH (&auth->users, user) {
-        free(user->name);
-        free(user->hash);
-    }
-    VEC_RELEASE(&auth->users);
+    users_release(&auth->users);
+    free(auth->path);
     free(auth->crypt);
     mutex_release(&auth->mutex);
     free(auth);
 }
 
-static int add_user(struct auth *auth, struct str line, const char *path, unsigned number,
-                    struct error *error)
+/* When the file is another than the one that was read: those of the new one, or, when it cannot be
+ * read, those of before. Looked at once a second at most. Mutex held. */
+static void refresh_users(struct auth *auth)
 {
-    struct str hash = line;
-    struct str name = str_cut(&hash, ':');
-    if (name.size == 0 || hash.data == NULL || hash.size == 0) {
-        return error_set(error, ERROR_PARSE, "'%s' line %u: want name:hash", path, number);
+    struct disk_info now;
+    struct error error = { 0 };
+    struct users fresh = { 0 };
+    int64_t now_ms = clock_monotonic_ms(auth->clock);
+    if (now_ms - auth->looked_ms < LOOK_PERIOD_MS) return;
+    auth->looked_ms = now_ms;
+    int code = disk_system.info(disk_system.state, auth->path, &now);
+    bool is_same_file = code == 0 && now.inode == auth->file.inode && now.size == auth->file.size &&
+                        now.change_ms == auth->file.change_ms;
+    if (is_same_file || (code < 0 && auth->file.inode == 0)) return;
+    if (code < 0) {
+        now = (struct disk_info){ 0 };
+        code = error_set(&error, code, "look at '%s'", auth->path);
+    } else {
+        code = users_read(&fresh, auth->path, &error);
     }
-    if (auth->users.count == AUTH_USERS_MAX) {
-        return error_set(error, ERROR_LIMIT, "'%s' line %u: more than %d users", path, number,
-                         AUTH_USERS_MAX);
+    auth->file = now; /* one that is broken is told of once */
+    if (code < 0) {
+        users_release(&fresh);
+    } else {
+        users_release(&auth->users);
+        auth->users = fresh;
+        auth->remembered_count = auth->remembered_next = 0;
     }
-    struct user user = { str_copy(name), str_copy(hash) };
-    if (user.name == NULL || user.hash == NULL || !VEC_PUSH(&auth->users, user)) {
-        free(user.name);
-        free(user.hash);
-        return error_set(error, -ENOMEM, "read '%s': out of memory", path);
-    }
-    int known = crypt_checksalt(user.hash);
-    if (known == CRYPT_SALT_OK || known == CRYPT_SALT_TOO_CHEAP) return 0;
-    return error_set(error, ERROR_PARSE,
-                     "'%s' line %u: the hash is of no method that is allowed; mkpasswd -m yescrypt "
-                     "makes one",
-                     path, number);
+    if (auth->tell != NULL)
+        auth->tell(auth->tell_context, auth->users.list.count, code < 0 ? &error : NULL);
 }
 
-static int read_users(struct auth *auth, const char *path, struct error *error)
+int auth_new(struct auth **auth_out, const struct auth_options *options, struct error *error)
 {
-    CLEANUP(buf_release) struct buf text = { 0 };
-    buf_init(&text, FILE_SIZE_MAX);
-    int code = file_read(&disk_system, path, &text, error);
-    struct str rest = buf_str(&text);
-    for (unsigned number = 1; code == 0 && rest.size > 0; number++) {
-        struct str line = str_trim(str_cut(&rest, '\n'));
-        if (line.size == 0 || line.data[0] == '#') continue;
-        code = add_user(auth, line, path, number, error);
-    }
-    if (code == 0 && auth->users.count == 0) {
-        code = error_set(error, ERROR_PARSE, "'%s' names no user", path);
-    }
-    return code;
-}
-
-int auth_new(struct auth **auth_out, const char *path, struct logstore *store,
-             const struct clock *clock, struct error *error)
-{
+    const char *path = options->path;
     struct auth *auth = calloc(1, sizeof(*auth));
     if (auth == NULL) return error_set(error, -ENOMEM, "read '%s': out of memory", path);
-    auth->store = store;
-    auth->clock = clock;
+    auth->store = options->store;
+    auth->clock = options->clock;
+    auth->tell = options->tell;
+    auth->tell_context = options->tell_context;
     mutex_init(&auth->mutex);
     random_secret(auth->salt, sizeof(auth->salt));
     auth->crypt = calloc(1, sizeof(*auth->crypt));
-    int code = auth->crypt == NULL ? error_set(error, -ENOMEM, "read '%s': out of memory", path)
-                                   : read_users(auth, path, error);
+    auth->path = str_copy(str_from(path));
+    auth->looked_ms = clock_monotonic_ms(auth->clock);
+    int code = auth->crypt == NULL || auth->path == NULL
+                   ? error_set(error, -ENOMEM, "read '%s': out of memory", path)
+                   : users_read(&auth->users, path, error);
+    if (code == 0) (void)disk_system.info(disk_system.state, path, &auth->file);
     if (code < 0) {
         auth_free(auth);
         return code;
@@ -162,8 +155,8 @@ static bool verify(struct auth *auth, struct str name, struct str password)
 {
     char text[PASSWORD_MAX + 1];
     bool is_known = false;
-    const char *hash = auth->users.items[0].hash;
-    VEC_FOR_EACH (&auth->users, user) {
+    const char *hash = auth->users.list.items[0].hash;
+    VEC_FOR_EACH (&auth->users.list, user) {
         if (!str_equal(str_from(user->name), name)) continue;
         hash = user->hash;
         is_known = true;
@@ -186,6 +179,7 @@ static bool check_basic(struct auth *auth, struct str credentials, struct arena 
     unsigned char hash[HASH_SIZE];
     remembering(auth, credentials, hash);
     mutex_lock(&auth->mutex);
+    refresh_users(auth);
     bool is_right = is_remembered(auth, hash);
     if (!is_right && verify(auth, name, password)) {
         remember(auth, hash);

@@ -3,6 +3,7 @@
  *     name:$y$j9T$...    a line a user; the hash is crypt(5)'s (yescrypt, bcrypt, SHA-512), as
  *                        htpasswd -B and mkpasswd print it; # begins a comment
  *
+ * The file is read again when it changes, within a second; what is broken is told of and not taken.
  * Whoever is known may do everything: there are no roles. API keys are kept in the store's catalog,
  * by the SHA-256 of their secret, which is random and long, so that no slow hash is needed.
  *
@@ -27,9 +28,21 @@
 
 struct auth;
 
+/* The file was another: how many users there are now; error NULL, or why it was not taken and those
+ * of before stay. Called with a lock held, by whoever asks first. */
+typedef void auth_listener(void *context, size_t user_count, const struct error *error);
+
+struct auth_options {
+    const char *path;       /* of the file of users */
+    struct logstore *store; /* for the API keys */
+    const struct clock *clock;
+    auth_listener *tell; /* NULL: nobody listens */
+    void *tell_context;
+};
+
 /* Reads the file of users. ERROR_PARSE names the line; a hash that crypt does not know is one. */
-int auth_new(struct auth **auth_out, const char *path, struct logstore *store,
-             const struct clock *clock, struct error *error) MUST_CHECK;
+int auth_new(struct auth **auth_out, const struct auth_options *options,
+             struct error *error) MUST_CHECK;
 void auth_free(struct auth *auth); /* NULL is fine */
 
 struct auth_identity {

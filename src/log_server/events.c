@@ -43,6 +43,18 @@ void log_event(void *context, const struct logstore_event *event)
     }
 }
 
+void log_users(void *context, size_t user_count, const struct error *error)
+{
+    const struct log_server *server = context;
+    struct sl_logger *log = role_log(server->role);
+    if (error == NULL) {
+        sl_info(log, "users read again", "users", (uint64_t)user_count);
+    } else {
+        sl_error(log, "users cannot be read again, those of before stay", "users",
+                 (uint64_t)user_count, "error.message", error->text);
+    }
+}
+
 /* Whether an action of a phase is carried out (logstore/lifecycle.c), or changes nothing on one
  * node. */
 static bool is_followed(struct str phase, struct str action)

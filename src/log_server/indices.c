@@ -5,20 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The indices that the first piece of the path means; 1 when the answer is given already. */
-static int resolve(struct call *call, const struct str **names, size_t *count)
-{
-    struct str missing;
-    struct str expression = call->value_count > 0 ? call->values[0] : STR("");
-    if (logstore_resolve(call->server->store, expression, call->arena, names, count, &missing) <
-        0) {
-        return ERROR_LIMIT;
-    }
-    if (missing.data == NULL || call_flag(call, "ignore_unavailable", false)) return 0;
-    (void)answer_index_missing(call, missing);
-    return 1;
-}
-
 static int expanded_name(struct call *call, struct str *name)
 {
     struct error error = { 0 };
@@ -55,7 +41,7 @@ static int handle_delete(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct error error = { 0 };
     for (size_t i = 0; i < count; i++) {
@@ -115,7 +101,7 @@ static int answer_parts(struct call *call, unsigned parts)
 {
     const struct str *names;
     size_t count;
-    int code = resolve(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     const struct logstore_alias *aliases;
     size_t alias_count;
@@ -160,7 +146,7 @@ static int handle_put_mapping(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct error error = { 0 };
     for (size_t i = 0; i < count; i++) {
@@ -175,7 +161,7 @@ static int handle_put_settings(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     return answer_error(call, 400, "illegal_argument_exception",
                         STR("changing the settings of an index is not supported"));
@@ -371,7 +357,7 @@ static int handle_resolve(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = resolve(call, &names, &count);
+    int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct json_writer json;
     json_writer_init(&json, &call->response->body);

@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &admin_routes,    &cluster_routes,  &bulk_routes,  &document_routes, &search_routes,
-    &scroll_routes,   &async_routes,    &task_routes,  &by_query_routes, &cat_routes,
-    &template_routes, &security_routes, &index_routes,
+    &admin_routes,     &cluster_routes,  &bulk_routes,     &document_routes, &search_routes,
+    &scroll_routes,    &async_routes,    &task_routes,     &by_query_routes, &cat_routes,
+    &cat_index_routes, &template_routes, &security_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */
@@ -343,8 +343,14 @@ static int open_store(struct log_server *server, struct role *role, struct error
     tasks_init(&server->tasks, server->clock);
     asyncs_init(&server->asyncs, server);
     if (server->flags.auth_users[0] != 0) {
-        code =
-            auth_new(&server->auth, server->flags.auth_users, server->store, server->clock, error);
+        struct auth_options auth_options = {
+            .path = server->flags.auth_users,
+            .store = server->store,
+            .clock = server->clock,
+            .tell = log_users,
+            .tell_context = server,
+        };
+        code = auth_new(&server->auth, &auth_options, error);
         if (code < 0) return error_wrap(error, code, "--auth.users");
     }
     code = read_cluster_uuid(server, role_data(role), error);

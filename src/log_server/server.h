@@ -97,7 +97,7 @@ struct route_table {
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
     async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
-    cluster_routes, cat_routes, security_routes;
+    cluster_routes, cat_routes, cat_index_routes, security_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
@@ -119,6 +119,7 @@ void answer_finish(struct call *call);
 
 /* events.c: what the store tells, into the role's log. `context` is the struct log_server. */
 void log_event(void *context, const struct logstore_event *event);
+void log_users(void *context, size_t user_count, const struct error *error); /* auth_listener */
 /* Says in the log which parts of a lifecycle policy are not carried out. */
 void log_policy_gaps(const struct call *call, struct str name, struct str json);
 
@@ -128,6 +129,9 @@ bool answer_when_short(struct call *call);
 /* A parameter of the URL; data NULL: not given. */
 struct str call_parameter(const struct call *call, const char *name);
 bool call_flag(const struct call *call, const char *name, bool otherwise);
+
+/* The indices that the first piece of the path means, or all; 1: the answer is given already. */
+int call_resolve(struct call *call, const struct str **names, size_t *count) MUST_CHECK;
 
 /* The text of one operation's outcome, as in _bulk and _doc. */
 void put_outcome(const struct call *call, struct json_writer *json,

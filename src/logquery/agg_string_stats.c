@@ -2,6 +2,7 @@
  *
  * Characters are UTF-16 units, as Java counts them; the entropy is Shannon's, in bits a character.
  */
+#include "codec/utf8.h"
 #include "logquery/agg.h"
 
 #include <math.h>
@@ -26,30 +27,14 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     return 0;
 }
 
-/* The UTF-16 units of a character that begins there, one or two; broken bytes are U+FFFD. */
+/* The UTF-16 units of the next character, one or two; broken bytes are U+FFFD. */
 static size_t take_units(struct str *rest, uint32_t units[2])
 {
-    unsigned char first = (unsigned char)rest->data[0];
-    size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    bool is_sound = size > 0 && size <= rest->size && first < 0xf5;
-    uint32_t code = size <= 1 ? first : first & (0xffu >> (size + 1));
-    for (size_t i = 1; is_sound && i < size; i++) {
-        unsigned char next = (unsigned char)rest->data[i];
-        is_sound = (next & 0xc0) == 0x80;
-        code = code << 6 | (next & 0x3fu);
-    }
-    if (!is_sound || code > 0x10ffff) {
-        *rest = str_skip(*rest, 1);
-        units[0] = 0xfffd;
-        return 1;
-    }
-    *rest = str_skip(*rest, size);
-    if (code < 0x10000) {
-        units[0] = code;
-        return 1;
-    }
-    units[0] = 0xd800 + ((code - 0x10000) >> 10);
-    units[1] = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    uint32_t character = utf8_take(rest);
+    units[0] = character;
+    if (character < 0x10000) return 1;
+    units[0] = 0xd800 + ((character - 0x10000) >> 10);
+    units[1] = 0xdc00 + ((character - 0x10000) & 0x3ff);
     return 2;
 }
 
@@ -147,20 +132,9 @@ static int by_share(const void *a, const void *b)
 
 static void put_unit_key(uint32_t unit, struct json_writer *json)
 {
-    char text[3];
-    size_t size = 0;
-    if (unit >= 0xd800 && unit < 0xe000) unit = 0xfffd; /* half a character has no bytes */
-    if (unit < 0x80)
-        text[size++] = (char)unit;
-    else if (unit < 0x800) {
-        text[size++] = (char)(0xc0 | unit >> 6);
-        text[size++] = (char)(0x80 | (unit & 0x3f));
-    } else {
-        text[size++] = (char)(0xe0 | unit >> 12);
-        text[size++] = (char)(0x80 | (unit >> 6 & 0x3f));
-        text[size++] = (char)(0x80 | (unit & 0x3f));
-    }
-    json_key(json, (struct str){ text, size });
+    char bytes[4];
+    bool is_half = unit >= 0xd800 && unit < 0xe000; /* of a pair: it has no bytes */
+    json_key(json, (struct str){ bytes, utf8_encode(is_half ? 0xfffd : unit, bytes) });
 }
 
 static int put_distribution(struct search *search, const struct state *state,

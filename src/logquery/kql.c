@@ -1,37 +1,15 @@
 /* kql.c - Kibana's query language, by descent: no rule needs to look back. */
-#include "logquery/kql.h"
+#include "logquery/kql_node.h"
 
 #include "base/vec.h"
-#include "logquery/logquery.h"
+#include "codec/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 #define DEPTH_MAX   50
 #define CLAUSES_MAX 1024
-#define STAR        "@kuery-wildcard@" /* how Kibana's tree writes a wildcard */
-
-enum kql_kind { KQL_OR, KQL_AND, KQL_NOT, KQL_IS, KQL_RANGE, KQL_NESTED };
-
-enum value_kind { VALUE_TEXT, VALUE_NULL, VALUE_TRUE, VALUE_FALSE, VALUE_WILDCARD };
-
-struct value {
-    enum value_kind kind;
-    struct str text; /* of a wildcard: with STAR for each '*' */
-    bool is_quoted;
-};
-
 VEC_TYPE(node_vec, const struct kql_node *);
-
-struct kql_node {
-    enum kql_kind kind;
-    const struct kql_node **items; /* OR, AND, NOT, NESTED */
-    size_t item_count;
-    struct value field; /* IS, RANGE, NESTED; kind NULL: any field */
-    struct value value;
-    const char *range; /* "gte" */
-    struct str prefix; /* of the fields, inside NESTED: "user." */
-};
 
 struct reader {
     struct arena *arena;
@@ -108,37 +86,11 @@ static bool is_special(char c)
     return c != 0 && strchr("\\():<>\"*{}", c) != NULL;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* \uXXXX at `at` as UTF-8 into `out`; its bytes, 0 when it is none. */
 static size_t take_unicode(const struct reader *reader, size_t at, char *out)
 {
-    uint32_t code = 0;
     if (at + 6 > reader->text.size || reader->text.data[at + 1] != 'u') return 0;
-    for (size_t i = 2; i < 6; i++) {
-        int digit = hex_digit(reader->text.data[at + i]);
-        if (digit < 0) return 0;
-        code = code << 4 | (uint32_t)digit;
-    }
-    if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    out[0] = (char)(0xe0 | code >> 12);
-    out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-    out[2] = (char)(0x80 | (code & 0x3f));
-    return 3;
+    return utf8_from_hex(str_skip(reader->text, at + 2), out);
 }
 
 /* What a backslash and the next characters mean: bytes taken from the text, 0 when it is no escape;
@@ -170,7 +122,7 @@ static size_t take_escape(const struct reader *reader, size_t at, bool is_quoted
     return 0;
 }
 
-static int read_quoted(struct reader *reader, struct value *value)
+static int read_quoted(struct reader *reader, struct kql_value *value)
 {
     size_t at = reader->at + 1;
     size_t size = 0;
@@ -192,7 +144,7 @@ static int read_quoted(struct reader *reader, struct value *value)
     reader->at = at;
     if (at >= reader->text.size) return fail(reader, "'\"'");
     reader->at = at + 1;
-    *value = (struct value){ VALUE_TEXT, { plain, size }, true };
+    *value = (struct kql_value){ KQL_TEXT, { plain, size }, true };
     return 0;
 }
 
@@ -228,13 +180,13 @@ static size_t unquoted_limit(const struct reader *reader, size_t *stars)
     return at;
 }
 
-static int read_unquoted(struct reader *reader, struct value *value)
+static int read_unquoted(struct reader *reader, struct kql_value *value)
 {
     size_t stars = 0;
     size_t limit = unquoted_limit(reader, &stars);
     size_t at = reader->at;
     size_t size = 0;
-    char *plain = arena_alloc(reader->arena, limit - at + stars * (sizeof(STAR) - 1) + 8, 1);
+    char *plain = arena_alloc(reader->arena, limit - at + stars * (sizeof(KQL_STAR) - 1) + 8, 1);
     if (plain == NULL) return no_memory(reader);
     bool has_star = false;
     while (at < limit) {
@@ -245,8 +197,8 @@ static int read_unquoted(struct reader *reader, struct value *value)
             taken = take_escape(reader, at, false, plain + size, &put);
             if (taken == 0) break;
         } else if (c == '*') {
-            memcpy(plain + size, STAR, sizeof(STAR) - 1);
-            put = sizeof(STAR) - 1;
+            memcpy(plain + size, KQL_STAR, sizeof(KQL_STAR) - 1);
+            put = sizeof(KQL_STAR) - 1;
             has_star = true;
         } else {
             if (is_keyword(reader, at)) break;
@@ -258,19 +210,19 @@ static int read_unquoted(struct reader *reader, struct value *value)
     if (at == reader->at) return fail(reader, "a value");
     reader->at = at;
     struct str text = trim((struct str){ plain, size });
-    *value = (struct value){ VALUE_TEXT, text, false };
+    *value = (struct kql_value){ KQL_TEXT, text, false };
     if (has_star)
-        value->kind = VALUE_WILDCARD;
+        value->kind = KQL_WILDCARD;
     else if (str_equal(text, STR("null")))
-        value->kind = VALUE_NULL;
+        value->kind = KQL_NONE;
     else if (str_equal(text, STR("true")))
-        value->kind = VALUE_TRUE;
+        value->kind = KQL_TRUE;
     else if (str_equal(text, STR("false")))
-        value->kind = VALUE_FALSE;
+        value->kind = KQL_FALSE;
     return 0;
 }
 
-static int read_literal(struct reader *reader, struct value *value)
+static int read_literal(struct reader *reader, struct kql_value *value)
 {
     bool is_quoted = reader->at < reader->text.size && reader->text.data[reader->at] == '"';
     return is_quoted ? read_quoted(reader, value) : read_unquoted(reader, value);
@@ -305,13 +257,13 @@ static int new_list(struct reader *reader, enum kql_kind kind, const struct node
 }
 
 /* The rules of queries and of lists of values differ in their leaves alone. */
-typedef int leaf_reader(struct reader *reader, const struct value *field,
+typedef int leaf_reader(struct reader *reader, const struct kql_value *field,
                         const struct kql_node **out);
 
-static int read_or(struct reader *reader, leaf_reader *leaf, const struct value *field,
+static int read_or(struct reader *reader, leaf_reader *leaf, const struct kql_value *field,
                    const struct kql_node **out);
 
-static int read_group(struct reader *reader, leaf_reader *leaf, const struct value *field,
+static int read_group(struct reader *reader, leaf_reader *leaf, const struct kql_value *field,
                       const struct kql_node **out)
 {
     if (++reader->depth > DEPTH_MAX) return fail(reader, "fewer brackets,");
@@ -326,7 +278,7 @@ static int read_group(struct reader *reader, leaf_reader *leaf, const struct val
     return 0;
 }
 
-static int read_not(struct reader *reader, leaf_reader *leaf, const struct value *field,
+static int read_not(struct reader *reader, leaf_reader *leaf, const struct kql_value *field,
                     const struct kql_node **out)
 {
     size_t end = not_end(reader, reader->at);
@@ -343,7 +295,7 @@ static int read_not(struct reader *reader, leaf_reader *leaf, const struct value
     return new_list(reader, KQL_NOT, &items, out);
 }
 
-static int read_and(struct reader *reader, leaf_reader *leaf, const struct value *field,
+static int read_and(struct reader *reader, leaf_reader *leaf, const struct kql_value *field,
                     const struct kql_node **out)
 {
     struct node_vec items = { 0 };
@@ -362,7 +314,7 @@ static int read_and(struct reader *reader, leaf_reader *leaf, const struct value
 }
 
 /* Depth: DEPTH_MAX brackets. */
-static int read_or(struct reader *reader, leaf_reader *leaf, const struct value *field,
+static int read_or(struct reader *reader, leaf_reader *leaf, const struct kql_value *field,
                    const struct kql_node **out)
 {
     struct node_vec items = { 0 };
@@ -380,8 +332,8 @@ static int read_or(struct reader *reader, leaf_reader *leaf, const struct value 
     return code;
 }
 
-static int put_is(struct reader *reader, const struct value *field, const struct value *value,
-                  const struct kql_node **out)
+static int put_is(struct reader *reader, const struct kql_value *field,
+                  const struct kql_value *value, const struct kql_node **out)
 {
     struct kql_node *node = NULL;
     int code = new_node(reader, KQL_IS, &node);
@@ -392,23 +344,24 @@ static int put_is(struct reader *reader, const struct value *field, const struct
     return 0;
 }
 
-static int read_value(struct reader *reader, const struct value *field, const struct kql_node **out)
+static int read_value(struct reader *reader, const struct kql_value *field,
+                      const struct kql_node **out)
 {
-    struct value value;
+    struct kql_value value;
     int code = read_literal(reader, &value);
     return code < 0 ? code : put_is(reader, field, &value, out);
 }
 
-static int read_expression(struct reader *reader, const struct value *none,
+static int read_expression(struct reader *reader, const struct kql_value *none,
                            const struct kql_node **out);
 
 /* field:{ ... }: the fields inside lie below it. */
-static int read_nested(struct reader *reader, const struct value *field,
+static int read_nested(struct reader *reader, const struct kql_value *field,
                        const struct kql_node **out)
 {
     struct str outer = reader->prefix;
     const struct kql_node *inner = NULL;
-    static const struct value any = { .kind = VALUE_NULL };
+    static const struct kql_value any = { .kind = KQL_NONE };
     if (++reader->depth > DEPTH_MAX) return fail(reader, "fewer brackets,");
     reader->at = after_blanks(reader, reader->at + 1);
     reader->prefix =
@@ -444,10 +397,10 @@ static const struct range_operator {
     { STR_INIT(">"), "gt" },
 };
 
-static int read_range(struct reader *reader, const struct value *field,
+static int read_range(struct reader *reader, const struct kql_value *field,
                       const struct range_operator *operator, const struct kql_node ** out)
 {
-    struct value value;
+    struct kql_value value;
     reader->at = after_blanks(reader, reader->at + operator->text.size);
     int code = read_literal(reader, &value);
     if (code < 0) return code;
@@ -461,10 +414,10 @@ static int read_range(struct reader *reader, const struct value *field,
     return 0;
 }
 
-static int read_expression(struct reader *reader, const struct value *none,
+static int read_expression(struct reader *reader, const struct kql_value *none,
                            const struct kql_node **out)
 {
-    struct value first;
+    struct kql_value first;
     int code = read_literal(reader, &first);
     if (code < 0) return code;
     size_t at = after_blanks(reader, reader->at);
@@ -486,8 +439,8 @@ int kql_parse(struct str text, struct arena *arena, const struct kql_node **root
               struct error *error)
 {
     struct reader reader = { .arena = arena, .error = error, .text = text };
-    static const struct value any = { .kind = VALUE_NULL };
-    static const struct value star = { VALUE_WILDCARD, STR_INIT(STAR), false };
+    static const struct kql_value any = { .kind = KQL_NONE };
+    static const struct kql_value star = { KQL_WILDCARD, STR_INIT(KQL_STAR), false };
     const struct kql_node *read = NULL;
     reader.at = after_blanks(&reader, 0);
     int code = reader.at == text.size ? put_is(&reader, &star, &star, &read)
@@ -497,287 +450,4 @@ int kql_parse(struct str text, struct arena *arena, const struct kql_node **root
     if (reader.at < text.size) return fail(&reader, "AND, OR or the end");
     *root = read;
     return 0;
-}
-
-/* Kibana's tree ------------------------------------------------------------------------------- */
-
-static void write_value(const struct value *value, struct json_writer *json)
-{
-    json_object_begin(json);
-    json_member_cstr(json, "type", value->kind == VALUE_WILDCARD ? "wildcard" : "literal");
-    json_key(json, STR("value"));
-    if (value->kind == VALUE_NULL)
-        json_put_null(json);
-    else if (value->kind == VALUE_TRUE || value->kind == VALUE_FALSE)
-        json_put_bool(json, value->kind == VALUE_TRUE);
-    else
-        json_put_text(json, value->text);
-    json_object_end(json);
-}
-
-static void begin_function(const char *name, struct json_writer *json)
-{
-    json_object_begin(json);
-    json_member_cstr(json, "type", "function");
-    json_member_cstr(json, "function", name);
-    json_key(json, STR("arguments"));
-    json_array_begin(json);
-}
-
-static void end_function(struct json_writer *json)
-{
-    json_array_end(json);
-    json_object_end(json);
-}
-
-static void write_range(const struct kql_node *node, struct json_writer *json)
-{
-    begin_function("range", json);
-    write_value(&node->field, json);
-    json_object_begin(json);
-    json_member_cstr(json, "type", "namedArg");
-    json_member_cstr(json, "name", node->range);
-    json_key(json, STR("value"));
-    if (node->value.kind == VALUE_WILDCARD) {
-        json_object_begin(json);
-        json_member_cstr(json, "type", "literal");
-        json_key(json, STR("value"));
-        write_value(&node->value, json);
-        json_object_end(json);
-    } else {
-        write_value(&node->value, json);
-    }
-    json_object_end(json);
-    end_function(json);
-}
-
-/* Depth: DEPTH_MAX brackets. A list is written as Kibana nests it, to the right. */
-void kql_write_tree(const struct kql_node *node, struct json_writer *json)
-{
-    static const struct value phrase = { VALUE_TRUE, { NULL, 0 }, false };
-    static const struct value words = { VALUE_FALSE, { NULL, 0 }, false };
-    switch (node->kind) {
-    case KQL_OR:
-    case KQL_AND:
-        for (size_t i = 0; i < node->item_count; i++) {
-            if (i + 1 < node->item_count) begin_function(node->kind == KQL_OR ? "or" : "and", json);
-            kql_write_tree(node->items[i], json);
-        }
-        for (size_t i = 0; i + 1 < node->item_count; i++) end_function(json);
-        return;
-    case KQL_NOT:
-        begin_function("not", json);
-        kql_write_tree(node->items[0], json);
-        end_function(json);
-        return;
-    case KQL_NESTED:
-        begin_function("nested", json);
-        write_value(&node->field, json);
-        kql_write_tree(node->items[0], json);
-        end_function(json);
-        return;
-    case KQL_RANGE: write_range(node, json); return;
-    case KQL_IS:
-        begin_function("is", json);
-        write_value(&node->field, json);
-        write_value(&node->value, json);
-        write_value(node->value.is_quoted ? &phrase : &words, json);
-        end_function(json);
-        return;
-    }
-}
-
-/* Query DSL ----------------------------------------------------------------------------------- */
-
-/* The text with '*' for each STAR; what means something to query_string escaped when asked. */
-static void put_pattern(struct str text, bool escapes, struct buf *out)
-{
-    while (text.size > 0) {
-        if (str_starts_with(text, STR(STAR))) {
-            buf_append_char(out, '*');
-            text = str_skip(text, sizeof(STAR) - 1);
-            continue;
-        }
-        char c = text.data[0];
-        bool is_mark = c != 0 && strchr("+,-./0123456789:;<=&|>!(){}[]^\"~*?\\", c) != NULL;
-        if (escapes && is_mark) buf_append_char(out, '\\');
-        buf_append_char(out, c);
-        text = str_skip(text, 1);
-    }
-}
-
-static struct str value_text(const struct value *value)
-{
-    switch (value->kind) {
-    case VALUE_NULL: return STR("null");
-    case VALUE_TRUE: return STR("true");
-    case VALUE_FALSE: return STR("false");
-    case VALUE_TEXT:
-    case VALUE_WILDCARD: break;
-    }
-    return value->text;
-}
-
-static void put_field(const struct kql_node *node, struct buf *out)
-{
-    buf_append_str(out, node->prefix);
-    put_pattern(value_text(&node->field), false, out);
-}
-
-static void write_any_field(const struct kql_node *node, struct json_writer *json)
-{
-    CLEANUP(buf_release) struct buf pattern = { 0 };
-    buf_init(&pattern, (size_t)1 << 24);
-    bool is_pattern = node->value.kind == VALUE_WILDCARD;
-    if (is_pattern) put_pattern(node->value.text, true, &pattern);
-    json_object_begin(json);
-    json_key(json, is_pattern ? STR("query_string") : STR("multi_match"));
-    json_object_begin(json);
-    if (!is_pattern)
-        json_member_cstr(json, "type", node->value.is_quoted ? "phrase" : "best_fields");
-    json_member_text(json, "query", is_pattern ? buf_str(&pattern) : value_text(&node->value));
-    if (!is_pattern) json_member_bool(json, "lenient", true);
-    if (node->prefix.size > 0) {
-        CLEANUP(buf_release) struct buf field = { 0 };
-        buf_init(&field, (size_t)1 << 20);
-        buf_append_str(&field, node->prefix);
-        buf_append_char(&field, '*');
-        json_key(json, STR("fields"));
-        json_array_begin(json);
-        json_put_text(json, buf_str(&field));
-        json_array_end(json);
-    }
-    json_object_end(json);
-    json_object_end(json);
-}
-
-/* {"match":{"field":value}} and its kin. */
-static void write_field_leaf(const struct kql_node *node, struct str field,
-                             struct json_writer *json)
-{
-    CLEANUP(buf_release) struct buf pattern = { 0 };
-    buf_init(&pattern, (size_t)1 << 24);
-    const struct value *value = &node->value;
-    bool is_many = node->field.kind == VALUE_WILDCARD;
-    bool is_star = value->kind == VALUE_WILDCARD && str_equal(value->text, STR(STAR));
-    bool is_pattern = value->kind == VALUE_WILDCARD && !is_star;
-    if (is_pattern) put_pattern(value->text, true, &pattern);
-    const char *name = is_star            ? "exists"
-                       : is_pattern       ? "query_string"
-                       : is_many          ? "multi_match"
-                       : value->is_quoted ? "match_phrase"
-                                          : "match";
-    json_key(json, str_from(name));
-    json_object_begin(json);
-    if (is_star) {
-        json_member_text(json, "field", field);
-    } else if (is_pattern || is_many) {
-        json_key(json, STR("fields"));
-        json_array_begin(json);
-        json_put_text(json, field);
-        json_array_end(json);
-        json_member_text(json, "query", is_pattern ? buf_str(&pattern) : value_text(value));
-        if (is_many && !is_pattern) {
-            json_member_cstr(json, "type", value->is_quoted ? "phrase" : "best_fields");
-        }
-        if (is_many) json_member_bool(json, "lenient", true);
-    } else {
-        json_key(json, field);
-        json_put_text(json, value_text(value));
-    }
-    json_object_end(json);
-}
-
-static void write_leaf(const struct kql_node *node, struct json_writer *json)
-{
-    CLEANUP(buf_release) struct buf field = { 0 };
-    buf_init(&field, (size_t)1 << 20);
-    put_field(node, &field);
-    json_object_begin(json);
-    json_key(json, STR("bool"));
-    json_object_begin(json);
-    json_key(json, STR("should"));
-    json_array_begin(json);
-    json_object_begin(json);
-    if (node->kind == KQL_RANGE) {
-        CLEANUP(buf_release) struct buf bound = { 0 };
-        buf_init(&bound, (size_t)1 << 24);
-        put_pattern(value_text(&node->value), false, &bound);
-        json_key(json, STR("range"));
-        json_object_begin(json);
-        json_key(json, buf_str(&field));
-        json_object_begin(json);
-        json_member_text(json, node->range, buf_str(&bound));
-        json_object_end(json);
-        json_object_end(json);
-    } else {
-        write_field_leaf(node, buf_str(&field), json);
-    }
-    json_object_end(json);
-    json_array_end(json);
-    json_member_int(json, "minimum_should_match", 1);
-    json_object_end(json);
-    json_object_end(json);
-}
-
-static void write_list(const struct kql_node *node, struct json_writer *json)
-{
-    json_object_begin(json);
-    json_key(json, STR("bool"));
-    json_object_begin(json);
-    if (node->kind == KQL_NOT) {
-        json_key(json, STR("must_not"));
-        kql_write_dsl(node->items[0], json);
-    } else {
-        json_key(json, node->kind == KQL_AND ? STR("filter") : STR("should"));
-        json_array_begin(json);
-        for (size_t i = 0; i < node->item_count; i++) kql_write_dsl(node->items[i], json);
-        json_array_end(json);
-        if (node->kind == KQL_OR) json_member_int(json, "minimum_should_match", 1);
-    }
-    json_object_end(json);
-    json_object_end(json);
-}
-
-static bool is_lone_star(const struct value *value)
-{
-    return value->kind == VALUE_WILDCARD && str_equal(value->text, STR(STAR));
-}
-
-/* Depth: DEPTH_MAX brackets. */
-void kql_write_dsl(const struct kql_node *node, struct json_writer *json)
-{
-    switch (node->kind) {
-    case KQL_OR:
-    case KQL_AND:
-    case KQL_NOT: write_list(node, json); return;
-    case KQL_NESTED: kql_write_dsl(node->items[0], json); return;
-    case KQL_RANGE: write_leaf(node, json); return;
-    case KQL_IS: break;
-    }
-    bool is_all =
-        is_lone_star(&node->value) && node->prefix.size == 0 && is_lone_star(&node->field);
-    if (is_all)
-        json_put_raw(json, STR("{\"match_all\":{}}"));
-    else if (node->field.kind == VALUE_NULL)
-        write_any_field(node, json);
-    else
-        write_leaf(node, json);
-}
-
-int logquery_translate_kql(struct str text, struct arena *arena, struct buf *out,
-                           struct error *error)
-{
-    const struct kql_node *tree = NULL;
-    int code = kql_parse(text, arena, &tree, error);
-    if (code < 0) return code;
-    struct json_writer json;
-    json_writer_init(&json, out);
-    json_object_begin(&json);
-    json_key(&json, STR("ast"));
-    kql_write_tree(tree, &json);
-    json_key(&json, STR("dsl"));
-    kql_write_dsl(tree, &json);
-    json_object_end(&json);
-    return out->has_failed ? error_set(error, ERROR_LIMIT, "query is too large") : 0;
 }

@@ -117,7 +117,10 @@ struct lucene_options {
     bool is_lenient; /* a value that cannot be of the field's type finds nothing */
     int32_t zone_offset_s;
     int32_t phrase_slop;
+    size_t *regex_size; /* adds up the programs of a request's patterns; NULL: this text's alone */
 };
+
+#define LOGQUERY_REGEX_SIZE_MAX 100000 /* instructions, of all patterns of a request */
 
 /* Parses the Lucene syntax. ERROR_PARSE with the offset where reading stopped. */
 int logquery_parse_lucene(struct str text, const struct lucene_options *options,

@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "base/vec.h"
 #include "codec/number.h"
+#include "codec/utf8.h"
+#include "logquery/lucene_tokens.h"
 #include "logquery/parse.h"
 
 #include <errno.h>
@@ -23,33 +25,6 @@ enum conjunction { CONJUNCTION_NONE, CONJUNCTION_AND, CONJUNCTION_OR };
 enum modifier { MODIFIER_NONE, MODIFIER_MUST, MODIFIER_NOT };
 enum occurrence { OCCURS_SHOULD, OCCURS_MUST, OCCURS_NOT };
 
-enum token_kind {
-    TOKEN_END,
-    TOKEN_AND,
-    TOKEN_OR,
-    TOKEN_NOT, /* NOT, ! */
-    TOKEN_PLUS,
-    TOKEN_MINUS,
-    TOKEN_BARE, /* + - ! before a blank: a term without a meaning */
-    TOKEN_OPEN,
-    TOKEN_CLOSE,
-    TOKEN_COLON,
-    TOKEN_CARET,
-    TOKEN_TILDE, /* with what follows it */
-    TOKEN_QUOTED,
-    TOKEN_TERM,
-    TOKEN_STAR, /* alone */
-    TOKEN_WILDCARD,
-    TOKEN_REGEX,
-    TOKEN_RANGE,  /* its opening bracket */
-    TOKEN_BROKEN, /* what begins no token */
-};
-
-struct token {
-    enum token_kind kind;
-    size_t start, end;
-};
-
 struct lucene {
     const struct lucene_options *options;
     struct arena *arena;
@@ -58,6 +33,7 @@ struct lucene {
     size_t at;
     unsigned depth;
     unsigned clause_count;
+    size_t regex_size; /* when the options name none */
 };
 
 /* Fields that the clause at hand asks. */
@@ -87,201 +63,42 @@ static int no_memory(struct lucene *lucene)
     return error_set(lucene->error, ERROR_LIMIT, "query needs more memory than it may have");
 }
 
-/* Tokens -------------------------------------------------------------------------------------- */
-
 static char peek(const struct lucene *lucene)
 {
     return lucene->at < lucene->text.size ? lucene->text.data[lucene->at] : 0;
 }
 
-/* The bytes of the blank that stands there; 0: none does. */
-static size_t blank_size(const struct lucene *lucene, size_t at)
+static struct lucene_token scan(const struct lucene *lucene, size_t at)
 {
-    if (at >= lucene->text.size) return 0;
-    char c = lucene->text.data[at];
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') return 1;
-    return str_starts_with(str_skip(lucene->text, at), STR("\xe3\x80\x80")) ? 3 : 0;
+    return lucene_scan(lucene->text, at);
 }
 
-static size_t after_blanks(const struct lucene *lucene, size_t at)
+static void skip_blanks(struct lucene *lucene)
 {
-    for (size_t size; (size = blank_size(lucene, at)) > 0;) at += size;
-    return at;
+    lucene->at = lucene_after_blanks(lucene->text, lucene->at);
 }
 
-static bool is_mark(char c)
-{
-    return c == 0 || strchr("+-!():^[]\"{}~*?\\/", c) != NULL;
-}
-
-/* The end of a run of a term's characters that begins there; wildcards belong to it when asked. */
-static size_t term_end(const struct lucene *lucene, size_t at, bool takes_wildcards,
-                       bool *has_wildcard)
-{
-    size_t start = at;
-    while (at < lucene->text.size && blank_size(lucene, at) == 0) {
-        char c = lucene->text.data[at];
-        if (c == '\\') {
-            if (at + 1 == lucene->text.size) break;
-            at += 2;
-            continue;
-        }
-        bool is_wildcard = takes_wildcards && (c == '*' || c == '?');
-        bool is_inner = at > start && (c == '+' || c == '-');
-        if (c != 0 && is_mark(c) && !is_wildcard && !is_inner) break;
-        if (is_wildcard) *has_wildcard = true;
-        at++;
-    }
-    return at;
-}
-
-static size_t quoted_end(const struct lucene *lucene, size_t at)
-{
-    for (at++; at < lucene->text.size; at++) {
-        if (lucene->text.data[at] == '"') return at + 1;
-        if (lucene->text.data[at] == '\\') at++;
-    }
-    return STR_NONE;
-}
-
-/* Up to the last slash that can close it: an escaped one goes on when another follows. */
-static size_t regex_end(const struct lucene *lucene, size_t at)
-{
-    size_t end = STR_NONE;
-    for (at++; at < lucene->text.size; at++) {
-        if (lucene->text.data[at] != '/') continue;
-        end = at + 1;
-        if (lucene->text.data[at - 1] != '\\') break;
-    }
-    return end;
-}
-
-/* A tilde takes all characters of a term that follow it, signs at the front included. */
-static size_t tilde_end(const struct lucene *lucene, size_t at)
-{
-    bool unused;
-    size_t end = at + 1;
-    while (end < lucene->text.size &&
-           (lucene->text.data[end] == '+' || lucene->text.data[end] == '-')) {
-        end++;
-    }
-    return term_end(lucene, end, false, &unused);
-}
-
-struct word {
-    struct str text;
-    enum token_kind kind;
-};
-
-static const struct word words[] = {
-    { STR_INIT("AND"), TOKEN_AND }, { STR_INIT("&&"), TOKEN_AND },  { STR_INIT("OR"), TOKEN_OR },
-    { STR_INIT("||"), TOKEN_OR },   { STR_INIT("NOT"), TOKEN_NOT },
-};
-
-static enum token_kind word_kind(struct str text)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
-        if (str_equal(words[i].text, text)) return words[i].kind;
-    }
-    return TOKEN_TERM;
-}
-
-static const struct mark {
-    char c;
-    enum token_kind kind;
-} marks[] = {
-    { '(', TOKEN_OPEN },  { ')', TOKEN_CLOSE }, { ':', TOKEN_COLON },
-    { '^', TOKEN_CARET }, { '+', TOKEN_PLUS },  { '-', TOKEN_MINUS },
-    { '!', TOKEN_NOT },   { '[', TOKEN_RANGE }, { '{', TOKEN_RANGE },
-};
-
-/* The token that stands at or behind `at`. */
-static struct token scan(const struct lucene *lucene, size_t at)
-{
-    at = after_blanks(lucene, at);
-    if (at >= lucene->text.size) return (struct token){ TOKEN_END, at, at };
-    char c = lucene->text.data[at];
-    bool is_operator = c == '+' || c == '-' || c == '!';
-    if (is_operator && blank_size(lucene, at + 1) > 0) {
-        return (struct token){ TOKEN_BARE, at, at + 1 };
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(marks); i++) {
-        if (marks[i].c == c) return (struct token){ marks[i].kind, at, at + 1 };
-    }
-    struct token token = { TOKEN_BROKEN, at, at };
-    if (c == '~') return (struct token){ TOKEN_TILDE, at, tilde_end(lucene, at) };
-    if (c == '"' || c == '/') {
-        size_t end = c == '"' ? quoted_end(lucene, at) : regex_end(lucene, at);
-        if (end == STR_NONE) return token; /* unclosed */
-        token.end = end;
-        token.kind = c == '"' ? TOKEN_QUOTED : TOKEN_REGEX;
-        return token;
-    }
-    bool has_wildcard = false;
-    token.end = term_end(lucene, at, true, &has_wildcard);
-    if (token.end == at) return token;
-    struct str text = { lucene->text.data + at, token.end - at };
-    if (str_equal(text, STR("*")))
-        token.kind = TOKEN_STAR;
-    else
-        token.kind = has_wildcard ? TOKEN_WILDCARD : word_kind(text);
-    return token;
-}
-
-static struct str token_text(const struct lucene *lucene, const struct token *token)
+static struct str token_text(const struct lucene *lucene, const struct lucene_token *token)
 {
     return (struct str){ lucene->text.data + token->start, token->end - token->start };
 }
 
 static enum conjunction take_conjunction(struct lucene *lucene)
 {
-    struct token token = scan(lucene, lucene->at);
-    if (token.kind != TOKEN_AND && token.kind != TOKEN_OR) return CONJUNCTION_NONE;
+    struct lucene_token token = scan(lucene, lucene->at);
+    if (token.kind != LUCENE_AND && token.kind != LUCENE_OR) return CONJUNCTION_NONE;
     lucene->at = token.end;
-    return token.kind == TOKEN_AND ? CONJUNCTION_AND : CONJUNCTION_OR;
+    return token.kind == LUCENE_AND ? CONJUNCTION_AND : CONJUNCTION_OR;
 }
 
 static enum modifier take_modifier(struct lucene *lucene)
 {
-    struct token token = scan(lucene, lucene->at);
-    if (token.kind != TOKEN_PLUS && token.kind != TOKEN_MINUS && token.kind != TOKEN_NOT) {
+    struct lucene_token token = scan(lucene, lucene->at);
+    if (token.kind != LUCENE_PLUS && token.kind != LUCENE_MINUS && token.kind != LUCENE_NOT) {
         return MODIFIER_NONE;
     }
     lucene->at = token.end;
-    return token.kind == TOKEN_PLUS ? MODIFIER_MUST : MODIFIER_NOT;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* Four hexadecimal digits behind \u as UTF-8; its bytes, 0 when they are none. */
-static size_t put_unicode(struct str digits, char *out)
-{
-    uint32_t code = 0;
-    if (digits.size < 4) return 0;
-    for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(digits.data[i]);
-        if (digit < 0) return 0;
-        code = code << 4 | (uint32_t)digit;
-    }
-    if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    out[0] = (char)(0xe0 | code >> 12);
-    out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-    out[2] = (char)(0x80 | (code & 0x3f));
-    return 3;
+    return token.kind == LUCENE_PLUS ? MODIFIER_MUST : MODIFIER_NOT;
 }
 
 /* The text without its escapes. */
@@ -300,7 +117,7 @@ static int unescape(struct lucene *lucene, struct str raw, struct str *text)
             plain[size++] = raw.data[i];
             continue;
         }
-        size_t added = put_unicode(str_skip(raw, i + 1), plain + size);
+        size_t added = utf8_from_hex(str_skip(raw, i + 1), plain + size);
         if (added == 0) return fail(lucene, "\\u without four hexadecimal digits");
         size += added;
         i += 4;
@@ -345,13 +162,13 @@ static int take_suffixes(struct lucene *lucene, bool allows_tilde, struct tilde 
     *tilde = (struct tilde){ 0 };
     bool has_boost = false;
     for (;;) {
-        struct token token = scan(lucene, lucene->at);
-        if (token.kind == TOKEN_TILDE && allows_tilde && !tilde->is_there) {
+        struct lucene_token token = scan(lucene, lucene->at);
+        if (token.kind == LUCENE_TILDE && allows_tilde && !tilde->is_there) {
             struct str digits = str_skip(token_text(lucene, &token), 1);
             tilde->is_there = true;
             tilde->has_number = number_parse(digits, &tilde->number);
             lucene->at = token.end;
-        } else if (token.kind == TOKEN_CARET && !has_boost) {
+        } else if (token.kind == LUCENE_CARET && !has_boost) {
             size_t end = token.end;
             while (end < lucene->text.size && strchr("0123456789", lucene->text.data[end])) end++;
             if (end == token.end) return fail(lucene, "^ without a number");
@@ -377,10 +194,10 @@ struct bound_text {
 
 static int take_range_end(struct lucene *lucene, struct bound_text *bound)
 {
-    lucene->at = after_blanks(lucene, lucene->at);
+    skip_blanks(lucene);
     size_t start = lucene->at;
     bool is_quoted = peek(lucene) == '"';
-    size_t end = is_quoted ? quoted_end(lucene, start) : start;
+    size_t end = is_quoted ? lucene_quoted_end(lucene->text, start) : start;
     if (end == STR_NONE) return fail(lucene, "an unclosed quote");
     while (!is_quoted && end < lucene->text.size && !strchr(" ]}", lucene->text.data[end])) end++;
     if (end == start) return fail(lucene, "a range without a bound");
@@ -400,14 +217,14 @@ static int read_range(struct lucene *lucene, const struct scope *scope,
     struct bound_text to;
     int code = take_range_end(lucene, &from);
     if (code < 0) return code;
-    lucene->at = after_blanks(lucene, lucene->at);
+    skip_blanks(lucene);
     struct str rest = str_skip(lucene->text, lucene->at);
     bool has_to = str_starts_with(rest, STR("TO")) && rest.size > 2 && strchr(" ]}", rest.data[2]);
     if (!has_to) return fail(lucene, "a range without TO");
     lucene->at += 2;
     code = take_range_end(lucene, &to);
     if (code < 0) return code;
-    lucene->at = after_blanks(lucene, lucene->at);
+    skip_blanks(lucene);
     char end = peek(lucene);
     if (end != ']' && end != '}') return fail(lucene, "an unclosed range");
     lucene->at++;
@@ -431,8 +248,8 @@ static int read_comparison(struct lucene *lucene, const struct scope *scope, str
     bool is_inclusive = text.data[1] == '=';
     text = str_skip(text, is_inclusive ? 2 : 1);
     if (text.size == 0 && peek(lucene) == '"') {
-        struct token token = scan(lucene, lucene->at);
-        if (token.kind != TOKEN_QUOTED) return fail(lucene, "an unclosed quote");
+        struct lucene_token token = scan(lucene, lucene->at);
+        if (token.kind != LUCENE_QUOTED) return fail(lucene, "an unclosed quote");
         struct str raw = token_text(lucene, &token);
         int code = unescape(lucene, str_first(str_skip(raw, 1), raw.size - 2), &text);
         if (code < 0) return code;
@@ -458,8 +275,8 @@ static bool is_comparison(const struct lucene *lucene, const struct scope *scope
     return has_value || peek(lucene) == '"';
 }
 
-static int read_term(struct lucene *lucene, const struct scope *scope, const struct token *token,
-                     struct logstore_filter **out)
+static int read_term(struct lucene *lucene, const struct scope *scope,
+                     const struct lucene_token *token, struct logstore_filter **out)
 {
     struct str raw = token_text(lucene, token);
     struct str text;
@@ -467,16 +284,16 @@ static int read_term(struct lucene *lucene, const struct scope *scope, const str
     lucene->at = token->end;
     int code = unescape(lucene, raw, &text);
     if (code < 0) return code;
-    if (token->kind == TOKEN_TERM && is_comparison(lucene, scope, text)) {
+    if (token->kind == LUCENE_TERM && is_comparison(lucene, scope, text)) {
         code = read_comparison(lucene, scope, text, out);
         return code < 0 ? code : take_suffixes(lucene, false, &tilde);
     }
     code = take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;
     enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;
-    if (token->kind == TOKEN_STAR)
+    if (token->kind == LUCENE_STAR)
         kind = scope->count > 0 ? LOGSTORE_FILTER_EXISTS : LOGSTORE_FILTER_ALL;
-    else if (token->kind == TOKEN_WILDCARD)
+    else if (token->kind == LUCENE_WILDCARD)
         kind = LOGSTORE_FILTER_WILDCARD;
     else if (tilde.is_there)
         kind = LOGSTORE_FILTER_FUZZY;
@@ -494,8 +311,8 @@ static int read_term(struct lucene *lucene, const struct scope *scope, const str
     return 0;
 }
 
-static int read_phrase(struct lucene *lucene, const struct scope *scope, const struct token *token,
-                       struct logstore_filter **out)
+static int read_phrase(struct lucene *lucene, const struct scope *scope,
+                       const struct lucene_token *token, struct logstore_filter **out)
 {
     struct str text;
     struct str raw = token_text(lucene, token);
@@ -513,14 +330,19 @@ static int read_phrase(struct lucene *lucene, const struct scope *scope, const s
     return 0;
 }
 
-static int read_regex(struct lucene *lucene, const struct scope *scope, const struct token *token,
-                      struct logstore_filter **out)
+static int read_regex(struct lucene *lucene, const struct scope *scope,
+                      const struct lucene_token *token, struct logstore_filter **out)
 {
     struct str raw = token_text(lucene, token);
     struct str pattern = str_first(str_skip(raw, 1), raw.size - 2);
     struct tilde tilde;
-    int code = logstore_regex_check(pattern, lucene->error);
+    size_t size = 0;
+    int code = logstore_regex_check(pattern, &size, lucene->error);
     if (code < 0) return code == ERROR_INVALID ? ERROR_PARSE : code;
+    size_t *sum = lucene->options->regex_size;
+    if (sum == NULL) sum = &lucene->regex_size;
+    *sum += size;
+    if (*sum > LOGQUERY_REGEX_SIZE_MAX) return fail(lucene, "more regular expressions than fit");
     lucene->at = token->end;
     code = take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;
@@ -540,7 +362,7 @@ static int read_group(struct lucene *lucene, const struct scope *scope,
     int code = read_query(lucene, scope, true, out);
     lucene->depth--;
     if (code < 0) return code;
-    lucene->at = after_blanks(lucene, lucene->at);
+    skip_blanks(lucene);
     if (peek(lucene) != ')') return fail(lucene, "an unclosed bracket");
     lucene->at++;
     struct tilde tilde;
@@ -550,37 +372,37 @@ static int read_group(struct lucene *lucene, const struct scope *scope,
 static int read_value(struct lucene *lucene, const struct scope *scope,
                       struct logstore_filter **out)
 {
-    struct token token = scan(lucene, lucene->at);
+    struct lucene_token token = scan(lucene, lucene->at);
     struct tilde tilde;
     lucene->at = token.start;
     switch (token.kind) {
-    case TOKEN_OPEN: return read_group(lucene, scope, out);
-    case TOKEN_QUOTED: return read_phrase(lucene, scope, &token, out);
-    case TOKEN_REGEX: return read_regex(lucene, scope, &token, out);
-    case TOKEN_RANGE: return read_range(lucene, scope, out);
-    case TOKEN_TERM:
-    case TOKEN_STAR:
-    case TOKEN_WILDCARD: return read_term(lucene, scope, &token, out);
-    case TOKEN_BARE:
+    case LUCENE_OPEN: return read_group(lucene, scope, out);
+    case LUCENE_QUOTED: return read_phrase(lucene, scope, &token, out);
+    case LUCENE_REGEX: return read_regex(lucene, scope, &token, out);
+    case LUCENE_RANGE: return read_range(lucene, scope, out);
+    case LUCENE_TERM:
+    case LUCENE_STAR:
+    case LUCENE_WILDCARD: return read_term(lucene, scope, &token, out);
+    case LUCENE_BARE:
         lucene->at = token.end;
         *out = leaf(lucene, scope, LOGSTORE_FILTER_MATCH, token_text(lucene, &token));
         return *out == NULL ? no_memory(lucene) : take_suffixes(lucene, true, &tilde);
-    case TOKEN_END: return fail(lucene, "<EOF>");
-    case TOKEN_BROKEN: {
+    case LUCENE_END: return fail(lucene, "<EOF>");
+    case LUCENE_BROKEN: {
         char c = peek(lucene);
         return fail(lucene, c == '"'   ? "an unclosed quote"
                             : c == '/' ? "an unclosed regular expression"
                                        : "a character that begins no clause");
     }
-    case TOKEN_AND:
-    case TOKEN_OR:
-    case TOKEN_NOT:
-    case TOKEN_PLUS:
-    case TOKEN_MINUS:
-    case TOKEN_CLOSE:
-    case TOKEN_COLON:
-    case TOKEN_CARET:
-    case TOKEN_TILDE: break;
+    case LUCENE_AND:
+    case LUCENE_OR:
+    case LUCENE_NOT:
+    case LUCENE_PLUS:
+    case LUCENE_MINUS:
+    case LUCENE_CLOSE:
+    case LUCENE_COLON:
+    case LUCENE_CARET:
+    case LUCENE_TILDE: break;
     }
     return fail(lucene, "a character that begins no clause");
 }
@@ -588,12 +410,12 @@ static int read_value(struct lucene *lucene, const struct scope *scope,
 /* `_exists_:field` */
 static int read_exists(struct lucene *lucene, struct logstore_filter **out)
 {
-    struct token token = scan(lucene, lucene->at);
-    if (token.kind != TOKEN_QUOTED && token.kind != TOKEN_TERM && token.kind != TOKEN_WILDCARD) {
+    struct lucene_token token = scan(lucene, lucene->at);
+    if (token.kind != LUCENE_QUOTED && token.kind != LUCENE_TERM && token.kind != LUCENE_WILDCARD) {
         return fail(lucene, "_exists_ without the name of a field");
     }
     struct str raw = token_text(lucene, &token);
-    if (token.kind == TOKEN_QUOTED) raw = str_first(str_skip(raw, 1), raw.size - 2);
+    if (token.kind == LUCENE_QUOTED) raw = str_first(str_skip(raw, 1), raw.size - 2);
     struct str *fields = ARENA_NEW(lucene->arena, struct str);
     struct tilde tilde;
     if (fields == NULL) return no_memory(lucene);
@@ -609,19 +431,19 @@ static int read_exists(struct lucene *lucene, struct logstore_filter **out)
 /* A field's name and its colon, when they stand here; else nothing is taken. */
 static int take_field(struct lucene *lucene, struct scope *scope, bool *is_exists, bool *is_all)
 {
-    struct token name = scan(lucene, lucene->at);
-    if (name.kind != TOKEN_TERM && name.kind != TOKEN_STAR) return 0;
-    struct token colon = scan(lucene, name.end);
-    if (colon.kind != TOKEN_COLON) return 0;
+    struct lucene_token name = scan(lucene, lucene->at);
+    if (name.kind != LUCENE_TERM && name.kind != LUCENE_STAR) return 0;
+    struct lucene_token colon = scan(lucene, name.end);
+    if (colon.kind != LUCENE_COLON) return 0;
     struct str *fields = ARENA_NEW(lucene->arena, struct str);
     if (fields == NULL) return no_memory(lucene);
     int code = unescape(lucene, token_text(lucene, &name), &fields[0]);
     if (code < 0) return code;
     lucene->at = colon.end;
     *is_exists = str_equal(fields[0], STR("_exists_"));
-    bool is_any = name.kind == TOKEN_STAR;
-    struct token value = scan(lucene, colon.end);
-    if (is_any && value.kind == TOKEN_STAR) {
+    bool is_any = name.kind == LUCENE_STAR;
+    struct lucene_token value = scan(lucene, colon.end);
+    if (is_any && value.kind == LUCENE_STAR) {
         *is_all = true;
         lucene->at = value.end;
         return 0;
@@ -648,14 +470,14 @@ static int read_clause(struct lucene *lucene, const struct scope *outer,
 /* Whether a plain term stands there that may be one of several read together: what would change the
  * meaning of the last of them must not follow. */
 static bool is_run_term(const struct lucene *lucene, const struct scope *scope,
-                        const struct token *token)
+                        const struct lucene_token *token)
 {
-    if (token->kind != TOKEN_TERM) return false;
+    if (token->kind != LUCENE_TERM) return false;
     struct str text = token_text(lucene, token);
     if (scope->is_named && (text.data[0] == '>' || text.data[0] == '<')) return false;
-    static const enum token_kind ends[] = { TOKEN_COLON, TOKEN_STAR, TOKEN_TILDE,
-                                            TOKEN_CARET, TOKEN_AND,  TOKEN_OR };
-    enum token_kind next = scan(lucene, token->end).kind;
+    static const enum lucene_token_kind ends[] = { LUCENE_COLON, LUCENE_STAR, LUCENE_TILDE,
+                                                   LUCENE_CARET, LUCENE_AND,  LUCENE_OR };
+    enum lucene_token_kind next = scan(lucene, token->end).kind;
     for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
         if (ends[i] == next) return false;
     }
@@ -665,9 +487,9 @@ static bool is_run_term(const struct lucene *lucene, const struct scope *scope,
 /* Two or more plain terms behind each other as one clause; *out stays NULL when there are not. */
 static int read_run(struct lucene *lucene, const struct scope *scope, struct logstore_filter **out)
 {
-    struct token first = scan(lucene, lucene->at);
+    struct lucene_token first = scan(lucene, lucene->at);
     if (!is_run_term(lucene, scope, &first)) return 0;
-    struct token token = scan(lucene, first.end);
+    struct lucene_token token = scan(lucene, first.end);
     if (!is_run_term(lucene, scope, &token)) return 0;
     size_t end = first.end;
     size_t size = 0;
@@ -767,8 +589,8 @@ static int read_clauses(struct lucene *lucene, const struct scope *scope, bool i
                         struct clause_vec *clauses)
 {
     for (;;) {
-        struct token token = scan(lucene, lucene->at);
-        if (token.kind == TOKEN_END || (in_group && token.kind == TOKEN_CLOSE)) return 0;
+        struct lucene_token token = scan(lucene, lucene->at);
+        if (token.kind == LUCENE_END || (in_group && token.kind == LUCENE_CLOSE)) return 0;
         struct clause clause = { 0 };
         enum conjunction conjunction = CONJUNCTION_NONE;
         enum modifier modifier = MODIFIER_NONE;

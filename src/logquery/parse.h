@@ -16,6 +16,7 @@ struct parse {
     struct error *error;
     unsigned depth;
     unsigned clause_count;
+    size_t regex_size; /* of the patterns in query strings */
 };
 
 #define PARSE_DEPTH_MAX   64

@@ -428,6 +428,7 @@ static int read_query_string(struct parse *parse, const struct json *body,
     if (code < 0) return code;
     struct str word = json_text(json_get(body, STR("default_operator")), STR("or"));
     options.needs_all = str_equal_nocase(word, STR("and"));
+    options.regex_size = &parse->regex_size;
     options.is_lenient = parse_flag(json_get(body, STR("lenient")), options.field_count == 0);
     options.phrase_slop = (int32_t)parse_integer(json_get(body, STR("phrase_slop")), 0);
     code = parse_zone_offset(parse, json_get(body, STR("time_zone")),

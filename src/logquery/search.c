@@ -443,6 +443,7 @@ static void search_release(struct search *search)
     bool is_borrowed = page != NULL && page->snapshot == search->snapshot;
     if (!is_borrowed) logstore_snapshot_free(search->snapshot);
     collapse_release(search);
+    highlight_release(search);
     VEC_FOR_EACH (&search->regexes, regex) regex_free(*regex);
     VEC_RELEASE(&search->regexes);
 }

@@ -59,13 +59,7 @@ struct wanted_field {
     bool includes_unmapped;
 };
 
-struct highlight_spec {
-    const struct str *fields;
-    size_t field_count;
-    struct str pre_tag, post_tag;
-    int64_t fragment_size, fragment_count;
-    bool needs_field_match;
-};
+struct highlighter; /* highlight.h */
 
 struct candidate {
     size_t segment; /* index in the snapshot */
@@ -83,7 +77,6 @@ struct search {
 
     struct logstore_filter *filter;
     struct logstore_filter *post_filter; /* NULL: none */
-    struct logstore_filter *highlight_query;
     int64_t from, size;
     struct sort_key keys[SORT_KEYS_MAX];
     size_t key_count;
@@ -94,7 +87,7 @@ struct search {
     size_t field_count;
     const struct wanted_field *docvalues;
     size_t docvalue_count;
-    struct highlight_spec *highlight;
+    struct highlighter *highlight; /* NULL: none */
     struct agg **aggs;
     size_t agg_count;
     bool has_version, has_seq_no, tracks_scores;
@@ -185,6 +178,7 @@ int fields_write(struct search *search, const struct candidate *candidate, const
 
 /* highlight.c */
 int highlight_read(struct search *search, const struct json *json) MUST_CHECK;
+void highlight_release(struct search *search);
 int highlight_write(struct search *search, const struct candidate *candidate,
                     const struct json *root, struct json_writer *json) MUST_CHECK;
 

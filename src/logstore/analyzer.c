@@ -315,6 +315,7 @@ static size_t word_end(struct str text, size_t offset, struct character first,
 /* Emoji, as UTS #51 puts them together --------------------------------------------------------- */
 
 #define JOINER       0x200d
+#define JOINER_SIZE  3 /* bytes */
 #define TEXT_LOOK    0xfe0e
 #define PICTURE_LOOK 0xfe0f
 #define KEYCAP       0x20e3
@@ -361,14 +362,24 @@ static size_t skip_joiners(struct str text, size_t offset)
     return offset;
 }
 
+static bool is_modifier_at(struct str text, size_t offset)
+{
+    return character_at(text, offset).class == WORD_BREAK_EMOJI_MODIFIER;
+}
+
+/* Joiners in front belong to a picture, but not to a modifier that has no base; one between two
+ * joins them. */
 static size_t emoji_end(struct str text, size_t offset)
 {
     bool is_joined;
-    size_t end = picture_end(text, skip_joiners(text, offset), &is_joined);
-    if (end == skip_joiners(text, offset)) return offset;
+    size_t first = skip_joiners(text, offset);
+    if (first > offset && is_modifier_at(text, first)) return offset;
+    size_t end = picture_end(text, first, &is_joined);
+    if (end == first) return offset;
     for (;;) {
         size_t start = skip_joiners(text, end);
         if (start == end && !is_joined) return end;
+        if (start > end + JOINER_SIZE && is_modifier_at(text, start)) return end;
         size_t next_end = picture_end(text, start, &is_joined);
         if (next_end == start) return end;
         end = next_end;
@@ -710,6 +721,21 @@ void analyzer_lowercase(struct str text, struct buf *out)
         }
         offset += character.size;
     }
+}
+
+size_t analyzer_cases(uint32_t lower, uint32_t *cases, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < lower_case_range_count; i++) {
+        const struct lower_case_range *range = &lower_case_ranges[i];
+        int64_t code = (int64_t)lower - range->delta;
+        bool is_in = code >= range->first && code <= range->last &&
+                     (code - range->first) % range->stride == 0;
+        if (!is_in) continue;
+        if (count < most) cases[count] = (uint32_t)code;
+        count++;
+    }
+    return count;
 }
 
 const char *analyzer_token_kind_name(enum analyzer_token_kind kind)

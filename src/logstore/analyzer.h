@@ -55,4 +55,8 @@ bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token);
 /* The text in lower case, as a term is (for wildcards and prefixes on text fields). */
 void analyzer_lowercase(struct str text, struct buf *out);
 
+/* The characters, but for itself, that become `lower` in lower case: their count, of which the
+ * first `most` are given. */
+size_t analyzer_cases(uint32_t lower, uint32_t *cases, size_t most);
+
 #endif

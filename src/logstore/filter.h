@@ -75,7 +75,16 @@ struct logstore_filter {
     size_t must_not_count;
 };
 
-/* Whether Lucene would take it as a regular expression: 0, or ERROR_INVALID and why not. */
-int logstore_regex_check(struct str pattern, struct error *error) MUST_CHECK;
+/* Whether single terms pass a leaf of kind TERM, PREFIX, WILDCARD, REGEXP or FUZZY with that value,
+ * as when it is carried out; for marking what matched. One thread at a time. */
+struct term_test;
+int logstore_term_test_new(struct term_test **test, const struct logstore_filter *filter,
+                           struct str value, bool is_text, struct error *error) MUST_CHECK;
+bool logstore_term_test_matches(struct term_test *test, struct str term);
+void logstore_term_test_free(struct term_test *test); /* NULL is fine */
+
+/* Whether Lucene would take it as a regular expression: 0 and the size of its program, or
+ * ERROR_INVALID and why not. */
+int logstore_regex_check(struct str pattern, size_t *size, struct error *error) MUST_CHECK;
 
 #endif

@@ -127,6 +127,15 @@ static bool has_misfits(const struct filter_run *run, struct str path)
 }
 
 /* One field by its whole name: its column, and the values that did not fit it. */
+int filter_check_deadline(const struct filter_run *run, struct error *error)
+{
+    const struct logstore_filter_context *context = run->context;
+    if (context->deadline_ns == 0 || clock_monotonic_ns(context->clock) <= context->deadline_ns) {
+        return 0;
+    }
+    return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
+}
+
 static int add_field(struct filter_run *run, const struct logstore_filter *filter, struct str path,
                      uint64_t *bits, struct error *error)
 {
@@ -192,6 +201,7 @@ static int add_pattern(struct filter_run *run, const struct logstore_filter *fil
             segment_column_open(segment_column_at(run->segment, i));
         const struct logstore_field *field = logstore_mapping_find(run->view->index->mapping, path);
         if (opened != NULL) code = add_column(run, &lenient, field, opened, bits, error);
+        if (code == 0) code = filter_check_deadline(run, error);
     }
     return code;
 }
@@ -208,6 +218,7 @@ static int run_leaf(struct filter_run *run, const struct logstore_filter *filter
             continue;
         }
         code = add_field(run, filter, path, bits, error);
+        if (code == 0) code = filter_check_deadline(run, error);
         if (code == 0 && filter->kind == LOGSTORE_FILTER_EXISTS) {
             code = add_below(run, filter, path, bits, error);
         }
@@ -356,10 +367,8 @@ static int run_filter(struct filter_run *run, const struct logstore_filter *filt
     if (depth > DEPTH_MAX) {
         return error_set(error, ERROR_LIMIT, "query is nested more than %d deep", DEPTH_MAX);
     }
-    const struct logstore_filter_context *context = run->context;
-    if (context->deadline_ns != 0 && clock_monotonic_ns(context->clock) > context->deadline_ns) {
-        return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
-    }
+    int code = filter_check_deadline(run, error);
+    if (code < 0) return code;
     switch (filter->kind) {
     case LOGSTORE_FILTER_ALL: bits_fill(run, bits); return 0;
     case LOGSTORE_FILTER_NONE: return 0;

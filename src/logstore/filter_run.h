@@ -22,6 +22,9 @@ struct filter_run {
     struct value_reader *values; /* made when something is read from the sources */
 };
 
+/* 0, or ERROR_TIMEOUT once the context's time is over: asked between columns and blocks. */
+int filter_check_deadline(const struct filter_run *run, struct error *error) MUST_CHECK;
+
 /* Each adds (never takes away) the documents of one column that pass one leaf. */
 int filter_text(struct filter_run *run, const struct logstore_filter *filter,
                 const struct logstore_column *column, uint64_t *bits,

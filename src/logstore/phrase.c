@@ -138,7 +138,6 @@ static int verify_all(struct verifier *verifier, struct filter_run *run,
                       const struct logstore_column *column, const uint64_t *wanted,
                       struct error *error)
 {
-    const struct logstore_filter_context *context = run->context;
     const struct logstore_segment *segment = column->segment;
     for (uint32_t block = 0; block < segment_block_count(segment); block++) {
         uint32_t start = (uint32_t)packed_get(&segment->block_first, block);
@@ -149,10 +148,8 @@ static int verify_all(struct verifier *verifier, struct filter_run *run,
             value_reader_block(run->values, column, block, wanted, NULL, visit, verifier, error);
         if (code < 0) return code;
         finish_document(verifier);
-        if (context->deadline_ns != 0 &&
-            clock_monotonic_ns(context->clock) > context->deadline_ns) {
-            return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
-        }
+        code = filter_check_deadline(run, error);
+        if (code < 0) return code;
     }
     return 0;
 }

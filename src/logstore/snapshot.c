@@ -118,6 +118,16 @@ int logstore_snapshot_take(struct logstore *store, const struct str *names, size
     return 0;
 }
 
+void logstore_segment_info(const struct logstore_segment *segment,
+                           struct logstore_segment_info *info)
+{
+    *info = (struct logstore_segment_info){
+        .id = segment->id,
+        .size = segment->bytes.size,
+        .is_in_memory = !segment->is_mapped,
+    };
+}
+
 void logstore_snapshot_free(struct logstore_snapshot *snapshot)
 {
     if (snapshot == NULL) return;

@@ -59,6 +59,14 @@ int logstore_snapshot_take(struct logstore *store, const struct str *names, size
                            struct logstore_snapshot **snapshot_out, struct error *error) MUST_CHECK;
 void logstore_snapshot_free(struct logstore_snapshot *snapshot); /* NULL is fine */
 
+struct logstore_segment_info {
+    uint64_t id;
+    uint64_t size;     /* bytes */
+    bool is_in_memory; /* not flushed yet */
+};
+void logstore_segment_info(const struct logstore_segment *segment,
+                           struct logstore_segment_info *info);
+
 /* Snapshots that are kept between requests ---------------------------------------------------
  *
  *     struct logstore_keep_options keep = { .kind = KIND_SCROLL, .keep_ms = 60000,

@@ -741,10 +741,11 @@ struct str term_regex_prefix(const struct term_regex *regex)
     return buf_str(&regex->prefix);
 }
 
-int logstore_regex_check(struct str pattern, struct error *error)
+int logstore_regex_check(struct str pattern, size_t *size, struct error *error)
 {
     struct term_regex *regex = NULL;
     int code = term_regex_new(&regex, pattern, false, error);
+    if (code == 0) *size = regex->plain != NULL ? regex_size(regex->plain) : regex->node_count;
     term_regex_free(regex);
     return code;
 }

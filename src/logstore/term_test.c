@@ -326,3 +326,19 @@ bool term_test_matches(struct term_test *test, struct str term)
     }
     return str_equal(term, value);
 }
+
+int logstore_term_test_new(struct term_test **test, const struct logstore_filter *filter,
+                           struct str value, bool is_text, struct error *error)
+{
+    return term_test_new(test, filter, value, is_text, error);
+}
+
+bool logstore_term_test_matches(struct term_test *test, struct str term)
+{
+    return term_test_matches(test, term);
+}
+
+void logstore_term_test_free(struct term_test *test)
+{
+    term_test_free(test);
+}

@@ -72,15 +72,6 @@ static int visit(void *argument, uint32_t document, struct str text)
     return 0;
 }
 
-static int check_deadline(const struct filter_run *run, struct error *error)
-{
-    const struct logstore_filter_context *context = run->context;
-    if (context->deadline_ns == 0 || clock_monotonic_ns(context->clock) <= context->deadline_ns) {
-        return 0;
-    }
-    return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
-}
-
 static int scan_blocks(struct filter_run *run, struct scan *scan, const uint64_t *blocks,
                        struct error *error)
 {
@@ -98,7 +89,7 @@ static int scan_blocks(struct filter_run *run, struct scan *scan, const uint64_t
         code = value_reader_block(run->values, scan->column, block, scan->wanted, literal, visit,
                                   scan, error);
         run->context->scanned_blocks++;
-        if (code == 0) code = check_deadline(run, error);
+        if (code == 0) code = filter_check_deadline(run, error);
     }
     return code;
 }

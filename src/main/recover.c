@@ -27,7 +27,8 @@ static const char *reason_of(int code)
     switch (code) {
     case -EBUSY: return "the process that writes it is alive";
     case -ENOMSG: return "the process was killed before it could log; there is nothing in it";
-    case -EINVAL: return "not a ring file, or of another machine or version";
+    case -EINVAL: return "not a ring file, or of another machine";
+    case -EPROTONOSUPPORT: return "a ring file of another version than 1 and 2";
     case -ENODATA: return "its lines went to no file; see --print";
     default: return strerror(-code);
     }

@@ -23,6 +23,7 @@
 #include "role/role.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@
 #define FOLLOW_SIZE     1000
 #define FOLLOW_LATE_MS  10000 /* how late a line may come and still be shown */
 #define SEEN_MAX        50000
+#define DAY_MS          86400000
 
 struct flags {
     const char *url, *index, *user, *color;
@@ -52,7 +54,8 @@ static const struct option options[] = {
     { "histogram", NULL, OPTION_FLAG, FLAG(has_histogram), NULL,
       "Show when the lines were written; on by default for search." },
     { "json", NULL, OPTION_FLAG, FLAG(is_json), NULL, "Print the documents, one a line." },
-    { "color", "WHEN", OPTION_TEXT, FLAG(color), "auto", "auto, always or never." },
+    { "color", "WHEN", OPTION_TEXT, FLAG(color), "auto",
+      "auto, always or never; NO_COLOR is heeded." },
     { "index", "NAMES", OPTION_TEXT, FLAG(index), "*", "Indices, aliases and patterns of them." },
     { "url", "URL", OPTION_TEXT, FLAG(url), "http://127.0.0.1:9200", "The server to ask." },
     { "user", "NAME:PASSWORD", OPTION_TEXT, FLAG(user), NULL, "Basic authentication." },
@@ -65,6 +68,8 @@ struct session {
     struct str query;
     struct http_client *client;
     bool has_color;
+    bool is_following;
+    bool is_down;    /* the server did not answer when it was asked last */
     struct map seen; /* ids shown while following */
     int64_t newest_ms;
 };
@@ -139,7 +144,7 @@ static void put_histogram(int64_t from_ms, int64_t to_ms, struct json_writer *js
     json_put_raw(json,
                  STR("{\"bad\":{\"filter\":{\"query_string\":{\"query\":\"log.level:(error OR "
                      "ERROR OR fatal OR FATAL OR critical OR CRITICAL) level:(error OR ERROR "
-                     "OR fatal OR FATAL OR critical OR CRITICAL)\"}}}}"));
+                     "OR fatal OR FATAL OR critical OR CRITICAL)\",\"lenient\":true}}}}"));
     json_object_end(json);
     json_object_end(json);
 }
@@ -162,6 +167,22 @@ static void write_body(const struct session *session, int64_t from_ms, int64_t t
     json_object_end(&json);
 }
 
+/* While following a server may be away for a while: told of once. True: go on asking. */
+static bool waits_for_server(struct session *session, const char *why)
+{
+    if (!session->is_following) return false;
+    if (!session->is_down) (void)fprintf(stderr, "barograph %s: %s; waiting\n", session->name, why);
+    session->is_down = true;
+    return true;
+}
+
+static void note_answer(struct session *session)
+{
+    if (session->is_down) (void)fprintf(stderr, "barograph %s: it answers again\n", session->name);
+    session->is_down = false;
+}
+
+/* *root stays NULL when there is nothing to show this time. */
 static int ask(struct session *session, struct str body, struct http_answer *answer,
                struct arena *arena, const struct json **root)
 {
@@ -182,8 +203,11 @@ static int ask(struct session *session, struct str body, struct http_answer *ans
         .basic_password = user,
     };
     if (http_client_send(session->client, &call, answer, &error) < 0) {
-        return fail(session, error.text);
+        return waits_for_server(session, error.text) ? ROLE_EXIT_OK : fail(session, error.text);
     }
+    bool is_busy = answer->status == 429 || answer->status >= 502;
+    if (is_busy && waits_for_server(session, "the server is busy or away")) return ROLE_EXIT_OK;
+    note_answer(session);
     if (json_parse(NULL, arena, buf_str(&answer->body), root, &error) < 0) {
         (void)fprintf(stderr, "barograph %s: status %u, and no JSON\n", session->name,
                       answer->status);
@@ -276,7 +300,20 @@ static void put_line(const struct session *session, const struct json *hit, stru
     buf_append_char(out, '\n');
 }
 
-/* One row of bars, the share of errors in red, and what they span. */
+/* "10:05", or with the day when the bars span more than one; UTC as the lines are. */
+static void put_bar_time(int64_t time_ms, bool has_day, struct buf *out)
+{
+    struct utc utc = clock_utc_from_ms(time_ms);
+    if (has_day) buf_printf(out, "%02d-%02d ", utc.month, utc.day);
+    buf_printf(out, "%02d:%02d", utc.hour, utc.minute);
+}
+
+static int64_t bar_start(const struct json *list, size_t i)
+{
+    return json_integer(json_get(&list->array.items[i], STR("key")), 0);
+}
+
+/* One row of bars, those with many errors in red, between the times that they span. */
 static void put_bars(const struct session *session, const struct json *root, struct buf *out)
 {
     static const char *const bars[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
@@ -287,7 +324,11 @@ static void put_bars(const struct session *session, const struct json *root, str
         int64_t lines = json_integer(json_get(&list->array.items[i], STR("doc_count")), 0);
         if (lines > most) most = lines;
     }
-    for (size_t i = 0; i < count && most > 0; i++) {
+    if (count == 0 || most == 0) return;
+    bool has_days = bar_start(list, count - 1) - bar_start(list, 0) >= DAY_MS;
+    put_bar_time(bar_start(list, 0), has_days, out);
+    buf_append_char(out, ' ');
+    for (size_t i = 0; i < count; i++) {
         const struct json *bucket = &list->array.items[i];
         int64_t lines = json_integer(json_get(bucket, STR("doc_count")), 0);
         int64_t bad = json_integer(json_get_path(bucket, STR("bad.doc_count")), 0);
@@ -298,9 +339,9 @@ static void put_bars(const struct session *session, const struct json *root, str
         if (is_red) buf_append_cstr(out, "\033[0m");
     }
     int64_t total = json_integer(json_get_path(root, STR("hits.total.value")), 0);
-    if (count > 0 && most > 0) {
-        buf_printf(out, "  %lld lines, %lld at most a bar\n", (long long)total, (long long)most);
-    }
+    buf_append_char(out, ' ');
+    put_bar_time(bar_start(list, count - 1), has_days, out);
+    buf_printf(out, "  %lld lines, %lld at most a bar\n", (long long)total, (long long)most);
 }
 
 static void remember(struct session *session, const struct json *hit)
@@ -348,7 +389,7 @@ static int round_trip(struct session *session, int64_t from_ms, bool is_followin
     write_body(session, from_ms, clock_realtime_ms(&clock_system), is_following, &body);
     if (body.has_failed) return fail(session, "the query is too long");
     int status = ask(session, buf_str(&body), &answer, &arena, &root);
-    return status == ROLE_EXIT_OK ? show(session, root, is_following) : status;
+    return status == ROLE_EXIT_OK && root != NULL ? show(session, root, is_following) : status;
 }
 
 static int run(struct session *session)
@@ -356,6 +397,7 @@ static int run(struct session *session)
     const struct flags *flags = session->flags;
     int64_t start_ms = clock_realtime_ms(&clock_system);
     int status = round_trip(session, start_ms - flags->since_ms, false);
+    session->is_following = true;
     while (status == ROLE_EXIT_OK && flags->follows) {
         clock_wait_ms(&clock_system, flags->every_ms > 0 ? flags->every_ms : 1);
         int64_t from_ms = session->newest_ms > 0 ? session->newest_ms : start_ms;
@@ -389,8 +431,10 @@ static int start(struct flags *flags, const char *name, int argc, char **argv)
     }
     if (words.count == 1) session.query = str_trim(str_from(words.items[0]));
     if (str_equal(session.query, STR("*"))) session.query = STR("");
-    session.has_color = strcmp(flags->color, "always") == 0 ||
-                        (strcmp(flags->color, "auto") == 0 && isatty(STDOUT_FILENO) == 1);
+    const char *no_color = getenv("NO_COLOR");
+    bool may_color = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == 0);
+    session.has_color =
+        strcmp(flags->color, "always") == 0 || (strcmp(flags->color, "auto") == 0 && may_color);
     CLEANUP(http_client_cleanup) struct http_client *client = NULL;
     if (http_client_new(&client, &(struct http_client_options){ 0 }, &error) < 0) {
         return fail(&session, error.text);

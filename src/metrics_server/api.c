@@ -28,6 +28,15 @@ void api_end(struct http_response *response, struct json_writer *json)
     json_object_end(json);
 }
 
+int api_check_body(const struct http_response *response, struct error *error)
+{
+    if (!response->body.has_failed) return 0;
+    return error_set(error, ERROR_LIMIT,
+                     "the answer is longer than %zu bytes, or than queries may hold now: ask for a "
+                     "shorter range, a longer step or fewer series",
+                     response->body.size_max);
+}
+
 void api_write_error(void *context, const struct http_request *request,
                      struct http_response *response, int code, const struct error *error)
 {

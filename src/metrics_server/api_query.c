@@ -165,10 +165,7 @@ static int write_result(struct query *query, struct promql_result *result,
     if (result->deadline_ns != 0 && clock_monotonic_ns(&clock_system) > result->deadline_ns) {
         return error_set(error, ERROR_TIMEOUT, "query timed out while its answer was written");
     }
-    return error_set(error, ERROR_LIMIT,
-                     "the answer is longer than %zu bytes: ask for a shorter range, a longer step "
-                     "or fewer series",
-                     response->body.size_max);
+    return api_check_body(response, error);
 }
 
 API_HANDLER(api_query)

@@ -37,16 +37,6 @@ static void write_limit_warning(struct json_writer *json, bool is_cut)
     json_array_end(json);
 }
 
-/* An answer may be too long, and it takes from what queries may hold. */
-static int check_body(const struct http_response *response, struct error *error)
-{
-    if (!response->body.has_failed) return 0;
-    return error_set(error, ERROR_LIMIT,
-                     "the answer is longer than %zu bytes or than what queries may hold now: ask "
-                     "for fewer series, or give a limit",
-                     response->body.size_max);
-}
-
 /* ---- series ---- */
 
 VEC_TYPE(labels_list, struct labels);
@@ -123,7 +113,7 @@ static int stream_series(struct metrics_server *server, const struct series_quer
     write_limit_warning(&json, is_cut);
     api_end(response, &json);
     cursor->close(cursor);
-    return code < 0 ? code : check_body(response, error);
+    return code < 0 ? code : api_check_body(response, error);
 }
 
 API_HANDLER(api_series)
@@ -156,7 +146,7 @@ API_HANDLER(api_series)
     if (code == 0) {
         if (list.count > 1) qsort(list.items, list.count, sizeof(list.items[0]), compare_labels);
         write_series(response, &list, limit);
-        code = check_body(response, error);
+        code = api_check_body(response, error);
     }
     VEC_RELEASE(&list);
     return code == -EAGAIN ? HTTP_LATER : code;
@@ -229,7 +219,7 @@ static int answer_texts(struct metrics_server *server, const struct http_request
         json_array_end(&json);
         write_limit_warning(&json, is_cut);
         api_end(response, &json);
-        code = check_body(response, error);
+        code = api_check_body(response, error);
     }
     VEC_RELEASE(&list);
     return code == -EAGAIN ? HTTP_LATER : code;
@@ -398,7 +388,7 @@ API_HANDLER(federate)
     if (list.count > 1) qsort(list.items, list.count, sizeof(list.items[0]), compare_federated);
     if (code == 0) {
         write_federation(server, response, &list);
-        code = check_body(response, error);
+        code = api_check_body(response, error);
     }
     for (size_t i = 0; i < matches.count; i++) promql_result_free(results[i]);
     VEC_RELEASE(&list);

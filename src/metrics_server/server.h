@@ -109,6 +109,9 @@ int metrics_config_load(struct metrics_server *server, struct error *error) MUST
 void api_begin(struct http_response *response, struct json_writer *json);
 void api_end(struct http_response *response, struct json_writer *json);
 
+/* An answer may be too long, and it takes from what queries may hold: then ERROR_LIMIT. */
+int api_check_body(const struct http_response *response, struct error *error) MUST_CHECK;
+
 /* The error envelope for a whole mount. */
 void api_write_error(void *context, const struct http_request *request,
                      struct http_response *response, int code, const struct error *error);

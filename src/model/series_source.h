@@ -50,6 +50,9 @@ struct series_query {
     /* Times and values are good until the next call of next() only, so that their memory can be
      * used again; labels and histograms stay until close, as ever. */
     bool reuses_columns;
+    /* With SERIES_WANT_LAST: values are not looked at but for stale markers and histograms, so
+     * that any other number may stand for one that is costly to have. */
+    bool ignores_values;
     /* More series than this that the matchers fit, whether or not they have samples in the range:
      * -EAGAIN at once, before samples are touched. 0 = no limit. For callers in a hurry. */
     size_t match_max;

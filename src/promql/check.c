@@ -109,6 +109,11 @@ static bool check_aggregate(struct parser *parser, struct node *node, unsigned d
         return false;
     }
     node->is_invariant = node->aggregate.inner->is_invariant;
+    if (node->aggregate.op == AGGREGATE_COUNT || node->aggregate.op == AGGREGATE_GROUP) {
+        struct node *inner = node->aggregate.inner;
+        while (inner->kind == NODE_PAREN) inner = inner->paren;
+        if (inner->kind == NODE_SELECTOR) inner->selector.ignores_values = true;
+    }
     if (parameter == NULL) return true;
     if (!check_depth(parser, parameter, depth)) return false;
     node->is_invariant = node->is_invariant && parameter->is_invariant;

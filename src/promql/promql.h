@@ -21,9 +21,9 @@
  *          twice, ...). Texts are those of Prometheus 3.x, also where our own habits differ.
  * Threads: an engine and an expression may be used by any number of threads; a result belongs to
  *          one.
- * Fairness: as many queries run at a time as there are processors and take turns (turns.h), new ones
- *          first; those with a work_max take none. One that has used the processor for some 50 ms is
- *          a long one: it gives its place among the concurrent ones to another.
+ * Fairness: as many queries run at a time as there are processors, in turns (turns.h), new ones
+ *          first; those with a work_max take none. One that has used the processor for 50 ms is a
+ *          long one: it gives its place among the concurrent ones to another.
  */
 #ifndef PROMQL_PROMQL_H
 #define PROMQL_PROMQL_H

@@ -93,6 +93,7 @@ static int open_cursor(struct evaluation *evaluation, const struct node *node, i
         .deadline_ns = query->deadline_ns,
         .want = wants_last ? SERIES_WANT_LAST : SERIES_WANT_SAMPLES,
         .reuses_columns = true,
+        .ignores_values = wants_last && node->selector.ignores_values,
         .match_max = quick_series_max(evaluation, end_ms - start_ms),
     };
     if (!VEC_RESERVE(&query->cursors, 1)) return out_of_memory(query);
@@ -364,7 +365,10 @@ static int evaluate_matrix_selector(struct evaluation *evaluation, const struct 
     windows.steps = evaluation->steps;
     int64_t first = windows.ends.start_ms;
     int64_t last = steps_time(&windows.ends, evaluation->steps.count - 1);
-    int64_t before = windows.is_anchored || windows.is_smoothed ? query->lookback_ms : 0;
+    /* A hint of a histogram may need the one before it. */
+    bool looks_before =
+        windows.is_anchored || windows.is_smoothed || selector->selector.finds_resets;
+    int64_t before = looks_before ? query->lookback_ms : 0;
     int64_t after = windows.is_smoothed ? query->lookback_ms : 0;
     struct series_cursor *cursor;
     code = open_cursor(evaluation, selector, first - windows.range_ms + 1 - before, last + after,

@@ -547,7 +547,7 @@ int64_t role_memory_max(const struct role *role)
     return role->flags.memory_max;
 }
 
-static int64_t resident_size(void)
+int64_t role_memory_used(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL) return 0;
@@ -569,9 +569,9 @@ bool role_is_memory_short(struct role *role)
     int64_t checked_ms = atomic_load(&role->memory_checked_ms);
     if (now_ms - checked_ms >= 1000 || checked_ms == 0) {
         atomic_store(&role->memory_checked_ms, now_ms);
-        bool is_short = resident_size() > most / 10 * 9;
+        bool is_short = role_memory_used() > most / 10 * 9;
         if (is_short) (void)malloc_trim(0);
-        atomic_store(&role->is_memory_short, is_short && resident_size() > most / 10 * 9);
+        atomic_store(&role->is_memory_short, is_short && role_memory_used() > most / 10 * 9);
     }
     return atomic_load(&role->is_memory_short);
 }

@@ -124,6 +124,7 @@ int role_give_asset(const struct http_request *request, struct http_response *re
  * (asked of the kernel at most every second): then refuse what can be refused. */
 int64_t role_memory_max(const struct role *role);
 bool role_is_memory_short(struct role *role);
+int64_t role_memory_used(void); /* resident bytes of the process */
 
 /* All flags with their values, for status pages. */
 void role_visit_flags(struct role *role,

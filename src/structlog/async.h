@@ -65,8 +65,9 @@ typedef int (*sl_recover_fn)(void *context, const char *path, const char *line, 
  *   take   NULL: lines go to the log files the process wrote, torn ones there are mended, and the
  *          ring file is removed. Otherwise each missing line goes to it, with the path of the log
  *          file it was for (NULL: it was for no file), and nothing is changed.
- * 0, or -EBUSY (the process lives), -EINVAL (not a ring file), -ENOMSG (killed before it
- * could log: nothing to bring out, the file may go), or the errno of what failed. */
+ * 0, or -EBUSY (the process lives), -EINVAL (not a ring file), -EPROTONOSUPPORT (of a version that
+ * this library does not know; it knows 1 and 2), -ENOMSG (killed before it could log: nothing to
+ * bring out, the file may go), or the errno of what failed. */
 SL_API int sl_recover(const char *path, sl_recover_fn take, void *context,
                       struct sl_recovery *recovery);
 

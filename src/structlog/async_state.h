@@ -12,8 +12,7 @@
 
 struct sl_cursor {
     struct sl_ring *ring;
-    const struct sl_record *record; /* at `place`; NULL: none left */
-    uint64_t ticks;                 /* of the record */
+    struct sl_found found; /* the record at `place`; at is NULL: none left */
     uint64_t place, head;
 };
 
@@ -42,6 +41,8 @@ struct sl_async {
     struct sl_mutex lock;
     struct sl_cursor *cursors;
     uint32_t cursor_count;
+    bool has_cells;  /* calls may write cells: what is released must be zero */
+    bool is_settled; /* all before the heads that the cursors know has arrived */
     struct sl_reader *reader;
     char *line; /* for what is too large for a batch */
     int64_t last_ns;
@@ -50,7 +51,7 @@ struct sl_async {
     int64_t step_ns;          /* by which the clock was set, not yet told */
     uint64_t told_count, told_now_count;
     uint64_t record_count, line_count, bad_count;
-    bool is_foreign; /* a killed process' region, taken over */
+    bool is_foreign; /* a killed process' region, taken over; all in it has arrived */
     struct sl_stamp stamp;
 
     /* futexes */

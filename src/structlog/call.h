@@ -9,6 +9,8 @@
 
 #include "structlog/structlog.h"
 
+#include "structlog/cells.h"
+
 /* ---- the calls ---- */
 
 #define sl_debug(log, ...)    SL_AT_((log), SL_DEBUG, 0, __VA_ARGS__)
@@ -92,15 +94,13 @@ struct sl_site {
         const int sl_level_ = level;                                                               \
         if (sl_level_ >= SL_MIN_LEVEL && SL_IS_ON_(sl_log_, &sl_site_, sl_level_)) {               \
             SL_MAKE_(__VA_ARGS__)                                                                  \
-            const size_t sl_size_ =                                                                \
-                SL_COUNT_(__VA_ARGS__) * sizeof(struct sl_value) + SL_SIZE_(__VA_ARGS__);          \
-            struct sl_value *sl_cell_ = (ms) == 0 && (unsigned)sl_level_ <= 255                    \
-                                            ? sl_begin_(sl_log_, &sl_site_, sl_level_, sl_size_)   \
-                                            : NULL;                                                \
-            if (__builtin_expect(sl_cell_ != NULL, 1)) {                                           \
-                char *sl_text_ = (char *)(sl_cell_ + SL_COUNT_(__VA_ARGS__));                      \
+            const uint64_t sl_size_ = SL_SIZE_(__VA_ARGS__);                                       \
+            char *sl_to_ = (ms) == 0 && (unsigned)sl_level_ <= 255                                 \
+                               ? sl_cells_begin_(sl_log_, &sl_site_, sl_level_, sl_size_)          \
+                               : NULL;                                                             \
+            if (__builtin_expect(sl_to_ != NULL, 1)) {                                             \
                 SL_PUT_(__VA_ARGS__)                                                               \
-                sl_end_(sl_text_);                                                                 \
+                sl_cells_end_(sl_to_);                                                             \
             } else {                                                                               \
                 const struct sl_value sl_values_[] = { SL_LIST_(__VA_ARGS__) };                    \
                 sl_emit_(sl_log_, &sl_site_, sl_level_, ms, sl_values_);                           \
@@ -108,11 +108,11 @@ struct sl_site {
         }                                                                                          \
     } while (0)
 
-/* Where `size` bytes of values, and of their texts behind them, go: the caller fills that, doing
- * nothing else, and calls sl_end_ with its end. NULL: sl_emit_ must do it. */
-SL_API struct sl_value *sl_begin_(struct sl_logger *log, const struct sl_site *site, int level,
-                                  size_t size);
-SL_API void sl_end_(const char *text);
+/* Where `size` bytes of cells go: the caller fills that, doing nothing else, and calls
+ * sl_cells_end_ with its end. NULL: sl_emit_ must do it. */
+SL_API char *sl_cells_begin_(struct sl_logger *log, const struct sl_site *site, int level,
+                             uint64_t size);
+SL_API void sl_cells_end_(char *to);
 SL_API void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t every_ms,
                      const struct sl_value *values);
 SL_API struct sl_logger *sl_bind_(struct sl_logger *log, const struct sl_value *pairs,
@@ -234,9 +234,9 @@ static inline struct sl_value sl_value_pointer_(const void *x)
 /* Text of `size` bytes that need not end in NUL; data NULL is null. */
 static inline struct sl_value sl_strn(const char *data, size_t size)
 {
+    if (data == NULL) return sl_value_none_();
     struct sl_value value = sl_value_pointer_kind_(data, SL_KIND_STRING);
     value.size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
-    if (data == NULL) value.kind = SL_KIND_NULL;
     return value;
 }
 
@@ -271,26 +271,6 @@ static inline struct sl_value sl_failed(const struct sl_failure *failure)
 static inline struct sl_value sl_lazily(const struct sl_lazy *lazy)
 {
     return sl_value_parted_(lazy, SL_KIND_LAZY);
-}
-
-SL_API char *sl_put_text_(char *to, const char *from, size_t size);
-
-/* Into a record; the result is the end of its text, or `text`. */
-static inline char *sl_put_value_(struct sl_value *cell, char *text, struct sl_value value)
-{
-    uint64_t rest = 0;
-    __builtin_memcpy(&rest, (const char *)&value + sizeof(rest), sizeof(rest)); /* size, kind */
-    uint64_t *halves = (uint64_t *)(void *)cell;
-    /* By halves, which the atomics keep apart: to join them first costs more. */
-    __atomic_store_n(&halves[0], value.as.natural, __ATOMIC_RELAXED);
-    __atomic_store_n(&halves[1], rest, __ATOMIC_RELAXED);
-    if (value.size == 0) return text;
-    const char *from = (const char *)value.as.pointer;
-    if (__builtin_constant_p(value.size) && value.size <= 64) {
-        __builtin_memcpy(text, from, value.size);
-        return text + value.size;
-    }
-    return sl_put_text_(text, from, value.size);
 }
 
 #ifndef __cplusplus

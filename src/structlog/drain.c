@@ -11,7 +11,10 @@
 
 #include "structlog/sink.h"
 
+#include <linux/membarrier.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define REPORT_NS     INT64_C(1000000000) /* between lines that tell of dropped ones */
 #define POINT_NS      INT64_C(100000000)  /* between looks at the clock */
@@ -185,13 +188,25 @@ static bool is_given_up(struct sl_async *async)
     return monotonic_ns() - async->failing_since_ns >= (int64_t)async->options.retry_ms * 1000000;
 }
 
+/* Zero where no record is, so that one that arrives can be told; see CELLS in ring.h. */
+static void wipe(const struct sl_async *async, struct sl_ring *ring, uint64_t from, uint64_t to)
+{
+    char *data = sl_ring_data(ring);
+    uint64_t at = from & async->mask;
+    uint64_t size = to - from;
+    uint64_t end = async->mask + 1 - at;
+    memset(data + at, 0, size < end ? size : end);
+    if (size > end) memset(data, 0, size - end);
+}
+
 static void release_rings(struct sl_async *async)
 {
     struct sl_ring_header *region = async->region;
     for (uint32_t i = 0; i < ring_count_of(async); i++) {
         struct sl_ring *ring = sl_ring_at(region, i);
         uint64_t tail = ring->tail[region->committed % 2];
-        /* Release: our reads of the records are done. */
+        if (async->has_cells) wipe(async, ring, ring->released, tail);
+        /* Release: our reads of the records, and the zeros, are done. */
         __atomic_store_n(&ring->released, tail, __ATOMIC_RELEASE);
         if (__atomic_load_n(&ring->state, __ATOMIC_ACQUIRE) != SL_RING_ENDED) continue;
         if (__atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) == tail) {
@@ -335,14 +350,31 @@ static int64_t time_of(struct sl_async *async, uint64_t ticks)
     return ns;
 }
 
+/* After it, what a thread stored before a head that we have read is there. */
+static void settle(struct sl_async *async)
+{
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        (void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    }
+    async->is_settled = true;
+}
+
+static enum sl_peek peek(struct sl_async *async, struct sl_cursor *cursor)
+{
+    return sl_ring_peek(async->region, cursor->ring, &cursor->place, cursor->head,
+                        async->is_settled, &cursor->found);
+}
+
 static void next_record(struct sl_async *async, struct sl_cursor *cursor)
 {
-    cursor->record = sl_ring_peek(async->region, cursor->ring, &cursor->place, cursor->head);
-    if (cursor->record != NULL) {
-        cursor->ticks = cursor->record->ticks;
-        return;
+    enum sl_peek result = peek(async, cursor);
+    if (result == SL_PEEK_LATE) {
+        settle(async);
+        result = peek(async, cursor);
     }
-    if (cursor->place == cursor->head) return;
+    if (result == SL_PEEK_FOUND) return;
+    cursor->found.at = NULL;
+    if (result == SL_PEEK_END) return;
     cursor->place = cursor->head; /* someone wrote over our memory: what lies there is lost */
     async->bad_count++;
     sl_count(SL_COUNTER_LOST, 1);
@@ -352,19 +384,19 @@ static void take_record(struct sl_async *async, struct sl_cursor *cursor)
 {
     struct sl_reader *reader = async->reader;
     struct sl_call *call = &reader->call;
-    int64_t ns = time_of(async, cursor->ticks);
+    int64_t ns = time_of(async, cursor->found.ticks);
     call->identity = (struct sl_identity *)(void *)&cursor->ring->tid;
     call->time.tv_sec = (time_t)(ns / 1000000000);
     call->time.tv_nsec = (long)(ns % 1000000000);
     async->record_count++;
-    sl_count_in(call->thread, sl_counter_of(cursor->record->level), 1);
-    if (sl_reader_take(reader, cursor->record)) {
+    sl_count_in(call->thread, sl_counter_of(cursor->found.level), 1);
+    if (sl_reader_take(reader, &cursor->found)) {
         put_line(async, call);
     } else {
         async->bad_count++;
         sl_count(SL_COUNTER_LOST, 1);
     }
-    cursor->place += cursor->record->size;
+    cursor->place += cursor->found.size;
     next_record(async, cursor);
 }
 
@@ -378,10 +410,10 @@ static void place_cursors(struct sl_async *async)
         cursor->ring = ring;
         cursor->head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
         cursor->place = ring->tail[region->committed % 2];
-        if (cursor->head == cursor->place) continue;
-        next_record(async, cursor);
-        async->cursor_count++;
+        if (cursor->head != cursor->place) async->cursor_count++;
     }
+    async->is_settled = async->is_foreign; /* of the heads just read */
+    for (uint32_t i = 0; i < async->cursor_count; i++) next_record(async, &async->cursors[i]);
 }
 
 /* The cursor with the oldest record; *second: up to when none of the others has one. */
@@ -391,12 +423,12 @@ static struct sl_cursor *oldest(struct sl_async *async, uint64_t *second)
     *second = UINT64_MAX;
     for (uint32_t i = 0; i < async->cursor_count; i++) {
         struct sl_cursor *cursor = &async->cursors[i];
-        if (cursor->record == NULL) continue;
-        if (best == NULL || cursor->ticks < best->ticks) {
-            if (best != NULL) *second = best->ticks;
+        if (cursor->found.at == NULL) continue;
+        if (best == NULL || cursor->found.ticks < best->found.ticks) {
+            if (best != NULL) *second = best->found.ticks;
             best = cursor;
-        } else if (cursor->ticks < *second) {
-            *second = cursor->ticks;
+        } else if (cursor->found.ticks < *second) {
+            *second = cursor->found.ticks;
         }
     }
     return best;
@@ -407,9 +439,9 @@ static bool drain_cursors(struct sl_async *async, uint64_t cutoff)
 {
     uint64_t second = 0;
     struct sl_cursor *cursor = oldest(async, &second);
-    while (cursor != NULL && cursor->ticks <= cutoff) {
+    while (cursor != NULL && cursor->found.ticks <= cutoff) {
         uint64_t until = second < cutoff ? second : cutoff;
-        while (cursor->record != NULL && cursor->ticks <= until) {
+        while (cursor->found.at != NULL && cursor->found.ticks <= until) {
             take_record(async, cursor);
             if (is_batch_full(async) && !seal_and_deliver(async)) return false;
         }

@@ -189,7 +189,7 @@ void sl_emit_(struct sl_logger *log, struct sl_site *site, int level, int64_t ev
 
 /* Through the gate, if it is still open when the marks are there. */
 static SL_INLINE char *begin(struct sl_thread *thread, const struct sl_core *core,
-                             const struct sl_site *site, int level, uint32_t set, size_t rest)
+                             const struct sl_site *site, int level, uint32_t set, uint64_t rest)
 {
     struct sl_gate *gate = &thread->gate;
     thread->busy = 1;
@@ -208,38 +208,43 @@ static SL_INLINE char *begin(struct sl_thread *thread, const struct sl_core *cor
 }
 
 /* With a name, bound fields, the thread's context; or there is a reason to go the long way. */
-static __attribute__((noinline)) struct sl_value *begin_with_parts(const struct sl_logger *log,
-                                                                   const struct sl_site *site,
-                                                                   int level, size_t rest)
+static __attribute__((noinline)) char *begin_with_parts(const struct sl_logger *log,
+                                                        const struct sl_site *site, int level,
+                                                        uint64_t rest)
 {
     struct sl_thread *thread = sl_self;
     const struct sl_core *core = log == NULL ? &sl_default_core : log->core;
     if (__atomic_load_n(&thread->gate.core, __ATOMIC_RELAXED) != core) return NULL;
     if (thread->busy != 0 || __atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0) return NULL;
-    struct sl_parts parts = { .set = 0 };
+    struct sl_value name = sl_value_none_();
+    const struct sl_wire *context = NULL;
+    const struct sl_wire *bound = NULL;
+    uint32_t set = 0;
     if (log != NULL && log->name != NULL) {
-        parts.set |= SL_PART_NAME;
-        parts.name = log->name;
-        parts.name_size = log->name_size;
-        parts.size += sizeof(uint64_t) + sl_pad8(log->name_size);
+        set |= SL_PART_NAME;
+        name = sl_strn(log->name, log->name_size);
+        rest += sl_cells_size_(name);
     }
     if (thread->depth > 0) {
-        parts.set |= SL_PART_CONTEXT;
-        parts.context = thread->frames[thread->depth - 1]->wire;
-        parts.size += parts.context->size;
+        set |= SL_PART_CONTEXT;
+        context = thread->frames[thread->depth - 1]->wire;
+        rest += sl_wire_cells_size(context);
     }
     if (log != NULL && log->fields != NULL) {
-        parts.set |= SL_PART_BOUND;
-        parts.bound = log->fields->wire;
-        parts.size += parts.bound->size;
+        set |= SL_PART_BOUND;
+        bound = log->fields->wire;
+        rest += sl_wire_cells_size(bound);
     }
-    if (SL_UNLIKELY(parts.name_size > SL_NAME_SIZE_MAX)) return NULL;
-    char *to = begin(thread, core, site, level, parts.set, parts.size + rest);
-    return to == NULL ? NULL : (struct sl_value *)(void *)sl_put_parts(to, &parts);
+    if (SL_UNLIKELY(name.size > SL_NAME_SIZE_MAX)) return NULL;
+    char *to = begin(thread, core, site, level, set, rest);
+    if (to == NULL) return NULL;
+    if ((set & SL_PART_NAME) != 0) to = sl_put_any_(to, name);
+    if (context != NULL) to = sl_put_wire_cells(to, context);
+    if (bound != NULL) to = sl_put_wire_cells(to, bound);
+    return to;
 }
 
-struct sl_value *sl_begin_(struct sl_logger *log, const struct sl_site *site, int level,
-                           size_t size)
+char *sl_cells_begin_(struct sl_logger *log, const struct sl_site *site, int level, uint64_t size)
 {
     struct sl_thread *thread = sl_self;
     const void *key = &sl_default_core;
@@ -250,12 +255,16 @@ struct sl_value *sl_begin_(struct sl_logger *log, const struct sl_site *site, in
         return begin_with_parts(log, site, level, size);
     }
     if (SL_UNLIKELY(__atomic_load_n(&site->mode, __ATOMIC_RELAXED) < 0)) return NULL;
-    return (struct sl_value *)(void *)begin(thread, key, site, level, 0, size);
+    return begin(thread, key, site, level, 0, size);
 }
 
-char *sl_put_text_(char *to, const char *from, size_t size)
+char *sl_put_any_(char *to, struct sl_value value)
 {
-    return sl_put_bytes(to, from, size);
+    uint64_t high = (uint64_t)value.kind << 32 | value.size;
+    if (value.size == 0) return sl_put_cell_(to, value.as.natural, high);
+    const char *from = value.as.pointer;
+    if (value.size <= 8) return sl_put_cell_(to, sl_short_text_(from, value.size), high);
+    return sl_put_long_text_(sl_put_cell_(to, 0, high), from, value.size);
 }
 
 static __attribute__((noinline)) void wake_backend(struct sl_thread *thread)
@@ -266,7 +275,7 @@ static __attribute__((noinline)) void wake_backend(struct sl_thread *thread)
     thread->busy = 0;
 }
 
-void sl_end_(const char *end)
+void sl_cells_end_(char *end)
 {
     struct sl_thread *thread = sl_self;
     sl_push_end(&thread->gate, end);

@@ -39,7 +39,7 @@
 #define SL_KEYS_(...)   SL_CAT_(SL_EVENT_KEYS_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))(__VA_ARGS__)
 /* Each value a variable of its own, in the order of the call: sl_v3_, sl_v2_, sl_v1_. */
 #define SL_MAKE_(...)   SL_CAT_(SL_MAKE_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))(__VA_ARGS__)
-/* Of these variables: the list for an array, the bytes of their texts, the statements that put them
+/* Of these variables: the list for an array, the bytes of their cells, the statements that put them
  * into a record. */
 #define SL_LIST_(...)   SL_CAT_(SL_LIST_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))
 #define SL_SIZE_(...)   SL_CAT_(SL_SIZE_, SL_COUNT_AFTER_EVENT_(__VA_ARGS__))
@@ -200,57 +200,57 @@
 #define SL_L23_ sl_v23_, SL_L22_
 #define SL_L24_ sl_v24_, SL_L23_
 
-#define SL_SIZE_0 (size_t)0
-#define SL_SIZE_1 (size_t)sl_v1_.size
-#define SL_SIZE_2 (size_t)sl_v2_.size + SL_SIZE_1
-#define SL_SIZE_3 (size_t)sl_v3_.size + SL_SIZE_2
-#define SL_SIZE_4 (size_t)sl_v4_.size + SL_SIZE_3
-#define SL_SIZE_5 (size_t)sl_v5_.size + SL_SIZE_4
-#define SL_SIZE_6 (size_t)sl_v6_.size + SL_SIZE_5
-#define SL_SIZE_7 (size_t)sl_v7_.size + SL_SIZE_6
-#define SL_SIZE_8 (size_t)sl_v8_.size + SL_SIZE_7
-#define SL_SIZE_9 (size_t)sl_v9_.size + SL_SIZE_8
-#define SL_SIZE_10 (size_t)sl_v10_.size + SL_SIZE_9
-#define SL_SIZE_11 (size_t)sl_v11_.size + SL_SIZE_10
-#define SL_SIZE_12 (size_t)sl_v12_.size + SL_SIZE_11
-#define SL_SIZE_13 (size_t)sl_v13_.size + SL_SIZE_12
-#define SL_SIZE_14 (size_t)sl_v14_.size + SL_SIZE_13
-#define SL_SIZE_15 (size_t)sl_v15_.size + SL_SIZE_14
-#define SL_SIZE_16 (size_t)sl_v16_.size + SL_SIZE_15
-#define SL_SIZE_17 (size_t)sl_v17_.size + SL_SIZE_16
-#define SL_SIZE_18 (size_t)sl_v18_.size + SL_SIZE_17
-#define SL_SIZE_19 (size_t)sl_v19_.size + SL_SIZE_18
-#define SL_SIZE_20 (size_t)sl_v20_.size + SL_SIZE_19
-#define SL_SIZE_21 (size_t)sl_v21_.size + SL_SIZE_20
-#define SL_SIZE_22 (size_t)sl_v22_.size + SL_SIZE_21
-#define SL_SIZE_23 (size_t)sl_v23_.size + SL_SIZE_22
-#define SL_SIZE_24 (size_t)sl_v24_.size + SL_SIZE_23
+#define SL_SIZE_0 0
+#define SL_SIZE_1 sl_cells_size_(sl_v1_)
+#define SL_SIZE_2 sl_cells_size_(sl_v2_) + SL_SIZE_1
+#define SL_SIZE_3 sl_cells_size_(sl_v3_) + SL_SIZE_2
+#define SL_SIZE_4 sl_cells_size_(sl_v4_) + SL_SIZE_3
+#define SL_SIZE_5 sl_cells_size_(sl_v5_) + SL_SIZE_4
+#define SL_SIZE_6 sl_cells_size_(sl_v6_) + SL_SIZE_5
+#define SL_SIZE_7 sl_cells_size_(sl_v7_) + SL_SIZE_6
+#define SL_SIZE_8 sl_cells_size_(sl_v8_) + SL_SIZE_7
+#define SL_SIZE_9 sl_cells_size_(sl_v9_) + SL_SIZE_8
+#define SL_SIZE_10 sl_cells_size_(sl_v10_) + SL_SIZE_9
+#define SL_SIZE_11 sl_cells_size_(sl_v11_) + SL_SIZE_10
+#define SL_SIZE_12 sl_cells_size_(sl_v12_) + SL_SIZE_11
+#define SL_SIZE_13 sl_cells_size_(sl_v13_) + SL_SIZE_12
+#define SL_SIZE_14 sl_cells_size_(sl_v14_) + SL_SIZE_13
+#define SL_SIZE_15 sl_cells_size_(sl_v15_) + SL_SIZE_14
+#define SL_SIZE_16 sl_cells_size_(sl_v16_) + SL_SIZE_15
+#define SL_SIZE_17 sl_cells_size_(sl_v17_) + SL_SIZE_16
+#define SL_SIZE_18 sl_cells_size_(sl_v18_) + SL_SIZE_17
+#define SL_SIZE_19 sl_cells_size_(sl_v19_) + SL_SIZE_18
+#define SL_SIZE_20 sl_cells_size_(sl_v20_) + SL_SIZE_19
+#define SL_SIZE_21 sl_cells_size_(sl_v21_) + SL_SIZE_20
+#define SL_SIZE_22 sl_cells_size_(sl_v22_) + SL_SIZE_21
+#define SL_SIZE_23 sl_cells_size_(sl_v23_) + SL_SIZE_22
+#define SL_SIZE_24 sl_cells_size_(sl_v24_) + SL_SIZE_23
 
 #define SL_PUT_0
-#define SL_PUT_1 sl_text_ = sl_put_value_(sl_cell_, sl_text_, sl_v1_);
-#define SL_PUT_2 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v2_); SL_PUT_1
-#define SL_PUT_3 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v3_); SL_PUT_2
-#define SL_PUT_4 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v4_); SL_PUT_3
-#define SL_PUT_5 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v5_); SL_PUT_4
-#define SL_PUT_6 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v6_); SL_PUT_5
-#define SL_PUT_7 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v7_); SL_PUT_6
-#define SL_PUT_8 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v8_); SL_PUT_7
-#define SL_PUT_9 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v9_); SL_PUT_8
-#define SL_PUT_10 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v10_); SL_PUT_9
-#define SL_PUT_11 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v11_); SL_PUT_10
-#define SL_PUT_12 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v12_); SL_PUT_11
-#define SL_PUT_13 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v13_); SL_PUT_12
-#define SL_PUT_14 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v14_); SL_PUT_13
-#define SL_PUT_15 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v15_); SL_PUT_14
-#define SL_PUT_16 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v16_); SL_PUT_15
-#define SL_PUT_17 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v17_); SL_PUT_16
-#define SL_PUT_18 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v18_); SL_PUT_17
-#define SL_PUT_19 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v19_); SL_PUT_18
-#define SL_PUT_20 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v20_); SL_PUT_19
-#define SL_PUT_21 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v21_); SL_PUT_20
-#define SL_PUT_22 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v22_); SL_PUT_21
-#define SL_PUT_23 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v23_); SL_PUT_22
-#define SL_PUT_24 sl_text_ = sl_put_value_(sl_cell_++, sl_text_, sl_v24_); SL_PUT_23
+#define SL_PUT_1 sl_to_ = sl_put_value_(sl_to_, sl_v1_);
+#define SL_PUT_2 sl_to_ = sl_put_value_(sl_to_, sl_v2_); SL_PUT_1
+#define SL_PUT_3 sl_to_ = sl_put_value_(sl_to_, sl_v3_); SL_PUT_2
+#define SL_PUT_4 sl_to_ = sl_put_value_(sl_to_, sl_v4_); SL_PUT_3
+#define SL_PUT_5 sl_to_ = sl_put_value_(sl_to_, sl_v5_); SL_PUT_4
+#define SL_PUT_6 sl_to_ = sl_put_value_(sl_to_, sl_v6_); SL_PUT_5
+#define SL_PUT_7 sl_to_ = sl_put_value_(sl_to_, sl_v7_); SL_PUT_6
+#define SL_PUT_8 sl_to_ = sl_put_value_(sl_to_, sl_v8_); SL_PUT_7
+#define SL_PUT_9 sl_to_ = sl_put_value_(sl_to_, sl_v9_); SL_PUT_8
+#define SL_PUT_10 sl_to_ = sl_put_value_(sl_to_, sl_v10_); SL_PUT_9
+#define SL_PUT_11 sl_to_ = sl_put_value_(sl_to_, sl_v11_); SL_PUT_10
+#define SL_PUT_12 sl_to_ = sl_put_value_(sl_to_, sl_v12_); SL_PUT_11
+#define SL_PUT_13 sl_to_ = sl_put_value_(sl_to_, sl_v13_); SL_PUT_12
+#define SL_PUT_14 sl_to_ = sl_put_value_(sl_to_, sl_v14_); SL_PUT_13
+#define SL_PUT_15 sl_to_ = sl_put_value_(sl_to_, sl_v15_); SL_PUT_14
+#define SL_PUT_16 sl_to_ = sl_put_value_(sl_to_, sl_v16_); SL_PUT_15
+#define SL_PUT_17 sl_to_ = sl_put_value_(sl_to_, sl_v17_); SL_PUT_16
+#define SL_PUT_18 sl_to_ = sl_put_value_(sl_to_, sl_v18_); SL_PUT_17
+#define SL_PUT_19 sl_to_ = sl_put_value_(sl_to_, sl_v19_); SL_PUT_18
+#define SL_PUT_20 sl_to_ = sl_put_value_(sl_to_, sl_v20_); SL_PUT_19
+#define SL_PUT_21 sl_to_ = sl_put_value_(sl_to_, sl_v21_); SL_PUT_20
+#define SL_PUT_22 sl_to_ = sl_put_value_(sl_to_, sl_v22_); SL_PUT_21
+#define SL_PUT_23 sl_to_ = sl_put_value_(sl_to_, sl_v23_); SL_PUT_22
+#define SL_PUT_24 sl_to_ = sl_put_value_(sl_to_, sl_v24_); SL_PUT_23
 
 #define SL_PAIRS_1(k, v)       SL_VALUE(k), SL_VALUE(v)
 #define SL_PAIRS_2(k, v, ...)  SL_VALUE(k), SL_VALUE(v), SL_PAIRS_1(__VA_ARGS__)

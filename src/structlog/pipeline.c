@@ -17,6 +17,7 @@
 
 #include "structlog/async_state.h"
 #include "structlog/number.h"
+#include "structlog/push.h"
 #include "structlog/sink.h"
 
 #include <linux/membarrier.h>
@@ -176,6 +177,7 @@ static int fill_pipeline(struct sl_pipeline *pipeline, const struct sl_config *c
     bool is_quick = pipeline->processor_count == 0 && !sl_needs_fence &&
                     pipeline->async->ticks == SL_TICKS_COUNTER;
     if (is_quick) pipeline->quick = pipeline->async;
+    pipeline->async->has_cells = is_quick;
     return 0;
 }
 
@@ -379,6 +381,8 @@ int sl_flush_within(struct sl_logger *log, int timeout_ms)
             sl_pipeline_leave(hazard);
         }
         thread->busy--;
+        /* The back end has read the head of the ring: the next call wants it back. */
+        if (thread->gate.ring != NULL) sl_fetch(thread->gate.ring);
     }
     errno = saved;
     return code;

@@ -159,6 +159,42 @@ static inline void publish(struct sl_async *async, struct sl_ring *ring, uint64_
 
 /* ---- parts ---- */
 
+/* What stands in a record before the values, see ring.h. */
+struct sl_parts {
+    uint32_t set;
+    uint32_t name_size;
+    size_t size;
+    const char *name;
+    const struct sl_wire *context, *bound;
+    uint64_t suppressed_count;
+};
+
+static char *put_sized(char *to, const char *text, size_t size)
+{
+    uint64_t wide = size;
+    memcpy(to, &wide, sizeof(wide));
+    memcpy(to + sizeof(wide), text, size);
+    return to + sizeof(wide) + sl_pad8(size);
+}
+
+static char *put_wire(char *to, const struct sl_wire *wire)
+{
+    memcpy(to, wire, wire->size);
+    return to + wire->size;
+}
+
+static char *put_parts(char *to, const struct sl_parts *parts)
+{
+    if ((parts->set & SL_PART_SUPPRESSED) != 0) {
+        memcpy(to, &parts->suppressed_count, sizeof(uint64_t));
+        to += sizeof(uint64_t);
+    }
+    if ((parts->set & SL_PART_NAME) != 0) to = put_sized(to, parts->name, parts->name_size);
+    if (parts->context != NULL) to = put_wire(to, parts->context);
+    if (parts->bound != NULL) to = put_wire(to, parts->bound);
+    return to;
+}
+
 static uint32_t name_size_of(const struct sl_logger *log)
 {
     if (log->name_size <= SL_NAME_SIZE_MAX) return log->name_size;
@@ -190,14 +226,6 @@ static inline struct sl_parts parts_of(const struct sl_call *call, bool with_fie
         parts.size += parts.bound->size;
     }
     return parts;
-}
-
-static char *put_sized(char *to, const char *text, size_t size)
-{
-    uint64_t wide = size;
-    memcpy(to, &wide, sizeof(wide));
-    memcpy(to + sizeof(wide), text, size);
-    return to + sizeof(wide) + sl_pad8(size);
 }
 
 static inline uint32_t level_byte(int level)
@@ -237,7 +265,7 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
         wire.size += (uint32_t)entry_size;
     }
     size_t size = sizeof(struct sl_record) + parts.size + wire.size;
-    size += sizeof(uint64_t) + sl_pad8(call->event_size);
+    size = sl_pad_record(size + sizeof(uint64_t) + sl_pad8(call->event_size));
     if (size > SL_RECORD_SIZE_MAX || size > (async->mask + 1) / 4) return false;
     uint64_t place = 0;
     char *to = reserve_record(async, ring, size, call, &ticks, &place);
@@ -247,7 +275,7 @@ static __attribute__((noinline)) bool push_text(struct sl_async *async, struct s
     to = put_head_of(to,
                      sl_record_front(size, SL_RECORD_TEXT, level_byte(call->level), parts.set, 0),
                      ticks, (uint64_t)(uint32_t)place << 32 | number);
-    to = sl_put_parts(to, &parts);
+    to = put_parts(to, &parts);
     to = put_sized(to, call->event, call->event_size);
     memcpy(to, &wire, sizeof(wire));
     to += sizeof(wire);
@@ -300,7 +328,7 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
     if (SL_UNLIKELY((kinds & PARTED_VALUES) != 0)) return push_text(async, ring, call, ticks);
     struct sl_parts parts = parts_of(call, true);
     size_t size = sizeof(struct sl_record) + parts.size;
-    size += sl_pad8(call->count * sizeof(struct sl_record_value) + text_size);
+    size = sl_pad_record(size + call->count * sizeof(struct sl_record_value) + text_size);
     if (SL_UNLIKELY(size > SL_RECORD_SIZE_MAX || size > (async->mask + 1) / 4)) return false;
     uint64_t place = 0;
     char *to = reserve_record(async, ring, size, call, &ticks, &place);
@@ -309,7 +337,7 @@ bool sl_async_push(struct sl_async *async, struct sl_call *call)
     to = put_head_of(
         to, sl_record_front(size, SL_RECORD_SITE, level_byte(call->level), parts.set, count), ticks,
         (uint64_t)(uint32_t)place << 32 | number);
-    to = sl_put_parts(to, &parts);
+    to = put_parts(to, &parts);
     (void)put_values(to, values, call->count);
     publish(async, ring, place + size);
     return true;

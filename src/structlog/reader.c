@@ -5,6 +5,8 @@
  */
 #include "structlog/ring.h"
 
+#define READ_AHEAD 2048u
+
 int64_t sl_ticks_to_ns(const struct sl_ring_header *header, uint64_t ticks)
 {
     if (header->ticks != SL_TICKS_COUNTER) return (int64_t)ticks;
@@ -27,7 +29,7 @@ static bool lies_inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t
 bool sl_ring_is_sound(const struct sl_ring_header *header, uint64_t size)
 {
     if (size < sizeof(*header) || header->magic != SL_RING_MAGIC) return false;
-    if (header->version != SL_RING_VERSION || header->size > size) return false;
+    if (header->version - 1u >= SL_RING_VERSION || header->size > size) return false;
     uint32_t ring_size = header->ring_size;
     if (ring_size < SL_RING_SIZE_MIN || ring_size > SL_RING_SIZE_MAX) return false;
     if ((ring_size & (ring_size - 1)) != 0 || header->ring_count > SL_RING_COUNT_MAX) return false;
@@ -43,28 +45,97 @@ bool sl_ring_is_sound(const struct sl_ring_header *header, uint64_t size)
                        size);
 }
 
-const struct sl_record *sl_ring_peek(const struct sl_ring_header *header, struct sl_ring *ring,
-                                     uint64_t *place, uint64_t head)
+/* Whether no eight bytes are zero; where vectors are, it may say so of four that are, which the
+ * masks make as good as impossible, and which costs but a barrier. */
+static bool has_arrived(const char *at, size_t size)
+{
+#if defined(__x86_64__)
+    typedef int four __attribute__((vector_size(16)));
+    four missing = { 0, 0, 0, 0 };
+    for (const char *end = at + size; at < end; at += sizeof(four)) {
+        missing |= *(const four *)(const void *)at == 0;
+    }
+    sl_cell_ halves = (sl_cell_)missing;
+    return (halves[0] | halves[1]) == 0;
+#else
+    const uint64_t *words = (const uint64_t *)(const void *)at;
+    bool has_all = true;
+    for (size_t i = 0; i < size / sizeof(*words); i++) has_all &= words[i] != 0;
+    return has_all;
+#endif
+}
+
+static enum sl_peek peek_plain(const char *at, uint64_t place, uint64_t room,
+                               struct sl_found *found)
+{
+    struct sl_record record;
+    memcpy(&record, at, sizeof(record));
+    if (record.size < sizeof(record) || record.size % 8 != 0 || record.size > room) {
+        return SL_PEEK_BAD;
+    }
+    if (record.check != (uint32_t)place || record.kind >= SL_RECORD_CELLS) return SL_PEEK_BAD;
+    *found = (struct sl_found){ .at = at,
+                                .ticks = record.ticks,
+                                .size = record.size,
+                                .site = record.site,
+                                .kind = record.kind,
+                                .level = record.level,
+                                .parts = record.parts,
+                                .count = record.count };
+    return SL_PEEK_FOUND;
+}
+
+/* `front` is the first word, with its mask. */
+static enum sl_peek peek_cells(const char *at, uint64_t front, uint64_t place, uint64_t room,
+                               bool is_settled, struct sl_found *found)
+{
+    uint64_t low = front ^ SL_MASK_LOW_;
+    uint32_t size = (uint32_t)(low & 0xff) * SL_RECORD_UNIT;
+    if (size == 0 || size > SL_CELLS_SIZE_MAX || size > room) return SL_PEEK_BAD;
+    if ((low >> 8 & 0xff) != (place / SL_RECORD_UNIT & 0xff)) return SL_PEEK_BAD;
+    if ((low >> 32 & 0xff) != SL_RECORD_CELLS) return SL_PEEK_BAD;
+    if (!is_settled && !has_arrived(at, size)) return SL_PEEK_LATE;
+    uint64_t ticks = 0;
+    memcpy(&ticks, at + sizeof(front), sizeof(ticks));
+    *found = (struct sl_found){ .at = at,
+                                .ticks = ticks ^ SL_MASK_HIGH_,
+                                .size = size,
+                                .site = (uint32_t)(low >> 16 & 0xffff),
+                                .kind = SL_RECORD_CELLS,
+                                .level = (uint8_t)(low >> 40),
+                                .parts = (uint8_t)(low >> 48),
+                                .count = (uint8_t)(low >> 56) };
+    return SL_PEEK_FOUND;
+}
+
+enum sl_peek sl_ring_peek(const struct sl_ring_header *header, struct sl_ring *ring,
+                          uint64_t *place, uint64_t head, bool is_settled, struct sl_found *found)
 {
     while (*place != head) {
         uint64_t at = *place & (header->ring_size - 1);
         uint64_t end = header->ring_size - at;
         uint64_t left = head - *place;
-        if (*place % 8 != 0 || left > header->ring_size) return NULL;
-        if (end < sizeof(struct sl_record)) { /* too little for a record: nothing stands there */
-            if (left < end) return NULL;
+        if (*place % 8 != 0 || left > header->ring_size) return SL_PEEK_BAD;
+        if (end < sizeof(struct sl_record)) { /* version 1: too little for a record, so nothing */
+            if (left < end) return SL_PEEK_BAD;
             *place += end;
             continue;
         }
-        const struct sl_record *record =
-            (const struct sl_record *)(const void *)(sl_ring_data(ring) + at);
-        uint32_t size = record->size;
-        if (size < sizeof(*record) || size % 8 != 0 || size > end || size > left) return NULL;
-        if (record->check != (uint32_t)*place) return NULL;
-        if (record->kind != SL_RECORD_PAD) return record;
-        *place += size;
+        uint64_t room = left < end ? left : end;
+        const char *bytes = sl_ring_data(ring) + at;
+        uint64_t front = __atomic_load_n((const uint64_t *)(const void *)bytes, __ATOMIC_RELAXED);
+        if (front == 0 && !is_settled) return SL_PEEK_LATE;
+        if (room > READ_AHEAD) { /* it comes from memory, and some records further is known */
+            __builtin_prefetch(bytes + READ_AHEAD, 0, 3);
+            __builtin_prefetch(bytes + READ_AHEAD + SL_RECORD_UNIT, 0, 3);
+        }
+        enum sl_peek peek = (front & SL_CELLS_MARK) != 0
+                                ? peek_cells(bytes, front, *place, room, is_settled, found)
+                                : peek_plain(bytes, *place, room, found);
+        if (peek != SL_PEEK_FOUND || found->kind != SL_RECORD_PAD) return peek;
+        *place += found->size;
     }
-    return NULL;
+    return SL_PEEK_END;
 }
 
 /* ---- parts ---- */
@@ -72,12 +143,13 @@ const struct sl_record *sl_ring_peek(const struct sl_ring_header *header, struct
 struct cursor {
     const char *at;
     size_t left;
+    size_t unit; /* to which parts are padded: 8, or a cell's size */
 };
 
 /* `size` bytes, and the padding behind them; NULL when they are not there. */
 static const char *take(struct cursor *cursor, size_t size)
 {
-    size_t padded = sl_pad8(size);
+    size_t padded = (size + cursor->unit - 1) & ~(cursor->unit - 1);
     if (padded < size || padded > cursor->left) return NULL;
     const char *at = cursor->at;
     cursor->at += padded;
@@ -85,15 +157,58 @@ static const char *take(struct cursor *cursor, size_t size)
     return at;
 }
 
+/* Put together where it stands, which is our own memory: the last cell has the last bytes. */
+static bool take_long_text(struct sl_reader *reader, struct cursor *cursor, struct sl_value *value)
+{
+    size_t size = value->size;
+    const char *text = take(cursor, size);
+    if (text == NULL) return false;
+    value->as.pointer = text;
+    char *own = (char *)reader->cells + (text - (const char *)reader->cells);
+    char last[SL_CELL_SIZE_];
+    if (size < SL_CELL_SIZE_) {
+        memcpy(last, own + 8, 8);
+        memcpy(own + size - 8, last, 8);
+    } else if (size % SL_CELL_SIZE_ != 0) {
+        memcpy(last, own + size / SL_CELL_SIZE_ * SL_CELL_SIZE_, sizeof(last));
+        memcpy(own + size - sizeof(last), last, sizeof(last));
+    }
+    return true;
+}
+
+/* A value out of cells. */
+static inline bool take_cell(struct sl_reader *reader, struct cursor *cursor,
+                             struct sl_value *value)
+{
+    uint64_t words[2];
+    const char *cell = take(cursor, sizeof(words));
+    if (cell == NULL) return false;
+    memcpy(words, cell, sizeof(words));
+    value->as.natural = words[0];
+    value->size = (uint32_t)words[1];
+    value->kind = (uint32_t)(words[1] >> 32);
+    if (!sl_has_text(value->kind)) return value->kind <= SL_KIND_ERRNO && value->size == 0;
+    value->as.pointer = cell;
+    return value->size <= sizeof(uint64_t) || take_long_text(reader, cursor, value);
+}
+
 static bool take_name(struct sl_reader *reader, struct cursor *cursor)
 {
     static const char key[] = ",\"log.logger\":\"";
     uint64_t size = 0;
-    const char *head = take(cursor, sizeof(size));
-    if (head == NULL) return false;
-    memcpy(&size, head, sizeof(size));
-    const char *name = size <= SL_NAME_SIZE_MAX ? take(cursor, size) : NULL;
-    if (name == NULL) return false;
+    const char *name = NULL;
+    if (cursor->unit == SL_CELL_SIZE_) {
+        struct sl_value value;
+        if (!take_cell(reader, cursor, &value) || value.kind != SL_KIND_STRING) return false;
+        size = value.size;
+        name = value.as.pointer;
+    } else {
+        const char *head = take(cursor, sizeof(size));
+        if (head == NULL) return false;
+        memcpy(&size, head, sizeof(size));
+        if (size <= SL_NAME_SIZE_MAX) name = take(cursor, size);
+    }
+    if (name == NULL || size > SL_NAME_SIZE_MAX) return false;
     struct sl_logger *log = &reader->log;
     bool is_same = log->name_size == size && memcmp(reader->name, name, size) == 0;
     log->name = reader->name;
@@ -168,12 +283,11 @@ static bool take_parts(struct sl_reader *reader, uint8_t parts, struct cursor *c
 
 /* ---- values of a site ---- */
 
-static bool take_values(struct sl_reader *reader, const struct sl_record *record,
-                        struct cursor *cursor)
+static bool take_values(struct sl_reader *reader, uint32_t count, struct cursor *cursor)
 {
-    const char *values = take(cursor, (size_t)record->count * sizeof(struct sl_record_value));
-    if (values == NULL || record->count > SL_PAIRS_MAX) return false;
-    for (uint32_t i = 0; i < record->count; i++) {
+    const char *values = take(cursor, (size_t)count * sizeof(struct sl_record_value));
+    if (values == NULL) return false;
+    for (uint32_t i = 0; i < count; i++) {
         struct sl_value *value = &reader->values[i + 1];
         memcpy(value, values + i * sizeof(*value), sizeof(*value));
         if (!sl_has_text(value->kind)) {
@@ -188,36 +302,40 @@ static bool take_values(struct sl_reader *reader, const struct sl_record *record
     return true;
 }
 
-static bool take_site(struct sl_reader *reader, const struct sl_record *record)
+static bool take_site(struct sl_reader *reader, uint32_t number)
 {
     struct sl_call *call = &reader->call;
-    call->site = record->site == 0 ? NULL : reader->find(reader->context, record->site);
-    if (call->site == NULL) return record->site == 0;
+    call->site = number == 0 ? NULL : reader->find(reader->context, number);
+    if (call->site == NULL) return number == 0;
     if (SL_UNLIKELY(__atomic_load_n(&call->site->flags, __ATOMIC_RELAXED) == 0)) {
         sl_site_start(call->site);
     }
     return true;
 }
 
-static bool take_site_record(struct sl_reader *reader, const struct sl_record *record,
+static bool take_site_record(struct sl_reader *reader, const struct sl_found *found,
                              struct cursor *cursor)
 {
     struct sl_call *call = &reader->call;
-    if (!take_site(reader, record) || call->site == NULL) return false;
-    if (call->site->count != record->count || !take_values(reader, record, cursor)) return false;
+    if (!take_site(reader, found->site) || call->site == NULL) return false;
+    if (call->site->count != found->count || found->count > SL_PAIRS_MAX) return false;
+    if (found->kind == SL_RECORD_SITE && !take_values(reader, found->count, cursor)) return false;
+    for (uint32_t i = 1; found->kind == SL_RECORD_CELLS && i <= found->count; i++) {
+        if (!take_cell(reader, cursor, &reader->values[i])) return false;
+    }
     call->prepared = NULL;
     call->values = reader->values;
-    call->count = record->count;
+    call->count = found->count;
     call->event = call->site->keys[0].json + 2;
     call->event_size = call->site->keys[0].size;
     return true;
 }
 
-static bool take_text_record(struct sl_reader *reader, const struct sl_record *record,
+static bool take_text_record(struct sl_reader *reader, const struct sl_found *found,
                              struct cursor *cursor)
 {
     struct sl_call *call = &reader->call;
-    if (!take_site(reader, record)) return false;
+    if (!take_site(reader, found->site)) return false;
     uint64_t size = 0;
     const char *head = take(cursor, sizeof(size));
     if (head == NULL) return false;
@@ -233,14 +351,39 @@ static bool take_text_record(struct sl_reader *reader, const struct sl_record *r
     return true;
 }
 
-bool sl_reader_take(struct sl_reader *reader, const struct sl_record *record)
+/* The record's cells, without their masks. */
+static void open_cells(struct sl_reader *reader, const struct sl_found *found)
 {
-    struct cursor cursor = { (const char *)(record + 1), record->size - sizeof(*record) };
-    reader->call.level = record->level;
+#if defined(__x86_64__)
+    const sl_cell_ mask = { (long long)SL_MASK_LOW_, (long long)SL_MASK_HIGH_ };
+    const sl_cell_ *from = (const sl_cell_ *)(const void *)found->at;
+    sl_cell_ *to = (sl_cell_ *)(void *)reader->cells;
+    for (size_t i = 0; i < found->size / sizeof(*to); i++) to[i] = from[i] ^ mask;
+#else
+    const uint64_t *from = (const uint64_t *)(const void *)found->at;
+    uint64_t *to = reader->cells;
+    for (size_t i = 0; i < found->size / sizeof(*to); i += 2) {
+        to[i] = from[i] ^ SL_MASK_LOW_;
+        to[i + 1] = from[i + 1] ^ SL_MASK_HIGH_;
+    }
+#endif
+}
+
+bool sl_reader_take(struct sl_reader *reader, const struct sl_found *found)
+{
+    struct cursor cursor = { found->at + sizeof(struct sl_record),
+                             found->size - sizeof(struct sl_record), sizeof(uint64_t) };
+    if (found->kind == SL_RECORD_CELLS) {
+        open_cells(reader, found);
+        cursor.at = (const char *)reader->cells + SL_CELL_SIZE_;
+        cursor.left = found->size - SL_CELL_SIZE_;
+        cursor.unit = SL_CELL_SIZE_;
+    }
+    reader->call.level = found->level;
     reader->call.pairs = NULL;
-    if (!take_parts(reader, record->parts, &cursor)) return false;
-    if (record->kind == SL_RECORD_SITE) return take_site_record(reader, record, &cursor);
-    return record->kind == SL_RECORD_TEXT && take_text_record(reader, record, &cursor);
+    if (!take_parts(reader, found->parts, &cursor)) return false;
+    return found->kind == SL_RECORD_TEXT ? take_text_record(reader, found, &cursor)
+                                         : take_site_record(reader, found, &cursor);
 }
 
 void sl_reader_clear(struct sl_reader *reader)

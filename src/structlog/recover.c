@@ -458,8 +458,11 @@ static int map_and_run(struct recoverer *recoverer, int fd, struct sl_recovery *
     if (bytes == MAP_FAILED) return -errno;
     recoverer->async.region = bytes;
     recoverer->async.fd = fd;
-    int code = recoverer->async.region->magic == 0 ? -ENOMSG : -EINVAL;
-    if (sl_ring_is_sound(bytes, size) && slots_are_sound(bytes)) {
+    const struct sl_ring_header *region = recoverer->async.region;
+    int code = region->magic == 0 ? -ENOMSG : -EINVAL;
+    if (region->magic == SL_RING_MAGIC && region->version - 1u >= SL_RING_VERSION) {
+        code = -EPROTONOSUPPORT;
+    } else if (sl_ring_is_sound(bytes, size) && slots_are_sound(bytes)) {
         code = run_recovery(recoverer, recovery);
     }
     (void)munmap(bytes, size);

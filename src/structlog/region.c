@@ -292,6 +292,10 @@ static struct sl_ring *take_ring(struct sl_async *async, struct sl_thread *threa
     ring->tid = thread->identity.tid;
     memcpy(ring->name, thread->identity.name, sizeof(ring->name));
     ring->limit = ring->head; /* the first record asks how far it may go */
+    /* What a thread that was cancelled began and did not finish must not look as if it came. */
+    uint64_t at = ring->head & async->mask;
+    uint64_t end = async->mask + 1 - at;
+    memset(sl_ring_data(ring) + at, 0, end < SL_CELLS_SIZE_MAX ? end : SL_CELLS_SIZE_MAX);
     async->owners[index] = thread;
     __atomic_store_n(&ring->state, SL_RING_USED, __ATOMIC_RELEASE);
     return ring;

@@ -24,7 +24,7 @@
 #include "structlog/internal.h"
 
 #define SL_RING_MAGIC      UINT64_C(0x0a31676e69726c73) /* "slring1\n" */
-#define SL_RING_VERSION    1u
+#define SL_RING_VERSION    2u /* 1: no cells, records of any multiple of 8 bytes; read as well */
 #define SL_RING_PAGE       4096u
 #define SL_RING_SITE_MAX   16384u              /* call sites that have a number */
 #define SL_RING_TEXT_SIZE  (UINT32_C(4) << 20) /* for their texts; a sparse file */
@@ -32,6 +32,8 @@
 #define SL_RING_SIZE_MAX   (UINT32_C(64) << 20)
 #define SL_RING_COUNT_MAX  1024u
 #define SL_RECORD_SIZE_MAX (UINT32_C(256) << 10)
+#define SL_RECORD_UNIT     64u                  /* sizes are multiples of a line of the cache */
+#define SL_CELLS_SIZE_MAX  4096u                /* larger ones are no cells */
 #define SL_BATCH_SIZE      (UINT32_C(64) << 10) /* a fuller batch goes out */
 /* One line more fits behind a batch that is not yet full: a record's bytes, each as \u00xx. */
 #define SL_BATCH_ROOM (SL_TEXT_GROWTH_MAX * SL_RECORD_SIZE_MAX + (UINT32_C(512) << 10))
@@ -113,7 +115,8 @@ _Static_assert(sizeof(struct sl_ring) == 160, "on disk");
 enum sl_record_kind {
     SL_RECORD_SITE = 1, /* values of a numbered site, then their texts */
     SL_RECORD_TEXT,     /* event and fields, all texts in the record */
-    SL_RECORD_PAD       /* nothing up to the end of the ring */
+    SL_RECORD_PAD,      /* nothing up to the end of the ring */
+    SL_RECORD_CELLS     /* as SITE, in cells */
 };
 
 /* In this order behind the record's head, each padded to 8 bytes. */
@@ -123,7 +126,7 @@ enum sl_record_kind {
 #define SL_PART_BOUND      8u /* fields: the logger's */
 
 struct sl_record {
-    uint32_t size; /* of all, a multiple of 8 */
+    uint32_t size; /* of all, a multiple of SL_RECORD_UNIT */
     uint8_t kind;
     uint8_t level;
     uint8_t parts;
@@ -133,6 +136,14 @@ struct sl_record {
     uint32_t check; /* low half of its place; a record that says another is none */
 };
 _Static_assert(sizeof(struct sl_record) == 24, "on disk");
+
+/* CELLS begins with a cell that has, from the lowest bit: lines of 64 bytes (8), low byte of the
+ * number of its first line in the ring (8), site (16), kind, level, parts, count (8 each), and the
+ * ticks. Then the parts, each padded to a cell, a name as a value of its own; then the values. The
+ * front's bit of SL_CELLS_MARK tells it from the others, whatever the masks. */
+#define SL_CELLS_MARK (UINT64_C(1) << 39)
+_Static_assert(((SL_MASK_LOW_ ^ (uint64_t)SL_RECORD_CELLS << 32) & SL_CELLS_MARK) != 0, "marked");
+_Static_assert(SL_RING_SITE_MAX <= UINT16_MAX, "a site's number has 16 bits");
 
 /* SITE, after the parts: `count` of these, then the texts of those that have one, without gaps. */
 struct sl_record_value {
@@ -174,6 +185,11 @@ __extension__ typedef __int128 sl_wide;
 static inline size_t sl_pad8(size_t size)
 {
     return (size + 7) & ~(size_t)7;
+}
+
+static inline uint64_t sl_pad_record(uint64_t size)
+{
+    return (size + SL_RECORD_UNIT - 1) & ~(uint64_t)(SL_RECORD_UNIT - 1);
 }
 
 static inline struct sl_ring *sl_ring_at(struct sl_ring_header *header, uint32_t index)
@@ -218,6 +234,22 @@ SL_HIDDEN bool sl_wire_read(const void *bytes, size_t size, struct sl_list *list
 #define SL_NAME_SIZE_MAX 1024 /* longer names of loggers are cut */
 #define SL_CACHE_COUNT   64u
 
+/* A record, of whatever kind. */
+struct sl_found {
+    const char *at;
+    uint64_t ticks;
+    uint32_t size;
+    uint32_t site;
+    uint8_t kind, level, parts, count;
+};
+
+enum sl_peek {
+    SL_PEEK_FOUND,
+    SL_PEEK_END,  /* nothing more up to the head */
+    SL_PEEK_LATE, /* not all of it has arrived */
+    SL_PEEK_BAD   /* what stands there is no record */
+};
+
 /* Takes records apart. The owner sets `find` and what in `call` a record does not tell: pipeline,
  * thread, identity, stamp, line. Texts of the call point into the record. */
 struct sl_reader {
@@ -227,6 +259,8 @@ struct sl_reader {
     struct sl_logger log;
     struct sl_value values[SL_PAIRS_MAX + 1];
     struct sl_list list; /* of a TEXT record */
+    /* of a CELLS record, without masks */
+    _Alignas(16) uint64_t cells[SL_CELLS_SIZE_MAX / sizeof(uint64_t)];
     struct {
         uint64_t id;
         struct sl_fields *fields;
@@ -239,12 +273,12 @@ struct sl_reader {
 /* Whether all parts lie inside the file's `size` bytes. */
 SL_HIDDEN bool sl_ring_is_sound(const struct sl_ring_header *header, uint64_t size);
 /* The record at *place, or the next when nothing but filling stands there, and *place is its then.
- * NULL: *place is `head`, or what stands there is no record. */
-SL_HIDDEN const struct sl_record *sl_ring_peek(const struct sl_ring_header *header,
-                                               struct sl_ring *ring, uint64_t *place,
-                                               uint64_t head);
+ * Not `is_settled`: it may not have arrived yet. */
+SL_HIDDEN enum sl_peek sl_ring_peek(const struct sl_ring_header *header, struct sl_ring *ring,
+                                    uint64_t *place, uint64_t head, bool is_settled,
+                                    struct sl_found *found);
 /* Fills reader->call; false when the record makes no sense. */
-SL_HIDDEN bool sl_reader_take(struct sl_reader *reader, const struct sl_record *record);
+SL_HIDDEN bool sl_reader_take(struct sl_reader *reader, const struct sl_found *found);
 SL_HIDDEN void sl_reader_clear(struct sl_reader *reader); /* frees what is cached */
 
 #endif

@@ -185,6 +185,7 @@ int block_open(struct block **block_out, const struct disk *disk, const char *pa
 
 void block_unload(const struct block *block)
 {
+    resident_forget(&block->resident);
     block->disk->unload(block->disk->state, block->bytes, block->size);
 }
 
@@ -192,6 +193,7 @@ void block_free(struct block *block)
 {
     if (block == NULL) return;
     block->disk->unmap(block->disk->state, block->bytes, block->size);
+    resident_release(&block->resident);
     VEC_RELEASE(&block->tombstones);
     free(block->path);
     free(block);

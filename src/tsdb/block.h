@@ -23,6 +23,7 @@
 #include "tsdb/column.h"
 #include "tsdb/extra.h"
 #include "tsdb/postings.h"
+#include "tsdb/resident.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,6 +84,7 @@ struct block {
     uint32_t times_count;
     struct tombstones tombstones; /* by series */
     uint64_t references;
+    struct resident resident; /* what of the file was looked at */
     bool is_damaged;  /* a chunk has failed its checksum */
     bool has_unsaved; /* tombstones that are not on the disk; who holds the store's work */
 };
@@ -116,6 +118,12 @@ void block_free(struct block *block); /* NULL is fine */
 
 /* Its pages need not stay in the memory of the process: a merge went through them, or a check. */
 void block_unload(const struct block *block);
+
+/* Notes that bytes of the file are looked at. */
+static inline void block_note(const struct block *block, struct str bytes)
+{
+    resident_note(&block->resident, (size_t)(bytes.data - (const char *)block->bytes), bytes.size);
+}
 
 /* Whether every byte holds its checksum. */
 int block_verify(const struct block *block, struct error *error) MUST_CHECK;
@@ -191,8 +199,8 @@ int block_writer_finish(struct block_writer *writer, struct block_meta *meta,
 
 #define BLOCK_TIMES_SIZE  32 /* first and last time i64, offset u64, size u32, count u32 */
 #define BLOCK_FOOTER_SIZE (BLOCK_SECTION_COUNT * 24 + 16)
-#define BLOCK_VERSION     3
-#define BLOCK_VERSION_MIN 2 /* columns without the newest first, at most 1,024 in a chunk */
+#define BLOCK_VERSION     4
+#define BLOCK_VERSION_MIN 2 /* columns without the newest first; up to 3 classes of two states */
 extern const char block_magic[8];
 extern const char block_footer_magic[8];
 

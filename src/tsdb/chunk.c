@@ -48,6 +48,7 @@ const struct chunk_times *chunk_take_times(struct chunk_memory *memory,
     struct chunk_times *times = &memory->times[slot_of(chunk->times.data)];
     if (times->column == chunk->times.data && times->count == chunk->count) return times;
     times->column = NULL;
+    block_note(chunk->block, chunk->times);
     if (!make_room(&times->times, &times->capacity, chunk->count)) return NULL;
     if (!decode_times(chunk, times->times)) return NULL;
     times->column = chunk->times.data;
@@ -66,6 +67,7 @@ static const struct chunk_reference *take_reference(struct chunk_memory *memory,
     struct chunk_reference *reference = &memory->references[slot_of(other.values.data)];
     if (reference->column == other.values.data && reference->wanted >= wanted) return reference;
     reference->column = NULL;
+    block_note(chunk->block, other.values);
     if (!make_room(&reference->numbers, &reference->capacity, other.count)) return NULL;
     if (crc32c_add(sum, other.values.data, other.values.size) != other.sum) return NULL;
     if (!column_decode_integers(other.values, reference->numbers, other.count, wanted)) return NULL;
@@ -74,12 +76,18 @@ static const struct chunk_reference *take_reference(struct chunk_memory *memory,
     return reference;
 }
 
+bool chunk_is_whole(const struct block_chunk *chunk, const struct chunk_times *times)
+{
+    block_note(chunk->block, chunk->values);
+    return crc32c_add(times->sum, chunk->values.data, chunk->values.size) == chunk->sum;
+}
+
 bool chunk_take_values(struct chunk_memory *memory, const struct block_chunk *chunk,
                        const struct chunk_times *times, double *values, size_t wanted)
 {
     CHECK(wanted <= chunk->count);
     struct str rest = chunk->values;
-    if (crc32c_add(times->sum, rest.data, rest.size) != chunk->sum) return false;
+    if (!chunk_is_whole(chunk, times)) return false;
     uint32_t back = column_reference(rest);
     if (back > 0) {
         const struct chunk_reference *reference =

@@ -45,6 +45,9 @@ void chunk_memory_release(struct chunk_memory *memory);
 const struct chunk_times *chunk_take_times(struct chunk_memory *memory,
                                            const struct block_chunk *chunk);
 
+/* Whether its values' column, whose times these are, holds its checksum. */
+bool chunk_is_whole(const struct block_chunk *chunk, const struct chunk_times *times) MUST_CHECK;
+
 /* The last `wanted` values of a chunk whose times these are; room for all. False: damaged. */
 bool chunk_take_values(struct chunk_memory *memory, const struct block_chunk *chunk,
                        const struct chunk_times *times, double *values, size_t wanted) MUST_CHECK;

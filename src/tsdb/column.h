@@ -60,6 +60,10 @@ bool column_decode_relative(struct str bytes, const int64_t *reference, double *
 bool column_decode_integers(struct str bytes, int64_t *numbers, size_t count,
                             size_t wanted) MUST_CHECK;
 
+/* True when no value of the column is a NaN or an infinity, and it has to be read whole for its
+ * last one. */
+bool column_is_long_and_finite(struct str bytes) MUST_CHECK;
+
 /* The last `wanted` values of a column: they stand first in it. */
 bool column_decode_last_values(struct str bytes, double *values, size_t count,
                                size_t wanted) MUST_CHECK;

@@ -157,6 +157,17 @@ struct head_series *head_find_hashed(const struct head *head, struct labels labe
 struct head_series *head_create_hashed(struct head *head, struct labels labels, uint32_t hash,
                                        uint32_t number);
 
+/* The same by the numbers of pairs, for who knows them: a pair is made, or found, once. UINT32_MAX:
+ * out of memory. */
+uint32_t head_make_pair(struct head *head, const struct label *label);
+uint32_t head_hash_pairs(const struct head *head, const uint32_t *pairs, size_t count);
+bool head_has_pairs(const struct head *head, const uint32_t *pairs, size_t count, uint32_t hash);
+struct head_series *head_create_pairs(struct head *head, const uint32_t *pairs, size_t count,
+                                      uint32_t hash, uint32_t number);
+void head_fetch_hash(const struct head *head, uint32_t hash);
+/* Room for so many series more, so that tables need not grow step by step. */
+bool head_reserve(struct head *head, size_t series_count) MUST_CHECK;
+
 /* Has the memory on its way that finding and making a series with these labels looks at. `before`:
  * the labels of the one made before it, which is near already. */
 void head_fetch(const struct head *head, struct labels labels, struct labels before, uint32_t hash);

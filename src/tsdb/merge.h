@@ -79,12 +79,15 @@ struct merge {
     enum series_want want;
     struct arena *arena; /* what next gives lives here */
     bool reuses_columns; /* the arrays of one series are those of the next */
+    bool ignores_values; /* SERIES_WANT_LAST: as series_source.h has it */
     int64_t *times;      /* reuses_columns: the arrays */
     double *values;
     size_t capacity;
     uint64_t damaged;           /* chunks passed over */
     struct chunk_memory memory; /* zeroed at first */
 };
+
+int merge_no_room(struct error *error); /* ERROR_LIMIT: a query holds too much */
 
 /* Starts every source at its first series. The struct was filled by the caller. */
 int merge_start(struct merge *merge, struct error *error) MUST_CHECK;

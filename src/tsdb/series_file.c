@@ -23,7 +23,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 12, SIZE_SIZE = 8, PAIRS_MAX = 65535, PACK_LEVEL = 1, FETCH_SERIES = 12 };
+enum {
+    HEADER_SIZE = 12,
+    SIZE_SIZE = 8,
+    PAIRS_MAX = 65535,
+    PACK_LEVEL = 1,
+    FETCH_SERIES = 12,
+    GROUP_SIZE = 16
+};
+
+#define NO_PAIR UINT32_MAX
 
 #define FILE_SIZE_MAX ((size_t)8 << 30)
 
@@ -146,8 +155,7 @@ static void put_histograms(struct buf *out, const struct series_snapshot *snapsh
     }
 }
 
-/* Largest number of a pair in use, and one. */
-static uint32_t pair_end_of(const struct series_snapshot *snapshot)
+uint32_t series_snapshot_pair_end(const struct series_snapshot *snapshot)
 {
     uint32_t end = 0;
     for (size_t i = 0; i < snapshot->count; i++) {
@@ -177,7 +185,7 @@ static int write_packed(const struct disk *disk, const char *path, struct str by
 int series_file_write(const struct disk *disk, const char *path, const struct head *head,
                       const struct series_snapshot *snapshot, struct error *error)
 {
-    uint32_t *indexes = calloc((size_t)pair_end_of(snapshot) + 1, sizeof(indexes[0]));
+    uint32_t *indexes = calloc((size_t)series_snapshot_pair_end(snapshot) + 1, sizeof(indexes[0]));
     if (indexes == NULL) return error_set(error, -ENOMEM, "no memory to write '%s'", path);
     CLEANUP(buf_release) struct buf out;
     buf_init(&out, FILE_SIZE_MAX);
@@ -201,9 +209,21 @@ struct reading {
     struct str *names;
     uint64_t name_count;
     struct label *pairs;
+    uint32_t *numbers; /* of the pairs in the head; NO_PAIR: none of a series yet */
     uint64_t pair_count;
     int64_t max_ms;
     bool has_samples;
+};
+
+/* A series that was read; its pairs stand in a list of all of its group. */
+struct entry {
+    uint32_t number;
+    uint32_t hash;
+    size_t first;
+    size_t count;
+    bool is_empty; /* no sample yet */
+    int64_t last_ms;
+    double last_value;
 };
 
 static bool read_tables(struct reading *reading)
@@ -225,43 +245,88 @@ static bool read_tables(struct reading *reading)
         reading->pairs[i].name = reading->names[name];
         if (!varint_take_bytes(&reading->rest, &reading->pairs[i].value)) return false;
     }
+    reading->numbers = malloc(((size_t)reading->pair_count + 1) * sizeof(reading->numbers[0]));
+    if (reading->numbers == NULL) return false;
+    for (uint64_t i = 0; i < reading->pair_count; i++) reading->numbers[i] = NO_PAIR;
     return true;
 }
 
-static bool read_series(struct reading *reading, struct head *head, uint64_t *number,
-                        struct label *items)
+/* The pair's number in the head, where it is made with its first series. */
+static uint32_t pair_of(struct reading *reading, struct head *head, uint64_t index)
+{
+    if (reading->numbers[index] == NO_PAIR) {
+        reading->numbers[index] = head_make_pair(head, &reading->pairs[index]);
+    }
+    return reading->numbers[index];
+}
+
+static bool read_entry(struct reading *reading, struct head *head, uint64_t *number,
+                       uint32_t *pairs, struct entry *entry)
 {
     uint64_t step;
     uint64_t count;
     if (!varint_take(&reading->rest, &step) || !varint_take(&reading->rest, &count)) return false;
-    bool is_empty = count % 2 == 1;
+    entry->is_empty = count % 2 == 1;
     count /= 2;
     *number += step;
     if (*number == 0 || *number >= UINT32_MAX || count > PAIRS_MAX) return false;
+    entry->number = (uint32_t)*number;
+    entry->count = (size_t)count;
     int64_t age = 0;
     uint64_t bits = 0;
-    if (!is_empty &&
+    if (!entry->is_empty &&
         (!varint_take_signed(&reading->rest, &age) || !fixed64_take(&reading->rest, &bits))) {
         return false;
     }
+    entry->last_ms = (int64_t)((uint64_t)reading->max_ms - (uint64_t)age);
+    memcpy(&entry->last_value, &bits, sizeof(bits));
     for (uint64_t i = 0; i < count; i++) {
         uint64_t index;
         if (!varint_take(&reading->rest, &index) || index >= reading->pair_count) return false;
-        items[i] = reading->pairs[index];
+        pairs[i] = pair_of(reading, head, index);
+        if (pairs[i] == UINT32_MAX) return false;
     }
-    struct labels labels = { items, (size_t)count };
-    uint32_t hash = head_hash(head, labels);
-    if (head_series_at(head, (uint32_t)*number) != NULL ||
-        head_find_hashed(head, labels, hash) != NULL) {
+    entry->hash = head_hash_pairs(head, pairs, entry->count);
+    head_fetch_hash(head, entry->hash);
+    return true;
+}
+
+static bool make_series(const struct reading *reading, struct head *head, const uint32_t *pairs,
+                        const struct entry *entry)
+{
+    if (head_series_at(head, entry->number) != NULL ||
+        head_has_pairs(head, pairs, entry->count, entry->hash)) {
         return false;
     }
-    struct head_series *series = head_create_hashed(head, labels, hash, (uint32_t)*number);
+    struct head_series *series =
+        head_create_pairs(head, pairs, entry->count, entry->hash, entry->number);
     if (series == NULL) return false;
     series->is_logged = true;
-    if (is_empty || !reading->has_samples) return true;
-    series->last_ms = (int64_t)((uint64_t)reading->max_ms - (uint64_t)age);
-    memcpy(&series->last_value, &bits, sizeof(bits));
+    if (entry->is_empty || !reading->has_samples) return true;
+    series->last_ms = entry->last_ms;
+    series->last_value = entry->last_value;
     return true;
+}
+
+/* Memory is far away: a group of series is read, then made. */
+static bool read_group(struct reading *reading, struct head *head, uint64_t *number,
+                       uint32_t *pairs, uint64_t *left)
+{
+    struct entry group[GROUP_SIZE];
+    size_t count = 0;
+    size_t first = 0;
+    bool is_good = true;
+    for (; count < GROUP_SIZE && count < *left && first <= PAIRS_MAX && is_good; count++) {
+        group[count] = (struct entry){ .first = first };
+        is_good = read_entry(reading, head, number, pairs + first, &group[count]);
+        first += group[count].count;
+    }
+    if (!is_good) count--;
+    *left -= count;
+    for (size_t i = 0; i < count; i++) {
+        if (!make_series(reading, head, pairs + group[i].first, &group[i])) return false;
+    }
+    return is_good;
 }
 
 static bool read_histogram(struct reading *reading, struct head *head, struct arena *arena)
@@ -300,13 +365,11 @@ static bool read_all(struct reading *reading, struct head *head)
     if (!read_tables(reading)) return false;
     uint64_t count;
     if (!varint_take(&reading->rest, &count)) return false;
-    struct label *items = malloc(PAIRS_MAX * sizeof(items[0]));
-    bool is_good = items != NULL;
+    uint32_t *pairs = malloc(2 * ((size_t)PAIRS_MAX + 1) * sizeof(pairs[0]));
+    bool is_good = pairs != NULL && count <= reading->rest.size && head_reserve(head, count);
     uint64_t number = 0;
-    for (uint64_t i = 0; i < count && is_good; i++) {
-        is_good = read_series(reading, head, &number, items);
-    }
-    free(items);
+    while (count > 0 && is_good) is_good = read_group(reading, head, &number, pairs, &count);
+    free(pairs);
     is_good = is_good && read_histograms(reading, head);
     if (series_end > head->series_end) head->series_end = (uint32_t)series_end;
     if (reading->has_samples && reading->max_ms > head->max_ms) head->max_ms = reading->max_ms;
@@ -347,6 +410,7 @@ int series_file_read(const struct disk *disk, const char *path, struct head *hea
         is_good = read_all(&reading, head);
         free(reading.names);
         free(reading.pairs);
+        free(reading.numbers);
     }
     disk->unmap(disk->state, bytes, size);
     return is_good ? 0 : error_set(error, ERROR_CORRUPT, "series file '%s' is damaged", path);

@@ -370,6 +370,9 @@ static void *run_thread(void *argument)
     bool has_interval = db->options.sync == TSDB_SYNC_INTERVAL;
     int64_t wait_ms = has_interval ? db->options.sync_interval_ms : ROUND_MS;
     int64_t next_ms = 0;
+    mutex_lock(&db->work);
+    (void)tsdb_rank_series(db, UINT64_MAX, NULL); /* until then queries sort by text; they can */
+    mutex_unlock(&db->work);
     for (;;) {
         mutex_lock(&db->thread_mutex);
         if (!db->is_stopping) {

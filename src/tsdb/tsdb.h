@@ -71,7 +71,7 @@ struct tsdb_options {
     int64_t block_duration_ms;     /* 2 h: the head is cut when it spans this and a half */
     int64_t block_duration_max_ms; /* merged blocks span at most this; 0 = a tenth of the time
                                       retention, at least block_duration_ms, at most 31 days */
-    uint64_t log_size_max;     /* 20 MiB, and 128 bytes a series on top: with a longer log the head
+    uint64_t log_size_max;     /* 20 MiB, and 192 bytes a series on top: with a longer log the head
                                   is cut, too; a recovery reads no more than that and a little */
     uint64_t segment_size_max; /* 64 MiB: a file of the log */
 

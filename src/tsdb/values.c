@@ -500,6 +500,11 @@ bool column_decode_values(struct str *rest, double *values, size_t count)
     return true;
 }
 
+bool column_is_long_and_finite(struct str bytes)
+{
+    return bytes.size > 0 && (unsigned char)bytes.data[0] == KIND_STEPS;
+}
+
 bool column_decode_last_values(struct str bytes, double *values, size_t count, size_t wanted)
 {
     CHECK(wanted <= count);

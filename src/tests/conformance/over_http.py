@@ -13,7 +13,6 @@ counted. Prints the cases that fail and a line of counts; the exit status is 1 w
         --listen=127.0.0.1:{port} --config.file=empty.yml --web.enable-remote-write-receiver
 """
 import json
-import math
 import os
 import re
 import shutil
@@ -33,11 +32,12 @@ if "--" in sys.argv:
     FILES, COMMAND = sys.argv[1:sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1:]
 sys.argv[1:] = []
 
-from harness import write_request  # after the words of this program are out of its way
+from harness import _field as field, snappy  # after the words of this program are out of its way
+from native_text import Native, from_classic, is_near, natives, number
+from write_format import double, label, varint
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 UNITS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000, "w": 604800000, "y": 31536000000}
-WITHIN = 1e-6
 
 
 class Unsupported(Exception):
@@ -75,19 +75,19 @@ def metric(text):
             key, values = "__name__", [key]
         labels[key] = json.loads('"%s"' % values[0]) if found.group(3) is not None else values[0]
         at = found.end()
-    return labels, text[at + 1:]
-
-
-def number(text):
-    return float(text.replace("Inf", "inf").replace("NaN", "nan"))
+    return {k: v for k, v in labels.items() if v != ""}, text[at + 1:]
 
 
 def sequence(text):
-    """0+10x5 1 _ _x3 stale: numbers, None where nothing is."""
-    if "{{" in text or "@st" in text:
-        raise Unsupported("histograms")
+    """0+10x5 1 _ _x3 stale {{...}}: numbers and Natives, None where nothing is."""
+    if "@st" in text:
+        raise Unsupported("start times")
     out = []
-    for word in text.split():
+    for word in re.findall(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x\d+)?|\S+", text):
+        histograms = natives(word)
+        if histograms is not None:
+            out += histograms
+            continue
         many = re.fullmatch(r"(.+?)(?:([+-])([\d.eE]+|0x[\da-f]+))?x(\d+)", word)
         if word == "_":
             out.append(None)
@@ -102,6 +102,18 @@ def sequence(text):
         else:
             out.append(number(word))
     return out
+
+
+def message(one):
+    """A series, (labels, [(time_ms, number or Native)]), as remote write carries it."""
+    labels, points = one
+    body = b"".join(field(1, label(*item)) for item in sorted(labels.items()))
+    for time_ms, value in points:
+        if isinstance(value, Native):
+            body += field(4, value.message(time_ms))
+        else:
+            body += field(2, double(1, value) + b"\x10" + varint(time_ms))
+    return field(1, body)
 
 
 # ---- the server ----
@@ -130,7 +142,7 @@ class Server:
         shutil.rmtree(self.folder)
 
     def load(self, series):
-        request = urllib.request.Request(self.url + "/api/v1/write", write_request(series), {
+        request = urllib.request.Request(self.url + "/api/v1/write", snappy(b"".join(map(message, series))), {
             "Content-Type": "application/x-protobuf", "Content-Encoding": "snappy",
             "X-Prometheus-Remote-Write-Version": "0.1.0"})
         try:
@@ -147,12 +159,6 @@ class Server:
 
 
 # ---- the cases ----
-
-def is_near(wanted, got):
-    if math.isnan(wanted) or math.isnan(got):
-        return math.isnan(wanted) and math.isnan(got)
-    return wanted == got or abs(wanted - got) <= WITHIN * max(abs(wanted), abs(got))
-
 
 def key(labels):
     return tuple(sorted(labels.items()))
@@ -189,10 +195,7 @@ def failure(answer, head, lines, steps):
         return "" if data["result"][1] == json.loads(strings[0]) else "got " + data["result"][1]
     if scalar is not None and data["resultType"] == "scalar":
         return "" if is_near(scalar, number(data["result"][1])) else "got " + data["result"][1]
-    if any("histogram" in one or "histograms" in one for one in data["result"]):
-        raise Unsupported("histograms")
-    got = [(key(one["metric"]), {round(float(t) * 1000): number(v) for t, v in one.get("values") or [one["value"]]})
-           for one in data["result"]]
+    got = [(key(one["metric"]), points_of(one)) for one in data["result"]]
     if scalar is not None and not rows:
         rows = [((), [scalar])]
     if "eval_ordered" in head or "ordered" in rules:
@@ -205,9 +208,30 @@ def failure(answer, head, lines, steps):
         wanted = {t: v for t, v in zip(steps, values) if v is not None}
         if steps is INSTANT:
             wanted, points = {0: values[0]}, {0: next(iter(points.values()))}
-        if wanted.keys() != points.keys() or not all(is_near(v, points[t]) for t, v in wanted.items()):
+        if wanted.keys() != points.keys():
             return "%r: %r" % (dict(labels), points)
+        for time_ms, value in wanted.items():
+            why = difference(value, points[time_ms])
+            if why:
+                return "%r at %d: %s" % (dict(labels), time_ms, why)
     return ""
+
+
+def points_of(one):
+    """{time_ms: number, or a histogram as the answer has it} of a series of an answer."""
+    points = {round(float(t) * 1000): number(v) for t, v in
+              one.get("values", ()) or ([one["value"]] if "value" in one else ())}
+    for t, v in one.get("histograms", ()) or ([one["histogram"]] if "histogram" in one else ()):
+        points[round(float(t) * 1000)] = v
+    return points
+
+
+def difference(wanted, got):
+    if isinstance(wanted, Native) != isinstance(got, dict):
+        return "got %r" % (got,)
+    if isinstance(wanted, Native):
+        return wanted.difference(got)
+    return "" if is_near(wanted, got) else "got %r, wanted %r" % (got, wanted)
 
 
 INSTANT = ()
@@ -230,9 +254,13 @@ def evaluate(server, head, lines):
 
 def series_of(head, lines):
     step = milliseconds(head.split()[1])
+    loaded = []
     for line in lines:
         labels, rest = metric(line)
-        yield labels, [(i * step, v) for i, v in enumerate(sequence(rest)) if v is not None]
+        loaded.append((labels, {i * step: v for i, v in enumerate(sequence(rest)) if v is not None}))
+    if head.startswith("load_with_nhcb"):
+        loaded += from_classic(loaded)
+    return [(labels, sorted(points.items(), key=lambda point: point[0])) for labels, points in loaded]
 
 
 def blocks_of(path):
@@ -258,8 +286,7 @@ def run_file(path, counts):
                 continue
         try:
             if head.startswith("load"):
-                is_lame = is_lame or "nhcb" in head
-                server.load(list(series_of(head, lines)))
+                server.load(series_of(head, lines))
                 continue
             why = evaluate(server, head, lines)
             if why and is_lame:  # something that it needs could not be loaded

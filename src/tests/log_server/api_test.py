@@ -130,6 +130,37 @@ def asynchronous(role):
     expect("no such task to see", 404, role.call("GET", "/_tasks/x:99999")[0])
 
 
+def highlight(role):
+    long = "begin " + "filler words here " * 20 + "needle one " + "and more of them " * 20 + "needle two <b>&amp;</b> end"
+    role.call("POST", "/_bulk", bulk({"index": {"_index": "hl", "_id": "1"}}, {"m": "connection timed out", "l": long, "k": ["alpha", "beta"]}))
+
+    def marks(query, fields, **options):
+        status, answer = role.call("POST", "/hl/_search", {"query": query, "highlight": {
+            "pre_tags": "<", "post_tags": ">", "fields": fields, **options}})
+        return answer["hits"]["hits"][0].get("highlight") if status == 200 else answer["error"]["root_cause"][0]["reason"]
+    text = lambda q: {"query_string": {"query": q, "fields": ["m", "l", "k.keyword"]}}
+    expect("marks of patterns and near words", {"m": ["<connection> <timed> <out>"]}, marks(text("/conn.*/ timd~1 o*t"), {"m": {}}))
+    expect("marks of a match with edits", {"m": ["<connection> timed out"]}, marks(
+        {"match": {"m": {"query": "conection", "fuzziness": "AUTO"}}}, {"m": {}}))
+    expect("marks of keywords, those of the values that match", {"k.keyword": ["<beta>"]}, marks(text("k.keyword:b*"), {"*": {}}))
+    got = marks(text("needle"), {"l": {"fragment_size": 30}})["l"]
+    expect("two fragments", (2, True), (len(got), all("<needle>" in f and len(f) < 70 and f in long.replace("needle", "<needle>") for f in got)))
+    expect("one fragment", 1, len(marks(text("needle"), {"l": {"fragment_size": 30, "number_of_fragments": 1}})["l"]))
+    expect("the whole", [long.replace("needle", "<needle>")], marks(text("needle"), {"l": {}}, number_of_fragments=0)["l"])
+    expect("HTML", True, marks(text("two"), {"l": {"fragment_size": 60}}, encoder="html")["l"][0].endswith("<two> &lt;b&gt;&amp;amp;&lt;&#x2F;b&gt; end"))
+    expect("without a mark its beginning", {"l": ["begin filler"], "m": ["connection timed <out>"]}, marks(
+        text("out"), {"l": {"no_match_size": 8}, "m": {}}))
+    expect("a query of its own", {"m": ["<connection> timed out"]}, marks(text("out"), {"m": {"highlight_query": {"term": {"m": "connection"}}}}))
+    expect("for all fields", {"m": ["<connection> timed out"]}, marks(text("out"), {"m": {}}, highlight_query={"match": {"m": "connection"}}))
+    expect("other fields' words", (None, {"m": ["connection timed <out>"]}), (
+        marks({"match": {"l": "needle out"}}, {"m": {}}), marks({"match": {"l": "needle out"}}, {"m": {}}, require_field_match=False)))
+    expect("fields as a list, tags of a schema", {"m": ['connection timed <em class="hlt1">out</em>']}, role.call("POST", "/hl/_search", {
+        "query": text("out"), "highlight": {"tags_schema": "styled", "fields": [{"m": {}}]}})[1]["hits"]["hits"][0]["highlight"])
+    for kind in ("plain", "unified", "fvh"):
+        expect("type " + kind, {"m": ["connection timed <out>"]}, marks(text("out"), {"m": {"type": kind}}))
+    expect("no such type", "unknown highlighter type [nope] for the field [m]", marks(text("out"), {"m": {"type": "nope"}}))
+
+
 def collapse(role):
     answer = role.call("POST", "/p/_search", {"collapse": {"field": "k.keyword"}, "sort": [{"n": "desc"}]})[1]
     expect("collapse", [("k0", 2499), ("k6", 2498), ("k5", 2497), ("k4", 2496), ("k3", 2495), ("k2", 2494),
@@ -156,6 +187,7 @@ try:
     point_in_time(role)
     asynchronous(role)
     collapse(role)
+    highlight(role)
     role.call("POST", "/p/_pit?keep_alive=10m")
     role.call("POST", "/p/_search?scroll=10m", {})
     role.stop()

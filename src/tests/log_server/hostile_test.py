@@ -85,6 +85,7 @@ def queries(role):
     for pattern in ["(a|a|aa)*b", "((a{1,100}){1,100}){1,100}", "(x+x+)+y", "~(~(~(.*)))&.*z", "(a&~(b|~(c&.*)))+",
                     "(.*)*(.*)*(.*)*c", "[a-", "(" * 2000, "a{1000}{1000}{1000}", "<1-99999999999999999999>", "a" * 100000]:
         soon(role, f"/{pattern[:30]}/", (200, 400), "POST", "/h/_search", {"query": {"regexp": {"message": pattern}}})
+    string("a thousand large patterns", "/([a-z]{1,100}){1,9}/ " * 1000, (400,))
     kql = lambda name, text: soon(role, name, (400,), "POST", "/_barograph/kql", {"query": text})
     kql("KQL of brackets", "(" * 100000)
     kql("KQL of nots", "not " * 100000)
@@ -120,6 +121,12 @@ def documents(role):
     soon(role, "an object that is off", (200,), "PUT", "/off", {"mappings": off})
     soon(role, "the same once more", (200,), "PUT", "/off/_mapping", off)
     items("a name above 512 bytes", b'{"index":{"_id":"' + b"i" * 600 + b'"}}', b'{"a":1}', want=[400])
+    words = " ".join(f"word{i}" for i in range(1000))
+    for name, query in (("multi_match", {"multi_match": {"query": words, "fields": ["*"]}}),
+                        ("phrase", {"multi_match": {"query": words, "fields": ["*"], "type": "phrase"}}),
+                        ("query_string", {"query_string": {"query": words.replace(" ", "~2 ")}}),
+                        ("kql", {"kql": {"query": " or ".join(f"f*: word{i}" for i in range(1000))}})):
+        soon(role, f"{name} of 1,000 words over 10,000 fields", (200,), "POST", "/h/_search", {"query": query, "timeout": "300ms"}, seconds=4)
     soon(role, "an action line of garbage", (400,), "POST", "/_bulk", b"\x00\xff{}\n{}\n")
     soon(role, "an action of ten keys", (400,), "POST", "/_bulk", json.dumps({str(i): {} for i in range(10)}) + "\n{}\n")
     soon(role, f"a line of {long_line} MB", (200, 413), "POST", "/h/_bulk",

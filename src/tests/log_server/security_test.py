@@ -80,6 +80,29 @@ with open(os.path.join(role.folder, "catalog.json"), "rb") as file:
     tap.expect("no secret on disk", False, made["api_key"].encode() in file.read())
 role.stop()
 
+role = logs_role.Role(sys.argv[1], os.path.join(folder, "data"), "--auth.users=" + users)
+
+
+def rewrite(text):
+    with open(users + ".new", "wb") as file:
+        file.write(text)
+    os.rename(users + ".new", users)
+    time.sleep(1.1)
+
+
+tap.expect("before the file changes", (200, 401), (call("GET", "/", headers=anna)[0], call("GET", "/", headers=basic("carl:new"))[0]))
+rewrite(b"carl:" + crypt(b"new", b"$6$salt$") + b"\n")
+tap.expect("after it", (401, 200), (call("GET", "/", headers=anna)[0], call("GET", "/", headers=basic("carl:new"))[0]))
+rewrite(b"carl\n")
+tap.expect("a broken one is not taken", 200, call("GET", "/", headers=basic("carl:new"))[0])
+os.remove(users)
+time.sleep(1.1)
+tap.expect("nor one that is gone", 200, call("GET", "/", headers=basic("carl:new"))[0])
+rewrite(b"dora:" + crypt(b"x", b"$6$salt$") + b"\n")
+tap.expect("the next sound one is", (401, 200), (call("GET", "/", headers=basic("carl:new"))[0], call("GET", "/", headers=basic("dora:x"))[0]))
+role.stop()
+tap.expect("the log says so", (2, 2), (role.said().count("users read again"), role.said().count("cannot be read again")))
+
 for name, text in [("no hash", "anna\n"), ("no such method", "anna:$zz$x\n"), ("plain text", "anna:secret\n"), ("empty", "\n")]:
     with open(users, "w") as file:
         file.write(text)

@@ -245,9 +245,19 @@ def text_of_scripts():
     return out
 
 
+# Emoji with modifiers and looks, joined once or twice, beside letters, keys and flags.
+PICTURES = ["\u200d"] * 4 + ["\u200d\u200d", "\U0001f3fb", "\U0001f3ff", "\ufe0f", "\ufe0f", "\ufe0e", "\U0001f469", "\U0001f467",
+            "\u270b", "\u2640", "\u2764", "\U0001f600", "\U0001f1e9", "\U0001f1ea", "1", "#", "\u20e3", "a", " ", "\u0301",
+            "\u00a9", "\u2122", "\U0001f3f4", "\U000e0067", "\U000e007f", "_", "ア", "中", "\u0e01", "\u0e31"]
+
+
+def text_of_pictures():
+    return "".join(dice.choice(PICTURES) for _ in range(dice.randrange(1, 9)))
+
+
 def compare_tokens(role):
     texts = ["x" * 255, "x" * 256, "x" * 700, "é" * 300, "\U00020000" * 300, "א\"ב", "1.a", "a.1", "1;2", "👩‍👩‍👧‍👦🇩🇪1️⃣"]
-    texts += [text_of_scripts() for _ in range(string_count - len(texts))]
+    texts += [dice.choice((text_of_scripts, text_of_pictures))() for _ in range(string_count - len(texts))]
     wanted = oracle("tokens", text="".join(json.dumps(text) + "\n" for text in texts))
     connection = http.client.HTTPConnection("127.0.0.1", role.port, timeout=60)
     different, token_count = [], 0

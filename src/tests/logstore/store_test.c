@@ -387,32 +387,49 @@ static void a_full_disk_refuses_and_recovers(void)
 
 static void a_policy_with_rollover_drops_old_segments(void)
 {
-    static const char *const policies[] = {
-        "{\"policy\":{\"phases\":{\"hot\":{\"actions\":{\"rollover\":{\"max_size\":\"1gb\"}}},"
-        "\"delete\":{\"min_age\":\"1d\",\"actions\":{\"delete\":{}}}}}}",
-        "{\"policy\":{\"phases\":{\"hot\":{\"actions\":{\"rollover\":{\"max_age\":\"1h\"}}},"
-        "\"delete\":{\"min_age\":\"1d\",\"actions\":{\"delete\":{}}}}}}",
+    static const struct row {
+        const char *rollover;
+        int64_t left; /* of three segments, two of 2020 and one of 2200 */
+    } rows[] = {
+        { "\"max_size\":\"1gb\"", 3 },
+        { "\"max_size\":\"1b\"", 2 }, /* the second was full with the third, which is to come */
+        { "\"max_primary_shard_size\":\"2B\"", 2 },
+        { "\"max_docs\":1", 2 },
+        { "\"max_docs\":2", 3 },
+        { "\"max_age\":\"1h\"", 1 },
+        { "\"max_age\":\"100000d\"", 3 },
+        { "\"max_age\":\"1h\",\"max_size\":\"1gb\"", 1 },
+        { "\"max_age\":\"100000d\",\"max_size\":\"1b\"", 2 },
+        { "", 3 },
     };
-    static const int64_t left[] = { 2, 1 };
-    for (size_t i = 0; i < ARRAY_LENGTH(policies); i++) {
+    static const char *const times[] = { "2020-01-01", "2020-02-01", "2200-01-01" };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct bench bench;
         struct error error = { 0 };
+        char text[256];
+        test_context(rows[i].rollover);
         bench_begin(&bench, 4 + i);
         REQUIRE(bench_open(&bench, 0) == 0);
-        EXPECT_INT(0, logstore_object_put(bench.store, LOGSTORE_POLICY, STR("p"),
-                                          str_from(policies[i]), &error));
+        (void)snprintf(text, sizeof(text),
+                       "{\"policy\":{\"phases\":{\"hot\":{\"actions\":{\"rollover\":{%s}}},"
+                       "\"delete\":{\"min_age\":\"1d\",\"actions\":{\"delete\":{}}}}}}",
+                       rows[i].rollover);
+        EXPECT_INT(
+            0, logstore_object_put(bench.store, LOGSTORE_POLICY, STR("p"), str_from(text), &error));
         struct str body = STR("{\"settings\":{\"index\":{\"lifecycle\":{\"name\":\"p\"}}}}");
         EXPECT_INT(0, logstore_index_create(bench.store, STR("logs"), body, &error));
-        (void)put(&bench, LOGSTORE_INDEX, "1", "{\"@timestamp\":\"2020-01-01T00:00:00Z\"}");
-        EXPECT_INT(0, logstore_flush(bench.store, &error));
-        (void)put(&bench, LOGSTORE_INDEX, "2", "{\"@timestamp\":\"2200-01-01T00:00:00Z\"}");
-        EXPECT_INT(0, logstore_flush(bench.store, &error));
+        for (size_t k = 0; k < ARRAY_LENGTH(times); k++) {
+            (void)snprintf(text, sizeof(text), "{\"@timestamp\":\"%sT00:00:00Z\"}", times[k]);
+            (void)put(&bench, LOGSTORE_INDEX, times[k], text);
+            EXPECT_INT(0, logstore_flush(bench.store, &error));
+        }
         logstore_maintain(bench.store);
-        EXPECT_INT(left[i],
+        EXPECT_INT(rows[i].left,
                    count(&bench, &(struct logstore_filter){ .kind = LOGSTORE_FILTER_ALL }));
-        EXPECT_INT(2 - left[i], bench.events[LOGSTORE_EVENT_SEGMENT_EXPIRED]);
+        EXPECT_INT(3 - rows[i].left, bench.events[LOGSTORE_EVENT_SEGMENT_EXPIRED]);
         bench_end(&bench);
     }
+    test_context(NULL);
 }
 
 int main(void)

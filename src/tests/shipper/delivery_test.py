@@ -379,8 +379,32 @@ def json_lines(case):
     assert case.bulk.actions[0]["_index"] == "filebeat-7.17.18-2024.02.08", case.bulk.actions
 
 
+def older_files(case):
+    case.append("old.log", "old\n")
+    long_ago = time.time() - 3 * 86400
+    os.utime(case.path("old.log"), (long_ago, long_ago))
+    case.start()
+    case.append("new.log", "new\n")
+    case.expect("new")
+    case.append("old.log", "more\n")
+    case.expect("new", "more")
+
+
+def hosts_made_whole(case):
+    case.append("a.log", "1\n")
+    for host, url in (("127.0.65.77", "http://127.0.65.77:9200"), ("https://127.0.65.78", "https://127.0.65.78:9200"),
+                      ("127.0.65.79:9243/path", "http://127.0.65.79:9243/path"), ("'[::1]'", "http://[::1]:9200")):
+        case.write_config(CONFIG.replace('["127.0.0.1:${PORT}"]', "[%s]" % host) % ("", ""))
+        case.start()
+        case.wait(lambda: '"' + url in case.log_text() or "=" + url in case.log_text())
+        case.process.terminate()
+        case.process.wait(10)
+
+
 def config_errors(case):
     rows = [
+        ("filebeat.inputs:\n  - type: log\n    paths: [/x]\n    json.add_error_key: true\n    include_lines: [a]\n", 2,
+         "include_lines and exclude_lines with JSON need message_key"),
         ("filebeat.inputs: [\n", 2, "filebeat.yml:"),
         ("filebeat.inputs:\n  - type: log\n    pahts: [a]\n", 2, ":3:5: field 'pahts'"),
         ("filebeat.inputs:\n  - type: nothing\n", 2, ":2:11: input type 'nothing'"),
@@ -428,6 +452,7 @@ CASES = [
     (second_instance, {}), (once, {}), (stop_with_output_down, {}),
     (back_pressure, {"output_lines": "  compression_level: 1\n"}),
     (json_lines, {"input_lines": JSON}), (config_errors, {}),
+    (older_files, {"input_lines": "    ignore_older: 24h\n"}), (hosts_made_whole, {}),
     (config_warnings, {"input_lines": "    multiline.pattern: '^x'\n"}),
 ]
 

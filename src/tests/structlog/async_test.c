@@ -7,6 +7,7 @@
 #include "tests/structlog/helper.h"
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -163,6 +164,60 @@ static void test_same_lines(void)
     test_context(NULL);
     sl_unref(log);
     sl_capture_free(capture);
+}
+
+/* The same calls again and again, for the first of each goes another way than those after it. */
+static void log_in_cells(struct sl_logger *root)
+{
+    static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz\"\n\\ ABCDEFGHIJKLMNOPQ"
+                               "0123456789abcdefghijklmnopqrstuvwxyz";
+    for (size_t size = 0; size < sizeof(text); size++) {
+        char name[sizeof(text) + 1] = "n";
+        memcpy(name + 1, text, size);
+        struct sl_logger *bound = sl_bind(root, "bound", sl_strn(text, size), "i", size);
+        struct sl_logger *named = sl_named(bound, name);
+        sl_info(root, "nothing");
+        sl_info(root, "one", "a", size);
+        sl_info(root, "text", "a", sl_strn(text, size), "b", sl_strn(text + size, 1), "c", name);
+        sl_info(root, "literals", "1", "x", "2", "xy", "3", "xyz", "4", "wxyz", "5", "vwxyz", "6",
+                "uvwxyz", "7", "tuvwxyz", "8", "stuvwxyz", "9", "rstuvwxyz", "15",
+                "lmnopqrstuvwxyz", "16", "klmnopqrstuvwxyz", "17", "jklmnopqrstuvwxyz", "31",
+                "0123456789ABCDEFGHIJKLMNOPQRSTU", "64",
+                "0123456789012345678901234567890123456789012345678901234567890123");
+        sl_warn(root, "zeros", "a", 0, "b", 0.0, "c", "", "d", (const char *)NULL, "e",
+                sl_strn("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20), "f", 0u);
+        sl_warn(root, "masks", "a", SL_MASK_LOW_, "b", SL_MASK_HIGH_, "c", INT64_MIN, "d", -1, "e",
+                SL_MASK_LOW_);
+        sl_error(named, "bound", "b", SL_BOOL(true), "raw", sl_json("[1,2,\"three\"]", 13), "p",
+                 (void *)0x1234, "error", sl_errno(ENOENT), "c", (char)'c', "f", 0.1f);
+        SL_CONTEXT_SCOPE("trace.id", sl_strn(text, size)) sl_debug(named, "context", "x", 1);
+        sl_unref(named);
+        sl_unref(bound);
+    }
+}
+
+static void test_same_lines_in_cells(void)
+{
+    static char sync_lines[1 << 20];
+    static char async_lines[1 << 20];
+    struct sl_capture *captures[2] = { sl_capture_new(1 << 20), sl_capture_new(1 << 20) };
+    struct sl_async_options async = { .path = ring_path };
+    for (int i = 0; i < 2; i++) {
+        struct sl_sink_options sink = { .kind = SL_SINK_CAPTURE, .capture = captures[i] };
+        struct sl_config config = { .level = SL_DEBUG, .sinks = &sink, .sink_count = 1 };
+        config.with_origin = true;
+        config.async = i == 0 ? NULL : &async;
+        struct sl_logger *log = NULL;
+        CHECK(sl_open(&log, &config) == 0);
+        log_in_cells(log);
+        EXPECT_INT(0, sl_flush(log));
+        sl_unref(log);
+    }
+    without_heads(sync_lines, sl_capture_text(captures[0]));
+    without_heads(async_lines, sl_capture_text(captures[1]));
+    EXPECT(sl_capture_count(captures[0]) > 700);
+    EXPECT(strcmp(sync_lines, async_lines) == 0);
+    for (int i = 0; i < 2; i++) sl_capture_free(captures[i]);
 }
 
 /* ---- full rings ---- */
@@ -538,10 +593,42 @@ static void test_next_process_recovers(void)
     EXPECT_INT(1, (int64_t)count_text(text, "\"message\":\"after\""));
 }
 
+static int take_nothing(void *context, const char *path, const char *line, size_t size)
+{
+    (void)context;
+    (void)path;
+    (void)line;
+    (void)size;
+    return 0;
+}
+
+static void test_other_versions(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct sl_logger *log =
+            open_async((struct sl_async_options){ 0 }, (struct sl_sink_options){ 0 });
+        log_many(log, 300);
+        (void)kill(getpid(), SIGKILL);
+    }
+    (void)waitpid(child, NULL, 0);
+    static const int codes[] = { -EPROTONOSUPPORT, 0, 0, -EPROTONOSUPPORT };
+    int file = open(ring_path, O_RDWR | O_CLOEXEC);
+    CHECK(file >= 0);
+    for (uint32_t version = 0; version < 4; version++) {
+        struct sl_recovery recovery;
+        CHECK(pwrite(file, &version, sizeof(version), 8) == sizeof(version));
+        EXPECT_INT(codes[version], sl_recover(ring_path, take_nothing, NULL, &recovery));
+    }
+    (void)close(file);
+    (void)unlink(ring_path);
+}
+
 int main(void)
 {
     static const struct test tests[] = {
         TEST(test_same_lines),
+        TEST(test_same_lines_in_cells),
         TEST(test_full_drop),
         TEST(test_full_drop_below),
         TEST(test_full_block_gives_up),
@@ -559,6 +646,7 @@ int main(void)
         TEST(test_full_disk_is_tried_again),
         TEST(test_wrong_options),
         TEST(test_next_process_recovers),
+        TEST(test_other_versions),
     };
     (void)snprintf(log_path, sizeof(log_path), "/dev/shm/structlog_async.%d.json", (int)getpid());
     (void)snprintf(ring_path, sizeof(ring_path), "/dev/shm/structlog_async.%d.ring", (int)getpid());

@@ -143,19 +143,41 @@ static void cut_columns_are_refused(void)
     random_init(&random, 3);
     struct buf buf;
     buf_init(&buf, 1 << 20);
-    for (int kind = 0; kind < KINDS * 2; kind++) {
-        double values[100];
-        double back[100];
-        for (int i = 0; i < 100; i++) values[i] = value_of(&random, kind % KINDS, i);
+    for (int kind = 0; kind < KINDS * 4; kind++) {
+        double values[300];
+        double back[300];
+        size_t count = kind < KINDS * 2 ? 100 : 300; /* the longer ones have four states */
+        for (size_t i = 0; i < count; i++) values[i] = value_of(&random, kind % KINDS, (double)i);
         buf_reset(&buf);
-        column_write_values(&buf, values, 100, kind < KINDS ? COLUMN_FAST : COLUMN_SMALL);
+        bool is_fast = kind / KINDS % 2 == 0;
+        column_write_values(&buf, values, count, is_fast ? COLUMN_FAST : COLUMN_SMALL);
         for (size_t size = 0; size < buf.size; size++) {
             struct str rest = str_first(buf_str(&buf), size);
-            EXPECT(!column_decode_values(&rest, back, 100));
+            EXPECT(!column_decode_values(&rest, back, count));
             EXPECT_INT((int64_t)size, (int64_t)rest.size);
         }
     }
     buf_release(&buf);
+}
+
+/* 400 values as blocks up to format 3 have them, with two states. */
+static void earlier_columns_come_back(void)
+{
+    static const struct str bytes =
+        STR_INIT("\x81\x00\x00\x05\xa0\x01\x00\x01\x00\x06\x7f\x00\x08\x80\x6c\xba\x80\x02\xe0\x1e"
+                 "\x01\x00\x0c\x25\xe8\xa2\xa3\xe7\x0d\x49\x34\xd9\xa9\xb9\x8f\xef\xfe\x32\xea\x76"
+                 "\x4e\xf9\x9d\x7f\x69\x99\x1b");
+    double back[400];
+    struct str rest = bytes;
+    REQUIRE(column_decode_values(&rest, back, ARRAY_LENGTH(back)));
+    EXPECT_INT(0, (int64_t)rest.size);
+    unsigned dice = 1;
+    double now = 17;
+    for (size_t i = 0; i < ARRAY_LENGTH(back); i++) {
+        dice = dice * 1103515245u + 12345u;
+        if ((dice >> 16) % 11 == 0) now += 1 + (dice >> 20) % 3;
+        EXPECT(back[i] == now);
+    }
 }
 
 static void common_series_are_small(void)
@@ -193,7 +215,7 @@ int main(void)
     static const struct test tests[] = {
         TEST(values_come_back_bit_by_bit), TEST(numbers_come_back),
         TEST(relative_columns_come_back),  TEST(cut_columns_are_refused),
-        TEST(common_series_are_small),
+        TEST(earlier_columns_come_back),   TEST(common_series_are_small),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

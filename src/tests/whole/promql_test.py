@@ -139,7 +139,7 @@ KNOWN = [
     (r"stddev|stdvar", r"ours NaN", "3.0: the deviation of a NaN is NaN, also of one alone"),
     (r"(minute|hour|day_of_\w+)\(.*(scalar|exp|log|ln|sqrt|\^|/)", r"at ",
      "what a NaN or an infinity comes to as a time is Go's affair"),
-    (r"(topk|bottomk).*(round|count|present|changes|resets|sgn|group|bool|hour|minute|day_of|ceil|floor)",
+    (r"(topk|bottomk).*(round|count|present|changes|resets|sgn|group|bool|hour|minute|day_of|ceil|floor|clamp)",
      r"series|times of|at ", "of equal ones topk may choose any"),
     (r"count_values", r"series", "a number's last digit stands in a label"),
     (r"(sin|cos|tan)\(", r"at ", "the angle is so large that its last digit is all"),

@@ -120,13 +120,13 @@ function Empty({ search, filters, text, onWiden, onJump, onClear }: { search: Se
     const narrow = text !== '' || filters.some((filter) => !filter.off);
     return (
         <div class="state tall" data-testid="empty">
-            <strong>No lines match</strong>
+            <strong>{newest !== null || narrow ? 'No lines match' : 'No lines yet'}</strong>
             {newest
                 ? <span>The newest that does is of {formatTime(newest.at)}, {describeAge(Date.now() - newest.at)}.</span>
-                : <span>{narrow ? 'There is none at any other time, either.' : 'No line has come in yet.'}</span>}
+                : newest === null && <span>{narrow ? 'There is none at any other time, either.' : 'Lines appear here as soon as something sends them to the log store.'}</span>}
             <div class="actions">
                 {newest && <button type="button" class="button primary" data-testid="jump-newest" onClick={() => onJump(newest)}>Go there</button>}
-                <button type="button" class="button" data-testid="widen" onClick={onWiden}>Widen the range</button>
+                {newest && <button type="button" class="button" data-testid="widen" onClick={onWiden}>Widen the range</button>}
                 {narrow && <button type="button" class="button" data-testid="clear-query" onClick={onClear}>Clear query and filters</button>}
             </div>
         </div>

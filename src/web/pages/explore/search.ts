@@ -27,8 +27,8 @@ export class Search {
     readonly more = signal(false);
     readonly loadingMore = signal(false);
     readonly missed = signal(false);
-    /** The newest line of all times, known when the range holds none. */
-    readonly newest = signal<Line | null>(null);
+    /** The newest line of all times, asked for when the range holds none; undefined: not known yet. */
+    readonly newest = signal<Line | null | undefined>(undefined);
     readonly tookMs = signal(0);
     private control = new AbortController();
     private question: Question | null = null;
@@ -72,7 +72,7 @@ export class Search {
             this.syntax.value = '';
             this.problem.value = '';
             this.missed.value = false;
-            this.newest.value = null;
+            this.newest.value = undefined;
             this.tookMs.value = performance.now() - begun;
             if (page.lines.length > 0) this.state.value = page.lack === '' ? 'ok' : 'partial';
             else this.settleEmpty(question, control);
