@@ -224,8 +224,11 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
             json_put_raw(json, agg->meta);
         }
         void *state = states == NULL ? NULL : states[i];
-        if (state == NULL) state = arena_alloc(search->arena, 1, agg->kind->state_size);
-        if (state == NULL) return parse_out_of_memory(&search->parse);
+        if (state == NULL && agg->empty == NULL) {
+            agg->empty = arena_alloc(search->arena, 1, agg->kind->state_size);
+            if (agg->empty == NULL) return parse_out_of_memory(&search->parse);
+        }
+        if (state == NULL) state = agg->empty;
         int code = agg->kind->write(search, agg, state, json);
         if (code < 0) return code;
         json_object_end(json);

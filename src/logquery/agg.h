@@ -50,6 +50,7 @@ struct agg {
     void *options; /* the kind's own */
     struct agg **subs;
     size_t sub_count;
+    void *empty; /* a state of nothing, for all buckets that have none; made when first written */
 };
 
 /* agg.c */
