@@ -396,6 +396,40 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     return collect_subs(search, agg, table, segment, pairs);
 }
 
+void buckets_begin(bool is_keyed, struct json_writer *json)
+{
+    json_key(json, STR("buckets"));
+    if (is_keyed)
+        json_object_begin(json);
+    else
+        json_array_begin(json);
+}
+
+void buckets_end(bool is_keyed, struct json_writer *json)
+{
+    if (is_keyed)
+        json_object_end(json);
+    else
+        json_array_end(json);
+}
+
+int buckets_prepare(struct search *search, struct bucket_table *table, size_t count)
+{
+    for (size_t i = table->count; i < count; i++) {
+        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
+            return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+int buckets_by_number(const void *a, const void *b)
+{
+    const struct bucket *left = a;
+    const struct bucket *right = b;
+    return left->number < right->number ? -1 : left->number > right->number;
+}
+
 int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
                       struct json_writer *json)
 {

@@ -137,17 +137,6 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     return 0;
 }
 
-static int prepare_table(struct search *search, const struct options *options,
-                         struct bucket_table *table)
-{
-    for (size_t i = table->count; i < options->count; i++) {
-        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
-            return parse_out_of_memory(&search->parse);
-        }
-    }
-    return 0;
-}
-
 struct reading {
     struct address *addresses; /* by ordinal */
     bool *is_sound;
@@ -197,7 +186,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     const struct options *options = agg->options;
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
-    if (code == 0) code = prepare_table(search, options, &state->table);
+    if (code == 0) code = buckets_prepare(search, &state->table, options->count);
     if (code < 0 || column == NULL) return code;
     if (logstore_column_type(column) != LOGSTORE_IP) return agg_refuse_field(search, agg);
     uint32_t term_count = logstore_column_term_count(column);
@@ -260,19 +249,12 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
 {
     struct state *state = raw;
     const struct options *options = agg->options;
-    int code = prepare_table(search, options, &state->table);
-    json_key(json, STR("buckets"));
-    if (options->is_keyed)
-        json_object_begin(json);
-    else
-        json_array_begin(json);
+    int code = buckets_prepare(search, &state->table, options->count);
+    buckets_begin(options->is_keyed, json);
     for (size_t i = 0; code == 0 && i < options->count; i++) {
         code = write_one(search, agg, &options->items[i], &state->table.buckets[i], json);
     }
-    if (options->is_keyed)
-        json_object_end(json);
-    else
-        json_array_end(json);
+    buckets_end(options->is_keyed, json);
     return code;
 }
 
