@@ -629,7 +629,8 @@ static size_t plain_word(struct analyzer *analyzer, size_t offset, bool *has_let
             take_plain(analyzer, offset + end, ANALYZER_TERM_CHARS_MAX - end, term + end);
         *has_letter |= run.has_letter;
         end += run.size;
-        if (end == ANALYZER_TERM_CHARS_MAX) return 0;
+        /* Cut here whatever follows; without a letter that may say what kind of token it is. */
+        if (end == ANALYZER_TERM_CHARS_MAX) return *has_letter ? end : 0;
         if (end == size) return end;
         if (bytes[end] >= 0x80) return 0;
         enum word_break_class mark = (enum word_break_class)ascii_classes[bytes[end]];

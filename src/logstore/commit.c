@@ -16,6 +16,7 @@
 #define RECORDS_KEPT_MAX  ((size_t)4 << 20)
 #define LEAVES_KEPT_MAX   ((size_t)256 << 10)
 #define CUT_ATTEMPTS      3
+#define FIELD_WEIGHT      256                /* bytes; see store_buffered */
 #define COMMIT_GROUP_SIZE ((size_t)64 << 20) /* source bytes that one leader carries out together */
 
 /* A document that was read: by its shape, or by the parser; neither for deletes and broken ones. */
@@ -537,6 +538,9 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
         if (code == 0 && decision->is_applied) code = apply(group, decision, error);
     }
     count_all(store, commits);
+    const struct builder *builder =
+        group->record_index == NULL ? NULL : group->record_index->builder;
+    store->fields_size = builder == NULL ? 0 : builder->fields.count * FIELD_WEIGHT;
     store->stats.log_size = store->log.size;
     mutex_unlock(&store->state);
     return code;
@@ -554,7 +558,7 @@ static void commit_group(struct logstore *store, struct commit *commits)
     group.leaves.count = 0;
     buf_reset(&group.records);
     int code = commit_group_locked(&group, commits, &error);
-    bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
+    bool is_full = store_buffered(store) > store->options.buffer_size_max;
     if (group.records.capacity > RECORDS_KEPT_MAX) {
         buf_release(&group.records);
         buf_init(&group.records, LOG_RECORD_SIZE_MAX);
@@ -622,7 +626,7 @@ static void run_commit(struct logstore *store, struct commit *commit)
 static bool is_overfull(struct logstore *store)
 {
     mutex_lock(&store->state);
-    bool is_over = store->stats.buffer_size > store->options.buffer_size_max / 2 * 3;
+    bool is_over = store_buffered(store) > store->options.buffer_size_max / 4 * 5;
     mutex_unlock(&store->state);
     return is_over && !store->options.manual;
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "codec/number.h"
 #include "logstore/date.h"
+#include "logstore/source_text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -530,6 +531,37 @@ static bool index_texts(const struct logstore_mapping *mapping, uint32_t field, 
     return true;
 }
 
+/* A number into its field; false: there is more to be done. */
+static bool index_number(const struct logstore_mapping *mapping, const struct known_plan *plan,
+                         const struct known_value *value, struct builder *builder)
+{
+    static const struct date_options usual;
+    struct str text = { value->data, value->size };
+    int64_t number;
+    bool is_read =
+        plan->form == KNOWN_LONG
+            ? value->kind == JSON_INT && source_integer_read(text, &number)
+            : value->kind == JSON_TEXT && date_parse_ms(text, &usual, &number, NULL) == 0;
+    if (!is_read) return false;
+    struct builder_field *field = builder_mapped_field(builder, mapping, plan->field);
+    if (field != NULL) builder_add_number(builder, field, number);
+    return true;
+}
+
+/* By the shape's plan; false: as document_map does it. */
+static bool index_planned(const struct logstore_mapping *mapping, const struct known_plan *plan,
+                          const struct known_value *value, struct builder *builder)
+{
+    switch (plan->form) {
+    case KNOWN_ANY: return false;
+    case KNOWN_TEXTS:
+        return index_texts(mapping, plan->field, (struct str){ value->data, value->size }, builder);
+    case KNOWN_LONG:
+    case KNOWN_DATE: return index_number(mapping, plan, value, builder);
+    }
+    return false;
+}
+
 int document_index_known(const struct known_document *known, struct logstore_mapping *mapping,
                          const struct document_options *options, struct arena *arena,
                          struct document_leaf_vec *scratch, uint64_t *ignored,
@@ -545,8 +577,7 @@ int document_index_known(const struct known_document *known, struct logstore_map
         const struct known_value *value = &known->values[i];
         const struct known_plan *plan = &known->shape->plans[i];
         if (value->kind == JSON_NULL) continue;
-        struct str text = { value->data, value->size };
-        if (plan->form == KNOWN_TEXTS && index_texts(mapping, plan->field, text, builder)) continue;
+        if (index_planned(mapping, plan, value, builder)) continue;
         size_t start = scratch->count;
         struct json json = known_json(value);
         code = map_to_fields(&walk, plan->field, &json);

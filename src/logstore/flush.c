@@ -19,7 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MERGE_COUNT 16 /* segments of like size that become one */
+#define MERGE_COUNT       16    /* segments of like size that become one */
+#define MERGE_COLUMNS_MAX 65536 /* of all of them: what says where columns are is read of each */
 
 int store_segment_path(const struct logstore *store, uint64_t id, char *path, struct error *error)
 {
@@ -274,7 +275,7 @@ static int begin_flush(struct logstore *store, struct job_vec *jobs, uint64_t *l
         }
         if (job.inputs.count > 0 && !VEC_PUSH(jobs, job)) code = -ENOMEM;
     }
-    if (code == 0) store->stats.buffer_size = 0;
+    if (code == 0) store->stats.buffer_size = store->fields_size = 0;
     store->stats.log_size = store->log.size;
     mutex_unlock(&store->state);
     return code;
@@ -402,17 +403,20 @@ static int choose_merge(struct logstore *store, struct job *job)
                 store_segment_live_count(first) * 2 < first->segment->document_count;
             uint64_t total = 0;
             uint64_t largest = 0;
+            size_t columns = 0;
             size_t end = start;
             while (end < index->segments.count && end - start < MERGE_COUNT) {
                 uint64_t size = live_size(&index->segments.items[end]);
-                if (total + size > size_max) break;
+                columns += index->segments.items[end].segment->column_count;
+                if (total + size > size_max || columns > MERGE_COLUMNS_MAX) break;
                 total += size;
                 if (size > largest) largest = size;
                 end++;
             }
             /* Together at least twice the largest, or it would only be copied about. */
-            bool is_full = end - start == MERGE_COUNT ||
-                           (end < index->segments.count && end - start >= MERGE_COUNT / 2);
+            size_t least = columns > MERGE_COLUMNS_MAX ? MERGE_COUNT / 4 : MERGE_COUNT / 2;
+            bool is_full =
+                end - start == MERGE_COUNT || (end < index->segments.count && end - start >= least);
             bool is_worth = is_full && total >= largest * 2;
             if (!is_worth && !is_half_dead) continue;
             if (!is_worth) end = start + 1;
@@ -565,7 +569,7 @@ void logstore_maintain(struct logstore *store)
         free_kept(store); /* nobody writes */
     }
     store->indexed_before = store->stats.indexed_total;
-    bool is_full = store->stats.buffer_size > store->options.buffer_size_max;
+    bool is_full = store_buffered(store) > store->options.buffer_size_max;
     bool is_read_only = store->stats.is_read_only;
     mutex_unlock(&store->writer);
     /* A flush that fails leaves all in the log and is tried again the next time. */

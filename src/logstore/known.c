@@ -160,13 +160,21 @@ void known_learn(struct known_shapes *known, struct str document)
     known->items.items[0] = fresh;
 }
 
-/* A text whose only sub-field is a keyword, as dynamic mapping makes them. */
-static bool is_texts(const struct logstore_mapping *mapping, size_t field)
+static enum known_form form_of(const struct logstore_mapping *mapping, size_t number)
 {
     const struct logstore_field *fields = mapping->fields.items;
-    if (fields[field].type != LOGSTORE_TEXT || field + 1 >= mapping->fields.count) return false;
-    if (!fields[field + 1].is_sub_field || fields[field + 1].type != LOGSTORE_KEYWORD) return false;
-    return field + 2 == mapping->fields.count || !fields[field + 2].is_sub_field;
+    size_t end = number + 1;
+    while (end < mapping->fields.count && fields[end].is_sub_field) end++;
+    size_t sub_count = end - number - 1;
+    const struct logstore_field *field = &fields[number];
+    if (sub_count == 0 && field->type == LOGSTORE_LONG) return KNOWN_LONG;
+    if (sub_count == 0 && field->type == LOGSTORE_DATE && field->format.size == 0) {
+        return KNOWN_DATE;
+    }
+    /* As dynamic mapping makes them. */
+    bool is_texts = sub_count == 1 && field->type == LOGSTORE_TEXT &&
+                    fields[number + 1].type == LOGSTORE_KEYWORD;
+    return is_texts ? KNOWN_TEXTS : KNOWN_ANY;
 }
 
 bool known_plan(struct known_shape *shape, const struct logstore_mapping *mapping)
@@ -185,7 +193,7 @@ bool known_plan(struct known_shape *shape, const struct logstore_mapping *mappin
         }
         size_t number = (size_t)(field - mapping->fields.items);
         shape->plans[i].field = (uint32_t)number;
-        shape->plans[i].form = is_texts(mapping, number) ? KNOWN_TEXTS : KNOWN_ANY;
+        shape->plans[i].form = form_of(mapping, number);
     }
     shape->has_all_fields = true;
     return true;

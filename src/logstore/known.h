@@ -22,6 +22,8 @@
 enum known_form {
     KNOWN_ANY,   /* what document.c says of its field */
     KNOWN_TEXTS, /* texts into a text field and the keyword that is its only sub-field */
+    KNOWN_LONG,  /* whole numbers into a field of them, without sub-fields */
+    KNOWN_DATE,  /* texts into a date of the usual format, without sub-fields */
 };
 
 struct known_plan {

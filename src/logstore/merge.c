@@ -357,6 +357,10 @@ static int open_parts(struct merge *merge, const struct column_name *name,
                              "segment: column '" STR_FMT "' has two kinds", STR_ARG(name->path));
         }
     }
+    if (column->first == NULL) {
+        return error_set(merge->error, ERROR_CORRUPT, "segment: column '" STR_FMT "' is lost",
+                         STR_ARG(name->path));
+    }
     column->row = (struct segment_column_row){
         .path = name->path,
         .type = column->first->type,

@@ -49,7 +49,9 @@ static size_t open_streams(const struct merge *merge, const struct merge_column 
                                    .block_count = segment_block_count(part->segment) };
         rare_cursor_init(&stream->cursor, &part->rare);
     }
-    streams[count++] = (struct stream){ .next = more->items, .end = more->items + more->count };
+    struct stream *list = &streams[count++];
+    *list = (struct stream){ .next = more->items };
+    list->end = more->count == 0 ? more->items : more->items + more->count;
     return count;
 }
 

@@ -74,11 +74,14 @@ int segment_columns_read(struct logstore_segment *segment, struct str section, c
         return error_set(error, -ENOMEM, "open segment: out of memory");
     }
     segment->column_count = (size_t)count;
+    struct str before = { NULL, 0 };
     for (size_t i = 0; i < count; i++) {
         struct logstore_column column;
         segment->places[i].row = (uint32_t)(section.size - rest.size);
         segment->places[i].directory_row = NO_ROW;
         if (!read_column_row(&rest, &column)) return corrupt(error, "columns are cut short");
+        if (str_compare(before, column.path) > 0) return corrupt(error, "columns out of order");
+        before = column.path;
     }
     uint64_t directory =
         bytes_get64(segment->bytes.data + segment->bytes.size - SEGMENT_TRAILER_SIZE);

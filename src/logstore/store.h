@@ -119,7 +119,8 @@ struct logstore {
     VEC(struct store_stream) streams;
     VEC(struct store_object) objects;
     uint64_t segment_id_next;
-    size_t spare_size; /* bytes of all spare builders */
+    size_t spare_size;  /* bytes of all spare builders */
+    size_t fields_size; /* what the fields of the buffer written to last weigh, as source bytes */
     struct logstore_stats stats;
 
     /* Guarded by writer. */
@@ -258,6 +259,12 @@ void store_tell_set_aside(struct logstore *store, const char *path, const char *
 void store_run_policies(struct logstore *store); /* maintenance held */
 
 /* store.c ------------------------------------------------------------------------------------- */
+
+/* What is in memory only, as source bytes; thousands of fields weigh, too. */
+static inline uint64_t store_buffered(const struct logstore *store)
+{
+    return store->stats.buffer_size + store->fields_size;
+}
 
 void store_count(struct logstore *store, uint64_t *figure); /* one more, of store->stats */
 void store_tell(const struct logstore *store, const struct logstore_event *event);

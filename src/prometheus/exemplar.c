@@ -76,6 +76,40 @@ static uint64_t now_ms(void)
 #endif
 }
 
+/* 24 bits, in their place above the count of labels: Fletcher's sums, of words. */
+static uint32_t check_of(double value, uint64_t time_ms, const uint64_t *words, size_t count)
+{
+    uint64_t sum;
+    memcpy(&sum, &value, sizeof(sum));
+    uint64_t sums = sum;
+    sum += time_ms;
+    sums += sum;
+    for (size_t i = 0; i < count; i++) {
+        sum += words[i];
+        sums += sum;
+    }
+    sums = (sums ^ sum >> 29) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(sums >> 32) & ~UINT32_C(0xff);
+}
+
+/* The slot's sequence while it is the caller's, odd; 0: another one writes it. */
+static uint32_t take_slot(struct exemplar_slot *slot, uint64_t now)
+{
+    uint32_t sequence = __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED);
+    if ((sequence & 1) != 0) {
+        uint64_t since = __atomic_load_n(&slot->time_ms, __ATOMIC_RELAXED);
+        if (since <= now && now - since < EXEMPLAR_STALE_MS) return 0;
+    }
+    uint32_t own = (sequence + 1) | 1; /* odd again where it was */
+    if (!__atomic_compare_exchange_n(&slot->sequence, &sequence, own, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
+        return 0;
+    }
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* odd before anything else of the slot */
+    __atomic_store_n(&slot->time_ms, now, __ATOMIC_RELAXED);
+    return own;
+}
+
 static int put_text(struct series *series, size_t slot_index, double value,
                     const union exemplar_text *text, size_t size, size_t label_count)
 {
@@ -83,20 +117,19 @@ static int put_text(struct series *series, size_t slot_index, double value,
     if (slots == NULL) return PM_ERROR_MEMORY;
     struct exemplar_slot *slot = &slots[slot_index];
     uint64_t now = now_ms();
-    uint32_t sequence = __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED);
-    if ((sequence & 1) != 0 ||
-        !__atomic_compare_exchange_n(&slot->sequence, &sequence, sequence + 1, false,
-                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        return PM_OK; /* another one is as good */
-    }
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* odd before anything else of the slot */
-    __atomic_store_n(&slot->label_count, (uint32_t)label_count, __ATOMIC_RELAXED);
+    uint32_t sequence = take_slot(slot, now);
+    if (sequence == 0) return PM_OK; /* another one is as good */
+    size_t count = (size + 7) / 8;
+    uint32_t labels = check_of(value, now, text->words, count) | (uint32_t)label_count;
+    __atomic_store_n(&slot->labels, labels, __ATOMIC_RELAXED);
     __atomic_store(&slot->value, &value, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->time_ms, now, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < (size + 7) / 8; i++) {
+    for (size_t i = 0; i < count; i++) {
         __atomic_store_n(&slot->text[i], text->words[i], __ATOMIC_RELAXED);
     }
-    __atomic_store_n(&slot->sequence, sequence + 2, __ATOMIC_RELEASE);
+    /* Not when another one has taken it over. Should that happen just now, the check tells. */
+    if (__atomic_load_n(&slot->sequence, __ATOMIC_RELAXED) == sequence) {
+        __atomic_store_n(&slot->sequence, sequence + 1, __ATOMIC_RELEASE);
+    }
     return PM_OK;
 }
 
@@ -147,7 +180,8 @@ static bool read_slot(const struct exemplar_slot *slot, struct copy *copy)
 {
     uint32_t before = __atomic_load_n(&slot->sequence, __ATOMIC_ACQUIRE);
     if (before == 0 || (before & 1) != 0) return false;
-    size_t count = __atomic_load_n(&slot->label_count, __ATOMIC_RELAXED);
+    uint32_t labels = __atomic_load_n(&slot->labels, __ATOMIC_RELAXED);
+    size_t count = labels & 0xff;
     __atomic_load(&slot->value, &copy->exemplar.value, __ATOMIC_RELAXED);
     uint64_t time_ms = __atomic_load_n(&slot->time_ms, __ATOMIC_RELAXED);
     for (size_t i = 0; i < EXEMPLAR_TEXT_SIZE / 8; i++) {
@@ -168,6 +202,9 @@ static bool read_slot(const struct exemplar_slot *slot, struct copy *copy)
         if (i % 2 == 0 && !pm_name_is_label(at)) return false;
         at = stop + 1;
     }
+    size_t used = ((size_t)(at - copy->text.bytes) + 7) / 8;
+    uint32_t check = check_of(copy->exemplar.value, time_ms, copy->text.words, used);
+    if (check != (labels & ~UINT32_C(0xff))) return false;
     copy->exemplar.labels = copy->labels;
     copy->exemplar.label_count = count;
     copy->exemplar.timestamp_s = (double)time_ms / 1000;

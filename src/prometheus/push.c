@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { TIMEOUT_MS = 10000, URL_SIZE_MAX = 16 * 1024, BODY_SIZE_MAX = 256 << 20 };
+enum { TIMEOUT_MS = 10000, URL_SIZE_MAX = 16 * 1024, BODY_SIZE_MAX = 256 << 20, REASON_SIZE = 101 };
 
 static void put_part(struct buf *url, const char *name, const char *value)
 {
@@ -92,6 +92,18 @@ static int write_piece(void *arg, const char *data, size_t size)
     return body->has_failed ? -1 : 0;
 }
 
+/* The first line of what a gateway says, or what it begins with; only what may stand in a log. */
+static void copy_reason(char text[REASON_SIZE], struct str answer)
+{
+    size_t size = 0;
+    for (; size < answer.size && size < REASON_SIZE - 1; size++) {
+        char c = answer.data[size];
+        if (c == '\n' || c == '\r') break;
+        text[size] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    text[size] = '\0';
+}
+
 static int send(const struct pm_push *push, enum http_method method, struct str url,
                 struct str body, struct pm_error *error)
 {
@@ -115,10 +127,10 @@ static int send(const struct pm_push *push, enum http_method method, struct str 
         return pm_fail(error, PM_ERROR_SYSTEM, "push to '%.80s': %.100s", push->url, cause.text);
     }
     if (answer.status >= 200 && answer.status < 300) return PM_OK;
-    struct str text = str_trim(buf_str(&answer.body));
-    return pm_fail(error, PM_ERROR_SYSTEM, "push to '%.60s': status %u, %.*s", push->url,
-                   answer.status, (int)(text.size > 100 ? 100 : text.size),
-                   text.size == 0 ? "no text" : text.data);
+    char text[REASON_SIZE];
+    copy_reason(text, str_trim(buf_str(&answer.body)));
+    return pm_fail(error, PM_ERROR_SYSTEM, "push to '%.60s': status %u, %s", push->url,
+                   answer.status, text[0] == '\0' ? "no text" : text);
 }
 
 int pm_push_send(const struct pm_push *push, enum pm_push_method method, struct pm_error *error)

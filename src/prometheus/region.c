@@ -16,7 +16,7 @@
 
 enum {
     HEADER_SIZE = 4096,
-    VERSION = 3,
+    VERSION = 4,
     DIRECTORY_SIZE = 8 << 20,
     WORD_COUNT_DEFAULT = 131072,
     CHUNKS_MAX = 65536,

@@ -41,10 +41,17 @@ void *parser_alloc(struct parser *parser, size_t count, size_t size); /* NULL: h
 #define PARSER_NEW(parser, type)          ((type *)parser_alloc((parser), 1, sizeof(type)))
 #define PARSER_ARRAY(parser, type, count) ((type *)parser_alloc((parser), (count), sizeof(type)))
 
+struct node *parser_node(struct parser *parser, enum node_kind kind, enum promql_type type,
+                         uint32_t start); /* NULL: has failed */
+
 bool parser_enter(struct parser *parser); /* false: nested too deep */
 void parser_leave(struct parser *parser);
 
 struct node *parser_expression(struct parser *parser, int power);
+
+/* Without what stands behind it, and with. */
+struct node *parser_primary(struct parser *parser);
+struct node *parser_postfix(struct parser *parser);
 
 /* A selector from its name (may be empty) or left brace on. */
 struct node *parser_selector(struct parser *parser, struct str name, uint32_t start);

@@ -2,245 +2,20 @@
  *
  * A scrape is one batch: it is in the store whole or not at all. When the body turns out to be
  * broken half way, the batch is given up and a second one says up 0 and ends the known series. */
-#include "scrape/target.h"
+#include "scrape/running.h"
 
 #include "base/check.h"
-#include "base/file.h"
 #include "base/vec.h"
-#include "codec/number.h"
 #include "model/sample.h"
 #include "scrape/exposition.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
-enum { ROWS_MAX = 256, FETCH_COMMENT = 4 };
+enum { FETCH_COMMENT = 4 };
 
-#define BODY_SIZE_MAX      (256u << 20) /* when the job sets no limit */
-#define SCRAPE_ARENA_MAX   (64u << 20)
-#define SECRET_SIZE_MAX    (64u << 10)
-#define REDIRECTS_MAX      10
-#define TOLERANCE_MAX_MS   2
-#define EXPORTED_DEPTH_MAX 8
-
-static const struct str accept_value = STR_INIT(
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;q=0.4,"
-    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1");
-
-/* One scrape on its way. */
-struct scrape {
-    struct scrape_target *target;
-    const struct scrape_job *job;
-    const struct scrape_tools *tools;
-    struct sample_batch *batch;
-    size_t row_count; /* samples of known series that wait to be appended */
-    struct sample_row rows[ROWS_MAX];
-    struct str raws[ROWS_MAX]; /* how they stand in the body; empty: a stale marker */
-    struct arena arena;
-    int64_t time_ms; /* of samples that bring none */
-    double duration_s;
-    size_t body_size;
-    bool is_body_over;   /* body_size_limit was reached */
-    uint64_t scraped;    /* samples in the body */
-    uint64_t kept;       /* after relabelling */
-    uint64_t added;      /* series not seen by the scrape before */
-    uint64_t shown;      /* different series, dropped ones too */
-    uint64_t refused[3]; /* out of order, duplicate, out of bounds */
-    bool
-        is_rolled_back; /* this scrape's samples were given up: what it showed first is not there */
-    struct str type;    /* of the TYPE line last seen */
-};
-
-/* ---- asking ---- */
-
-/* The secret itself, or what its file holds now. */
-static int read_secret(struct scrape *scrape, struct str plain, struct str file, struct str *secret,
-                       struct error *error)
-{
-    *secret = plain;
-    if (file.size == 0) return 0;
-    char name[FILE_PATH_SIZE];
-    char path[FILE_PATH_SIZE];
-    if (!str_to_cstr(file, name, sizeof(name)))
-        return error_set(error, ERROR_LIMIT, "path too long");
-    bool is_absolute = name[0] == '/';
-    int code = file_join(path, is_absolute ? "" : scrape->tools->folder,
-                         name + (is_absolute ? 1 : 0), error);
-    if (code != 0) return code;
-    CLEANUP(buf_release) struct buf bytes;
-    buf_init(&bytes, SECRET_SIZE_MAX);
-    code = file_read(&disk_system, path, &bytes, error);
-    if (code != 0) return code;
-    *secret = arena_copy(&scrape->arena, str_trim(buf_str(&bytes)));
-    return 0;
-}
-
-static int add_secrets(struct scrape *scrape, struct http_call *call, struct http_field *header,
-                       struct error *error)
-{
-    const struct scrape_http *http = &scrape->job->http;
-    int code = 0;
-    if (http->has_basic) {
-        code =
-            read_secret(scrape, http->basic_user, http->basic_user_file, &call->basic_user, error);
-        if (code != 0) return code;
-        return read_secret(scrape, http->basic_password, http->basic_password_file,
-                           &call->basic_password, error);
-    }
-    if (!http->has_authorization) return 0;
-    struct str credentials;
-    code = read_secret(scrape, http->credentials, http->credentials_file, &credentials, error);
-    if (code != 0) return code;
-    header->name = STR("Authorization");
-    header->value = arena_printf(&scrape->arena, STR_FMT " " STR_FMT,
-                                 STR_ARG(http->authorization_type), STR_ARG(credentials));
-    call->header_count++;
-    return 0;
-}
-
-static const char *cstr_or_null(struct str text)
-{
-    return text.size == 0 ? NULL : text.data;
-}
-
-static int ask(struct scrape *scrape, struct http_answer *answer, struct error *error)
-{
-    const struct scrape_job *job = scrape->job;
-    struct scrape_target *target = scrape->target;
-    const struct scrape_http *http = &job->http;
-    struct http_tls tls = { .authority_path = cstr_or_null(http->tls_ca_file),
-                            .certificate_path = cstr_or_null(http->tls_cert_file),
-                            .key_path = cstr_or_null(http->tls_key_file),
-                            .is_unchecked = http->tls_insecure };
-    struct http_field headers[3] = {
-        { STR("Accept"), accept_value },
-        { STR("X-Prometheus-Scrape-Timeout-Seconds"),
-          arena_printf(&scrape->arena, "%g", (double)target->timeout_ms / 1000) },
-    };
-    struct http_call call = {
-        .url = target->url,
-        .headers = headers,
-        .header_count = 2,
-        .tls = http->has_tls ? &tls : NULL,
-        .timeout_ms = target->timeout_ms,
-        .body_size_max =
-            job->limits.body_size > 0 ? (size_t)job->limits.body_size - 1 : BODY_SIZE_MAX,
-        .redirect_max = http->follows_redirects ? REDIRECTS_MAX : 0,
-        .refuses_gzip = !job->has_compression,
-        .needs_no_facts = true,
-    };
-    int code = add_secrets(scrape, &call, &headers[2], error);
-    if (code == 0) code = http_client_send(scrape->tools->client, &call, answer, error);
-    scrape->body_size = answer->body.size;
-    if (code == ERROR_LIMIT && answer->failure == HTTP_FAILURE_LIMIT) {
-        scrape->is_body_over = true;
-        pm_inc(scrape->tools->counters->over_body_limit);
-    }
-    if (code != 0) return code;
-    if (answer->status != 200) {
-        return error_set(error, ERROR_INVALID, "server returned HTTP status %u", answer->status);
-    }
-    return 0;
-}
-
-/* ---- a series seen for the first time ---- */
-
-/* Prometheus 3 writes bounds as OpenMetrics does: le="1" becomes le="1.0". */
-static void normalise_bound(struct scrape *scrape, struct labels_builder *builder)
-{
-    struct str name = { 0 };
-    if (str_equal(scrape->type, STR("histogram"))) name = STR("le");
-    if (str_equal(scrape->type, STR("summary"))) name = STR("quantile");
-    if (name.size == 0) return;
-    struct str value = labels_builder_get(builder, name);
-    double number;
-    if (value.size == 0 || !number_parse(value, &number)) return;
-    char *text = arena_alloc(&scrape->arena, NUMBER_SIZE_MAX, 1);
-    if (text == NULL) return;
-    size_t size = number_print_go(number, text);
-    struct str printed = { text, size };
-    if (isfinite(number) && str_find_char(printed, '.') == STR_NONE &&
-        str_find_char(printed, 'e') == STR_NONE) {
-        memcpy(text + size, ".0", 2);
-        printed.size += 2;
-    }
-    labels_builder_set(builder, name, printed);
-}
-
-/* Whether the raw series says name="". Only a label can: quotes inside values are escaped. */
-static bool is_said_empty(struct str raw, struct str name)
-{
-    for (size_t i = 1; i + name.size + 3 <= raw.size; i++) {
-        struct str rest = str_skip(raw, i);
-        if (!str_starts_with(rest, name)) continue;
-        rest = str_skip(rest, name.size);
-        char before = raw.data[i - 1];
-        if (before != '{' && before != ',' && before != ' ' && before != '"') continue;
-        if (before == '"' && rest.size > 0 && rest.data[0] == '"') rest = str_skip(rest, 1);
-        rest = str_trim(rest);
-        if (rest.size == 0 || rest.data[0] != '=') continue;
-        if (str_starts_with(str_trim(str_skip(rest, 1)), STR("\"\""))) return true;
-    }
-    return false;
-}
-
-/* Puts the target's labels over the scraped ones; what they hide is kept as exported_<name>. */
-static void merge_labels(struct scrape *scrape, struct str raw, struct labels_builder *builder)
-{
-    struct labels own = scrape->target->labels;
-    for (size_t i = 0; i < own.count; i++) {
-        struct str name = own.items[i].name;
-        struct str scraped = labels_builder_get(builder, name);
-        if (scrape->job->honor_labels && (scraped.size > 0 || is_said_empty(raw, name))) continue;
-        if (scraped.size > 0) {
-            struct str moved = name;
-            for (int depth = 0; depth < EXPORTED_DEPTH_MAX; depth++) {
-                moved = arena_printf(&scrape->arena, "exported_" STR_FMT, STR_ARG(moved));
-                if (labels_builder_get(builder, moved).size == 0) break;
-            }
-            labels_builder_set(builder, moved, scraped);
-        }
-        labels_builder_set(builder, name, own.items[i].value);
-    }
-}
-
-static int check_limits(const struct scrape *scrape, struct labels labels, struct error *error)
-{
-    const struct scrape_limits *limits = &scrape->job->limits;
-    if (limits->label_count > 0 && labels.count > limits->label_count) {
-        return error_set(error, ERROR_LIMIT, "label_limit exceeded: %zu labels, limit %llu",
-                         labels.count, (unsigned long long)limits->label_count);
-    }
-    for (size_t i = 0; i < labels.count; i++) {
-        if (limits->label_name_size > 0 && labels.items[i].name.size > limits->label_name_size) {
-            return error_set(error, ERROR_LIMIT, "label_name_length_limit exceeded");
-        }
-        if (limits->label_value_size > 0 && labels.items[i].value.size > limits->label_value_size) {
-            return error_set(error, ERROR_LIMIT, "label_value_length_limit exceeded");
-        }
-    }
-    return 0;
-}
-
-/* The series as this configuration relabels it, in the builder; 0 when it is dropped. */
-static int relabel_series(struct scrape *scrape, struct str raw, struct labels_builder *builder,
-                          struct error *error)
-{
-    int code = exposition_labels(raw, &scrape->arena, builder, error);
-    if (code != 0) return code;
-    normalise_bound(scrape, builder);
-    merge_labels(scrape, raw, builder);
-    code = relabel_apply(scrape->job->metric_relabels.items, scrape->job->metric_relabels.count,
-                         builder, &scrape->arena, error);
-    if (code <= 0) return code;
-    if (labels_builder_get(builder, LABEL_METRIC_NAME).size == 0) {
-        return error_set(error, ERROR_INVALID, "a series has no metric name after relabelling");
-    }
-    code = check_limits(scrape, labels_builder_labels(builder), error);
-    return code == 0 ? 1 : code;
-}
+#define SCRAPE_ARENA_MAX (64u << 20)
+#define TOLERANCE_MAX_MS 2
 
 /* ---- appending ---- */
 
@@ -259,7 +34,7 @@ static int append_with_labels(struct scrape *scrape, struct str raw, int64_t tim
                               struct error *error)
 {
     CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
-    int code = relabel_series(scrape, raw, &builder, error);
+    int code = scrape_relabel(scrape, raw, &builder, error);
     struct scrape_series *series = series_cache_find(&scrape->target->series, raw);
     if (code <= 0 || series == NULL) return code < 0 ? code : 0;
     return note_refusal(scrape, scrape->batch->append(scrape->batch, &series->ref,
@@ -300,7 +75,7 @@ static int append_row(struct scrape *scrape, struct str raw, struct sample_row r
 {
     scrape->rows[scrape->row_count] = row;
     scrape->raws[scrape->row_count] = raw;
-    if (++scrape->row_count < ROWS_MAX) return 0;
+    if (++scrape->row_count < SCRAPE_ROWS_MAX) return 0;
     return append_rows(scrape, error);
 }
 
@@ -310,7 +85,7 @@ static int learn_series(struct scrape *scrape, struct str raw, struct scrape_ser
 {
     CLEANUP(labels_builder_release) struct labels_builder builder = { 0 };
     struct scrape_series *series = *out;
-    int code = relabel_series(scrape, raw, &builder, error);
+    int code = scrape_relabel(scrape, raw, &builder, error);
     if (code < 0) return code;
     bool is_dropped = code == 0;
     uint64_t hash = is_dropped ? 0 : labels_hash(labels_builder_labels(&builder));
@@ -776,7 +551,7 @@ void scrape_target_scrape(struct scrape_target *target, const struct scrape_job 
     target->last_start_ms = scrape.time_ms;
 
     int64_t start_ns = clock_monotonic_ns(clock);
-    int code = ask(&scrape, &answer, &error);
+    int code = scrape_ask(&scrape, &answer, &error);
     scrape.duration_s = (double)(clock_monotonic_ns(clock) - start_ns) / 1e9;
     bool is_cancelled = code == ERROR_CLOSED;
     if (code == 0) code = write_answer(&scrape, &answer, &error);

@@ -11,8 +11,8 @@
  *          below those stand apart, as they are. Symbol: 0 for 0, else twice the class, less one
  *          when d is negative.
  *          The symbols' frequencies are their weights scaled to a sum of 1 << SCALE_BITS, each at
- *          least 1. The coder is rANS: states of 32 bits, which residuals use in turn, that spill 16
- *          bits at a time; it is run backwards, so that the reader goes forwards (classes_read.c).
+ *          least 1. The coder is rANS: states of 32 bits, used in turn, that spill 16 bits at a
+ *          time; it is run backwards, so that the reader goes forwards (classes_read.c).
  * WHY      Gauges move a little mostly, counters stand still and reset: a width for 64 of them pays
  *          for the largest. An entropy coder pays each its own; the bits below the class are noise.
  *          A step of a state waits for the step before: four at a time keep a processor busy where

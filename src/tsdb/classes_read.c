@@ -1,7 +1,7 @@
 /* classes_read.c - the way back from classes; format and method: classes.c.
  *
- * WHY      A step of a state waits for the step before, and a residual's bits for where those of the
- *          one before end. In one loop the one is done while the other waits.
+ * WHY      A step of a state waits for the step before, and the bits of a residual for where those
+ *          of the one before end. In one loop the one is done while the other waits.
  */
 #include "tsdb/classes.h"
 

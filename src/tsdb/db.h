@@ -168,6 +168,7 @@ void tsdb_replay_end(struct tsdb_replay *replay);
 int tsdb_select(void *state, const struct series_query *query, struct arena *arena,
                 struct series_cursor **cursor, struct error *error);
 int64_t tsdb_changed_since(void *state, uint64_t *position);
+/* label_lists.c */
 int tsdb_label_names(void *state, const struct series_query *query, struct arena *arena,
                      struct str_list *out, struct error *error);
 int tsdb_label_values(void *state, struct str name, const struct series_query *query,
@@ -199,30 +200,53 @@ void rank_order(const struct head *head, const struct series_snapshot *snapshot,
                 struct head_series **series, size_t count);
 
 /* maintain.c */
+int tsdb_maintain_held(struct tsdb *db, struct error *error) MUST_CHECK;
+
+/* cut.c */
 int tsdb_cut(struct tsdb *db, struct error *error) MUST_CHECK;     /* holds work */
 int tsdb_cut_all(struct tsdb *db, struct error *error) MUST_CHECK; /* holds work */
-int tsdb_maintain_held(struct tsdb *db, struct error *error) MUST_CHECK;
+bool tsdb_is_cut_due(struct tsdb *db);
+/* The log that is in blocks, gone for good. Before the last block goes that says so: without it a
+ * recovery would read that log again, and with it what was deleted since. */
+int tsdb_end_old_log(struct tsdb *db, struct block *const *leaving, size_t count,
+                     struct error *error);
+
+/* merge_blocks.c; all hold work. Rewrites blocks as one without what was deleted; they are
+ * replaced. */
+int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
+                      enum column_effort effort, struct error *error) MUST_CHECK;
+/* One merge. *is_done: there was nothing to do. */
+int tsdb_merge_once(struct tsdb *db, bool *is_done, struct error *error) MUST_CHECK;
+int tsdb_add_extras(const struct series_columns *series, struct block_writer *writer,
+                    struct error *error) MUST_CHECK;
+
+/* blocks.c */
 int tsdb_block_path(const struct tsdb *db, uint64_t id, const char *ending, char *path,
                     struct error *error) MUST_CHECK;
 int tsdb_series_path(const struct tsdb *db, uint64_t through, char *path,
                      struct error *error) MUST_CHECK;
 int tsdb_insert_block(struct tsdb *db, struct block *block) MUST_CHECK; /* under the mutex */
-/* Rewrites blocks as one without what was deleted; they are replaced. */
-int tsdb_merge_blocks(struct tsdb *db, struct block *const *blocks, size_t count,
-                      enum column_effort effort, struct error *error) MUST_CHECK;
+int tsdb_list_block(struct tsdb *db, struct block *block, struct error *error) MUST_CHECK;
+void tsdb_unref_block(struct block *block); /* under the mutex */
+int tsdb_new_writer(struct tsdb *db, uint64_t id, enum column_effort effort,
+                    struct block_writer **writer, struct error *error) MUST_CHECK;
+/* Ends a block that was filled, puts it in place and opens it. On failure nothing of it stays. */
+int tsdb_put_block(struct tsdb *db, struct block_writer *writer, struct block_meta *meta,
+                   struct block **block, struct error *error) MUST_CHECK;
+/* Takes away what a block that did not come about has left. It may have got its name already, and
+ * would count if it came back: so it is kept in mind until it has surely gone. */
+void tsdb_discard_block(struct tsdb *db, uint64_t id);
+/* Takes blocks out of the list and off the disk. */
+void tsdb_remove_blocks(struct tsdb *db, struct block *const *blocks, size_t count);
 /* Takes files of blocks off the disk that no list has any more; holds work. What a block's notes
  * hide must not come back, so they go when it is sure to have gone; and a block that stays, for
  * the disk fails, is tried again, and named as replaced by each block that is written meanwhile. */
 void tsdb_remove_unlisted(struct tsdb *db);
-void tsdb_unref_block(struct block *block); /* under the mutex */
 /* A block outside of cuts and merges: its number and writer, then its place in the list. */
 int tsdb_start_block(struct tsdb *db, uint64_t *id, struct block_writer **writer,
                      struct error *error) MUST_CHECK;
 int tsdb_publish_block(struct tsdb *db, struct block_writer *writer, uint64_t id,
                        struct error *error) MUST_CHECK;
-void tsdb_discard_block(struct tsdb *db, uint64_t id);
-int tsdb_add_extras(const struct series_columns *series, struct block_writer *writer,
-                    struct error *error) MUST_CHECK;
 /* delete.c: writes the notes of deletions that are in memory only. */
 int tsdb_save_notes(struct tsdb *db, struct error *error) MUST_CHECK;
 

@@ -9,7 +9,7 @@
 
 #define SCRATCH_SIZE_MAX (64 << 20)
 
-static int no_room(struct error *error)
+int merge_no_room(struct error *error)
 {
     return error_set(error, ERROR_LIMIT, "the query needs more memory than it may have");
 }
@@ -30,7 +30,7 @@ static int load(struct merge_source *source, struct error *error)
     arena_reset(&source->scratch);
     int code = block_series_labels(source->block, source->series.items[source->at],
                                    &source->scratch, &source->labels);
-    if (code == ERROR_LIMIT) return no_room(error);
+    if (code == ERROR_LIMIT) return merge_no_room(error);
     if (code != 0) {
         return error_set(error, code, "block '%s': labels of a series", source->block->path);
     }
@@ -685,7 +685,7 @@ static int gather(struct merge *merge, struct gathering *gathering, bool *is_the
         if (!merge->sources[i].is_matched) continue;
         code = gather_source(merge, &merge->sources[i], gathering, is_there);
     }
-    if (code != 0) return no_room(error);
+    if (code != 0) return merge_no_room(error);
     for (size_t i = 0; i < merge->count && code == 0; i++) {
         if (!merge->sources[i].is_matched) continue;
         merge->sources[i].at++;
@@ -723,7 +723,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
         const struct merge_source *least = match_sources(merge);
         if (least == NULL) return 0;
         struct series_columns found = { 0 };
-        if (keep_labels(merge, least, &found.labels) != 0) return no_room(error);
+        if (keep_labels(merge, least, &found.labels) != 0) return merge_no_room(error);
         struct gathering gathering = { .arena = merge->arena };
         if (merge->reuses_columns) {
             gathering.times = merge->times;
@@ -732,7 +732,7 @@ int merge_next(struct merge *merge, struct series_columns *series, struct error 
         }
         bool is_there = false;
         int code = gather(merge, &gathering, &is_there, error);
-        if (code == 0 && sort_samples(&gathering) != 0) code = no_room(error);
+        if (code == 0 && sort_samples(&gathering) != 0) code = merge_no_room(error);
         if (code != 0) return code;
         merge->times = gathering.times;
         merge->values = gathering.values;

@@ -87,6 +87,8 @@ struct merge {
     struct chunk_memory memory; /* zeroed at first */
 };
 
+int merge_no_room(struct error *error); /* ERROR_LIMIT: a query holds too much */
+
 /* Starts every source at its first series. The struct was filled by the caller. */
 int merge_start(struct merge *merge, struct error *error) MUST_CHECK;
 void merge_release(struct merge *merge); /* the sources' scratch; not the sources */

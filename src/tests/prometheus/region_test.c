@@ -430,6 +430,72 @@ static void what_is_removed_comes_back_from_zero(void)
     stop();
 }
 
+/* ---- Examples ---- */
+
+static bool shows_example(const char *text)
+{
+    struct pm_format format = { .kind = PM_OPENMETRICS_1_0_0 };
+    char *page = pm_render_text(registry, format, NULL);
+    bool is_there = page != NULL && strstr(page, text) != NULL;
+    free(page);
+    return is_there;
+}
+
+/* A slot as docs/formats/metrics-region.md draws it, found by its first label. */
+static unsigned char *find_slot(unsigned char *map, size_t size, const char *value)
+{
+    char text[32];
+    int text_size = snprintf(text, sizeof(text), "trace_id%c%s", '\0', value);
+    unsigned char *at = memmem(map, size, text, (size_t)text_size + 1);
+    return at == NULL ? NULL : at - 24;
+}
+
+/* What a writer that was killed on the way leaves: its sequence odd, since `age_ms`. */
+static void leave_odd(unsigned char *slot, int64_t age_ms)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    int64_t since = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - age_ms;
+    uint32_t sequence;
+    memcpy(&sequence, slot, sizeof(sequence));
+    sequence |= 1;
+    memcpy(slot, &sequence, sizeof(sequence));
+    memcpy(slot + 16, &since, sizeof(since));
+}
+
+static void an_example_of_a_killed_writer_is_written_over(void)
+{
+    REQUIRE(start(&(struct pm_daemon_options){ 0 }));
+    struct pm_counter *jobs = pm_client_counter(client, "jobs_total", "Jobs.");
+    pm_add_with(jobs, 1, "trace_id", "first");
+    EXPECT(shows_example("# {trace_id=\"first\"} 1 "));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    size_t size = (size_t)lseek(fd, 0, SEEK_END);
+    unsigned char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    REQUIRE(map != MAP_FAILED);
+    unsigned char *slot = find_slot(map, size, "first");
+    REQUIRE(slot != NULL);
+    leave_odd(slot, 100);
+    EXPECT(!shows_example("trace_id"));
+    pm_add_with(jobs, 2, "trace_id", "second"); /* it may be alive yet */
+    EXPECT(!shows_example("trace_id"));
+    leave_odd(slot, 5000);
+    pm_add_with(jobs, 3, "trace_id", "third");
+    EXPECT(shows_example("# {trace_id=\"third\"} 3 "));
+    leave_odd(slot, -5000); /* the clock was set back */
+    pm_add_with(jobs, 4, "trace_id", "fourth");
+    EXPECT(shows_example("# {trace_id=\"fourth\"} 4 "));
+    slot[24 + 10] ^= 3; /* two wrote at once: neither's is shown */
+    EXPECT(!shows_example("trace_id"));
+    pm_add_with(jobs, 5, "trace_id", "fifth");
+    EXPECT(shows_example("# {trace_id=\"fifth\"} 5 "));
+    EXPECT(shown("jobs_total") == 15);
+    (void)munmap(map, size);
+    stop();
+}
+
 /* ---- Broken regions ---- */
 
 static void no_garbage_crashes_the_daemon(void)
@@ -551,6 +617,7 @@ int main(void)
         TEST(a_full_region_says_so_and_goes_on),
         TEST(counters_outlive_daemon_and_client),
         TEST(what_is_removed_comes_back_from_zero),
+        TEST(an_example_of_a_killed_writer_is_written_over),
         TEST(no_garbage_crashes_the_daemon),
         TEST(a_file_cut_short_is_zeros_and_not_the_end),
         TEST(other_faults_are_still_the_end),

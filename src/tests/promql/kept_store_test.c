@@ -2,7 +2,7 @@
  * over the real store, whatever happens to it. Method: the store on a simulated disk; between
  * queries random batches come in order and late, series are born, samples are deleted, the head is
  * cut, blocks are merged, cleaned and imported; each query is asked with and without the cache and
- * the answers compared as JSON. A failure names its round. */
+ * the answers compared as JSON. A failure names its round. KEPT_STORE_SEED is another seed. */
 #include "base/random.h"
 #include "promql/promql.h"
 #include "tests/sim/clock.h"
@@ -11,6 +11,7 @@
 #include "tsdb/tsdb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { ROUNDS = 500, SERIES = 200, STEP_MS = 15000 };
 
@@ -157,7 +158,8 @@ static struct str ask(struct promql_engine *engine, struct tsdb *db, const char 
 static void open_stage(struct stage *stage)
 {
     *stage = (struct stage){ .now_ms = START_MS, .series = SERIES / 2 };
-    random_init(&stage->random, 41);
+    const char *seed = getenv("KEPT_STORE_SEED");
+    random_init(&stage->random, seed == NULL ? 41 : (uint64_t)atoll(seed));
     stage->disk = sim_disk_new(1);
     sim_clock_init(&stage->clock, START_MS);
     struct tsdb_options options;
