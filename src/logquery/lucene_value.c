@@ -1,5 +1,5 @@
-/* lucene_value.c - one value of a query string: a word, a phrase, a range, a pattern, and what stands
- * behind it.
+/* lucene_value.c - one value of a query string: a word, a phrase, a range, a pattern, with what
+ * stands behind it.
  */
 #include "logquery/lucene_value.h"
 
