@@ -11,6 +11,7 @@
 #include "logstore/analyzer.h"
 
 #include "base/check.h"
+#include "logstore/bytes.h"
 #include "logstore/word_break.h"
 
 #include <pthread.h>
@@ -49,35 +50,37 @@ struct character {
     enum word_break_class class;
 };
 
-static enum word_break_class find_class(uint32_t code)
+/* The first of `count` ranges that ends at or behind the code; each of `size` bytes, with its first
+ * and its last code in front. */
+static size_t find_range(const void *ranges, size_t size, size_t count, uint32_t code)
 {
+    const char *bytes = ranges;
     size_t low = 0;
-    size_t high = word_break_range_count;
+    size_t high = count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (word_break_ranges[middle].last < code)
+        if (bytes_get32(bytes + middle * size + sizeof(uint32_t)) < code)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == word_break_range_count || word_break_ranges[low].first > code)
-        return WORD_BREAK_OTHER;
-    return (enum word_break_class)word_break_ranges[low].class;
+    return low;
+}
+
+static enum word_break_class find_class(uint32_t code)
+{
+    const size_t size = sizeof(word_break_ranges[0]);
+    size_t at = find_range(word_break_ranges, size, word_break_range_count, code);
+    if (at == word_break_range_count || word_break_ranges[at].first > code) return WORD_BREAK_OTHER;
+    return (enum word_break_class)word_break_ranges[at].class;
 }
 
 static uint32_t find_lower_case(uint32_t code)
 {
-    size_t low = 0;
-    size_t high = lower_case_range_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (lower_case_ranges[middle].last < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == lower_case_range_count) return code;
-    const struct lower_case_range *range = &lower_case_ranges[low];
+    const size_t size = sizeof(lower_case_ranges[0]);
+    size_t at = find_range(lower_case_ranges, size, lower_case_range_count, code);
+    if (at == lower_case_range_count) return code;
+    const struct lower_case_range *range = &lower_case_ranges[at];
     if (range->first > code || (code - range->first) % range->stride != 0) return code;
     return (uint32_t)((int32_t)code + range->delta);
 }

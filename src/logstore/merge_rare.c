@@ -1,5 +1,5 @@
-/* merge_rare.c - the rare terms of several segments, side by side: each input has them in order, and
- * so has the output, without a list of all in memory, which was most of what a merge held.
+/* merge_rare.c - the rare terms of several segments, side by side: each input has them in order,
+ * and so has the output, without a list of all in memory, which was most of what a merge held.
  */
 #include "base/check.h"
 #include "logstore/merge_parts.h"

@@ -56,6 +56,9 @@ def wire(role):
     status, answer = role.call("POST", "/_bulk", bulk(
         {"index": {"_index": "w", "pipeline": "geo"}}, {"a": 1}, {"index": {"_index": "w"}}, {"a": 1}))
     expect("a pipeline is refused", [400, 201], [i["index"]["status"] for i in answer["items"]])
+    role.call("POST", "/long/_bulk", bulk(*[x for i in range(3) for x in ({"create": {}}, {"m": "x" * 300, "i": i})]))
+    expect("a value that is ignored is named in each document", 3,
+           role.call("POST", "/long/_search", {"query": {"exists": {"field": "_ignored"}}})[1]["hits"]["total"]["value"])
     packed = gzip.compress(bulk({"index": {"_index": "w", "_id": "z"}}, {"z": 1}).encode())
     expect("gzip", 200, role.raw("POST", "/_bulk", packed, {"Content-Encoding": "gzip"})[0])
     expect("after gzip", True, role.call("GET", "/w/_doc/z")[1]["found"])
