@@ -85,8 +85,8 @@ struct block {
     struct tombstones tombstones; /* by series */
     uint64_t references;
     struct resident resident; /* what of the file was looked at */
-    bool is_damaged;  /* a chunk has failed its checksum */
-    bool has_unsaved; /* tombstones that are not on the disk; who holds the store's work */
+    bool is_damaged;          /* a chunk has failed its checksum */
+    bool has_unsaved;         /* tombstones that are not on the disk; who holds the store's work */
 };
 
 /* A chunk as the index describes it. */
