@@ -32,7 +32,8 @@ void buf_release(struct buf *buf)
 char *buf_grow(struct buf *buf, size_t size)
 {
     if (buf->has_failed) return NULL;
-    if (size <= buf->capacity - buf->size) return buf->data + buf->size;
+    if (size <= buf->capacity - buf->size)
+        return buf->size == 0 ? buf->data : buf->data + buf->size;
     if (size > buf->size_max || buf->size > buf->size_max - size) {
         buf->has_failed = true;
         return NULL;

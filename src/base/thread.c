@@ -7,10 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-
-#define LOWERED_BY 5 /* of nice */
 
 void mutex_init(struct mutex *mutex)
 {
@@ -105,13 +102,6 @@ void thread_join(pthread_t thread)
 void thread_detach(pthread_t thread)
 {
     CHECK(pthread_detach(thread) == 0);
-}
-
-void thread_lower(void)
-{
-    /* On Linux a nice value is a thread's own; 5 is a third of the weight. */
-    int now = getpriority(PRIO_PROCESS, 0);
-    (void)setpriority(PRIO_PROCESS, 0, now + LOWERED_BY < 19 ? now + LOWERED_BY : 19);
 }
 
 unsigned thread_cpu_count(void)

@@ -45,10 +45,6 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
 void thread_join(pthread_t thread);
 void thread_detach(pthread_t thread);
 
-/* Gives the calling thread less right to the processor than others of its process, for good: there
- * is no way back without privileges. */
-void thread_lower(void);
-
 unsigned thread_cpu_count(void); /* processors that this process may use; at least 1 */
 
 #endif

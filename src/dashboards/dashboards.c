@@ -7,7 +7,7 @@
 
 #include "codec/json_writer.h"
 #include "dashboards/store.h"
-#include "http/client.h"
+#include "http/forward.h"
 #include "role/role.h"
 #include "structlog/structlog.h"
 
@@ -302,24 +302,14 @@ HANDLER(proxy)
     struct str type = http_request_header(request, "Content-Type");
     struct str copy = arena_copy(request->arena, type);
     if (type.size > 0) call.content_type = copy.data;
-    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
     struct error cause = { 0 };
-    if (http_client_send(dashboards->client, &call, &answer, &cause) != 0) {
-        response->status = answer.failure == HTTP_FAILURE_TIMEOUT ? 504 : 502;
+    if (http_forward(dashboards->client, &call, response, &cause) != 0) {
         struct json_writer json;
         json_begin(response, &json);
         json_object_begin(&json);
         json_member_cstr(&json, "message", cause.text);
         json_object_end(&json);
-        return 0;
     }
-    response->status = answer.status;
-    /* Never as markup, whatever stands behind says. */
-    struct str answer_type = http_answer_header(&answer, "Content-Type");
-    response->content_type = str_starts_with(answer_type, STR("application/"))
-                                 ? "application/json; charset=utf-8"
-                                 : "text/plain; charset=utf-8";
-    buf_append_str(&response->body, buf_str(&answer.body));
     return 0;
 }
 

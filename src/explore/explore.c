@@ -7,7 +7,7 @@
 #include "codec/json_writer.h"
 #include "explore/settings.h"
 #include "explore/upstream.h"
-#include "http/client.h"
+#include "http/forward.h"
 #include "role/role.h"
 #include "structlog/structlog.h"
 
@@ -128,21 +128,6 @@ HANDLER(status)
 
 /* ---- the way through ---- */
 
-static bool is_json(struct str type)
-{
-    return str_starts_with(type, STR("application/json")) ||
-           str_starts_with(type, STR("application/vnd.elasticsearch+json"));
-}
-
-static void hand_on(struct http_response *response, const struct http_answer *answer)
-{
-    response->status = answer->status;
-    response->content_type = is_json(http_answer_header(answer, "Content-Type"))
-                                 ? "application/json; charset=utf-8"
-                                 : "text/plain; charset=utf-8";
-    buf_append_str(&response->body, buf_str(&answer->body));
-}
-
 HANDLER(ask_store)
 {
     struct explore *explore = context;
@@ -173,15 +158,12 @@ HANDLER(ask_store)
         call.basic_user = str_from(explore->flags.user);
         call.basic_password = str_from(explore->flags.password);
     }
-    CLEANUP(http_answer_release) struct http_answer answer = { 0 };
     struct error cause = { 0 };
-    if (http_client_send(explore->client, &call, &answer, &cause) != 0) {
+    if (http_forward(explore->client, &call, response, &cause) != 0) {
         char text[ERROR_TEXT_SIZE_MAX + 64];
         (void)snprintf(text, sizeof(text), "the log store does not answer: %s", cause.text);
-        write_message(response, answer.failure == HTTP_FAILURE_TIMEOUT ? 504 : 502, text);
-        return 0;
+        write_message(response, response->status, text);
     }
-    hand_on(response, &answer);
     return 0;
 }
 

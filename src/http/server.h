@@ -103,9 +103,9 @@ struct http_request {
     int64_t deadline_ns; /* likewise */
 };
 
-/* For a handler on a worker that is at a long piece of work: its thread runs on with less right to
- * the processor, does not count as a worker any more and ends with this request, so that others do
- * not wait behind it. On a network thread, or when too many did so, nothing happens. */
+/* For a handler on a worker that is at a long piece of work: its thread does not count as a worker
+ * any more and ends with this request, so that others do not wait behind it. On a network thread,
+ * or when too many did so, nothing happens. */
 void http_request_step_aside(const struct http_request *request);
 
 /* First value, or data NULL. */

@@ -82,8 +82,7 @@ bool workers_step_aside(struct workers *workers)
     if (own_workers != workers || is_aside) return false;
     mutex_lock(&workers->mutex);
     bool may = workers->aside < WORKERS_ASIDE_MAX;
-    /* What waits must not wait for this thread. A new thread has the rights of the one that starts
-     * it, so it starts first. */
+    /* What waits must not wait for this thread. */
     if (may && workers->count > workers->idle) may = start_locked(workers);
     if (may) {
         workers->started--;
@@ -91,7 +90,6 @@ bool workers_step_aside(struct workers *workers)
         is_aside = true;
     }
     mutex_unlock(&workers->mutex);
-    if (may) thread_lower();
     return may;
 }
 

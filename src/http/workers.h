@@ -37,8 +37,8 @@ int workers_init(struct workers *workers, unsigned thread_max, size_t count_max,
 /* False: the queue is full, or there is no thread and none can be started. */
 bool workers_try_put(struct workers *workers, void *item) MUST_CHECK;
 
-/* Called by what runs: this thread does not count any more and has less right to the processor.
- * False: it is no worker's thread, has stepped aside before, or too many have. */
+/* Called by what runs: this thread does not count any more. False: it is no worker's thread, has
+ * stepped aside before, or too many have. */
 bool workers_step_aside(struct workers *workers);
 
 /* Runs what waits, then ends the threads. Once. */

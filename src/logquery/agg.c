@@ -224,8 +224,11 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
             json_put_raw(json, agg->meta);
         }
         void *state = states == NULL ? NULL : states[i];
-        if (state == NULL) state = arena_alloc(search->arena, 1, agg->kind->state_size);
-        if (state == NULL) return parse_out_of_memory(&search->parse);
+        if (state == NULL && agg->empty == NULL) {
+            agg->empty = arena_alloc(search->arena, 1, agg->kind->state_size);
+            if (agg->empty == NULL) return parse_out_of_memory(&search->parse);
+        }
+        if (state == NULL) state = agg->empty;
         int code = agg->kind->write(search, agg, state, json);
         if (code < 0) return code;
         json_object_end(json);
@@ -391,6 +394,40 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     for (size_t i = 0; i < pairs->count; i++) table->buckets[pairs->items[i].bucket].count++;
     if (agg->sub_count == 0 || pairs->count == 0) return 0;
     return collect_subs(search, agg, table, segment, pairs);
+}
+
+void buckets_begin(bool is_keyed, struct json_writer *json)
+{
+    json_key(json, STR("buckets"));
+    if (is_keyed)
+        json_object_begin(json);
+    else
+        json_array_begin(json);
+}
+
+void buckets_end(bool is_keyed, struct json_writer *json)
+{
+    if (is_keyed)
+        json_object_end(json);
+    else
+        json_array_end(json);
+}
+
+int buckets_prepare(struct search *search, struct bucket_table *table, size_t count)
+{
+    for (size_t i = table->count; i < count; i++) {
+        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
+            return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+int buckets_by_number(const void *a, const void *b)
+{
+    const struct bucket *left = a;
+    const struct bucket *right = b;
+    return left->number < right->number ? -1 : left->number > right->number;
 }
 
 int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,

@@ -50,6 +50,7 @@ struct agg {
     void *options; /* the kind's own */
     struct agg **subs;
     size_t sub_count;
+    void *empty; /* a state of nothing, for all buckets that have none; made when first written */
 };
 
 /* agg.c */
@@ -114,6 +115,14 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
 
 int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
                       struct json_writer *json) MUST_CHECK;
+
+/* "buckets": as an object by key, or as a list. */
+void buckets_begin(bool is_keyed, struct json_writer *json);
+void buckets_end(bool is_keyed, struct json_writer *json);
+
+/* Makes the buckets numbered 0 .. count - 1, in that order, when they are not there yet. */
+int buckets_prepare(struct search *search, struct bucket_table *table, size_t count) MUST_CHECK;
+int buckets_by_number(const void *a, const void *b); /* for qsort */
 
 int agg_too_many_buckets(struct search *search);
 

@@ -305,13 +305,6 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     return code;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    const struct bucket *left = a;
-    const struct bucket *right = b;
-    return left->number < right->number ? -1 : left->number > right->number;
-}
-
 static int write_bucket(struct search *search, struct agg *agg, const struct bucket *bucket,
                         struct json_writer *json)
 {
@@ -388,18 +381,14 @@ static int by_count(const void *a, const void *b)
     const struct bucket *left = a;
     const struct bucket *right = b;
     if (left->count != right->count) return left->count < right->count ? -1 : 1;
-    return by_number(a, b);
+    return buckets_by_number(a, b);
 }
 
 static int write_all(struct search *search, struct agg *agg, struct bucket_table *table,
                      struct json_writer *json)
 {
     const struct options *options = agg->options;
-    json_key(json, STR("buckets"));
-    if (options->is_keyed)
-        json_object_begin(json);
-    else
-        json_array_begin(json);
+    buckets_begin(options->is_keyed, json);
     int code = 0;
     for (size_t i = 0; code == 0 && i < table->count; i++) {
         size_t at = options->is_descending ? table->count - 1 - i : i;
@@ -407,10 +396,7 @@ static int write_all(struct search *search, struct agg *agg, struct bucket_table
         if ((int64_t)bucket->count < options->min_doc_count) continue;
         code = write_bucket(search, agg, bucket, json);
     }
-    if (options->is_keyed)
-        json_object_end(json);
-    else
-        json_array_end(json);
+    buckets_end(options->is_keyed, json);
     return code;
 }
 
@@ -419,7 +405,8 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     struct state *state = raw;
     const struct options *options = agg->options;
     struct bucket_table *table = &state->table;
-    if (table->count > 0) qsort(table->buckets, table->count, sizeof(struct bucket), by_number);
+    if (table->count > 0)
+        qsort(table->buckets, table->count, sizeof(struct bucket), buckets_by_number);
     int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
     if (code < 0) return code;
     if (options->is_by_count && table->count > 0) {

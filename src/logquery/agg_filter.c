@@ -105,17 +105,6 @@ static int read_missing(struct search *search, struct agg *agg, const struct jso
     return 0;
 }
 
-static int prepare_table(struct search *search, const struct options *options,
-                         struct bucket_table *table)
-{
-    for (size_t i = table->count; i < options->count + 1; i++) {
-        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
-            return parse_out_of_memory(&search->parse);
-        }
-    }
-    return 0;
-}
-
 static bool has_bit(const uint64_t *bits, uint32_t document)
 {
     return (bits[document / 64] >> (document % 64) & 1) != 0;
@@ -169,7 +158,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 {
     struct state *state = raw;
     const struct options *options = agg->options;
-    int code = prepare_table(search, options, &state->table);
+    int code = buckets_prepare(search, &state->table, options->count + 1);
     if (code < 0) return code;
     struct agg_documents all = *documents;
     if (options->is_global) {
@@ -197,14 +186,10 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
 {
     struct state *state = raw;
     const struct options *options = agg->options;
-    int code = prepare_table(search, options, &state->table);
+    int code = buckets_prepare(search, &state->table, options->count + 1);
     if (code < 0) return code;
     if (options->is_single) return write_bucket(search, agg, &state->table.buckets[0], json);
-    json_key(json, STR("buckets"));
-    if (options->is_list)
-        json_array_begin(json);
-    else
-        json_object_begin(json);
+    buckets_begin(!options->is_list, json);
     size_t count = options->count + (options->has_other ? 1 : 0);
     for (size_t i = 0; code == 0 && i < count; i++) {
         struct str key = i < options->count ? options->items[i].key : options->other_key;
@@ -213,10 +198,7 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
         code = write_bucket(search, agg, &state->table.buckets[i], json);
         json_object_end(json);
     }
-    if (options->is_list)
-        json_array_end(json);
-    else
-        json_object_end(json);
+    buckets_end(!options->is_list, json);
     return code;
 }
 

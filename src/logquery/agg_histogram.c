@@ -76,13 +76,6 @@ static int collect_histogram(struct search *search, struct agg *agg, void *raw,
     return code;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    const struct bucket *left = a;
-    const struct bucket *right = b;
-    return left->number < right->number ? -1 : left->number > right->number;
-}
-
 static int write_interval(struct search *search, struct agg *agg, const struct bucket *bucket,
                           struct json_writer *json)
 {
@@ -111,12 +104,9 @@ static int write_histogram(struct search *search, struct agg *agg, void *raw,
     struct histogram_state *state = raw;
     const struct histogram *options = agg->options;
     struct bucket_table *table = &state->table;
-    if (table->count > 0) qsort(table->buckets, table->count, sizeof(struct bucket), by_number);
-    json_key(json, STR("buckets"));
-    if (options->is_keyed)
-        json_object_begin(json);
-    else
-        json_array_begin(json);
+    if (table->count > 0)
+        qsort(table->buckets, table->count, sizeof(struct bucket), buckets_by_number);
+    buckets_begin(options->is_keyed, json);
     int code = 0;
     bool fills = options->min_doc_count == 0;
     int64_t next = table->count > 0 ? table->buckets[0].number : 0;
@@ -139,10 +129,7 @@ static int write_histogram(struct search *search, struct agg *agg, void *raw,
             code = write_interval(search, agg, &table->buckets[i], json);
         }
     }
-    if (options->is_keyed)
-        json_object_end(json);
-    else
-        json_array_end(json);
+    buckets_end(options->is_keyed, json);
     return code;
 }
 
@@ -254,17 +241,6 @@ static bool range_holds(const struct range *range, double value)
     return (!range->has_from || value >= range->from) && (!range->has_to || value < range->to);
 }
 
-static int prepare_table(struct search *search, const struct ranges *options,
-                         struct bucket_table *table)
-{
-    for (size_t i = table->count; i < options->count; i++) {
-        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
-            return parse_out_of_memory(&search->parse);
-        }
-    }
-    return 0;
-}
-
 static int collect_range(struct search *search, struct agg *agg, void *raw,
                          const struct agg_documents *documents)
 {
@@ -274,7 +250,7 @@ static int collect_range(struct search *search, struct agg *agg, void *raw,
     int code = agg_column(search, agg, documents->segment, &column);
     struct agg_numbers numbers;
     if (code < 0 || column == NULL || !agg_numbers_open(&numbers, column)) return code;
-    code = prepare_table(search, options, &state->table);
+    code = buckets_prepare(search, &state->table, options->count);
     struct bucket_pair_vec pairs = { 0 };
     for (size_t i = 0; code == 0 && i < documents->count; i++) {
         uint32_t document = documents->documents[i];
@@ -351,19 +327,12 @@ static int write_range(struct search *search, struct agg *agg, void *raw, struct
 {
     struct range_state *state = raw;
     const struct ranges *options = agg->options;
-    int code = prepare_table(search, options, &state->table);
-    json_key(json, STR("buckets"));
-    if (options->is_keyed)
-        json_object_begin(json);
-    else
-        json_array_begin(json);
+    int code = buckets_prepare(search, &state->table, options->count);
+    buckets_begin(options->is_keyed, json);
     for (size_t i = 0; code == 0 && i < options->count; i++) {
         code = write_one_range(search, agg, &options->items[i], &state->table.buckets[i], json);
     }
-    if (options->is_keyed)
-        json_object_end(json);
-    else
-        json_array_end(json);
+    buckets_end(options->is_keyed, json);
     return code;
 }
 

@@ -1,24 +1,13 @@
 /* agg_ip_range.c - documents by ranges of addresses: from and to, or a mask as 10.0.0.0/8.
- *
- * Addresses of both families are 16 bytes; those of version 4 lie in ::ffff:0:0/96.
  */
 #include "logquery/agg.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDRESS_SIZE     16
-#define ADDRESS_TEXT_MAX 64
-
-struct address {
-    unsigned char bytes[ADDRESS_SIZE];
-};
-
 struct range {
     struct str key;
-    bool has_from, has_to;
-    struct address from, to; /* to is not in it */
+    struct address_range in;
 };
 
 struct options {
@@ -31,59 +20,6 @@ struct state {
     struct bucket_table table; /* number: index of the range */
 };
 
-static const unsigned char v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-static bool address_parse(struct str text, struct address *address)
-{
-    char copy[ADDRESS_TEXT_MAX];
-    if (text.size == 0 || text.size >= sizeof(copy)) return false;
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = 0;
-    if (inet_pton(AF_INET6, copy, address->bytes) == 1) return true;
-    memcpy(address->bytes, v4_prefix, sizeof(v4_prefix));
-    return inet_pton(AF_INET, copy, address->bytes + sizeof(v4_prefix)) == 1;
-}
-
-static struct str address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
-{
-    bool is_v4 = memcmp(address->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
-    const void *bytes = is_v4 ? address->bytes + sizeof(v4_prefix) : address->bytes;
-    const char *printed = inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes, text, ADDRESS_TEXT_MAX);
-    return printed == NULL ? STR("") : str_from(printed);
-}
-
-/* The next address; false when that was the last one. */
-static bool address_next(struct address *address)
-{
-    for (size_t i = ADDRESS_SIZE; i > 0; i--) {
-        if (++address->bytes[i - 1] != 0) return true;
-    }
-    return false;
-}
-
-/* "10.0.0.0/8" */
-static bool read_mask(struct str mask, struct range *range)
-{
-    struct str rest = mask;
-    struct str text = str_cut(&rest, '/');
-    int64_t bits;
-    if (!address_parse(text, &range->from) || !str_to_int64(rest, &bits)) return false;
-    bool is_v4 = str_find_char(text, ':') == STR_NONE;
-    if (bits < 0 || bits > (is_v4 ? 32 : 128)) return false;
-    size_t kept = (size_t)bits + (is_v4 ? 96 : 0);
-    struct address last = range->from;
-    for (size_t i = kept; i < (size_t)ADDRESS_SIZE * 8; i++) {
-        unsigned char bit = (unsigned char)(0x80 >> (i % 8));
-        range->from.bytes[i / 8] &= (unsigned char)~bit;
-        last.bytes[i / 8] |= bit;
-    }
-    range->has_from = true;
-    range->to = last;
-    range->has_to = address_next(&range->to);
-    if (range->key.size == 0) range->key = mask;
-    return true;
-}
-
 static bool read_edge(const struct json *json, bool *has, struct address *address)
 {
     *has = json != NULL && json->kind != JSON_NULL;
@@ -94,11 +30,11 @@ static int by_edges(const void *a, const void *b)
 {
     const struct range *left = a;
     const struct range *right = b;
-    if (left->has_from != right->has_from) return left->has_from ? 1 : -1;
-    int order = left->has_from ? memcmp(&left->from, &right->from, ADDRESS_SIZE) : 0;
+    if (left->in.has_from != right->in.has_from) return left->in.has_from ? 1 : -1;
+    int order = left->in.has_from ? memcmp(&left->in.from, &right->in.from, ADDRESS_SIZE) : 0;
     if (order != 0) return order;
-    if (left->has_to != right->has_to) return left->has_to ? -1 : 1;
-    return left->has_to ? memcmp(&left->to, &right->to, ADDRESS_SIZE) : 0;
+    if (left->in.has_to != right->in.has_to) return left->in.has_to ? -1 : 1;
+    return left->in.has_to ? memcmp(&left->in.to, &right->in.to, ADDRESS_SIZE) : 0;
 }
 
 static int read(struct search *search, struct agg *agg, const struct json *body)
@@ -123,9 +59,10 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
         range->key = json_text(json_get(item, STR("key")), STR(""));
         bool is_fine =
             mask.size > 0
-                ? read_mask(mask, range)
-                : read_edge(json_get(item, STR("from")), &range->has_from, &range->from) &&
-                      read_edge(json_get(item, STR("to")), &range->has_to, &range->to);
+                ? address_range_parse(mask, &range->in)
+                : read_edge(json_get(item, STR("from")), &range->in.has_from, &range->in.from) &&
+                      read_edge(json_get(item, STR("to")), &range->in.has_to, &range->in.to);
+        if (is_fine && range->key.size == 0) range->key = mask;
         if (is_fine) continue;
         struct str raw = item->raw;
         return parse_fail(
@@ -134,17 +71,6 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
             STR_ARG(agg->name), STR_ARG(str_first(raw, raw.size < 80 ? raw.size : 80)));
     }
     qsort(options->items, options->count, sizeof(struct range), by_edges);
-    return 0;
-}
-
-static int prepare_table(struct search *search, const struct options *options,
-                         struct bucket_table *table)
-{
-    for (size_t i = table->count; i < options->count; i++) {
-        if (bucket_for_number(search, table, (int64_t)i) == UINT32_MAX) {
-            return parse_out_of_memory(&search->parse);
-        }
-    }
     return 0;
 }
 
@@ -162,12 +88,6 @@ static int read_term(void *argument, size_t i, struct str term)
     return 0;
 }
 
-static bool holds(const struct range *range, const struct address *address)
-{
-    return (!range->has_from || memcmp(address, &range->from, ADDRESS_SIZE) >= 0) &&
-           (!range->has_to || memcmp(address, &range->to, ADDRESS_SIZE) < 0);
-}
-
 static int add_pairs(struct search *search, const struct options *options,
                      const struct logstore_column *column, const struct reading *reading,
                      const struct agg_documents *documents, struct bucket_pair_vec *pairs)
@@ -181,7 +101,7 @@ static int add_pairs(struct search *search, const struct options *options,
             for (size_t k = 0; !is_in && k < count; k++) {
                 uint32_t ordinal = logstore_column_ordinal(column, first + k);
                 is_in = reading->is_sound[ordinal] &&
-                        holds(&options->items[r], &reading->addresses[ordinal]);
+                        address_range_holds(&options->items[r].in, &reading->addresses[ordinal]);
             }
             struct bucket_pair pair = { (uint32_t)r, documents->documents[i] };
             if (is_in && !VEC_PUSH(pairs, pair)) return parse_out_of_memory(&search->parse);
@@ -197,7 +117,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     const struct options *options = agg->options;
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
-    if (code == 0) code = prepare_table(search, options, &state->table);
+    if (code == 0) code = buckets_prepare(search, &state->table, options->count);
     if (code < 0 || column == NULL) return code;
     if (logstore_column_type(column) != LOGSTORE_IP) return agg_refuse_field(search, agg);
     uint32_t term_count = logstore_column_term_count(column);
@@ -236,8 +156,8 @@ static int write_one(struct search *search, struct agg *agg, const struct range 
     char from[ADDRESS_TEXT_MAX];
     char to[ADDRESS_TEXT_MAX];
     char both[2 * ADDRESS_TEXT_MAX + 2];
-    struct str from_text = range->has_from ? address_print(&range->from, from) : STR("*");
-    struct str to_text = range->has_to ? address_print(&range->to, to) : STR("*");
+    struct str from_text = range->in.has_from ? address_print(&range->in.from, from) : STR("*");
+    struct str to_text = range->in.has_to ? address_print(&range->in.to, to) : STR("*");
     struct str key = range->key;
     if (key.size == 0) {
         memcpy(both, from_text.data, from_text.size);
@@ -248,8 +168,8 @@ static int write_one(struct search *search, struct agg *agg, const struct range 
     if (options->is_keyed) json_key(json, key);
     json_object_begin(json);
     if (!options->is_keyed) json_member_text(json, "key", key);
-    if (range->has_from) json_member_text(json, "from", from_text);
-    if (range->has_to) json_member_text(json, "to", to_text);
+    if (range->in.has_from) json_member_text(json, "from", from_text);
+    if (range->in.has_to) json_member_text(json, "to", to_text);
     json_member_int(json, "doc_count", (int64_t)bucket->count);
     int code = bucket_write_subs(search, agg, bucket, json);
     json_object_end(json);
@@ -260,19 +180,12 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
 {
     struct state *state = raw;
     const struct options *options = agg->options;
-    int code = prepare_table(search, options, &state->table);
-    json_key(json, STR("buckets"));
-    if (options->is_keyed)
-        json_object_begin(json);
-    else
-        json_array_begin(json);
+    int code = buckets_prepare(search, &state->table, options->count);
+    buckets_begin(options->is_keyed, json);
     for (size_t i = 0; code == 0 && i < options->count; i++) {
         code = write_one(search, agg, &options->items[i], &state->table.buckets[i], json);
     }
-    if (options->is_keyed)
-        json_object_end(json);
-    else
-        json_array_end(json);
+    buckets_end(options->is_keyed, json);
     return code;
 }
 

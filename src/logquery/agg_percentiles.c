@@ -66,7 +66,8 @@ static double rank_of(const struct state *state, double value)
 
 static void sort_values(struct state *state)
 {
-    if (!state->is_sorted) qsort(state->values, state->count, sizeof(double), by_value);
+    if (!state->is_sorted && state->count > 0)
+        qsort(state->values, state->count, sizeof(double), by_value);
     state->is_sorted = true;
 }
 

@@ -16,10 +16,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     struct search *inner = ARENA_NEW(search->arena, struct search);
     if (inner == NULL) return parse_out_of_memory(&search->parse);
     agg->options = inner;
-    inner->arena = search->arena;
-    inner->options = search->options;
-    inner->request = search->request;
-    inner->parse = search->parse;
+    search_inner_init(search, inner);
     inner->size = parse_integer(json_get(body, STR("size")), 3);
     if (inner->size < 0 || inner->size > TOP_HITS_MAX) {
         return parse_fail(&search->parse, "illegal_argument_exception",
@@ -38,12 +35,8 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 {
     struct state *state = raw;
     struct search *inner = agg->options;
-    inner->snapshot = search->snapshot;
-    inner->context = search->context;
-    inner->parse = search->parse;
     struct sort_segment *sort = NULL;
-    int code = sort_prepare(inner);
-    if (code == 0) code = sort_segment_begin(inner, documents->segment, &sort);
+    int code = search_inner_begin(search, inner, documents->segment, &sort);
     for (size_t i = 0; code == 0 && i < documents->count; i++) {
         struct sort_value values[SORT_KEYS_MAX];
         struct candidate found = { documents->segment, documents->documents[i], values };

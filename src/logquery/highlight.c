@@ -1,4 +1,4 @@
-/* highlight.c - marks what matched: a query's leaves are tried on each term of a field's text again.
+/* highlight.c - marks what matched: a query's leaves are tried on each term of a text again.
  *
  * Long texts are cut into fragments around the marks, at blanks. The types unified, plain and fvh
  * are the same here.

@@ -50,6 +50,24 @@ int search_refuse_text(struct search *search, struct str path)
         STR_ARG(path));
 }
 
+void search_inner_init(const struct search *outer, struct search *inner)
+{
+    inner->arena = outer->arena;
+    inner->options = outer->options;
+    inner->request = outer->request;
+    inner->parse = outer->parse;
+}
+
+int search_inner_begin(const struct search *outer, struct search *inner, size_t segment,
+                       struct sort_segment **sort)
+{
+    inner->snapshot = outer->snapshot;
+    inner->context = outer->context;
+    inner->parse = outer->parse;
+    int code = sort_prepare(inner);
+    return code < 0 ? code : sort_segment_begin(inner, segment, sort);
+}
+
 int search_keep_regex(struct search *search, struct regex *regex)
 {
     if (VEC_PUSH(&search->regexes, regex)) return 0;

@@ -188,6 +188,12 @@ const struct logstore_field *search_field(const struct search *search, struct st
 const struct logstore_column *search_column(const struct search *search, size_t segment,
                                             struct str path);
 
+/* A search inside of an aggregation, over the same snapshot: what it has of the outer one when it
+ * is read, and its sort's readers of a segment. */
+void search_inner_init(const struct search *outer, struct search *inner);
+int search_inner_begin(const struct search *outer, struct search *inner, size_t segment,
+                       struct sort_segment **sort) MUST_CHECK;
+
 /* A double as Elasticsearch prints it: 1.0. */
 void put_double(struct json_writer *json, double value);
 

@@ -45,7 +45,7 @@ static bool take_number(struct str *rest, size_t least, size_t most, int *value)
     int64_t number = 0;
     while (count < rest->size && count < most && rest->data[count] >= '0' &&
            rest->data[count] <= '9') {
-        number = number * 10 + (rest->data[count] - '0');
+        if (count < 9) number = number * 10 + (rest->data[count] - '0'); /* the rest is less */
         count++;
     }
     if (count < least || number > INT32_MAX) return false;

@@ -47,20 +47,26 @@ static int add_exact(const struct logstore_filter *filter, struct terms_cursor *
     return 0;
 }
 
-static int add_tested(const struct logstore_filter *filter, struct str value,
-                      struct terms_cursor *cursor, struct term_set *set, struct error *error)
+/* Adds the terms that pass; the test is freed. */
+static int add_passing(struct term_test *test, struct terms_cursor *cursor, struct term_set *set,
+                       struct error *error)
 {
-    struct term_test *test = NULL;
-    int code = term_test_new(&test, filter, value, false, error);
-    if (code < 0) return code;
     struct str prefix = term_test_prefix(test);
-    code = terms_cursor_seek(cursor, prefix, error);
+    int code = terms_cursor_seek(cursor, prefix, error);
     while (code == 1 && str_starts_with(buf_str(&cursor->term), prefix)) {
         if (term_test_matches(test, buf_str(&cursor->term))) term_set_add(set, cursor->ordinal);
         code = terms_cursor_next(cursor, error);
     }
     term_test_free(test);
     return code < 0 ? code : 0;
+}
+
+static int add_tested(const struct logstore_filter *filter, struct str value,
+                      struct terms_cursor *cursor, struct term_set *set, struct error *error)
+{
+    struct term_test *test = NULL;
+    int code = term_test_new(&test, filter, value, false, error);
+    return code < 0 ? code : add_passing(test, cursor, set, error);
 }
 
 static int add_range(const struct logstore_filter *filter, struct terms_cursor *cursor,
@@ -163,9 +169,106 @@ static int scan_tested(struct filter_run *run, const struct logstore_filter *fil
     return code;
 }
 
+/* Addresses ----------------------------------------------------------------------------------- */
+
+static int no_address(struct str text, struct error *error)
+{
+    return error_set(error, ERROR_INVALID, "'" STR_FMT "' is not an IP string literal.",
+                     STR_ARG(str_first(text, text.size < 100 ? text.size : 100)));
+}
+
+/* The addresses between the bounds. *is_empty: there are none. */
+static int range_of_bounds(const struct logstore_filter *filter, struct address_range *range,
+                           bool *is_empty, struct error *error)
+{
+    *range =
+        (struct address_range){ filter->lower.is_set, filter->upper.is_set, { { 0 } }, { { 0 } } };
+    *is_empty = false;
+    if (range->has_from && !address_parse(filter->lower.text, &range->from)) {
+        return no_address(filter->lower.text, error);
+    }
+    if (range->has_to && !address_parse(filter->upper.text, &range->to)) {
+        return no_address(filter->upper.text, error);
+    }
+    if (range->has_from && !filter->lower.is_inclusive) *is_empty = !address_next(&range->from);
+    if (range->has_to && filter->upper.is_inclusive) range->has_to = address_next(&range->to);
+    return 0;
+}
+
+/* One address in whatever way it is written, or a mask. */
+static int range_of_value(struct str value, struct address_range *range, struct error *error)
+{
+    if (str_find_char(value, '/') != STR_NONE) {
+        return address_range_parse(value, range) ? 0 : no_address(value, error);
+    }
+    if (!address_parse(value, &range->from)) return no_address(value, error);
+    range->has_from = true;
+    range->to = range->from;
+    range->has_to = address_next(&range->to);
+    return 0;
+}
+
+/* Whether the order of texts, or their equality, is not that of the addresses. */
+static bool asks_addresses(const struct logstore_filter *filter,
+                           const struct logstore_column *column)
+{
+    if (logstore_column_type(column) != LOGSTORE_IP) return false;
+    if (filter->kind == LOGSTORE_FILTER_RANGE) return true;
+    for (size_t i = 0; i < filter->value_count; i++) {
+        bool is_other = str_find_char(filter->values[i], '/') != STR_NONE ||
+                        str_find_char(filter->values[i], ':') != STR_NONE;
+        if (is_other && is_exact_filter(filter)) return true;
+    }
+    return false;
+}
+
+static int add_addresses(struct filter_run *run, const struct address_range *range,
+                         const struct logstore_column *column, struct term_set *set, uint64_t *bits,
+                         struct error *error)
+{
+    struct term_test *test = NULL;
+    int code = term_test_new_address(&test, range, error);
+    if (code < 0) return code;
+    if ((column->flags & SEGMENT_COLUMN_SOURCED) != 0) {
+        struct scan_test scan = { .test = test, .literal = STR("") };
+        code = scan_keywords(run, column, NULL, &scan, bits, error);
+        term_test_free(test);
+        return code;
+    }
+    struct terms_cursor cursor;
+    terms_cursor_init(&cursor, &column->terms);
+    code = add_passing(test, &cursor, set, error);
+    terms_cursor_release(&cursor);
+    return code;
+}
+
+static int filter_addresses(struct filter_run *run, const struct logstore_filter *filter,
+                            const struct logstore_column *column, uint64_t *bits,
+                            struct error *error)
+{
+    struct term_set set = { .least = 1, .most = 0 };
+    set.bits = calloc(LOGSTORE_BITS_WORDS(column->terms.term_count) + 1, sizeof(uint64_t));
+    if (set.bits == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = 0;
+    bool is_range = filter->kind == LOGSTORE_FILTER_RANGE;
+    for (size_t i = 0; code == 0 && i < (is_range ? 1 : filter->value_count); i++) {
+        struct address_range range = { 0 };
+        bool is_empty = false;
+        code = is_range ? range_of_bounds(filter, &range, &is_empty, error)
+                        : range_of_value(filter->values[i], &range, error);
+        if (code == 0 && !is_empty) code = add_addresses(run, &range, column, &set, bits, error);
+    }
+    if (code == 0) add_documents(column, &set, bits);
+    free(set.bits);
+    return code == ERROR_INVALID && filter->is_lenient ? 0 : code;
+}
+
 int filter_keyword(struct filter_run *run, const struct logstore_filter *filter,
                    const struct logstore_column *column, uint64_t *bits, struct error *error)
 {
+    if (asks_addresses(filter, column)) {
+        return filter_addresses(run, filter, column, bits, error);
+    }
     if ((column->flags & SEGMENT_COLUMN_SOURCED) != 0) {
         int code = is_exact_filter(filter) ? scan_exact(run, filter, column, bits, error)
                                            : scan_tested(run, filter, column, bits, error);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "logstore/address.h"
 #include "logstore/segment.h"
 #include "logstore/snapshot.h"
 
@@ -55,6 +56,9 @@ int filter_phrase_verify(struct filter_run *run, const struct logstore_column *c
 struct term_test;
 int term_test_new(struct term_test **test_out, const struct logstore_filter *filter,
                   struct str value, bool is_text, struct error *error) MUST_CHECK;
+/* Whether a term is an address of the range. */
+int term_test_new_address(struct term_test **test_out, const struct address_range *range,
+                          struct error *error) MUST_CHECK;
 void term_test_free(struct term_test *test);
 bool term_test_matches(struct term_test *test, struct str term);
 struct str term_test_prefix(const struct term_test *test); /* every match begins with it */

@@ -28,6 +28,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "logstore/address.h"
 #include "logstore/analyzer.h"
 #include "logstore/catalog.h"
 #include "logstore/date.h"

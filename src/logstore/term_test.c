@@ -23,6 +23,8 @@ struct term_test {
     uint32_t *wanted;   /* characters of the value, for fuzzy */
     size_t wanted_count;
     size_t edits_max;
+    bool is_address;
+    struct address_range addresses;
 };
 
 /* Reads one character; broken bytes stand for themselves. */
@@ -252,6 +254,17 @@ int term_test_new(struct term_test **test_out, const struct logstore_filter *fil
     return 0;
 }
 
+int term_test_new_address(struct term_test **test_out, const struct address_range *range,
+                          struct error *error)
+{
+    struct term_test *test = calloc(1, sizeof(*test));
+    if (test == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    test->is_address = true;
+    test->addresses = *range;
+    *test_out = test;
+    return 0;
+}
+
 void term_test_free(struct term_test *test)
 {
     if (test == NULL) return;
@@ -312,6 +325,10 @@ static bool is_near(const struct term_test *test, struct str term)
 
 bool term_test_matches(struct term_test *test, struct str term)
 {
+    struct address address;
+    if (test->is_address) {
+        return address_parse(term, &address) && address_range_holds(&test->addresses, &address);
+    }
     if (test->regex != NULL) return term_regex_matches(test->regex, term);
     if (test->is_nocase) {
         buf_reset(&test->folded);

@@ -13,8 +13,27 @@
 #include "main/main.h"
 #include "role/role.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+int check_each(const struct check_words *words)
+{
+    int failed = words->names->count == 0 ? words->check(words->context, "-") : 0;
+    for (size_t i = 0; i < words->names->count; i++) {
+        if (words->check(words->context, words->names->items[i]) < 0) failed = -1;
+    }
+    return words->finish(words->context) > 0 || failed < 0 ? ROLE_EXIT_FAILED : ROLE_EXIT_OK;
+}
+
+FILE *check_open(const char *kind, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file != NULL) return file;
+    (void)fprintf(stderr, "barograph check %s: cannot open '%s': %s\n", kind, path,
+                  strerror(errno));
+    return NULL;
+}
 
 static const struct check {
     const char *name;

@@ -88,31 +88,25 @@ static int check_file(struct check_run *run, const char *name, FILE *file)
     return -1;
 }
 
-static int check_path(struct check_run *run, const char *path)
+static int check_path(void *context, const char *path)
 {
+    struct check_run *run = context;
     if (strcmp(path, "-") == 0) return check_file(run, "(standard input)", stdin);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        (void)fprintf(stderr, "barograph check ecs: cannot open '%s': %s\n", path, strerror(errno));
-        return -1;
-    }
+    FILE *file = check_open("ecs", path);
+    if (file == NULL) return -1;
     int code = check_file(run, path, file);
     (void)fclose(file);
     return code;
 }
 
-static int check_paths(struct check_run *run, const struct option_list *paths)
+static uint64_t say_sums(void *context)
 {
-    int failed = 0;
-    if (paths->count == 0) failed = check_path(run, "-");
-    for (size_t i = 0; i < paths->count; i++) {
-        if (check_path(run, paths->items[i]) < 0) failed = -1;
-    }
+    const struct check_run *run = context;
     if (!run->flags.is_quiet) {
         printf("%llu lines, %llu with findings\n", (unsigned long long)run->line_count,
                (unsigned long long)run->finding_count);
     }
-    return failed < 0 || run->finding_count > 0 ? ROLE_EXIT_FAILED : ROLE_EXIT_OK;
+    return run->finding_count;
 }
 
 int check_ecs_main(int argc, char **argv)
@@ -131,7 +125,7 @@ int check_ecs_main(int argc, char **argv)
         (void)fprintf(stderr, "barograph check ecs: not enough memory for a line\n");
         return ROLE_EXIT_FAILED;
     }
-    int status = check_paths(&run, &paths);
+    int status = check_each(&(struct check_words){ &paths, &run, check_path, say_sums });
     free(run.line);
     return status;
 }

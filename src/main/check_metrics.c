@@ -142,8 +142,9 @@ static int check_url(struct check_run *run)
     return check_text(run, http_answer_header(&answer, "Content-Type"), buf_str(&answer.body));
 }
 
-static int check_one(struct check_run *run, const char *name)
+static int check_one(void *context, const char *name)
 {
+    struct check_run *run = context;
     run->name = name;
     if (str_starts_with(str_from(name), STR("http://")) ||
         str_starts_with(str_from(name), STR("https://"))) {
@@ -153,28 +154,21 @@ static int check_one(struct check_run *run, const char *name)
         run->name = "(standard input)";
         return check_file(run, stdin);
     }
-    FILE *file = fopen(name, "re");
-    if (file == NULL) {
-        (void)fprintf(stderr, "barograph check metrics: cannot open '%s': %s\n", name,
-                      strerror(errno));
-        return -1;
-    }
+    FILE *file = check_open("metrics", name);
+    if (file == NULL) return -1;
     int code = check_file(run, file);
     (void)fclose(file);
     return code;
 }
 
-static int check_all(struct check_run *run, const struct option_list *names)
+static uint64_t say_sums(void *context)
 {
-    int failed = names->count == 0 ? check_one(run, "-") : 0;
-    for (size_t i = 0; i < names->count; i++) {
-        if (check_one(run, names->items[i]) < 0) failed = -1;
-    }
+    const struct check_run *run = context;
     if (!run->flags.is_quiet) {
         printf("%llu metrics, %llu findings\n", (unsigned long long)run->family_count,
                (unsigned long long)run->finding_count);
     }
-    return failed < 0 || run->finding_count > 0 ? ROLE_EXIT_FAILED : ROLE_EXIT_OK;
+    return run->finding_count;
 }
 
 int check_metrics_main(int argc, char **argv)
@@ -197,5 +191,5 @@ int check_metrics_main(int argc, char **argv)
                       run.flags.format);
         return ROLE_EXIT_USAGE;
     }
-    return check_all(&run, &names);
+    return check_each(&(struct check_words){ &names, &run, check_one, say_sums });
 }

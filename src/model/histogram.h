@@ -66,6 +66,10 @@ bool histogram_equal(const struct histogram *a, const struct histogram *b);
 /* Equal bit by bit, hint and all: the same number for a store. */
 bool histogram_identical(const struct histogram *a, const struct histogram *b);
 
+/* Whether two lists have the same buckets, whatever is in them. */
+bool histogram_same_indexes(const struct histogram_bucket *a, size_t a_count,
+                            const struct histogram_bucket *b, size_t b_count);
+
 /* Whether a store may keep it: a schema that is known, buckets and bounds in order, no count below
  * zero. ERROR_INVALID says what is wrong. */
 int histogram_check(const struct histogram *histogram, struct error *error) MUST_CHECK;

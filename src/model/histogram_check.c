@@ -85,6 +85,16 @@ static bool identical_buckets(const struct histogram_bucket *a, size_t a_count,
     return true;
 }
 
+bool histogram_same_indexes(const struct histogram_bucket *a, size_t a_count,
+                            const struct histogram_bucket *b, size_t b_count)
+{
+    if (a_count != b_count) return false;
+    for (size_t i = 0; i < a_count; i++) {
+        if (a[i].index != b[i].index) return false;
+    }
+    return true;
+}
+
 bool histogram_identical(const struct histogram *a, const struct histogram *b)
 {
     if (a->schema != b->schema || a->hint != b->hint || a->is_integer != b->is_integer ||

@@ -32,16 +32,6 @@ static bool to_whole(double count, int64_t *whole)
     return sample_bits((double)*whole) == sample_bits(count);
 }
 
-static bool same_indexes(const struct histogram_bucket *a, size_t a_count,
-                         const struct histogram_bucket *b, size_t b_count)
-{
-    if (a_count != b_count) return false;
-    for (size_t i = 0; i < a_count; i++) {
-        if (a[i].index != b[i].index) return false;
-    }
-    return true;
-}
-
 static bool same_layout(const struct histogram *a, const struct histogram *b)
 {
     if (a->schema != b->schema || a->is_integer != b->is_integer ||
@@ -52,8 +42,8 @@ static bool same_layout(const struct histogram *a, const struct histogram *b)
     for (size_t i = 0; i < a->bound_count; i++) {
         if (sample_bits(a->bounds[i]) != sample_bits(b->bounds[i])) return false;
     }
-    return same_indexes(a->positive, a->positive_count, b->positive, b->positive_count) &&
-           same_indexes(a->negative, a->negative_count, b->negative, b->negative_count);
+    return histogram_same_indexes(a->positive, a->positive_count, b->positive, b->positive_count) &&
+           histogram_same_indexes(a->negative, a->negative_count, b->negative, b->negative_count);
 }
 
 static bool all_whole(const struct histogram *histogram)

@@ -327,16 +327,6 @@ static enum foreign_encoding encoding_of(const struct foreign_sample *sample)
     return is_integer ? FOREIGN_HISTOGRAM : FOREIGN_FLOAT_HISTOGRAM;
 }
 
-static bool same_indexes(const struct histogram_bucket *a, size_t a_count,
-                         const struct histogram_bucket *b, size_t b_count)
-{
-    if (a_count != b_count) return false;
-    for (size_t i = 0; i < a_count; i++) {
-        if (a[i].index != b[i].index) return false;
-    }
-    return true;
-}
-
 /* Whether the histogram may stand behind another one in a chunk. */
 static bool may_follow(const struct histogram *later, const struct histogram *earlier)
 {
@@ -351,10 +341,10 @@ static bool may_follow(const struct histogram *later, const struct histogram *ea
     for (size_t i = 0; i < later->bound_count; i++) {
         if (sample_bits(later->bounds[i]) != sample_bits(earlier->bounds[i])) return false;
     }
-    return same_indexes(later->positive, later->positive_count, earlier->positive,
-                        earlier->positive_count) &&
-           same_indexes(later->negative, later->negative_count, earlier->negative,
-                        earlier->negative_count) &&
+    return histogram_same_indexes(later->positive, later->positive_count, earlier->positive,
+                                  earlier->positive_count) &&
+           histogram_same_indexes(later->negative, later->negative_count, earlier->negative,
+                                  earlier->negative_count) &&
            (is_gauge || !histogram_is_reset(later, earlier));
 }
 

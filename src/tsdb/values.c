@@ -279,9 +279,10 @@ static bool append_steps(struct buf *out, const double *values, size_t count)
     for (size_t i = 1; i < count; i++) {
         double step = rint((values[i] - values[i - 1]) / unit);
         if (!(fabs(step) < 1e15)) return false;
-        double product = step * unit;
-        double guess = values[i - 1] + product;
         steps[i - 1] = (int64_t)step;
+        /* Of the integer, as the reader has it: -0 is none. */
+        double product = (double)steps[i - 1] * unit;
+        double guess = values[i - 1] + product;
         corrections[i - 1] = (int64_t)(flip(bits_of(values[i])) - flip(bits_of(guess)));
     }
     buf_append_char(out, KIND_STEPS);

@@ -278,6 +278,19 @@ def addresses(role):
             {"key": "2001:db8::/127", "from": "2001:db8::", "to": "2001:db8::2", "doc_count": 1},
             {"key": "six", "from": "2001:db8::", "doc_count": 1}]
     expect("ip_range", want, answer)
+    def found(query):
+        status, answer = role.call("POST", "/i/_search", {"size": 100, "query": query})
+        return sorted(h["_source"]["ip"] for h in answer["hits"]["hits"]) if status == 200 else answer["error"]["root_cause"][0]["reason"]
+    in_third = sorted(ip for ip in ips if ip.startswith("10.0.2."))
+    expect("a term that is a mask", in_third, found({"term": {"ip": "10.0.2.0/24"}}))
+    expect("terms: a mask and an address", sorted(in_third + ["10.0.0.1"]), found({"terms": {"ip": ["10.0.2.0/24", "10.0.0.1"]}}))
+    expect("an address written otherwise", ["2001:db8::1"], found({"term": {"ip": "2001:0DB8:0:0::1"}}))
+    expect("a range is of addresses, not of texts", sorted(f"10.0.1.{i}" for i in range(9, 13)), found({"range": {"ip": {"gte": "10.0.1.9", "lte": "10.0.1.12"}}}))
+    expect("its edges", sorted(f"10.0.1.{i}" for i in (10, 11)), found({"range": {"ip": {"gt": "10.0.1.9", "lt": "10.0.1.12"}}}))
+    expect("an open range", ["2001:db8::1"], found({"range": {"ip": {"gte": "::ffff:11.0.0.0"}}}))
+    expect("masks in query strings", in_third, found({"query_string": {"query": 'ip:"10.0.2.0/24"'}}))
+    expect("no address", "'10.0.0.x' is not an IP string literal.", found({"range": {"ip": {"gte": "10.0.0.x"}}}))
+    expect("no mask", "'10.0.0.0/40' is not an IP string literal.", found({"term": {"ip": "10.0.0.0/40"}}))
     keyed = role.call("POST", "/i/_search", {"size": 0, "aggs": {"r": {"ip_range": {"field": "ip", "keyed": True, "ranges": [
         {"mask": "0.0.0.0/0"}]}}}})[1]["aggregations"]["r"]["buckets"]
     expect("ip_range: keyed, all of version 4", {"0.0.0.0/0": {"from": "0.0.0.0", "to": "::1:0:0:0", "doc_count": 33}}, keyed)

@@ -1,4 +1,7 @@
-/* bulk_fuzz.c - any bytes as a bulk body: read or refused, never worse. */
+/* bulk_fuzz.c - any bytes as a bulk body: read or refused, never worse.
+ *
+ * Seeds: corpus/bulk.
+ */
 #include "log_server/bulk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,7 @@
-/* kql_fuzz.c - any bytes as Kibana's query language, printed as its tree and as query DSL. */
+/* kql_fuzz.c - any bytes as Kibana's query language, printed as its tree and as query DSL.
+ *
+ * Seeds: corpus/kql.
+ */
 #include "logquery/logquery.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,7 @@
-/* lucene_fuzz.c - any bytes as a query string, in both syntaxes. */
+/* lucene_fuzz.c - any bytes as a query string, in both syntaxes.
+ *
+ * Seeds: corpus/lucene.
+ */
 #include "logquery/logquery.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

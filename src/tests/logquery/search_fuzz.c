@@ -1,5 +1,8 @@
 /* search_fuzz.c - any bytes as the body of a search over a small store: query DSL, aggregations,
- * sort, highlighting and all else that a body may hold. */
+ * sort, highlighting and all else that a body may hold.
+ *
+ * Seeds: corpus/search.
+ */
 #include "logquery/logquery.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* date_fuzz.c - any bytes as a date, its format (behind a line break) and an index name with date
  * math: read or refused; what was read prints, and what the default prints reads as the same.
+ *
+ * Seeds: corpus/date.
  */
 #include "logstore/logstore.h"
 

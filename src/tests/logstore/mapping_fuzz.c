@@ -1,5 +1,7 @@
 /* mapping_fuzz.c - any bytes as a mapping and, behind a line break, a document that meets it: taken
  * or refused, strictly and not; what a mapping prints is a mapping that prints the same.
+ *
+ * Seeds: corpus/mapping.
  */
 #include "codec/json.h"
 #include "logstore/document.h"

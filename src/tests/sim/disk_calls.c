@@ -300,6 +300,19 @@ static int sim_link(void *state, const char *from, const char *to)
     return code;
 }
 
+/* A call that changes what stands under one path. */
+static int call_by_path(void *state, const char *path,
+                        int (*call_locked)(struct sim_disk *sim, const char *path))
+{
+    struct sim_disk *sim = state;
+    char clean[FILE_PATH_SIZE];
+    sim_clean_path(path, clean);
+    mutex_lock(&sim->mutex);
+    int code = sim->has_crashed ? -EIO : call_locked(sim, clean);
+    mutex_unlock(&sim->mutex);
+    return code;
+}
+
 static int remove_locked(struct sim_disk *sim, const char *path)
 {
     size_t inode;
@@ -313,13 +326,7 @@ static int remove_locked(struct sim_disk *sim, const char *path)
 
 static int sim_remove(void *state, const char *path)
 {
-    struct sim_disk *sim = state;
-    char clean[FILE_PATH_SIZE];
-    sim_clean_path(path, clean);
-    mutex_lock(&sim->mutex);
-    int code = sim->has_crashed ? -EIO : remove_locked(sim, clean);
-    mutex_unlock(&sim->mutex);
-    return code;
+    return call_by_path(state, path, remove_locked);
 }
 
 static int make_folder_locked(struct sim_disk *sim, const char *path)
@@ -335,13 +342,7 @@ static int make_folder_locked(struct sim_disk *sim, const char *path)
 
 static int sim_make_folder(void *state, const char *path)
 {
-    struct sim_disk *sim = state;
-    char clean[FILE_PATH_SIZE];
-    sim_clean_path(path, clean);
-    mutex_lock(&sim->mutex);
-    int code = sim->has_crashed ? -EIO : make_folder_locked(sim, clean);
-    mutex_unlock(&sim->mutex);
-    return code;
+    return call_by_path(state, path, make_folder_locked);
 }
 
 static int sync_folder_locked(struct sim_disk *sim, const char *path)
@@ -368,13 +369,7 @@ static int sync_folder_locked(struct sim_disk *sim, const char *path)
 
 static int sim_sync_folder(void *state, const char *path)
 {
-    struct sim_disk *sim = state;
-    char clean[FILE_PATH_SIZE];
-    sim_clean_path(path, clean);
-    mutex_lock(&sim->mutex);
-    int code = sim->has_crashed ? -EIO : sync_folder_locked(sim, clean);
-    mutex_unlock(&sim->mutex);
-    return code;
+    return call_by_path(state, path, sync_folder_locked);
 }
 
 static int by_text(const void *a, const void *b)

@@ -180,6 +180,25 @@ static void earlier_columns_come_back(void)
     }
 }
 
+/* Steps of -0 behind -0: values about zero that differ in their last bits. Found by the fuzzer. */
+static void steps_about_zero_come_back(void)
+{
+    static const struct str bytes =
+        STR_INIT("\x02\x01\x4a\x00\x00\x00\x00\x00\x83\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"
+                 "\x00\x00\x11\x00\x00\x00\x00");
+    double values[233];
+    double back[233];
+    struct buf buf;
+    struct str rest = bytes;
+    buf_init(&buf, 1 << 20);
+    REQUIRE(column_decode_values(&rest, values, ARRAY_LENGTH(values)));
+    column_write_values(&buf, values, ARRAY_LENGTH(values), COLUMN_SMALL);
+    rest = buf_str(&buf);
+    REQUIRE(column_decode_values(&rest, back, ARRAY_LENGTH(back)));
+    EXPECT(memcmp(values, back, sizeof(values)) == 0);
+    buf_release(&buf);
+}
+
 static void common_series_are_small(void)
 {
     static const struct {
@@ -215,7 +234,8 @@ int main(void)
     static const struct test tests[] = {
         TEST(values_come_back_bit_by_bit), TEST(numbers_come_back),
         TEST(relative_columns_come_back),  TEST(cut_columns_are_refused),
-        TEST(earlier_columns_come_back),   TEST(common_series_are_small),
+        TEST(earlier_columns_come_back),   TEST(steps_about_zero_come_back),
+        TEST(common_series_are_small),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }
