@@ -151,8 +151,8 @@ struct node {
             size_t matcher_count;
             struct modifiers modifiers;
             bool ignores_values; /* who takes its rows looks at no numbers */
-            bool finds_resets; /* hints of histograms are worked out from the samples */
-            bool is_unique;    /* one metric name: no two series are the same without it */
+            bool finds_resets;   /* hints of histograms are worked out from the samples */
+            bool is_unique;      /* one metric name: no two series are the same without it */
         } selector;
         struct {
             struct node *selector;
