@@ -45,7 +45,7 @@ def main():
     SERVERS["barograph"].append("--memory.max=" + options.memory)
     server = Server("barograph", folder)
     server.start()
-    server.wait_ready("vector(1)", time.time(), 1)
+    server.wait_ready(time.time())
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
     words, taken, refused, good_refused, good_steps = {}, 0, 0, 0, 0
