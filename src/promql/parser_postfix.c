@@ -142,7 +142,8 @@ static bool parse_extended(struct parser *parser, struct node *node)
     struct modifiers *modifiers = modifiers_of(node);
     if (modifiers == NULL || node->kind == NODE_SUBQUERY ||
         (is_anchored && node->kind != NODE_MATRIX)) {
-        return parser_fail(parser, start, "%s modifier not implemented", name);
+        return parser_fail(parser, start, "%s modifier must stand behind a %s", name,
+                           is_anchored ? "range selector" : "range or instant selector");
     }
     if (modifiers->is_anchored || modifiers->is_smoothed) {
         return parser_fail(parser, start,

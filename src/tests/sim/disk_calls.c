@@ -262,17 +262,22 @@ static int rename_locked(struct sim_disk *sim, const char *from, const char *to)
     return sim->has_crashed ? -EIO : 0;
 }
 
-static int sim_rename(void *state, const char *from, const char *to)
+static int change_names(struct sim_disk *sim, const char *from, const char *to,
+                        int (*change)(struct sim_disk *sim, const char *from, const char *to))
 {
-    struct sim_disk *sim = state;
     char clean_from[FILE_PATH_SIZE];
     char clean_to[FILE_PATH_SIZE];
     sim_clean_path(from, clean_from);
     sim_clean_path(to, clean_to);
     mutex_lock(&sim->mutex);
-    int code = sim->has_crashed ? -EIO : rename_locked(sim, clean_from, clean_to);
+    int code = sim->has_crashed ? -EIO : change(sim, clean_from, clean_to);
     mutex_unlock(&sim->mutex);
     return code;
+}
+
+static int sim_rename(void *state, const char *from, const char *to)
+{
+    return change_names(state, from, to, rename_locked);
 }
 
 static int link_locked(struct sim_disk *sim, const char *from, const char *to)
@@ -289,15 +294,7 @@ static int link_locked(struct sim_disk *sim, const char *from, const char *to)
 
 static int sim_link(void *state, const char *from, const char *to)
 {
-    struct sim_disk *sim = state;
-    char clean_from[FILE_PATH_SIZE];
-    char clean_to[FILE_PATH_SIZE];
-    sim_clean_path(from, clean_from);
-    sim_clean_path(to, clean_to);
-    mutex_lock(&sim->mutex);
-    int code = sim->has_crashed ? -EIO : link_locked(sim, clean_from, clean_to);
-    mutex_unlock(&sim->mutex);
-    return code;
+    return change_names(state, from, to, link_locked);
 }
 
 /* A call that changes what stands under one path. */
