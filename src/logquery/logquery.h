@@ -117,7 +117,24 @@ struct lucene_options {
     bool is_lenient; /* a value that cannot be of the field's type finds nothing */
     int32_t zone_offset_s;
     int32_t phrase_slop;
+    bool refuses_leading_wildcard;
+    unsigned
+        simple_flags;   /* of the simple syntax: LOGQUERY_SIMPLE_..., which signs mean something */
     size_t *regex_size; /* adds up the programs of a request's patterns; NULL: this text's alone */
+};
+
+enum {
+    LOGQUERY_SIMPLE_AND = 1,
+    LOGQUERY_SIMPLE_NOT = 2,
+    LOGQUERY_SIMPLE_OR = 4,
+    LOGQUERY_SIMPLE_PREFIX = 8,
+    LOGQUERY_SIMPLE_PHRASE = 16,
+    LOGQUERY_SIMPLE_PRECEDENCE = 32,
+    LOGQUERY_SIMPLE_ESCAPE = 64,
+    LOGQUERY_SIMPLE_WHITESPACE = 128,
+    LOGQUERY_SIMPLE_FUZZY = 256,
+    LOGQUERY_SIMPLE_NEAR = 512,
+    LOGQUERY_SIMPLE_ALL = 1023,
 };
 
 #define LOGQUERY_REGEX_SIZE_MAX 100000 /* instructions, of all patterns of a request */

@@ -222,6 +222,10 @@ int lucene_read_term(struct lucene *lucene, const struct lucene_scope *scope,
         code = read_comparison(lucene, scope, text, out);
         return code < 0 ? code : lucene_take_suffixes(lucene, false, &tilde);
     }
+    bool is_leading = token->kind == LUCENE_WILDCARD && (raw.data[0] == '*' || raw.data[0] == '?');
+    if (is_leading && lucene->options->refuses_leading_wildcard) {
+        return lucene_fail(lucene, "'*' or '?' as the first character of a wildcard");
+    }
     code = lucene_take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;
     enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;

@@ -12,6 +12,7 @@
 
 struct parse {
     struct arena *arena;
+    struct logstore *store; /* for what a query looks up in another document; NULL: nothing */
     struct logquery_failure *failure;
     struct error *error;
     unsigned depth;

@@ -447,6 +447,7 @@ static void search_init(struct search *search, const struct logquery_options *op
     search->context.clock = options->clock;
     search->context.now_ms = clock_realtime_ms(options->clock);
     search->parse.arena = arena;
+    search->parse.store = options->store;
 }
 
 static void set_deadline(struct search *search)
