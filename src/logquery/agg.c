@@ -1,5 +1,6 @@
 /* agg.c - the tree of aggregations: reading, handing documents down, writing results. */
 #include "logquery/agg.h"
+#include "logquery/agg_options.h"
 
 #include "base/check.h"
 #include "codec/number.h"
@@ -125,6 +126,14 @@ static int read_one(struct search *search, const struct json_member *member, str
                           "Aggregation definition for [" STR_FMT "] must be an object",
                           STR_ARG(member->key));
     }
+    for (size_t i = 0; i < agg->name.size; i++) {
+        char c = agg->name.data[i];
+        if (c != '[' && c != ']' && c != '>') continue;
+        return parse_fail(parse, "parsing_exception",
+                          "Invalid aggregation name [" STR_FMT "]. Aggregation names can contain "
+                          "any character except '[', ']', and '>'",
+                          STR_ARG(agg->name));
+    }
     const struct json *body = NULL;
     const struct json *subs = NULL;
     for (size_t i = 0; i < member->value.object.count; i++) {
@@ -133,6 +142,11 @@ static int read_one(struct search *search, const struct json_member *member, str
             subs = &part->value;
         } else if (str_equal(part->key, STR("meta"))) {
             agg->meta = part->value.raw;
+        } else if (body != NULL) {
+            return parse_fail(parse, "parsing_exception",
+                              "Found two aggregation type definitions in [" STR_FMT "]: [" STR_FMT
+                              "] and [" STR_FMT "]",
+                              STR_ARG(agg->name), STR_ARG(agg->kind->name), STR_ARG(part->key));
         } else {
             agg->kind = kind_find(part->key);
             body = &part->value;
@@ -152,10 +166,12 @@ static int read_one(struct search *search, const struct json_member *member, str
                           "scripts are not supported in aggregation [" STR_FMT "]",
                           STR_ARG(member->key));
     }
+    int code = agg_check_options(parse, agg->kind->name, body);
+    if (code < 0) return code;
     const struct agg *outer = search->date_histogram;
-    bool is_dates = agg->kind == &agg_date_histogram || agg->kind == &agg_auto_date_histogram;
+    bool is_dates = agg->kind == &agg_date_histogram;
     if (is_dates) search->date_histogram = agg;
-    int code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
+    code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
     search->date_histogram = outer;
     if (code == 0 && agg->kind->read != NULL) code = agg->kind->read(search, agg, body);
     *out = agg;

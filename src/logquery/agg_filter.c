@@ -202,8 +202,16 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     return code;
 }
 
+static const struct bucket *single(const struct agg *agg, const void *raw)
+{
+    const struct state *state = raw;
+    (void)agg;
+    return state->table.count == 0 ? NULL : &state->table.buckets[0];
+}
+
 const struct agg_kind agg_filter = {
     .name = STR_INIT("filter"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_filter,
     .collect = collect,
@@ -218,6 +226,7 @@ const struct agg_kind agg_filters = {
 };
 const struct agg_kind agg_global = {
     .name = STR_INIT("global"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_global,
     .collect = collect,
@@ -225,6 +234,7 @@ const struct agg_kind agg_global = {
 };
 const struct agg_kind agg_missing = {
     .name = STR_INIT("missing"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_missing,
     .collect = collect,

@@ -113,9 +113,9 @@ int logquery_parse_query(struct str json, struct arena *arena, struct logstore_f
 struct lucene_options {
     const struct str *fields; /* none: every field */
     size_t field_count;
-    bool needs_all;  /* default operator AND */
-    bool is_lenient; /* a value that cannot be of the field's type finds nothing */
-    int32_t zone_offset_s;
+    bool needs_all;               /* default operator AND */
+    bool is_lenient;              /* a value that cannot be of the field's type finds nothing */
+    const struct date_zone *zone; /* of dates without one; NULL: UTC */
     int32_t phrase_slop;
     bool refuses_leading_wildcard;
     unsigned

@@ -82,7 +82,7 @@ struct logstore_filter *lucene_leaf(struct lucene *lucene, const struct lucene_s
         .value_count = 1,
         .is_lenient = lucene->options->is_lenient || scope->count == 0,
         .needs_all_terms = lucene->options->needs_all,
-        .zone_offset_s = lucene->options->zone_offset_s,
+        .zone = lucene->options->zone,
         .is_normalized = true,
         .is_void_when_empty = true,
     };

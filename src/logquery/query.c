@@ -459,8 +459,7 @@ static int read_range(struct parse *parse, const struct json *body, struct logst
     if (code == 0) code = read_bounds(parse, &member->value, *out);
     if (code < 0) return code;
     (*out)->format = json_text(json_get(&member->value, STR("format")), STR(""));
-    return parse_zone_offset(parse, json_get(&member->value, STR("time_zone")),
-                             clock_realtime_ms(&clock_system), &(*out)->zone_offset_s);
+    return parse_zone(parse, json_get(&member->value, STR("time_zone")), &(*out)->zone);
 }
 
 static int read_exists(struct parse *parse, const struct json *body, struct logstore_filter **out)

@@ -65,8 +65,7 @@ int query_read_query_string(struct parse *parse, const struct json *body,
     options.regex_size = &parse->regex_size;
     options.is_lenient = parse_flag(json_get(body, STR("lenient")), options.field_count == 0);
     options.phrase_slop = (int32_t)parse_integer(json_get(body, STR("phrase_slop")), 0);
-    code = parse_zone_offset(parse, json_get(body, STR("time_zone")),
-                             clock_realtime_ms(&clock_system), &options.zone_offset_s);
+    code = parse_zone(parse, json_get(body, STR("time_zone")), &options.zone);
     if (code < 0) return code;
     struct error error = { 0 };
     struct str text = query->text;

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "logstore/date.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,7 +51,7 @@ struct logstore_filter {
     size_t value_count;
     struct logstore_bound lower, upper; /* RANGE */
     struct str format;                  /* RANGE: of dates; empty: the field's */
-    int32_t zone_offset_s;              /* RANGE and dates: seconds east of UTC */
+    const struct date_zone *zone;       /* RANGE and dates; NULL: UTC */
     bool is_lenient;      /* a value that cannot be of the field's type finds nothing */
     bool asks_analyzed;   /* of text fields alone */
     bool asks_unanalyzed; /* of all but text fields */
