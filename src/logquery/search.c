@@ -141,6 +141,8 @@ static int offer(struct search *search, const struct candidate *found, size_t ca
         if (values == NULL) return parse_out_of_memory(&search->parse);
     }
     for (size_t i = 0; i < search->key_count; i++) values[i] = found->values[i];
+    int code = sort_keep_values(search, values);
+    if (code < 0) return code;
     struct candidate kept = { found->segment, found->document, values };
     if (is_full) {
         search->heap[0] = kept;

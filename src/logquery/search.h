@@ -31,13 +31,17 @@ struct sort_value {
     };
 };
 
+enum sort_mode { SORT_LEAST, SORT_MOST, SORT_SUM, SORT_AVERAGE, SORT_MEDIAN };
+enum sort_unit { SORT_UNIT_OWN, SORT_UNIT_MS, SORT_UNIT_NS };
+
 struct sort_key {
     enum sort_kind kind;
     struct str field;
     bool is_descending;
     bool has_unmapped_type;
     bool is_missing_first;
-    bool takes_most;                  /* of several values the largest; else the least */
+    enum sort_mode mode;              /* of several values */
+    enum sort_unit unit;              /* of times: as they are, or in one unit over all indices */
     const struct json *missing_value; /* NULL: _last or _first */
     struct str format;
     enum sort_type type; /* of the field over all indices */
@@ -129,10 +133,14 @@ bool sort_passes_segment(const struct search *search, size_t segment);
 bool sort_passes_document(const struct search *search, const struct sort_segment *sort,
                           uint32_t document);
 
+/* Copies into the arena what of the values would go with the next document. */
+int sort_keep_values(struct search *search, struct sort_value *values) MUST_CHECK;
+
 int sort_compare(const struct search *search, const struct candidate *a,
                  const struct candidate *b); /* < 0: a comes first */
 int sort_segment_begin(struct search *search, size_t segment, struct sort_segment **out) MUST_CHECK;
-/* Values of one document; texts in the arena. Documents rising. */
+/* Values of one document; texts in the arena, but ids, which are good until the next document.
+ * Documents rising. */
 int sort_segment_values(struct search *search, struct sort_segment *sort, uint32_t document,
                         struct sort_value *values) MUST_CHECK;
 /* The values of the first `key_count` keys as an array. */

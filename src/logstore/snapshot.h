@@ -227,6 +227,12 @@ int logstore_reader_get(struct logstore_reader *reader, const struct logstore_se
                         uint32_t document, struct logstore_hit *hit,
                         struct error *error) MUST_CHECK;
 
+#define LOGSTORE_ID_BUFFER 64 /* what an id that was made by the store is written into */
+
+/* The id alone. It stands in the buffer or in the segment. */
+int logstore_document_id(const struct logstore_segment *segment, uint32_t document, char *buffer,
+                         struct str *id, struct error *error) MUST_CHECK;
+
 /* Id and numbers alone, without unpacking the source. */
 int logstore_reader_get_meta(struct logstore_reader *reader, const struct logstore_segment *segment,
                              uint32_t document, struct logstore_hit *hit,
