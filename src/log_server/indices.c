@@ -41,8 +41,22 @@ static int handle_delete(struct call *call)
 {
     const struct str *names;
     size_t count;
-    int code = call_resolve(call, &names, &count);
-    if (code != 0) return code < 0 ? code : 0;
+    struct str missing;
+    struct str refused;
+    int code = logstore_resolve_indices(call->server->store, call->values[0], call->arena, &names,
+                                        &count, &missing, &refused);
+    if (code < 0) return code;
+    if (refused.data != NULL) {
+        struct str reason = arena_printf(
+            call->arena,
+            "The provided expression [" STR_FMT "] matches an alias, a data stream or its write "
+            "index, specify the corresponding concrete indices instead.",
+            STR_ARG(refused));
+        return answer_error(call, 400, "illegal_argument_exception", reason);
+    }
+    if (missing.data != NULL && !call_flag(call, "ignore_unavailable", false)) {
+        return answer_index_missing(call, missing);
+    }
     struct error error = { 0 };
     for (size_t i = 0; i < count; i++) {
         code = logstore_index_delete(call->server->store, names[i], &error);
@@ -89,10 +103,7 @@ static void put_aliases(struct json_writer *json, const struct logstore_alias *a
     json_object_begin(json);
     for (size_t i = 0; i < count; i++) {
         if (!str_equal(aliases[i].index, index)) continue;
-        json_key(json, aliases[i].name);
-        json_object_begin(json);
-        if (aliases[i].is_write_index) json_member_bool(json, "is_write_index", true);
-        json_object_end(json);
+        put_alias(json, &aliases[i]);
     }
     json_object_end(json);
 }
@@ -188,102 +199,6 @@ static int handle_flush(struct call *call)
     return code < 0 ? answer_store_error(call, code, "exception", &error) : answer_shards(call);
 }
 
-/* Aliases ------------------------------------------------------------------------------------- */
-
-static int handle_get_alias(struct call *call)
-{
-    const struct logstore_alias *aliases;
-    size_t count;
-    if (logstore_alias_list(call->server->store, call->arena, &aliases, &count) < 0) {
-        return ERROR_LIMIT;
-    }
-    struct str pattern = call->value_count > 0 ? call->values[call->value_count - 1] : STR("*");
-    struct json_writer json;
-    json_writer_init(&json, &call->response->body);
-    json_object_begin(&json);
-    bool is_found = false;
-    for (size_t i = 0; i < count; i++) {
-        if (!logstore_name_matches(pattern, aliases[i].name)) continue;
-        is_found = true;
-        json_key(&json, aliases[i].index);
-        json_object_begin(&json);
-        json_key(&json, STR("aliases"));
-        json_object_begin(&json);
-        json_key(&json, aliases[i].name);
-        json_object_begin(&json);
-        if (aliases[i].is_write_index) json_member_bool(&json, "is_write_index", true);
-        json_object_end(&json);
-        json_object_end(&json);
-        json_object_end(&json);
-    }
-    json_object_end(&json);
-    if (is_found || str_find_char(pattern, '*') != STR_NONE) return 0;
-    buf_reset(&call->response->body);
-    call->response->status = 404;
-    buf_printf(&call->response->body, "{\"error\":\"alias [" STR_FMT "] missing\",\"status\":404}",
-               STR_ARG(pattern));
-    return 0;
-}
-
-static int handle_put_alias(struct call *call)
-{
-    struct error error = { 0 };
-    const struct json *root = NULL;
-    if (call->request->body.size > 0 &&
-        json_parse(NULL, call->arena, call->request->body, &root, &error) < 0) {
-        return answer_error(call, 400, "parse_exception", str_from(error.text));
-    }
-    bool is_write = json_boolean(json_get(root, STR("is_write_index")), false);
-    int code =
-        logstore_alias_put(call->server->store, call->values[1], call->values[0], is_write, &error);
-    return code < 0 ? answer_store_error(call, code, "invalid_alias_name_exception", &error)
-                    : answer_acknowledged(call);
-}
-
-static int handle_delete_alias(struct call *call)
-{
-    struct error error = { 0 };
-    int code = logstore_alias_remove(call->server->store, call->values[1], call->values[0], &error);
-    return code < 0 ? answer_error(call, 404, "aliases_not_found_exception", str_from(error.text))
-                    : answer_acknowledged(call);
-}
-
-static int run_alias_action(struct call *call, const struct json_member *action,
-                            struct error *error)
-{
-    struct logstore *store = call->server->store;
-    struct str index = json_text(json_get(&action->value, STR("index")), STR(""));
-    struct str alias = json_text(json_get(&action->value, STR("alias")), STR(""));
-    if (str_equal(action->key, STR("add"))) {
-        bool is_write = json_boolean(json_get(&action->value, STR("is_write_index")), false);
-        return logstore_alias_put(store, alias, index, is_write, error);
-    }
-    if (str_equal(action->key, STR("remove"))) {
-        return logstore_alias_remove(store, alias, index, error);
-    }
-    if (str_equal(action->key, STR("remove_index"))) {
-        return logstore_index_delete(store, index, error);
-    }
-    return error_set(error, ERROR_INVALID, "unknown alias action [" STR_FMT "]",
-                     STR_ARG(action->key));
-}
-
-static int handle_aliases(struct call *call)
-{
-    struct error error = { 0 };
-    const struct json *root = NULL;
-    int code = json_parse(NULL, call->arena, call->request->body, &root, &error);
-    if (code < 0) return answer_error(call, 400, "parse_exception", str_from(error.text));
-    const struct json *actions = json_get(root, STR("actions"));
-    for (size_t i = 0; json_is(actions, JSON_ARRAY) && i < actions->array.count; i++) {
-        const struct json *action = &actions->array.items[i];
-        if (!json_is(action, JSON_OBJECT) || action->object.count != 1) continue;
-        code = run_alias_action(call, &action->object.members[0], &error);
-        if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
-    }
-    return answer_acknowledged(call);
-}
-
 /* Data streams -------------------------------------------------------------------------------- */
 
 static void put_stream(struct call *call, const struct logstore_stream *stream,
@@ -353,29 +268,109 @@ static int handle_delete_stream(struct call *call)
                     : answer_acknowledged(call);
 }
 
+/* Names of a list, as an array of objects that hold them. */
+static void put_resolved_aliases(struct json_writer *json, const struct logstore_alias *aliases,
+                                 size_t count, struct str pattern)
+{
+    json_key(json, STR("aliases"));
+    json_array_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = !logstore_name_matches(pattern, aliases[i].name);
+        for (size_t k = 0; !is_known && k < i; k++) {
+            is_known = str_equal(aliases[k].name, aliases[i].name);
+        }
+        if (is_known) continue;
+        json_object_begin(json);
+        json_member_text(json, "name", aliases[i].name);
+        json_key(json, STR("indices"));
+        json_array_begin(json);
+        for (size_t k = i; k < count; k++) {
+            if (str_equal(aliases[k].name, aliases[i].name)) json_put_text(json, aliases[k].index);
+        }
+        json_array_end(json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void put_resolved_streams(struct json_writer *json, const struct logstore_stream *streams,
+                                 size_t count, struct str pattern)
+{
+    json_key(json, STR("data_streams"));
+    json_array_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        if (!logstore_name_matches(pattern, streams[i].name)) continue;
+        json_object_begin(json);
+        json_member_text(json, "name", streams[i].name);
+        json_key(json, STR("backing_indices"));
+        json_array_begin(json);
+        for (size_t k = 0; k < streams[i].index_count; k++) {
+            json_put_text(json, streams[i].indices[k]);
+        }
+        json_array_end(json);
+        json_member_cstr(json, "timestamp_field", "@timestamp");
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void put_resolved_index(const struct call *call, struct json_writer *json, struct str name,
+                               const struct logstore_alias *aliases, size_t count)
+{
+    struct logstore_index_info info = { 0 };
+    if (logstore_index_info(call->server->store, name, false, call->arena, &info) < 0) return;
+    json_object_begin(json);
+    json_member_text(json, "name", name);
+    bool has_alias = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!str_equal(aliases[i].index, name)) continue;
+        if (!has_alias) {
+            json_key(json, STR("aliases"));
+            json_array_begin(json);
+        }
+        has_alias = true;
+        json_put_text(json, aliases[i].name);
+    }
+    if (has_alias) json_array_end(json);
+    json_key(json, STR("attributes"));
+    json_put_raw(json, name.data[0] == '.' ? STR("[\"hidden\",\"open\"]") : STR("[\"open\"]"));
+    if (info.data_stream.size > 0) json_member_text(json, "data_stream", info.data_stream);
+    json_object_end(json);
+}
+
+/* Which indices, aliases and data streams an expression names; of a list, each part by itself. */
 static int handle_resolve(struct call *call)
 {
     const struct str *names;
+    const struct logstore_alias *aliases;
+    const struct logstore_stream *streams;
     size_t count;
+    size_t alias_count;
+    size_t stream_count;
+    struct logstore *store = call->server->store;
     int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
+    if (logstore_alias_list(store, call->arena, &aliases, &alias_count) < 0 ||
+        logstore_stream_list(store, call->arena, &streams, &stream_count) < 0) {
+        return ERROR_LIMIT;
+    }
+    struct str pattern = str_equal(call->values[0], STR("_all")) ? STR("*") : call->values[0];
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     json_object_begin(&json);
     json_key(&json, STR("indices"));
     json_array_begin(&json);
     for (size_t i = 0; i < count; i++) {
-        json_object_begin(&json);
-        json_member_text(&json, "name", names[i]);
-        json_key(&json, STR("attributes"));
-        json_put_raw(&json, STR("[\"open\"]"));
-        json_object_end(&json);
+        struct str rest = pattern;
+        bool is_own = false;
+        while (rest.size > 0)
+            is_own |= logstore_name_matches(str_trim(str_cut(&rest, ',')), names[i]);
+        bool is_hidden = names[i].data[0] == '.' && pattern.data[0] == '*';
+        if (is_own && !is_hidden) put_resolved_index(call, &json, names[i], aliases, alias_count);
     }
     json_array_end(&json);
-    json_key(&json, STR("aliases"));
-    json_put_raw(&json, STR("[]"));
-    json_key(&json, STR("data_streams"));
-    json_put_raw(&json, STR("[]"));
+    put_resolved_aliases(&json, aliases, alias_count, pattern);
+    put_resolved_streams(&json, streams, stream_count, pattern);
     json_object_end(&json);
     return 0;
 }
@@ -393,12 +388,6 @@ static const struct route rows[] = {
     { HTTP_GET, "/_settings", handle_settings, INDICES_PARAMETERS },
     { HTTP_GET, "/:index/_settings", handle_settings, INDICES_PARAMETERS },
     { HTTP_PUT, "/:index/_settings", handle_put_settings, INDICES_PARAMETERS },
-    { HTTP_GET, "/_alias", handle_get_alias, INDICES_PARAMETERS },
-    { HTTP_GET, "/_alias/:name", handle_get_alias, INDICES_PARAMETERS },
-    { HTTP_GET, "/:index/_alias/:name", handle_get_alias, INDICES_PARAMETERS },
-    { HTTP_PUT | HTTP_POST, "/:index/_alias/:name", handle_put_alias, INDICES_PARAMETERS },
-    { HTTP_DELETE, "/:index/_alias/:name", handle_delete_alias, INDICES_PARAMETERS },
-    { HTTP_POST, "/_aliases", handle_aliases, INDICES_PARAMETERS },
     { HTTP_GET, "/_data_stream", handle_get_stream, INDICES_PARAMETERS },
     { HTTP_GET, "/_data_stream/:name", handle_get_stream, INDICES_PARAMETERS },
     { HTTP_PUT, "/_data_stream/:name", handle_put_stream, INDICES_PARAMETERS },

@@ -97,7 +97,7 @@ struct route_table {
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
     async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
-    cluster_routes, cat_routes, cat_index_routes, security_routes;
+    alias_routes, cluster_routes, cat_routes, cat_index_routes, security_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
@@ -110,6 +110,9 @@ int answer_acknowledged(struct call *call);
 int answer_unknown_user(struct call *call); /* 401; security.c */
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
+
+/* aliases.c: "name":{"filter":...,"is_write_index":true} */
+void put_alias(struct json_writer *json, const struct logstore_alias *alias);
 
 /* refused.c: answers when the path names what Elasticsearch has and we have not. */
 bool answer_refusal(struct call *call);

@@ -80,7 +80,10 @@ struct search {
     struct logstore_filter_context context;
 
     struct logstore_filter *filter;
-    struct logstore_filter *post_filter; /* NULL: none */
+    /* By index of the snapshot, when one was reached by aliases that have filters; else NULL. */
+    struct logstore_filter **alias_filters; /* NULL inside: none */
+    struct logstore_filter **index_filters; /* with the search's own */
+    struct logstore_filter *post_filter;    /* NULL: none */
     int64_t from, size;
     struct sort_key keys[SORT_KEYS_MAX];
     size_t key_count;
@@ -209,6 +212,10 @@ void put_double(struct json_writer *json, double value);
 int search_keep_regex(struct search *search, struct regex *regex) MUST_CHECK;
 
 /* "Text fields are not optimised ..." */
+/* What the documents of a segment must pass; and of that what an alias asks, NULL: nothing. */
+const struct logstore_filter *search_filter(const struct search *search, size_t segment);
+const struct logstore_filter *search_alias_filter(const struct search *search, size_t segment);
+
 int search_refuse_text(struct search *search, struct str path);
 
 #endif

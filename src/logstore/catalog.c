@@ -74,6 +74,10 @@ static void put_all(struct json_writer *json, const struct logstore *store)
         json_member_text(json, "name", store->aliases.items[i].name);
         json_member_text(json, "index", store->aliases.items[i].index);
         json_member_bool(json, "is_write_index", store->aliases.items[i].is_write_index);
+        if (store->aliases.items[i].filter.size > 0) {
+            json_key(json, STR("filter"));
+            json_put_raw(json, store->aliases.items[i].filter);
+        }
         json_object_end(json);
     }
     json_array_end(json);
@@ -207,8 +211,10 @@ static int load_names(struct logstore *store, const struct json *root, struct er
     for (size_t i = 0; json_is(aliases, JSON_ARRAY) && i < aliases->array.count; i++) {
         const struct json *item = &aliases->array.items[i];
         struct store_alias alias = { .is_write_index = json_flag(item, "is_write_index") };
+        const struct json *filter = json_get(item, STR("filter"));
         if (!text_set(&alias.name, json_word(item, "name")) ||
             !text_set(&alias.index, json_word(item, "index")) ||
+            !text_set(&alias.filter, filter == NULL ? STR("") : filter->raw) ||
             !VEC_PUSH(&store->aliases, alias)) {
             return error_set(error, -ENOMEM, "read the catalog: out of memory");
         }

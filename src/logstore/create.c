@@ -145,7 +145,9 @@ static int add_aliases(struct logstore *store, const struct recipe *recipe, stru
                 .is_write_index =
                     json_boolean(json_get(&member->value, STR("is_write_index")), false),
             };
+            const struct json *filter = json_get(&member->value, STR("filter"));
             if (!text_set(&alias.name, member->key) || !text_set(&alias.index, index) ||
+                !text_set(&alias.filter, filter == NULL ? STR("") : filter->raw) ||
                 !VEC_PUSH(&store->aliases, alias)) {
                 return error_set(error, -ENOMEM, "create an index: out of memory");
             }
@@ -216,8 +218,7 @@ static void drop_index(struct logstore *store, struct store_index *index)
     for (size_t i = store->aliases.count; i > 0; i--) {
         struct store_alias *alias = &store->aliases.items[i - 1];
         if (!str_equal(alias->index, index->name)) continue;
-        text_free(alias->name);
-        text_free(alias->index);
+        store_alias_release(alias);
         VEC_REMOVE(&store->aliases, i - 1);
     }
 }
@@ -256,6 +257,12 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
     if (store_index_find(store, name) != NULL) {
         return error_set(error, -EEXIST, "index [" STR_FMT "/" STR_FMT "] already exists",
                          STR_ARG(name), STR_ARG(store_index_find(store, name)->uuid));
+    }
+    if (store_name_is_taken(store, name)) {
+        return error_set(error, ERROR_INVALID,
+                         "Invalid index name [" STR_FMT
+                         "], an alias or a data stream has the same name",
+                         STR_ARG(name));
     }
     struct recipe recipe = { .store = store };
     arena_init(&recipe.arena, JSON_MEMORY_MAX);
@@ -313,6 +320,14 @@ int store_auto_create(struct logstore *store, struct str name, struct store_inde
     if (!logstore_name_is_valid(name, &reason)) {
         return error_set(error, ERROR_INVALID, "Invalid index name [" STR_FMT "], %s",
                          STR_ARG(name), reason);
+    }
+    if (store_name_is_taken(store, name)) {
+        return error_set(error, ERROR_INVALID,
+                         "no write index is defined for alias [" STR_FMT
+                         "]. The write index may be explicitly disabled using is_write_index=false "
+                         "or the alias points to multiple indices without one being designated as "
+                         "a write index",
+                         STR_ARG(name));
     }
     struct recipe recipe = { .store = store };
     arena_init(&recipe.arena, JSON_MEMORY_MAX);

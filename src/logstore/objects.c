@@ -79,9 +79,18 @@ int logstore_index_info(struct logstore *store, struct str name, bool with_mappi
 
 /* Aliases ------------------------------------------------------------------------------------- */
 
-int logstore_alias_put(struct logstore *store, struct str name, struct str index,
-                       bool is_write_index, struct error *error)
+void store_alias_release(struct store_alias *alias)
 {
+    text_free(alias->name);
+    text_free(alias->index);
+    text_free(alias->filter);
+}
+
+int logstore_alias_put(struct logstore *store, const struct logstore_alias *given,
+                       struct error *error)
+{
+    struct str name = given->name;
+    struct str index = given->index;
     mutex_lock(&store->writer);
     int code = 0;
     if (store_index_find(store, index) == NULL) {
@@ -93,23 +102,23 @@ int logstore_alias_put(struct logstore *store, struct str name, struct str index
                          STR_ARG(name));
     }
     mutex_lock(&store->state);
-    bool is_there = false;
-    for (size_t i = 0; code == 0 && i < store->aliases.count; i++) {
-        struct store_alias *alias = &store->aliases.items[i];
-        if (!str_equal(alias->name, name)) continue;
-        if (str_equal(alias->index, index)) {
-            alias->is_write_index = is_write_index;
-            is_there = true;
-        } else if (is_write_index) {
-            alias->is_write_index = false;
-        }
+    struct store_alias alias = { .is_write_index = given->is_write_index };
+    bool has_memory =
+        code < 0 || (text_set(&alias.name, name) && text_set(&alias.index, index) &&
+                     text_set(&alias.filter, given->filter) && VEC_RESERVE(&store->aliases, 1));
+    if (!has_memory) code = error_set(error, -ENOMEM, "add an alias: out of memory");
+    for (size_t i = store->aliases.count; code == 0 && i > 0; i--) {
+        struct store_alias *other = &store->aliases.items[i - 1];
+        if (!str_equal(other->name, name)) continue;
+        if (given->is_write_index) other->is_write_index = false;
+        if (!str_equal(other->index, index)) continue;
+        store_alias_release(other);
+        VEC_REMOVE(&store->aliases, i - 1);
     }
-    struct store_alias alias = { .is_write_index = is_write_index };
-    if (code == 0 && !is_there &&
-        (!text_set(&alias.name, name) || !text_set(&alias.index, index) ||
-         !VEC_PUSH(&store->aliases, alias))) {
-        code = error_set(error, -ENOMEM, "add an alias: out of memory");
-    }
+    if (code == 0)
+        store->aliases.items[store->aliases.count++] = alias;
+    else
+        store_alias_release(&alias);
     mutex_unlock(&store->state);
     if (code == 0) code = store_catalog_save(store, error);
     mutex_unlock(&store->writer);
@@ -128,8 +137,7 @@ int logstore_alias_remove(struct logstore *store, struct str name, struct str in
             !logstore_name_matches(index, alias->index)) {
             continue;
         }
-        text_free(alias->name);
-        text_free(alias->index);
+        store_alias_release(alias);
         VEC_REMOVE(&store->aliases, i - 1);
         is_found = true;
     }
@@ -150,6 +158,7 @@ int logstore_alias_list(struct logstore *store, struct arena *arena,
     for (size_t i = 0; code == 0 && i < total; i++) {
         list[i].name = arena_copy(arena, store->aliases.items[i].name);
         list[i].index = arena_copy(arena, store->aliases.items[i].index);
+        list[i].filter = arena_copy(arena, store->aliases.items[i].filter);
         list[i].is_write_index = store->aliases.items[i].is_write_index;
         if (list[i].name.data == NULL || list[i].index.data == NULL) code = -ENOMEM;
     }

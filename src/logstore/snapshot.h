@@ -37,6 +37,7 @@ struct logstore_index_view {
     struct str uuid;
     const struct logstore_mapping *mapping;
     uint32_t result_window; /* largest from + size */
+    struct str filter;      /* a query's JSON that was set for the snapshot; empty: all documents */
 };
 
 struct logstore_segment_view {
@@ -58,6 +59,11 @@ struct logstore_snapshot {
 int logstore_snapshot_take(struct logstore *store, const struct str *names, size_t count,
                            struct logstore_snapshot **snapshot_out, struct error *error) MUST_CHECK;
 void logstore_snapshot_free(struct logstore_snapshot *snapshot); /* NULL is fine */
+
+/* Notes which documents of an index are meant, for whoever searches the snapshot: the snapshot's
+ * owner carries it out. Before others have the snapshot. */
+int logstore_snapshot_set_filter(struct logstore_snapshot *snapshot, size_t index,
+                                 struct str filter) MUST_CHECK;
 
 struct logstore_segment_info {
     uint64_t id;

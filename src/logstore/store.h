@@ -59,8 +59,11 @@ struct store_index {
 struct store_alias {
     struct str name;
     struct str index;
+    struct str filter; /* a query's JSON; empty: none */
     bool is_write_index;
 };
+
+void store_alias_release(struct store_alias *alias);
 
 struct store_stream {
     struct str name;
@@ -201,6 +204,9 @@ void store_index_free_spare(struct logstore *store, struct store_index *index); 
 int store_index_own_mapping(struct store_index *index, struct error *error) MUST_CHECK;
 
 /* Names (names.c). Both with the state lock held. ------------------------------------------- */
+
+/* Whether an alias or a data stream has that name. State or writer held. */
+bool store_name_is_taken(const struct logstore *store, struct str name);
 
 /* The index that writes to `name` go to: itself, an alias's write index, a stream's newest. */
 struct store_index *store_write_index(const struct logstore *store, struct str name,
