@@ -14,18 +14,47 @@ static int expanded_name(struct call *call, struct str *name)
     return 1;
 }
 
+/* 1: answered. */
+static int check_create_body(struct call *call)
+{
+    const struct json *root = NULL;
+    if (str_trim(call->request->body).size == 0 ||
+        json_parse(NULL, call->arena, call->request->body, &root, NULL) < 0 ||
+        !json_is(root, JSON_OBJECT)) {
+        return 0; /* told of when it is read for good */
+    }
+    for (size_t i = 0; i < root->object.count; i++) {
+        struct str key = root->object.members[i].key;
+        bool is_known = str_equal(key, STR("settings")) || str_equal(key, STR("mappings")) ||
+                        str_equal(key, STR("aliases"));
+        if (is_known) continue;
+        (void)answer_error(
+            call, 400, "parse_exception",
+            arena_printf(call->arena, "unknown key [" STR_FMT "] for create index", STR_ARG(key)));
+        return 1;
+    }
+    return 0;
+}
+
 static int handle_create(struct call *call)
 {
     struct str name;
     struct error error = { 0 };
     int code = expanded_name(call, &name);
     if (code != 0) return 0;
+    code = check_create_body(call);
+    if (code != 0) return code < 0 ? code : 0;
     code = logstore_index_create(call->server->store, name, call->request->body, &error);
     if (code < 0) {
-        bool is_name = strncmp(error.text, "Invalid index name", 18) == 0;
-        return answer_store_error(
-            call, code, is_name ? "invalid_index_name_exception" : "mapper_parsing_exception",
-            &error);
+        struct str text = str_from(error.text);
+        bool is_name = str_starts_with(text, STR("Invalid index name"));
+        bool is_setting =
+            str_starts_with(text, STR("unknown setting")) || str_starts_with(text, STR("[index."));
+        return answer_store_error(call, code,
+                                  is_name      ? "invalid_index_name_exception"
+                                  : is_setting ? "illegal_argument_exception"
+                                               : "mapper_parsing_exception",
+                                  &error);
     }
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
@@ -67,33 +96,83 @@ static int handle_delete(struct call *call)
 
 enum parts { PART_ALIASES = 1, PART_MAPPINGS = 2, PART_SETTINGS = 4 };
 
+/* Members of a flat object whose keys begin with `front`, as nested objects. Depth: that of a key,
+ * which is 512 bytes long at most. */
+static void put_nested(struct json_writer *json, const struct json *flat, struct str front)
+{
+    json_object_begin(json);
+    for (size_t i = 0; i < flat->object.count; i++) {
+        const struct json_member *member = &flat->object.members[i];
+        if (!str_starts_with(member->key, front)) continue;
+        struct str rest = str_skip(member->key, front.size);
+        size_t dot = str_find_char(rest, '.');
+        if (dot == STR_NONE) {
+            json_key(json, rest);
+            json_put_raw(json, member->value.raw);
+            continue;
+        }
+        /* With the first of those that have the same name here come all of them. */
+        struct str below = str_first(member->key, front.size + dot + 1);
+        bool is_first = true;
+        for (size_t k = 0; k < i; k++) {
+            is_first &= !str_starts_with(flat->object.members[k].key, below);
+        }
+        if (!is_first) continue;
+        json_key(json, str_first(rest, dot));
+        put_nested(json, flat, below);
+    }
+    json_object_end(json);
+}
+
+/* What was set, with what every index has; flat. */
+static int all_settings(const struct call *call, const struct logstore_index_info *info,
+                        const struct json **flat)
+{
+    const struct json *given = NULL;
+    struct json_writer json;
+    CLEANUP(buf_release) struct buf text = { 0 };
+    if (json_parse(NULL, call->arena, info->settings, &given, NULL) < 0) return ERROR_LIMIT;
+    struct str pattern = call->value_count > 1 ? call->values[1] : STR("*");
+    buf_init(&text, info->settings.size + 65536);
+    json_writer_init(&json, &text);
+    const struct {
+        const char *key;
+        struct str value;
+    } own[] = {
+        { "index.creation_date", arena_printf(call->arena, "%lld", (long long)info->created_ms) },
+        { "index.number_of_shards", STR("1") },
+        { "index.number_of_replicas", STR("0") },
+        { "index.uuid", info->uuid },
+        { "index.version.created", STR("7171899") },
+        { "index.provided_name", info->name },
+    };
+    json_object_begin(&json);
+    for (size_t i = 0; json_is(given, JSON_OBJECT) && i < given->object.count; i++) {
+        if (!logstore_name_matches(pattern, given->object.members[i].key)) continue;
+        json_key(&json, given->object.members[i].key);
+        json_put_raw(&json, given->object.members[i].value.raw);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
+        struct str key = str_from(own[i].key);
+        if (json_get(given, key) != NULL || !logstore_name_matches(pattern, key)) continue;
+        json_member_text(&json, own[i].key, own[i].value);
+    }
+    json_object_end(&json);
+    return text.has_failed ? ERROR_LIMIT
+                           : json_parse(NULL, call->arena, buf_str(&text), flat, NULL);
+}
+
 static void put_settings(const struct call *call, const struct logstore_index_info *info,
                          struct json_writer *json)
 {
-    const struct json *given = NULL;
-    char created[32];
-    (void)snprintf(created, sizeof(created), "%lld", (long long)info->created_ms);
-    if (json_parse(NULL, call->arena, info->settings, &given, NULL) < 0) given = NULL;
-    const struct json *inner = json_get(given, STR("index"));
+    const struct json *flat = NULL;
     json_key(json, STR("settings"));
-    json_object_begin(json);
-    json_key(json, STR("index"));
-    json_object_begin(json);
-    for (size_t i = 0; json_is(inner, JSON_OBJECT) && i < inner->object.count; i++) {
-        json_key(json, inner->object.members[i].key);
-        json_put_raw(json, inner->object.members[i].value.raw);
-    }
-    json_member_cstr(json, "creation_date", created);
-    if (json_get(inner, STR("number_of_shards")) == NULL) {
-        json_member_cstr(json, "number_of_shards", "1");
-    }
-    if (json_get(inner, STR("number_of_replicas")) == NULL) {
-        json_member_cstr(json, "number_of_replicas", "0");
-    }
-    json_member_text(json, "uuid", info->uuid);
-    json_member_text(json, "provided_name", info->name);
-    json_object_end(json);
-    json_object_end(json);
+    if (all_settings(call, info, &flat) < 0)
+        json_put_raw(json, STR("{}"));
+    else if (call_flag(call, "flat_settings", false))
+        json_put_raw(json, flat->raw);
+    else
+        put_nested(json, flat, STR(""));
 }
 
 static void put_aliases(struct json_writer *json, const struct logstore_alias *aliases,
@@ -174,8 +253,14 @@ static int handle_put_settings(struct call *call)
     size_t count;
     int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
-    return answer_error(call, 400, "illegal_argument_exception",
-                        STR("changing the settings of an index is not supported"));
+    struct error error = { 0 };
+    bool keeps = call_flag(call, "preserve_existing", false);
+    for (size_t i = 0; i < count; i++) {
+        code = logstore_index_put_settings(call->server->store, names[i], call->request->body,
+                                           keeps, &error);
+        if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
+    }
+    return answer_acknowledged(call);
 }
 
 static int answer_shards(struct call *call)
@@ -387,7 +472,9 @@ static const struct route rows[] = {
       INDICES_PARAMETERS " write_index_only" },
     { HTTP_GET, "/_settings", handle_settings, INDICES_PARAMETERS },
     { HTTP_GET, "/:index/_settings", handle_settings, INDICES_PARAMETERS },
-    { HTTP_PUT, "/:index/_settings", handle_put_settings, INDICES_PARAMETERS },
+    { HTTP_GET, "/:index/_settings/:name", handle_settings, INDICES_PARAMETERS },
+    { HTTP_PUT, "/_settings", handle_put_settings, INDICES_PARAMETERS " preserve_existing" },
+    { HTTP_PUT, "/:index/_settings", handle_put_settings, INDICES_PARAMETERS " preserve_existing" },
     { HTTP_GET, "/_data_stream", handle_get_stream, INDICES_PARAMETERS },
     { HTTP_GET, "/_data_stream/:name", handle_get_stream, INDICES_PARAMETERS },
     { HTTP_PUT, "/_data_stream/:name", handle_put_stream, INDICES_PARAMETERS },

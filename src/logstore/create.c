@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/json_writer.h"
 #include "logstore/catalog_text.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #include <errno.h>
@@ -113,24 +114,26 @@ static void add_legacy(struct recipe *recipe, struct str name)
 
 static int apply_parts(struct recipe *recipe, struct buf *settings, struct error *error)
 {
-    struct json_writer json;
-    json_writer_init(&json, settings);
-    json_object_begin(&json);
+    struct setting_vec list = { 0 };
+    recipe->mapping->adds_templates = true;
+    int code = 0;
     for (size_t i = 0; i < recipe->part_count; i++) {
         const struct json *part = recipe->parts[i];
         const struct json *mappings = json_get(part, STR("mappings"));
         if (json_is(mappings, JSON_OBJECT)) {
-            int code = logstore_mapping_merge_json(recipe->mapping, mappings->raw, error);
-            if (code < 0) return code;
+            code = logstore_mapping_merge_json(recipe->mapping, mappings->raw, error);
+            if (code < 0) break;
         }
-        const struct json *given = json_get(part, STR("settings"));
-        for (size_t k = 0; json_is(given, JSON_OBJECT) && k < given->object.count; k++) {
-            const struct json_member *member = &given->object.members[k];
-            json_key(&json, member->key);
-            json_put_raw(&json, member->value.raw);
+        if (settings_add(&list, &recipe->arena, json_get(part, STR("settings"))) < 0) {
+            code = error_set(error, -ENOMEM, "create an index: out of memory");
+            break;
         }
     }
-    json_object_end(&json);
+    recipe->mapping->adds_templates = false;
+    if (code == 0) code = settings_check(&list, error);
+    settings_print(&list, settings);
+    VEC_RELEASE(&list);
+    if (code < 0) return code;
     return settings->has_failed ? error_set(error, -ENOMEM, "create an index: out of memory") : 0;
 }
 

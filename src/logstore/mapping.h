@@ -93,6 +93,7 @@ struct logstore_mapping {
     struct map objects;               /* paths that have fields below them */
     enum logstore_dynamic dynamic;
     bool has_no_date_detection;
+    bool adds_templates; /* while an index is made: dynamic templates are joined, not replaced */
     bool has_numeric_detection;
     struct logstore_dynamic_template *templates; /* in order */
     size_t template_count;

@@ -1,9 +1,12 @@
 /* objects.c - aliases, data streams as listed, named objects, and what is known of an index. */
 #include "base/check.h"
 #include "logstore/catalog_text.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #include <errno.h>
+
+#define SETTINGS_MEMORY_MAX ((size_t)64 << 20)
 
 int logstore_index_put_mapping(struct logstore *store, struct str name, struct str mapping,
                                struct error *error)
@@ -27,6 +30,60 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
     }
     mutex_unlock(&store->state);
     logstore_mapping_free(copy);
+    if (code == 0) code = store_catalog_save(store, error);
+    mutex_unlock(&store->writer);
+    return code;
+}
+
+/* What is there and what is given, as one text. State held. */
+static int merged_settings(const struct store_index *index, const struct json *given,
+                           bool keeps_existing, struct buf *out, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    struct setting_vec list = { 0 };
+    struct setting_vec change = { 0 };
+    const struct json *old = NULL;
+    arena_init(&arena, SETTINGS_MEMORY_MAX);
+    int code = json_parse(NULL, &arena, index->settings, &old, error);
+    if (code == 0) code = settings_add(&change, &arena, given);
+    if (code == 0) code = settings_check_change(&change, error);
+    if (code == 0) code = settings_add(&list, &arena, keeps_existing ? given : old);
+    if (code == 0) code = settings_add(&list, &arena, keeps_existing ? old : given);
+    settings_print(&list, out);
+    VEC_RELEASE(&list);
+    VEC_RELEASE(&change);
+    if (code == ERROR_LIMIT || code == -ENOMEM || out->has_failed) {
+        return error_set(error, -ENOMEM, "put settings: out of memory");
+    }
+    return code;
+}
+
+int logstore_index_put_settings(struct logstore *store, struct str name, struct str settings,
+                                bool keeps_existing, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    CLEANUP(buf_release) struct buf text = { 0 };
+    const struct json *given = NULL;
+    arena_init(&arena, SETTINGS_MEMORY_MAX);
+    buf_init(&text, SETTINGS_MEMORY_MAX);
+    if (json_parse(NULL, &arena, settings, &given, error) < 0) return ERROR_INVALID;
+    const struct json *inner = json_get(given, STR("settings"));
+    if (inner != NULL) given = inner;
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    struct store_index *index = store_index_find(store, name);
+    int code = index == NULL
+                   ? error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name))
+                   : merged_settings(index, given, keeps_existing, &text, error);
+    struct str copy = { NULL, 0 };
+    if (code == 0 && !text_set(&copy, buf_str(&text))) {
+        code = error_set(error, -ENOMEM, "put settings: out of memory");
+    }
+    if (code == 0) {
+        text_free(index->settings);
+        index->settings = copy;
+    }
+    mutex_unlock(&store->state);
     if (code == 0) code = store_catalog_save(store, error);
     mutex_unlock(&store->writer);
     return code;
