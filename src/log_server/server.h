@@ -136,8 +136,13 @@ bool call_flag(const struct call *call, const char *name, bool otherwise);
 /* The indices that the first piece of the path means, or all; 1: the answer is given already. */
 int call_resolve(struct call *call, const struct str **names, size_t *count) MUST_CHECK;
 
-/* The text of one operation's outcome, as in _bulk and _doc. */
-void put_outcome(const struct call *call, struct json_writer *json,
-                 const struct logstore_operation *operation, bool is_bulk);
+/* The members of one operation's outcome, as in _bulk and _doc. */
+void put_outcome_members(const struct call *call, struct json_writer *json,
+                         const struct logstore_operation *operation);
+
+/* documents.c: false with the operation refused when its index is no alias; true with the request
+ * answered when ?refresh is none of its words. */
+bool document_check_alias(struct call *call, struct logstore_operation *operation);
+bool document_answer_refresh(struct call *call);
 
 #endif

@@ -35,6 +35,29 @@ struct logquery_options {
     bool has_types;      /* answers carry "_type":"_doc", as 7.x does */
 };
 
+/* Which parts of a source an answer has. Patterns of paths, in an arena. */
+struct logquery_source {
+    bool is_off;
+    const struct str *includes; /* none: all */
+    size_t include_count;
+    const struct str *excludes;
+    size_t exclude_count;
+};
+
+/* What "_source", "_source_includes" and "_source_excludes" of a URL say; data NULL: not given. They
+ * win over what stands in *spec. */
+int logquery_source_read_url(struct str source, struct str includes, struct str excludes,
+                             struct arena *arena, struct logquery_source *spec) MUST_CHECK;
+
+/* What stands behind "_source" in a body. ERROR_INVALID when it is nothing of the kind. */
+struct json;
+int logquery_source_read(const struct json *value, struct arena *arena,
+                         struct logquery_source *spec) MUST_CHECK;
+
+/* Appends the parts of a source; it is not off. */
+int logquery_source_write(const struct logquery_source *spec, struct str source,
+                          struct arena *arena, struct buf *out) MUST_CHECK;
+
 /* One search. What the URL says (q, size, sort ...) stands in the same names as the body's keys and
  * wins over the body. */
 struct logquery_request {

@@ -48,15 +48,6 @@ struct sort_key {
     enum logstore_type field_type;
 };
 
-/* Which parts of the source are given back. */
-struct source_spec {
-    bool is_off;
-    const struct str *includes;
-    size_t include_count;
-    const struct str *excludes;
-    size_t exclude_count;
-};
-
 struct wanted_field {
     struct str pattern;
     struct str format;
@@ -89,7 +80,7 @@ struct search {
     size_t key_count;
     struct sort_value *after; /* search_after; NULL: none */
     int64_t track_total;      /* cap; 0: no total; INT64_MAX: exact */
-    struct source_spec source;
+    struct logquery_source source;
     const struct wanted_field *fields;
     size_t field_count;
     const struct wanted_field *docvalues;
@@ -178,10 +169,10 @@ int hits_write_one(struct search *search, struct logstore_reader *reader,
                    const struct candidate *candidate, struct json_writer *json) MUST_CHECK;
 
 /* source.c: the parts of a source that the specification leaves. */
-int source_write(const struct source_spec *spec, const struct json *root, struct str raw,
+int source_write(const struct logquery_source *spec, const struct json *root, struct str raw,
                  struct json_writer *json) MUST_CHECK;
 int source_spec_read(struct parse *parse, const struct json *json,
-                     struct source_spec *spec) MUST_CHECK;
+                     struct logquery_source *spec) MUST_CHECK;
 
 /* fields.c: "fields" and "docvalue_fields" of one hit. */
 int fields_write(struct search *search, const struct candidate *candidate, const struct json *root,
