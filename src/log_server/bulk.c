@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_SIZE   ((size_t)1 << 20)
-#define BATCH_COUNT  5000
+#define BATCH_SIZE  ((size_t)1 << 20)
+#define BATCH_COUNT 5000
 
 static const struct str action_names[] = {
     [BULK_INDEX] = STR_INIT("index"),

@@ -1,6 +1,5 @@
 /* indices.c - indices: create, delete, mapping, settings, refresh, aliases, data streams. */
-#include "codec/json.h"
-#include "log_server/server.h"
+#include "log_server/checks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +32,7 @@ static int check_create_body(struct call *call)
             arena_printf(call->arena, "unknown key [" STR_FMT "] for create index", STR_ARG(key)));
         return 1;
     }
-    return 0;
+    return check_mapping(call, json_get(root, STR("mappings"))) ? 0 : 1;
 }
 
 static int handle_create(struct call *call)
@@ -239,6 +238,10 @@ static int handle_put_mapping(struct call *call)
     int code = call_resolve(call, &names, &count);
     if (code != 0) return code < 0 ? code : 0;
     struct error error = { 0 };
+    const struct json *root = NULL;
+    code = json_parse(NULL, call->arena, call->request->body, &root, &error);
+    if (code < 0) return answer_error(call, 400, "parse_exception", str_from(error.text));
+    if (!check_mapping(call, root)) return 0;
     for (size_t i = 0; i < count; i++) {
         code =
             logstore_index_put_mapping(call->server->store, names[i], call->request->body, &error);
@@ -263,25 +266,40 @@ static int handle_put_settings(struct call *call)
     return answer_acknowledged(call);
 }
 
-static int answer_shards(struct call *call)
+/* `count` shards; 1: the indices are not there, answered. */
+static int begin_shards(struct call *call, size_t *count)
 {
-    buf_append_cstr(&call->response->body,
-                    "{\"_shards\":{\"total\":1,\"successful\":1,\"failed\":0}}");
+    const struct str *names;
+    return call_resolve(call, &names, count);
+}
+
+static int answer_shards(struct call *call, size_t count)
+{
+    buf_printf(&call->response->body,
+               "{\"_shards\":{\"total\":%zu,\"successful\":%zu,\"failed\":0}}", count, count);
     return 0;
 }
 
 static int handle_refresh(struct call *call)
 {
     struct error error = { 0 };
-    int code = logstore_refresh(call->server->store, &error);
-    return code < 0 ? answer_store_error(call, code, "exception", &error) : answer_shards(call);
+    size_t count;
+    int code = begin_shards(call, &count);
+    if (code != 0) return code < 0 ? code : 0;
+    code = logstore_refresh(call->server->store, &error);
+    return code < 0 ? answer_store_error(call, code, "exception", &error)
+                    : answer_shards(call, count);
 }
 
 static int handle_flush(struct call *call)
 {
     struct error error = { 0 };
-    int code = logstore_flush(call->server->store, &error);
-    return code < 0 ? answer_store_error(call, code, "exception", &error) : answer_shards(call);
+    size_t count;
+    int code = begin_shards(call, &count);
+    if (code != 0) return code < 0 ? code : 0;
+    code = logstore_flush(call->server->store, &error);
+    return code < 0 ? answer_store_error(call, code, "exception", &error)
+                    : answer_shards(call, count);
 }
 
 /* Data streams -------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ struct logquery_source {
     size_t exclude_count;
 };
 
-/* What "_source", "_source_includes" and "_source_excludes" of a URL say; data NULL: not given. They
+/* What "_source" and its kin of a URL say; data NULL: not given. They
  * win over what stands in *spec. */
 int logquery_source_read_url(struct str source, struct str includes, struct str excludes,
                              struct arena *arena, struct logquery_source *spec) MUST_CHECK;

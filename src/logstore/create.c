@@ -115,21 +115,18 @@ static void add_legacy(struct recipe *recipe, struct str name)
 static int apply_parts(struct recipe *recipe, struct buf *settings, struct error *error)
 {
     struct setting_vec list = { 0 };
-    recipe->mapping->adds_templates = true;
+    struct str mappings[ARRAY_LENGTH(recipe->parts)];
+    size_t mapping_count = 0;
     int code = 0;
-    for (size_t i = 0; i < recipe->part_count; i++) {
+    for (size_t i = 0; code == 0 && i < recipe->part_count; i++) {
         const struct json *part = recipe->parts[i];
-        const struct json *mappings = json_get(part, STR("mappings"));
-        if (json_is(mappings, JSON_OBJECT)) {
-            code = logstore_mapping_merge_json(recipe->mapping, mappings->raw, error);
-            if (code < 0) break;
-        }
+        const struct json *mapping = json_get(part, STR("mappings"));
+        if (json_is(mapping, JSON_OBJECT)) mappings[mapping_count++] = mapping->raw;
         if (settings_add(&list, &recipe->arena, json_get(part, STR("settings"))) < 0) {
             code = error_set(error, -ENOMEM, "create an index: out of memory");
-            break;
         }
     }
-    recipe->mapping->adds_templates = false;
+    if (code == 0) code = logstore_mapping_make(recipe->mapping, mappings, mapping_count, error);
     if (code == 0) code = settings_check(&list, error);
     settings_print(&list, settings);
     VEC_RELEASE(&list);

@@ -93,7 +93,8 @@ struct logstore_mapping {
     struct map objects;               /* paths that have fields below them */
     enum logstore_dynamic dynamic;
     bool has_no_date_detection;
-    bool adds_templates; /* while an index is made: dynamic templates are joined, not replaced */
+    bool is_being_made; /* of several templates: dynamic templates are joined, and a field that is
+                           there stays as it is */
     bool has_numeric_detection;
     struct logstore_dynamic_template *templates; /* in order */
     size_t template_count;
@@ -130,6 +131,11 @@ bool logstore_mapping_is_object(const struct logstore_mapping *mapping, struct s
  * not change the type of a field. ERROR_INVALID with Elasticsearch's sentence otherwise. */
 int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
                                 struct error *error) MUST_CHECK;
+
+/* Fills an empty mapping from the mappings of several templates, weakest first: a field is what the
+ * strongest that has it says, rules of the same name too. */
+int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
+                          struct error *error) MUST_CHECK;
 
 /* Prints {"properties":{...}} with what was given beside it. */
 void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out);

@@ -188,6 +188,9 @@ static int add_definition(struct logstore_mapping *mapping, struct str path,
                           const struct json *definition, struct error *error)
 {
     const struct json *properties = json_get(definition, STR("properties"));
+    const struct logstore_field *known = logstore_mapping_find(mapping, path);
+    /* Of a stronger template, which says all of it. */
+    if (mapping->is_being_made && known != NULL && known->type != LOGSTORE_OBJECT) return 0;
     int code = add_field(mapping, path, definition, false, error);
     if (code == 0) code = add_sub_fields(mapping, path, json_get(definition, STR("fields")), error);
     const struct logstore_field *added = logstore_mapping_find(mapping, path);
@@ -231,7 +234,7 @@ static int join_templates(const struct logstore_mapping *mapping, const struct j
     const struct json *old = NULL;
     arena_init(&arena, JSON_ARENA_MAX);
     bool joins =
-        mapping->adds_templates && mapping->templates_json.size > 0 && json_is(rules, JSON_ARRAY);
+        mapping->is_being_made && mapping->templates_json.size > 0 && json_is(rules, JSON_ARRAY);
     if (joins && json_parse(NULL, &arena, mapping->templates_json, &old, error) < 0) return -ENOMEM;
     json_writer_init(&json, out);
     if (!joins) {
@@ -292,8 +295,8 @@ static int merge_settings(struct logstore_mapping *mapping, const struct json *r
     return 0;
 }
 
-int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
-                                struct error *error)
+static int merge_parts(struct logstore_mapping *mapping, struct str json, bool has_settings,
+                       bool has_fields, struct error *error)
 {
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, JSON_ARENA_MAX);
@@ -307,10 +310,31 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
     /* 7.x may put the document type around it. */
     const struct json *typed = json_get(root, STR("_doc"));
     if (typed != NULL && json_get(root, STR("properties")) == NULL) root = typed;
-    code = merge_settings(mapping, root, error);
-    if (code < 0) return code;
+    if (has_settings) code = merge_settings(mapping, root, error);
+    if (code < 0 || !has_fields) return code;
     return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")),
                           error);
+}
+
+int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
+                                struct error *error)
+{
+    return merge_parts(mapping, json, true, true, error);
+}
+
+int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
+                          struct error *error)
+{
+    int code = 0;
+    mapping->is_being_made = true;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        code = merge_parts(mapping, parts[i], true, false, error);
+    }
+    for (size_t i = count; code == 0 && i > 0; i--) {
+        code = merge_parts(mapping, parts[i - 1], false, true, error);
+    }
+    mapping->is_being_made = false;
+    return code;
 }
 
 /* Printing: fields are put under each other by their paths. --------------------------------- */
