@@ -1,4 +1,4 @@
-/* checks.h - what is refused before it is kept: mappings, templates, policies with words that nobody
+/* checks.h - what is refused before it is kept: words in mappings, templates and policies that nobody
  * reads, or whose effect is not there. */
 #ifndef LOG_SERVER_CHECKS_H
 #define LOG_SERVER_CHECKS_H

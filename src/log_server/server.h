@@ -97,7 +97,8 @@ struct route_table {
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
     async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
-    alias_routes, cluster_routes, cat_routes, cat_index_routes, security_routes;
+    alias_routes, analysis_routes, field_caps_routes, cluster_routes, cat_routes, cat_index_routes,
+    security_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);

@@ -374,7 +374,8 @@ static int read_url_query(struct search *search)
     options.fields = field;
     options.field_count = field->size > 0 && !str_equal(*field, STR("*")) ? 1 : 0;
     options.needs_all = str_equal_nocase(request->default_operator, STR("and"));
-    options.is_lenient = str_equal(request->lenient, STR("true"));
+    options.is_lenient = str_equal(request->lenient, STR("true")) ||
+                         (request->lenient.size == 0 && options.field_count == 0);
     struct error error = { 0 };
     int code = logquery_parse_lucene(request->q, &options, search->arena, &search->filter, &error);
     if (code == 0) return 0;
