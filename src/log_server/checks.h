@@ -1,5 +1,5 @@
-/* checks.h - what is refused before it is kept: words in mappings, templates and policies that nobody
- * reads, or whose effect is not there. */
+/* checks.h - what is refused before it is kept: words of mappings, templates and policies that
+ * nobody reads, or whose effect is not there. */
 #ifndef LOG_SERVER_CHECKS_H
 #define LOG_SERVER_CHECKS_H
 
