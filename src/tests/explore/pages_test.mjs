@@ -31,6 +31,7 @@ function filters_come_back_from_the_address() {
     same([{ match_phrase: { b: '2' } }], bool.must_not, 'must not');
     same({ query_string: { query: 'x', analyze_wildcard: true } }, bool.filter[1], 'in Lucene');
     same({ kql: { query: 'x' } }, page.boolQuery('x', 'kql', [], 1, 2).bool.filter[1], 'in KQL');
+    for (const [text, phrase] of [['do not panic', '"do not panic"'], [' a "b" \\c', '"a \\"b\\" \\\\c"'], ['"a b"', null], ['"a" b"', '"\\"a\\" b\\""'], ['  ', null]]) same(phrase, page.asPhrase(text), `${text} as a phrase`);
     for (const [word, language] of [['kql', 'kql'], ['lucene', 'lucene'], [null, 'lucene'], ['sql', 'lucene']]) same(language, page.readLanguage(word, 'lucene'), `lang=${word}`);
 }
 
