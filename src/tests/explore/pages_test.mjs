@@ -39,6 +39,8 @@ function marks_are_what_was_asked_for() {
     const marked = (query, text) => { const pattern = page.markPattern(query); return pattern === null ? [] : text.match(pattern) ?? []; };
     same(['Error'], marked('error AND level:warn', 'Error: warn'), 'words, not other fields');
     same(['a (b)'], marked('"a (b)"', 'x a (b)'), 'phrases');
+    same(['could not reach'], 'it could not reach x'.match(page.markPattern('"could not reach"', true)), 'a phrase with an operator inside');
+    same(['b'.repeat(2)], marked('bb NOT "could -x reach" -message:"bb cc"', 'bb cc could'), 'a negated phrase');
     same([], marked('NOT error -x', 'error'), 'what must not be there');
     same(['retrying'], marked('retry*', 'retrying now'), 'wildcards');
 }
