@@ -45,8 +45,6 @@ struct builder_number {
 
 struct builder_value;
 
-#define BUILDER_HASHES_FROM 2048 /* values, from which on a field may keep hashes alone */
-
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
@@ -66,9 +64,11 @@ struct builder_field {
     /* Of keyword fields whose values are mostly different: documents and hashes of terms, in place
      * of terms and pairs; see segment.h about sourced columns. */
     bool has_hashes_only;
-    VEC(struct builder_hash) hashes;
+    VEC(struct builder_hash) hashes; /* of text fields: of terms that came once so far */
 
     VEC(uint32_t) documents; /* of text fields: which have it */
+    bool is_sieved;          /* a term is kept when its mark is found in the sieve */
+    uint16_t *sieve;         /* BUILDER_SIEVE_COUNT marks; NULL: none yet */
 
     /* Of text fields: short values that were cut into terms before, for most come again. */
     struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
@@ -76,6 +76,7 @@ struct builder_field {
     struct buf value_bytes;
 };
 
+#define BUILDER_SIEVE_COUNT    32768
 #define BUILDER_VALUES_FROM    64  /* documents */
 #define BUILDER_VALUES_COUNT   256 /* places, by hash */
 #define BUILDER_VALUE_SIZE_MAX 256 /* bytes: the longest user agents */

@@ -185,12 +185,20 @@ static int write_all_postings(struct encoder *encoder, const struct builder_fiel
     return segment_section_end(writer, SEGMENT_POSTINGS, column);
 }
 
+/* The block that a document is in; documents come in order, `block` is that of the one before. */
+static uint32_t block_of(const struct encoder *encoder, uint32_t document, uint32_t block)
+{
+    /* The last of blocks is the end. */
+    while (encoder->blocks.items[block + 1].first <= (int64_t)document) block++;
+    return block;
+}
+
 /* Hashes of the terms that fewer than `least` documents hold, each with its block. */
 static int write_rare(struct encoder *encoder, const struct builder_field *field, size_t column,
                       uint32_t least)
 {
     struct segment_writer *writer = &encoder->writer;
-    uint64_t *entries = malloc((field->pairs.count + 1) * sizeof(*entries));
+    uint64_t *entries = malloc((field->pairs.count + field->hashes.count + 1) * sizeof(*entries));
     if (entries == NULL) return segment_out_of_memory(writer);
     size_t count = 0;
     uint32_t block = 0;
@@ -198,9 +206,14 @@ static int write_rare(struct encoder *encoder, const struct builder_field *field
         const struct builder_pair *pair = &field->pairs.items[i];
         const struct builder_term *term = &field->terms.items[pair->term];
         if (term->count >= least) continue;
-        /* The last of blocks is the end. */
-        while (encoder->blocks.items[block + 1].first <= (int64_t)pair->document) block++;
+        block = block_of(encoder, pair->document, block);
         entries[count++] = RARE_ENTRY(term->hash, block);
+    }
+    block = 0;
+    for (size_t i = 0; i < field->hashes.count; i++) {
+        const struct builder_hash *hash = &field->hashes.items[i];
+        block = block_of(encoder, hash->document, block);
+        entries[count++] = RARE_ENTRY(hash->hash, block);
     }
     int code = count == 0 ? 0 : segment_write_rare(writer, column, entries, count);
     free(entries);
@@ -219,7 +232,7 @@ static int write_text_column(struct encoder *encoder, const struct builder_field
     if (entries == NULL) code = segment_out_of_memory(writer);
     if (code == 0) code = write_all_postings(encoder, field, column, least, &order, entries);
     if (code == 0) code = segment_write_terms(writer, column, entries, order.count, true);
-    if (code == 0 && least > 1) code = write_rare(encoder, field, column, least);
+    if (code == 0) code = write_rare(encoder, field, column, least);
     free(entries);
     VEC_RELEASE(&order);
     if (code < 0) return code;
@@ -280,33 +293,15 @@ static bool has_text_beside(const struct builder *builder, const struct builder_
     return beside != NULL && beside->kind == LOGSTORE_COLUMN_TEXT && beside->documents.count > 0;
 }
 
-/* The same of a field that has hashes alone. */
-static int write_hashes(struct encoder *encoder, const struct builder_field *field, size_t column)
-{
-    struct segment_writer *writer = &encoder->writer;
-    size_t count = field->hashes.count;
-    uint64_t *entries = malloc((count + 1) * sizeof(*entries));
-    if (entries == NULL) return segment_out_of_memory(writer);
-    uint32_t block = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct builder_hash *hash = &field->hashes.items[i];
-        while (encoder->blocks.items[block + 1].first <= (int64_t)hash->document) block++;
-        entries[i] = RARE_ENTRY(hash->hash, block);
-    }
-    int code = segment_write_rare(writer, column, entries, count);
-    free(entries);
-    return code;
-}
-
 static int write_sourced_column(struct encoder *encoder, const struct builder_field *field,
                                 size_t column)
 {
     struct segment_writer *writer = &encoder->writer;
     bool has_hashes = field->has_hashes_only;
     size_t count = has_hashes ? field->hashes.count : field->pairs.count;
-    int code = has_text_beside(encoder->builder, field) ? 0
-               : has_hashes                             ? write_hashes(encoder, field, column)
-                            : write_rare(encoder, field, column, UINT32_MAX);
+    int code = has_text_beside(encoder->builder, field)
+                   ? 0
+                   : write_rare(encoder, field, column, UINT32_MAX);
     if (code < 0) return code;
     if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
     for (size_t i = 0; i < count; i++) {
