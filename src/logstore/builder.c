@@ -88,11 +88,35 @@ void builder_reset(struct builder *builder, uint64_t segment_id)
     id_list_init(&builder->ids);
     builder->documents.count = 0;
     for (size_t i = 0; i < builder->fields.count; i++) field_reset(builder->fields.items[i]);
-    builder->by_number.count = 0;
     if (builder->dead != NULL) memset(builder->dead, 0, builder->dead_capacity * sizeof(uint64_t));
     builder->dead_count = 0;
     map_release(&builder->id_to_document);
     builder->has_failed = false;
+}
+
+void builder_begin(struct builder *builder, const struct logstore_mapping *mapping)
+{
+    bool is_same =
+        builder->mapping_serial == mapping->serial && builder->mapping_changes == mapping->changes;
+    if (is_same) return;
+    builder->by_number.count = 0;
+    builder->mapping_serial = mapping->serial;
+    builder->mapping_changes = mapping->changes;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct builder_field *left = *(struct builder_field *const *)a;
+    const struct builder_field *right = *(struct builder_field *const *)b;
+    int order = str_compare(left->path, right->path);
+    return order != 0 ? order : (int)left->is_malformed - (int)right->is_malformed;
+}
+
+void builder_sort_fields(struct builder *builder)
+{
+    if (builder->is_sorted || builder->fields.count == 0) return;
+    qsort(builder->fields.items, builder->fields.count, sizeof(struct builder_field *), by_path);
+    builder->is_sorted = true;
 }
 
 /* Ids in runs are found by counting; the others have a map. */
@@ -179,6 +203,7 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
         return NULL;
     }
     (void)VEC_PUSH(&builder->fields, field);
+    builder->is_sorted = false;
     return field;
 }
 

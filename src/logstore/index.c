@@ -82,6 +82,7 @@ struct builder *store_index_builder(struct logstore *store, struct store_index *
     } else if (builder_new(&index->builder, id, error) < 0) {
         return NULL;
     }
+    builder_begin(index->builder, index->mapping);
     index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
@@ -95,6 +96,7 @@ void store_index_free(struct logstore *store, struct store_index *index)
     }
     VEC_RELEASE(&index->segments);
     builder_free(index->builder);
+    buf_release(&index->mapping_text);
     store_index_free_spare(store, index);
     if (index->mapping != NULL && --index->mapping->ref_count == 0) {
         logstore_mapping_free(index->mapping);
@@ -212,6 +214,7 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
     CLEANUP(buf_release) struct buf bytes = { 0 };
     buf_init(&bytes, SIZE_MAX);
     (void)!buf_reserve(&bytes, builder->sources.size / 3); /* about what becomes of log lines */
+    builder_sort_fields(builder);
     int code = builder_encode(builder, &bytes, error);
     if (code < 0)
         return error_wrap(error, code, "refresh index '" STR_FMT "'", STR_ARG(index->name));

@@ -394,14 +394,6 @@ static void number_range(const struct builder_field *field, int64_t *least, int6
     }
 }
 
-static int by_path(const void *a, const void *b)
-{
-    const struct builder_field *left = *(struct builder_field *const *)a;
-    const struct builder_field *right = *(struct builder_field *const *)b;
-    int order = str_compare(left->path, right->path);
-    return order != 0 ? order : (int)left->is_malformed - (int)right->is_malformed;
-}
-
 static int write_column(struct encoder *encoder, const struct builder_field *field, size_t column,
                         struct segment_column_row *row)
 {
@@ -427,21 +419,15 @@ static int write_columns(struct encoder *encoder)
     const struct builder *builder = encoder->builder;
     struct segment_writer *writer = &encoder->writer;
     size_t count = 0;
-    struct builder_field **fields =
-        calloc(builder->fields.count + 1, sizeof(struct builder_field *));
     struct segment_column_row *rows = calloc(builder->fields.count + 1, sizeof(*rows));
-    int code = fields == NULL || rows == NULL ? segment_out_of_memory(writer) : 0;
-    if (code == 0) {
-        for (size_t i = 0; i < builder->fields.count; i++) {
-            if (has_values(builder->fields.items[i])) fields[count++] = builder->fields.items[i];
-        }
-        qsort(fields, count, sizeof(struct builder_field *), by_path);
-    }
-    for (size_t i = 0; code == 0 && i < count; i++) {
-        code = write_column(encoder, fields[i], i, &rows[i]);
+    int code = rows == NULL ? segment_out_of_memory(writer) : 0;
+    for (size_t i = 0; code == 0 && i < builder->fields.count; i++) {
+        const struct builder_field *field = builder->fields.items[i];
+        if (!has_values(field)) continue;
+        code = write_column(encoder, field, count, &rows[count]);
+        count++;
     }
     if (code == 0) code = segment_write_column_rows(writer, rows, count);
-    free(fields);
     free(rows);
     return code;
 }

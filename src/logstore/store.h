@@ -47,10 +47,12 @@ struct store_index {
     struct str settings;    /* JSON object */
     struct str data_stream; /* empty: none */
     struct logstore_mapping *mapping;
-    struct store_segment_vec segments; /* oldest first */
-    struct builder *builder;           /* NULL: empty */
-    struct builder *spare;             /* the builder before, empty; NULL: none */
-    size_t spare_size;                 /* bytes that it holds */
+    struct buf mapping_text; /* a large one as the catalog has it; empty: none kept */
+    uint64_t mapping_text_serial, mapping_text_changes; /* the state that it is of */
+    struct store_segment_vec segments;                  /* oldest first */
+    struct builder *builder;                            /* NULL: empty */
+    struct builder *spare;                              /* the builder before, empty; NULL: none */
+    size_t spare_size;                                  /* bytes that it holds */
     int64_t seq_no_next;
     bool is_strict;        /* mapping refuses misfits: by setting or option */
     uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */

@@ -68,6 +68,7 @@ static void make_sound(bool is_second)
         if (i % 3 == 0) add(builder, "w", LOGSTORE_KEYWORD, (struct str){ id, 2 }, 0);
         if (i % 5 == 0) add(builder, "r", LOGSTORE_DOUBLE, STR(""), i);
     }
+    builder_sort_fields(builder);
     if (builder_encode(builder, out, NULL) < 0) abort();
     builder_free(builder);
 }
