@@ -175,7 +175,10 @@ size_t builder_memory(const struct builder *builder);
 /* The fields in order of their paths, malformed ones behind their namesakes. */
 void builder_sort_fields(struct builder *builder);
 
+struct source_packer;
+
 /* The segment's bytes (segment.h) of a builder whose fields are in order. It stays as it is. */
-int builder_encode(const struct builder *builder, struct buf *out, struct error *error) MUST_CHECK;
+int builder_encode(const struct builder *builder, struct source_packer *packer, struct buf *out,
+                   struct error *error) MUST_CHECK;
 
 #endif

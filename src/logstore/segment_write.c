@@ -22,11 +22,12 @@
 struct encoder {
     struct segment_writer writer;
     const struct builder *builder;
+    struct source_packer *packer;
     struct segment_block_vec blocks;
 };
 
-static int write_source_block(struct encoder *encoder, struct source_packer *packer, size_t start,
-                              size_t end, struct str *documents)
+static int write_source_block(struct encoder *encoder, size_t start, size_t end,
+                              struct str *documents)
 {
     struct segment_writer *writer = &encoder->writer;
     const struct builder *builder = encoder->builder;
@@ -39,7 +40,8 @@ static int write_source_block(struct encoder *encoder, struct source_packer *pac
     }
     size_t position = segment_position(writer);
     size_t before = writer->out->size;
-    int code = source_block_pack(packer, documents, end - start, writer->out, writer->error);
+    int code =
+        source_block_pack(encoder->packer, documents, end - start, writer->out, writer->error);
     if (code < 0) return code;
     struct segment_block block = {
         .first = (int64_t)start,
@@ -55,10 +57,8 @@ static int write_sources(struct encoder *encoder)
     struct segment_writer *writer = &encoder->writer;
     const struct builder *builder = encoder->builder;
     size_t count = builder->documents.count;
-    struct source_packer *packer = NULL;
     struct str *documents = malloc((count + 1) * sizeof(*documents));
-    int code = documents == NULL ? -ENOMEM : source_packer_new(&packer, SOURCE_LEVEL_FAST);
-    if (code < 0) (void)segment_out_of_memory(writer);
+    int code = documents == NULL ? segment_out_of_memory(writer) : 0;
     segment_section_begin(writer);
     for (size_t start = 0; code == 0 && start < count;) {
         size_t end = start;
@@ -66,11 +66,10 @@ static int write_sources(struct encoder *encoder)
         while (end < count && (size < SEGMENT_SOURCE_SIZE || end == start)) {
             size += builder->documents.items[end++].source_size;
         }
-        code = write_source_block(encoder, packer, start, end, documents);
+        code = write_source_block(encoder, start, end, documents);
         start = end;
     }
     if (code == 0) code = segment_write_blocks(writer, &encoder->blocks);
-    source_packer_free(packer);
     free(documents);
     return code;
 }
@@ -471,10 +470,11 @@ static int encode(struct encoder *encoder)
     return code;
 }
 
-int builder_encode(const struct builder *builder, struct buf *out, struct error *error)
+int builder_encode(const struct builder *builder, struct source_packer *packer, struct buf *out,
+                   struct error *error)
 {
     if (builder->has_failed) return error_set(error, -ENOMEM, "buffer is out of memory");
-    struct encoder encoder = { .builder = builder };
+    struct encoder encoder = { .builder = builder, .packer = packer };
     segment_writer_init(&encoder.writer, out, (uint32_t)builder->documents.count, error);
     int code = encode(&encoder);
     if (code < 0) buf_truncate(out, encoder.writer.base);

@@ -139,7 +139,7 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
         struct logstore_segment *segment =
             (struct logstore_segment *)(uintptr_t)snapshot->segments[i].segment;
         if (--segment->snapshot_count == 0) segment_columns_forget(segment);
-        store_segment_unref(segment);
+        store_segment_unref(owned->store, segment);
     }
     for (size_t i = 0; i < snapshot->index_count; i++) {
         struct logstore_mapping *mapping =

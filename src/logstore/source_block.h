@@ -64,7 +64,8 @@ enum source_form {
 struct source_packer; /* scratch that is kept from block to block */
 
 int source_packer_new(struct source_packer **packer_out, int level) MUST_CHECK;
-void source_packer_free(struct source_packer *packer); /* NULL is fine */
+void source_packer_free(struct source_packer *packer);           /* NULL is fine */
+size_t source_packer_memory(const struct source_packer *packer); /* bytes of its scratch, about */
 
 /* Appends the block of `count` documents, each one valid JSON value, at least one. */
 int source_block_pack(struct source_packer *packer, const struct str *documents, size_t count,

@@ -95,6 +95,16 @@ void source_packer_free(struct source_packer *packer)
     free(packer);
 }
 
+size_t source_packer_memory(const struct source_packer *packer)
+{
+    size_t size = packer->head.capacity + packer->texts.capacity + packer->tail.capacity +
+                  packer->shape_text.capacity;
+    for (size_t i = 0; i < packer->columns.count; i++) {
+        size += packer->columns.items[i]->values.capacity * sizeof(struct str);
+    }
+    return size;
+}
+
 /* Splitting ------------------------------------------------------------------------------- */
 
 static struct column *column_at(struct source_packer *packer, size_t number)

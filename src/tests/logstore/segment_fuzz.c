@@ -69,7 +69,10 @@ static void make_sound(bool is_second)
         if (i % 5 == 0) add(builder, "r", LOGSTORE_DOUBLE, STR(""), i);
     }
     builder_sort_fields(builder);
-    if (builder_encode(builder, out, NULL) < 0) abort();
+    struct source_packer *packer = NULL;
+    if (source_packer_new(&packer, SOURCE_LEVEL_FAST) < 0) abort();
+    if (builder_encode(builder, packer, out, NULL) < 0) abort();
+    source_packer_free(packer);
     builder_free(builder);
 }
 
