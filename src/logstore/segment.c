@@ -72,10 +72,11 @@ static int read_directory(const struct logstore_segment *segment, struct directo
     }
     uint32_t version = bytes_get32(bytes.data + 8);
     bool is_newer = bytes_get32(bytes.data + 12) > SEGMENT_VERSION;
-    if (is_newer || version < SEGMENT_VERSION) {
+    if (is_newer || version < SEGMENT_VERSION_MIN) {
         /* A newer one is a mistake of who started us; an older one is of no use to anybody. */
         return error_set(error, is_newer ? ERROR_UNSUPPORTED : ERROR_CORRUPT,
-                         "segment is of version %u, only version %u can be read", (unsigned)version,
+                         "segment is of version %u, only versions %u to %u can be read",
+                         (unsigned)version, (unsigned)SEGMENT_VERSION_MIN,
                          (unsigned)SEGMENT_VERSION);
     }
     uint64_t offset = bytes_get64(trailer);

@@ -22,6 +22,7 @@
  *            times     u8 separator, u8 point, u8 digits, zone text; ints
  *            texts     ints: sizes; varint raw size, varint stored size; stored size 0: the bytes
  *                      follow, else they stand behind the head (equal: not packed)
+ *          What is packed is a zstd frame, or hexed (hexed.h).
  *          ints as in ints.h, texts as varint size and bytes. Values are as they stand in the
  *          document, without the quotes, which belong to the shape.
  *
