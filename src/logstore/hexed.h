@@ -7,8 +7,8 @@
  *
  * FORMAT   u32 HEXED_MAGIC (no zstd frame begins with it), varint bytes of the rest, varint bytes of
  *          the rest as stored (equal: as it is, else a zstd frame), the rest: varint runs; for each
- *          varint bytes in front of it (behind the run before), varint pairs of digits; then all
- *          bytes that stand in no run; behind it the pairs, a byte each, the first digit above.
+ *          varint bytes before it (behind the run before), varint pairs of digits; then all bytes
+ *          that stand in no run; behind it the pairs, a byte each, the first digit above.
  *
  * Threads: a scratch belongs to one thread.
  */
