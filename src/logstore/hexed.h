@@ -6,8 +6,8 @@
  * numbers in truth, are zstd's business, which is better at both.
  *
  * FORMAT   u32 HEXED_MAGIC (no zstd frame begins with it), varint bytes of the rest, varint of them
- *          as stored (equal: as they are, else a zstd frame), the rest: varint runs; of each
- *          bytes before it (behind the run before), varint pairs of digits; then all bytes that
+ *          as stored (equal: as they are, else a zstd frame), the rest: varint runs; of each, varint
+ *          bytes before it (behind the run before) and pairs of digits; then all bytes that
  *          stand in no run; behind it the pairs, a byte each, the first digit above.
  *
  * Threads: a scratch belongs to one thread.
