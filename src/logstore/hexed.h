@@ -5,10 +5,11 @@
  * are lifted out, two digits a byte, and zstd has the rest. Runs that repeat, or that are decimal
  * numbers in truth, are zstd's business, which is better at both.
  *
- * FORMAT   u32 HEXED_MAGIC (no zstd frame begins with it), varint bytes of the rest, varint of them
- *          as stored (equal: as they are, else a zstd frame), the rest: varint runs; of each, varint
- *          bytes before it (behind the run before) and pairs of digits; then all bytes that
- *          stand in no run; behind it the pairs, a byte each, the first digit above.
+ * FORMAT   u32 HEXED_MAGIC (no zstd frame begins with it), varint bytes of the rest, varint bytes
+ *          of the rest as stored (equal: as it is, else a zstd frame), the rest; behind it the
+ *          digits of all runs, two a byte, the first above. The rest: varint runs; of each varint
+ *          bytes before it (behind the run before), varint bytes of its digits; then all bytes
+ *          that stand in no run.
  *
  * Threads: a scratch belongs to one thread.
  */
