@@ -412,11 +412,41 @@ static void note_time(const struct segment_column_row *row, struct segment_meta 
 
 VEC_TYPE(row_vec, struct segment_column_row);
 
+#define LOOKED_AT_MAX ((size_t)2 << 20) /* bytes of columns, before what is mapped is unloaded */
+
+#define PART_ROWS_SIZE 256 /* about: what says of a column what it is and where */
+
+/* The bytes of the sections of all parts, and of what says where they are. */
+static size_t parts_size(const struct merge *merge, const struct merge_column *column)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_column *part = column->parts[i];
+        if (part == NULL) continue;
+        size += PART_ROWS_SIZE + part->presence.bytes.size + part->values.bytes.size +
+                part->terms_bytes.bytes.size + part->postings.bytes.size +
+                part->rare_bytes.bytes.size;
+    }
+    return size;
+}
+
+/* What was looked at of the inputs counts as memory of ours until it is unloaded. */
+static void unload_inputs(const struct merge *merge)
+{
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_segment *segment = merge->inputs[i].segment;
+        if (!segment->is_mapped) continue;
+        const struct disk *disk = segment->disk;
+        disk->unload(disk->state, segment->bytes.data, segment->bytes.size);
+    }
+}
+
 static int merge_each_column(struct merge *merge, struct column_cursor *cursors,
                              struct merge_column *column, struct segment_meta *meta,
                              struct row_vec *rows)
 {
     struct column_cursor name = { .path = STR("") };
+    size_t looked_at = 0;
     int code = 0;
     for (size_t i = 0; code == 0 && i < merge->input_count; i++) {
         code = cursor_move(merge, i, 0, &cursors[i]);
@@ -425,7 +455,12 @@ static int merge_each_column(struct merge *merge, struct column_cursor *cursors,
         column->number = rows->count;
         code = open_parts(merge, &name, cursors, column);
         if (code == 0) code = merge_column(merge, column);
+        looked_at += parts_size(merge, column);
         close_parts(merge, column);
+        if (looked_at > LOOKED_AT_MAX) {
+            unload_inputs(merge);
+            looked_at = 0;
+        }
         note_time(&column->row, meta);
         if (!VEC_PUSH(rows, column->row)) code = segment_out_of_memory(&merge->writer);
     }
@@ -462,6 +497,7 @@ static int merge_all(struct merge *merge)
     code = merge_sources(merge);
     if (code == 0) code = merge_ids(merge);
     if (code == 0) code = merge_versions(merge, &meta);
+    unload_inputs(merge);
     if (code == 0) code = merge_columns(merge, &meta);
     meta.source_size = merge->source_size;
     if (code == 0) code = segment_write_meta(&merge->writer, &meta);
