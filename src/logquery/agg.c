@@ -275,11 +275,16 @@ double agg_number_at(const struct agg_numbers *numbers, size_t value)
     return (double)logstore_column_integer(numbers->cursor.column, value) * numbers->scale;
 }
 
+int64_t agg_ns_to_ms(int64_t time_ns)
+{
+    return time_ns / 1000000 - (time_ns % 1000000 < 0);
+}
+
 int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value)
 {
     if (numbers->is_real) return (int64_t)logstore_column_real(numbers->cursor.column, value);
     int64_t integer = logstore_column_integer(numbers->cursor.column, value);
-    return numbers->scale < 1 ? integer / 1000000 - (integer % 1000000 < 0) : integer;
+    return numbers->scale < 1 ? agg_ns_to_ms(integer) : integer;
 }
 
 /* Buckets ------------------------------------------------------------------------------------- */
@@ -394,6 +399,59 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     for (size_t i = 0; i < pairs->count; i++) table->buckets[pairs->items[i].bucket].count++;
     if (agg->sub_count == 0 || pairs->count == 0) return 0;
     return collect_subs(search, agg, table, segment, pairs);
+}
+
+/* Each bucket's pieces put together, for they are several. */
+static int collect_pieces(struct search *search, struct agg *agg, struct bucket_table *table,
+                          const struct agg_documents *documents, struct bucket_run_vec *runs,
+                          uint32_t *ends)
+{
+    uint32_t *sorted = malloc((documents->count + 1) * sizeof(*sorted));
+    if (sorted == NULL) return parse_out_of_memory(&search->parse);
+    uint32_t start = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        uint32_t count = ends[i];
+        ends[i] = start;
+        start += count;
+    }
+    VEC_FOR_EACH (runs, run) {
+        memcpy(sorted + ends[run->bucket], documents->documents + run->first,
+               run->count * sizeof(*sorted));
+        ends[run->bucket] += run->count;
+    }
+    int code = 0;
+    start = 0;
+    for (size_t i = 0; code == 0 && i < table->count; i++) {
+        struct agg_documents part = { documents->segment, sorted + start, ends[i] - start };
+        if (part.count > 0) code = collect_bucket(search, agg, &table->buckets[i], &part);
+        start = ends[i];
+    }
+    free(sorted);
+    return code;
+}
+
+int buckets_collect_runs(struct search *search, struct agg *agg, struct bucket_table *table,
+                         const struct agg_documents *documents, struct bucket_run_vec *runs)
+{
+    VEC_FOR_EACH (runs, run) table->buckets[run->bucket].count += run->count;
+    if (agg->sub_count == 0 || runs->count == 0) return 0;
+    uint32_t *counts = calloc(table->count + 1, sizeof(*counts));
+    if (counts == NULL) return parse_out_of_memory(&search->parse);
+    bool is_in_pieces = false;
+    VEC_FOR_EACH (runs, run) {
+        is_in_pieces |= counts[run->bucket] > 0;
+        counts[run->bucket] += run->count;
+    }
+    int code = 0;
+    if (is_in_pieces) code = collect_pieces(search, agg, table, documents, runs, counts);
+    for (size_t i = 0; code == 0 && !is_in_pieces && i < runs->count; i++) {
+        const struct bucket_run *run = &runs->items[i];
+        struct agg_documents part = { documents->segment, documents->documents + run->first,
+                                      run->count };
+        code = collect_bucket(search, agg, &table->buckets[run->bucket], &part);
+    }
+    free(counts);
+    return code;
 }
 
 void buckets_begin(bool is_keyed, struct json_writer *json)

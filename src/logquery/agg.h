@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define AGG_GATHER_COUNT 256 /* values of a column that are read at once */
+
 struct result; /* pipeline.h */
 
 struct agg_documents {
@@ -69,11 +71,6 @@ int agg_column(struct search *search, const struct agg *agg, size_t segment,
 /* The field's type is none that the aggregation can work on. */
 int agg_refuse_field(struct search *search, const struct agg *agg);
 
-/* Sets is_seen[ordinal] for every term of a keyword column that the documents hold; `is_seen` has
- * as many places as the column has terms, false before. */
-void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
-                      bool *is_seen);
-
 /* Values of a column as numbers. */
 struct agg_numbers {
     struct logstore_cursor cursor;
@@ -83,6 +80,7 @@ struct agg_numbers {
 bool agg_numbers_open(struct agg_numbers *numbers, const struct logstore_column *column);
 double agg_number_at(const struct agg_numbers *numbers, size_t value);
 int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value);
+int64_t agg_ns_to_ms(int64_t time_ns); /* rounded down */
 
 /* Buckets ------------------------------------------------------------------------------------ */
 
@@ -112,6 +110,18 @@ struct bucket_pair {
 VEC_TYPE(bucket_pair_vec, struct bucket_pair);
 int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
                     size_t segment, const struct bucket_pair_vec *pairs) MUST_CHECK;
+
+/* The same where neighbours fall into the same bucket: pieces of the list of documents, one behind
+ * the other, between which there may be documents that are in none. */
+struct bucket_run {
+    uint32_t bucket;
+    uint32_t first; /* in the list */
+    uint32_t count;
+};
+VEC_TYPE(bucket_run_vec, struct bucket_run);
+int buckets_collect_runs(struct search *search, struct agg *agg, struct bucket_table *table,
+                         const struct agg_documents *documents,
+                         struct bucket_run_vec *runs) MUST_CHECK;
 
 int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
                       struct json_writer *json) MUST_CHECK;

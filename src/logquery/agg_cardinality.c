@@ -1,5 +1,6 @@
 /* agg_cardinality.c - how many different values: exact up to EXACT_MAX, then by HyperLogLog. */
 #include "logquery/agg.h"
+#include "logquery/agg_counts.h"
 
 #include <math.h>
 #include <string.h>
@@ -94,14 +95,10 @@ static int collect_keywords(struct search *search, struct state *state,
                             const struct agg_documents *documents)
 {
     uint32_t term_count = logstore_column_term_count(column);
-    bool *is_seen = ARENA_ARRAY(search->arena, bool, term_count + 1);
-    uint32_t *ordinals = ARENA_ARRAY(search->arena, uint32_t, term_count + 1);
-    if (is_seen == NULL || ordinals == NULL) return parse_out_of_memory(&search->parse);
-    agg_see_ordinals(column, documents, is_seen);
-    size_t count = 0;
-    for (uint32_t i = 0; i < term_count; i++) {
-        if (is_seen[i]) ordinals[count++] = i;
-    }
+    uint32_t *counts = ARENA_ARRAY(search->arena, uint32_t, term_count + (size_t)1);
+    uint32_t *ordinals = ARENA_ARRAY(search->arena, uint32_t, term_count + (size_t)1);
+    if (counts == NULL || ordinals == NULL) return parse_out_of_memory(&search->parse);
+    size_t count = agg_list_ordinals(column, documents, counts, ordinals);
     struct naming naming = { search, state };
     return logstore_column_terms(column, ordinals, count, add_term, &naming, search->parse.error);
 }

@@ -5,9 +5,8 @@
 
 #include <stdlib.h>
 
-#define TERMS_MIN    4096 /* below it buckets are few */
-#define SHARE_MAX    8    /* places that may be empty for each document */
-#define GATHER_COUNT 256  /* values read at once */
+#define TERMS_MIN 4096 /* below it buckets are few */
+#define SHARE_MAX 8    /* places that may be empty for each document */
 
 struct agg_counts_part {
     struct agg_counts_part *next;
@@ -15,6 +14,39 @@ struct agg_counts_part {
     struct str dictionary; /* the column may be gone by then */
     uint32_t *counts;      /* one a term */
 };
+
+void agg_count_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
+                        uint32_t *counts)
+{
+    if (logstore_column_has_one_each(column)) {
+        int64_t ordinals[AGG_GATHER_COUNT];
+        for (size_t start = 0; start < documents->count; start += AGG_GATHER_COUNT) {
+            size_t left = documents->count - start;
+            size_t count = left < AGG_GATHER_COUNT ? left : AGG_GATHER_COUNT;
+            logstore_column_gather(column, documents->documents + start, count, ordinals);
+            for (size_t i = 0; i < count; i++) counts[ordinals[i]]++;
+        }
+        return;
+    }
+    struct logstore_cursor cursor = { .column = column };
+    for (size_t i = 0; i < documents->count; i++) {
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
+        for (size_t k = 0; k < count; k++) counts[logstore_column_ordinal(column, first + k)]++;
+    }
+}
+
+size_t agg_list_ordinals(const struct logstore_column *column,
+                         const struct agg_documents *documents, uint32_t *counts,
+                         uint32_t *ordinals)
+{
+    agg_count_ordinals(column, documents, counts);
+    size_t count = 0;
+    for (uint32_t i = 0; i < logstore_column_term_count(column); i++) {
+        if (counts[i] > 0) ordinals[count++] = i;
+    }
+    return count;
+}
 
 bool agg_counts_pays(const struct logstore_column *column, const struct agg_documents *documents)
 {
@@ -47,24 +79,7 @@ int agg_counts_add(struct search *search, struct agg_counts *counts,
 {
     struct agg_counts_part *part = part_of(search, counts, column, documents->segment);
     if (part == NULL) return parse_out_of_memory(&search->parse);
-    if (!logstore_column_has_one_each(column)) {
-        struct logstore_cursor cursor = { .column = column };
-        for (size_t i = 0; i < documents->count; i++) {
-            size_t first;
-            size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
-            for (size_t k = 0; k < count; k++) {
-                part->counts[logstore_column_ordinal(column, first + k)]++;
-            }
-        }
-        return 0;
-    }
-    int64_t ordinals[GATHER_COUNT];
-    for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
-        size_t left = documents->count - start;
-        size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
-        logstore_column_gather(column, documents->documents + start, count, ordinals);
-        for (size_t i = 0; i < count; i++) part->counts[ordinals[i]]++;
-    }
+    agg_count_ordinals(column, documents, part->counts);
     return 0;
 }
 

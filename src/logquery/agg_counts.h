@@ -18,6 +18,16 @@ struct agg_counts {
     size_t part_count;
 };
 
+/* Adds to counts[ordinal], of which there is one for each term of the keyword column, how many of
+ * the documents hold it. */
+void agg_count_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
+                        uint32_t *counts);
+
+/* The same, and which ordinals have documents, rising; returns how many. */
+size_t agg_list_ordinals(const struct logstore_column *column,
+                         const struct agg_documents *documents, uint32_t *counts,
+                         uint32_t *ordinals);
+
 /* Whether so many documents of a column with so many terms are better counted than sorted. */
 bool agg_counts_pays(const struct logstore_column *column, const struct agg_documents *documents);
 

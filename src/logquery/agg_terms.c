@@ -11,8 +11,6 @@
 #define SIZE_MAX_      65536
 #define RARE_COUNT_MAX 100
 
-#define GATHER_COUNT 256 /* values read at once */
-
 struct options {
     int64_t size;
     int64_t min_doc_count, max_doc_count;
@@ -118,43 +116,25 @@ struct naming {
     struct search *search;
     const struct options *options;
     struct bucket_table *table;
-    uint32_t *bucket_of; /* by ordinal; UINT32_MAX: not wanted */
+    bool is_counting;    /* the documents are counted, not named */
+    uint32_t *bucket_of; /* by ordinal; UINT32_MAX: not wanted; NULL: counting */
     const uint32_t *ordinals;
+    const uint32_t *counts; /* of documents, by ordinal */
 };
 
 static int name_term(void *argument, size_t i, struct str term)
 {
     struct naming *naming = argument;
     uint32_t ordinal = naming->ordinals[i];
-    naming->bucket_of[ordinal] = UINT32_MAX;
+    if (!naming->is_counting) naming->bucket_of[ordinal] = UINT32_MAX;
     if (!is_wanted(naming->options, term)) return 0;
     uint32_t bucket = bucket_for_text(naming->search, naming->table, term);
     if (bucket == UINT32_MAX) return parse_out_of_memory(&naming->search->parse);
-    naming->bucket_of[ordinal] = bucket;
+    if (naming->is_counting)
+        naming->table->buckets[bucket].count += naming->counts[ordinal];
+    else
+        naming->bucket_of[ordinal] = bucket;
     return 0;
-}
-
-void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
-                      bool *is_seen)
-{
-    if (logstore_column_has_one_each(column)) {
-        int64_t ordinals[GATHER_COUNT];
-        for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
-            size_t left = documents->count - start;
-            size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
-            logstore_column_gather(column, documents->documents + start, count, ordinals);
-            for (size_t i = 0; i < count; i++) is_seen[ordinals[i]] = true;
-        }
-        return;
-    }
-    struct logstore_cursor cursor = { .column = column };
-    for (size_t i = 0; i < documents->count; i++) {
-        size_t first;
-        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
-        for (size_t k = 0; k < count; k++) {
-            is_seen[logstore_column_ordinal(column, first + k)] = true;
-        }
-    }
 }
 
 /* The bucket of every ordinal that the documents hold (or of all, for min_doc_count 0). */
@@ -162,23 +142,23 @@ static int name_terms(struct naming *naming, const struct logstore_column *colum
                       const struct agg_documents *documents)
 {
     uint32_t term_count = logstore_column_term_count(column);
-    bool *is_seen = calloc(term_count + 1, sizeof(*is_seen));
-    uint32_t *ordinals = calloc(term_count + 1, sizeof(*ordinals));
-    if (is_seen == NULL || ordinals == NULL) {
-        free(is_seen);
+    uint32_t *counts = calloc(term_count + (size_t)1, sizeof(*counts));
+    uint32_t *ordinals = calloc(term_count + (size_t)1, sizeof(*ordinals));
+    if (counts == NULL || ordinals == NULL) {
+        free(counts);
         free(ordinals);
         return parse_out_of_memory(&naming->search->parse);
     }
     bool wants_all = naming->options->min_doc_count == 0;
-    if (!wants_all) agg_see_ordinals(column, documents, is_seen);
-    size_t count = 0;
-    for (uint32_t i = 0; i < term_count; i++) {
-        if (is_seen[i] || wants_all) ordinals[count++] = i;
+    size_t count = agg_list_ordinals(column, documents, counts, ordinals);
+    if (wants_all) {
+        for (count = 0; count < term_count; count++) ordinals[count] = (uint32_t)count;
     }
     naming->ordinals = ordinals;
+    naming->counts = counts;
     int code = logstore_column_terms(column, ordinals, count, name_term, naming,
                                      naming->search->parse.error);
-    free(is_seen);
+    free(counts);
     free(ordinals);
     return code;
 }
@@ -190,10 +170,10 @@ static int add_ordinals(const struct naming *naming, const struct logstore_colum
     if (!VEC_RESERVE(pairs, documents->count)) {
         return parse_out_of_memory(&naming->search->parse);
     }
-    int64_t ordinals[GATHER_COUNT];
-    for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
+    int64_t ordinals[AGG_GATHER_COUNT];
+    for (size_t start = 0; start < documents->count; start += AGG_GATHER_COUNT) {
         size_t left = documents->count - start;
-        size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
+        size_t count = left < AGG_GATHER_COUNT ? left : AGG_GATHER_COUNT;
         const uint32_t *numbers = documents->documents + start;
         logstore_column_gather(column, numbers, count, ordinals);
         for (size_t i = 0; i < count; i++) {
@@ -211,7 +191,9 @@ static int collect_keywords(struct search *search, struct agg *agg, struct state
                             uint32_t missing_bucket)
 {
     struct naming naming = { .search = search, .options = agg->options, .table = &state->table };
-    naming.bucket_of = calloc(logstore_column_term_count(column) + 1, sizeof(uint32_t));
+    naming.is_counting = agg->sub_count == 0 && missing_bucket == UINT32_MAX;
+    if (naming.is_counting) return name_terms(&naming, column, documents);
+    naming.bucket_of = calloc(logstore_column_term_count(column) + (size_t)1, sizeof(uint32_t));
     if (naming.bucket_of == NULL) return parse_out_of_memory(&search->parse);
     int code = name_terms(&naming, column, documents);
     bool is_plain = logstore_column_has_one_each(column);

@@ -187,8 +187,14 @@ static size_t list_documents(const uint64_t *bits, uint32_t document_count, uint
 {
     size_t count = 0;
     for (size_t word = 0; word < LOGSTORE_BITS_WORDS(document_count); word++) {
+        uint32_t first = (uint32_t)(word * 64);
+        if (bits[word] == UINT64_MAX) {
+            for (uint32_t i = 0; i < 64; i++) documents[count + i] = first + i;
+            count += 64;
+            continue;
+        }
         for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-            documents[count++] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+            documents[count++] = first + (uint32_t)__builtin_ctzll(left);
         }
     }
     return count;

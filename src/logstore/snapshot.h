@@ -176,7 +176,8 @@ struct logstore_cursor {
  * other). Documents must be asked for in rising order; a new cursor starts over. */
 size_t logstore_cursor_seek(struct logstore_cursor *cursor, uint32_t document, size_t *first);
 
-/* Many at once, integers or ordinals, of a column with one value for each document. */
+/* Many at once, integers or ordinals, of a column with one value for each document; documents
+ * rise. */
 void logstore_column_gather(const struct logstore_column *column, const uint32_t *documents,
                             size_t count, int64_t *values);
 int64_t logstore_column_integer(const struct logstore_column *column, size_t value);
