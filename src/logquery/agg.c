@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE_COUNT_MIN 4096 /* documents, which fill several blocks of sources */
+
 static const struct agg_kind *const kinds[] = {
     &agg_terms,
     &agg_date_histogram,
@@ -204,6 +206,16 @@ int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **
     return 0;
 }
 
+int aggs_finish(struct search *search, struct agg **aggs, size_t count, void **states)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        if (aggs[i]->kind->finish == NULL || states[i] == NULL) continue;
+        code = aggs[i]->kind->finish(search, aggs[i], states[i]);
+    }
+    return code;
+}
+
 int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
                struct json_writer *json)
 {
@@ -236,15 +248,33 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
     return 0;
 }
 
-int agg_column(struct search *search, const struct agg *agg, size_t segment,
-               const struct logstore_column **column)
+static int take_column(struct search *search, const struct agg *agg,
+                       const struct logstore_column *found, const struct logstore_column **column)
 {
-    const struct logstore_column *found = search_column(search, segment, agg->field);
     if (found != NULL && logstore_column_kind(found) == LOGSTORE_COLUMN_TEXT) {
         return search_refuse_text(search, agg->field);
     }
     *column = found;
     return 0;
+}
+
+int agg_column(struct search *search, const struct agg *agg, size_t segment,
+               const struct logstore_column **column)
+{
+    return take_column(search, agg, search_column(search, segment, agg->field), column);
+}
+
+int agg_column_unread(struct search *search, const struct agg *agg,
+                      const struct agg_documents *documents, const struct logstore_column **column)
+{
+    size_t count = documents->count;
+    const uint32_t *list = documents->documents;
+    bool is_piece = count >= PIECE_COUNT_MIN && list[count - 1] - list[0] == count - 1;
+    return take_column(search, agg,
+                       agg->is_outermost || is_piece
+                           ? search_column_unread(search, documents->segment, agg->field)
+                           : search_column(search, documents->segment, agg->field),
+                       column);
 }
 
 int agg_refuse_field(struct search *search, const struct agg *agg)

@@ -31,6 +31,9 @@ struct agg_kind {
     int (*read)(struct search *search, struct agg *agg, const struct json *body);
     int (*collect)(struct search *search, struct agg *agg, void *state,
                    const struct agg_documents *documents);
+    /* When all documents were collected, before anything is written; NULL: nothing is left to do.
+     * Of outermost aggregations alone; ERROR_TIMEOUT: what there is is the result. */
+    int (*finish)(struct search *search, struct agg *agg, void *state);
     /* Writes the members of the result object (not its braces). */
     int (*write)(struct search *search, struct agg *agg, void *state, struct json_writer *json);
     /* Pipelines: the number of a state for ordering and buckets_path; NULL: it has none. */
@@ -49,7 +52,8 @@ struct agg {
     struct str meta; /* JSON */
     const struct json *missing;
     struct str format;
-    void *options; /* the kind's own */
+    bool is_outermost; /* sees the documents of each segment once */
+    void *options;     /* the kind's own */
     struct agg **subs;
     size_t sub_count;
     void *empty; /* a state of nothing, for all buckets that have none; made when first written */
@@ -60,6 +64,7 @@ int aggs_read(struct search *search, const struct json *json, struct agg ***aggs
               size_t *count) MUST_CHECK;
 int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **states,
                  const struct agg_documents *documents) MUST_CHECK;
+int aggs_finish(struct search *search, struct agg **aggs, size_t count, void **states) MUST_CHECK;
 /* {"name":{...},...} without braces. states NULL: nothing was found. */
 int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
                struct json_writer *json) MUST_CHECK;
@@ -67,6 +72,12 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
 /* Refuses text fields; *column NULL: the segment has no values. */
 int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
+
+/* The same, but a column that need not be read whole to walk over the documents' values is unread
+ * (logstore_column_is_unread): where all of a search's documents come at once, or a long piece. */
+int agg_column_unread(struct search *search, const struct agg *agg,
+                      const struct agg_documents *documents,
+                      const struct logstore_column **column) MUST_CHECK;
 
 /* The field's type is none that the aggregation can work on. */
 int agg_refuse_field(struct search *search, const struct agg *agg);

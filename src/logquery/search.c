@@ -28,13 +28,24 @@ const struct logstore_field *search_field(const struct search *search, struct st
     return NULL;
 }
 
+static struct str real_path(const struct logstore_segment_view *view, struct str path)
+{
+    const struct logstore_field *field = logstore_mapping_find(view->index->mapping, path);
+    return field != NULL && field->alias_of.size > 0 ? field->alias_of : path;
+}
+
 const struct logstore_column *search_column(const struct search *search, size_t segment,
                                             struct str path)
 {
     const struct logstore_segment_view *view = &search->snapshot->segments[segment];
-    const struct logstore_field *field = logstore_mapping_find(view->index->mapping, path);
-    if (field != NULL && field->alias_of.size > 0) path = field->alias_of;
-    return logstore_column_find(view->segment, path);
+    return logstore_column_find(view->segment, real_path(view, path));
+}
+
+const struct logstore_column *search_column_unread(const struct search *search, size_t segment,
+                                                   struct str path)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    return logstore_column_find_unread(view->segment, real_path(view, path));
 }
 
 int search_refuse_text(struct search *search, struct str path)
@@ -294,6 +305,14 @@ static bool starts_at_the_end(const struct search *search)
            search->terminate_after == 0 && search->collapse == NULL;
 }
 
+static int finish_aggs(struct search *search, void **states)
+{
+    int code = aggs_finish(search, search->aggs, search->agg_count, states);
+    if (code != ERROR_TIMEOUT) return code;
+    search->is_timed_out = true;
+    return 0;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -324,6 +343,7 @@ static int run(struct search *search, void **states)
     }
     free(bits);
     free(documents);
+    if (code == 0 && states != NULL) code = finish_aggs(search, states);
     if (code == 0 && search->collapse != NULL) return collapse_finish(search);
     if (code == 0 && search->heap_count > 0) {
         qsort_r(search->heap, search->heap_count, sizeof(*search->heap), by_order, search);
