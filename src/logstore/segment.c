@@ -362,6 +362,10 @@ void logstore_column_gather(const struct logstore_column *column, const uint32_t
 {
     CHECK(column->is_dense);
     const struct packed packed = column->values_packed;
+    if (count > 0 && documents[count - 1] - documents[0] == count - 1) {
+        packed_read(&packed, documents[0], count, values); /* they follow each other */
+        return;
+    }
     for (size_t i = 0; i < count; i++) values[i] = packed_get(&packed, documents[i]);
 }
 
@@ -402,48 +406,6 @@ int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
         code = ERROR_CORRUPT;
     }
     terms_cursor_release(&cursor);
-    return code;
-}
-
-struct str logstore_column_dictionary(const struct logstore_column *column, bool *lasts)
-{
-    *lasts = column->made == NULL;
-    return *lasts ? column->terms_bytes.bytes
-                  : (struct str){ column->made, column->made_terms_size };
-}
-
-struct logstore_terms {
-    struct terms terms;
-    struct terms_cursor cursor;
-};
-
-int logstore_terms_new(struct logstore_terms **terms_out, struct str dictionary,
-                       struct error *error)
-{
-    struct logstore_terms *terms = calloc(1, sizeof(*terms));
-    if (terms == NULL) return error_set(error, -ENOMEM, "read a dictionary: out of memory");
-    int code = terms_open(dictionary, false, &terms->terms, error);
-    if (code < 0) {
-        free(terms);
-        return code;
-    }
-    terms_cursor_init(&terms->cursor, &terms->terms);
-    *terms_out = terms;
-    return 0;
-}
-
-void logstore_terms_free(struct logstore_terms *terms)
-{
-    if (terms == NULL) return;
-    terms_cursor_release(&terms->cursor);
-    terms_release(&terms->terms);
-    free(terms);
-}
-
-int logstore_terms_next(struct logstore_terms *terms, struct str *term, struct error *error)
-{
-    int code = terms_cursor_next(&terms->cursor, error);
-    if (code == 1) *term = buf_str(&terms->cursor.term);
     return code;
 }
 
