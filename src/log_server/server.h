@@ -31,6 +31,7 @@ struct log_flags {
     int64_t buffer_size;
     int64_t disk_reserve;
     int64_t body_size_max;
+    int64_t bodies_size_max;
     bool strict_mapping;
 };
 
@@ -108,6 +109,8 @@ int answer_failure(struct call *call, const struct logquery_failure *failure);
 int answer_store_error(struct call *call, int code, const char *type, const struct error *error);
 int answer_acknowledged(struct call *call);
 int answer_unknown_user(struct call *call); /* 401; security.c */
+/* What the HTTP server refuses by itself; the same shape. */
+void answer_server_refusal(struct http_response *response, const char *text);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
 
