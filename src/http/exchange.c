@@ -173,8 +173,8 @@ static const char too_many_bodies[] =
 
 static void refuse_size(struct exchange *x)
 {
-    struct str text = arena_printf(&x->arena, "the body is larger than %zu bytes, the limit",
-                                   x->body_size_max);
+    struct str text =
+        arena_printf(&x->arena, "the body is larger than %zu bytes, the limit", x->body_size_max);
     refuse(x, 413, text.data == NULL ? "the body is larger than the limit" : text.data);
 }
 

@@ -60,15 +60,15 @@ struct http_server_options {
     unsigned connection_max; /* 512; further ones wait in the kernel's queue */
     unsigned connection_per_address_max; /* connections from one address: no limit */
     size_t head_size_max;                /* request line and headers: 32 KiB */
-    size_t read_size;       /* of a connection's memory beside its head: 16 KiB; bodies are read in
+    size_t read_size;        /* of a connection's memory beside its head: 16 KiB; bodies are read in
                                     pieces of half of both, so servers of large bodies want more */
-    size_t body_size_max;   /* 64 MiB, as sent and after gzip; a route may say otherwise */
-    size_t bodies_size_max; /* of all bodies on their way, in handlers too: 4 bodies' maximum; what
+    size_t body_size_max;    /* 64 MiB, as sent and after gzip; a route may say otherwise */
+    size_t bodies_size_max;  /* of all bodies on their way, in handlers too: 4 bodies' maximum; what
                                     is more gets 429. Those of up to 64 KiB always get in */
     size_t swallow_size_max; /* of a refused body, read and thrown away so that the answer arrives
                                     and the connection lives on: 1 MiB; larger ones are cut */
     size_t arena_size_max;   /* request->arena: 16 MiB */
-    size_t answer_size_max; /* response->body: 256 MiB */
+    size_t answer_size_max;  /* response->body: 256 MiB */
     int64_t
         idle_timeout_ms; /* a connection without a request, or a peer that does not read: 60 s */
     int64_t head_timeout_ms;    /* from the first byte to the end of the headers: 10 s */

@@ -408,8 +408,15 @@ void answer_finish(struct call *call)
 {
     struct str body = buf_str(&call->response->body);
     bool is_json = body.size > 0 && (body.data[0] == '{' || body.data[0] == '[');
-    if (!is_json || call->response->body.has_failed) return;
     struct str filter = call_parameter(call, "filter_path");
-    if (filter.size > 0 && !call->is_filtered) apply_filter(call, filter);
-    if (call_flag(call, "pretty", false)) apply_pretty(call);
+    bool has_failed = call->response->body.has_failed;
+    if (is_json && !has_failed && filter.size > 0 && !call->is_filtered) apply_filter(call, filter);
+    if (is_json && !has_failed && call_flag(call, "pretty", false)) apply_pretty(call);
+    if (!call->response->body.has_failed) return;
+    buf_release(&call->response->body);
+    (void)answer_error(call, 400, "illegal_argument_exception",
+                       arena_printf(call->arena,
+                                    "the answer would be larger than [%zu] bytes, the limit; ask "
+                                    "for less at a time",
+                                    call->response->body.size_max));
 }

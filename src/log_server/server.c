@@ -140,6 +140,13 @@ static bool are_parameters_known(struct call *call, const struct route *route)
     return false;
 }
 
+/* Searches are refused before the process is killed; what writes looks by itself. */
+static bool reads_much(const struct route_table *table)
+{
+    return table == &search_routes || table == &scroll_routes || table == &async_routes ||
+           table == &by_query_routes;
+}
+
 /* gzip is unpacked already. */
 static bool is_encoding_known(struct call *call)
 {
@@ -183,6 +190,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
             allowed |= route->methods;
             if ((route->methods & request->method) == 0) continue;
             if (!are_parameters_known(&call, route)) return 0;
+            if (reads_much(tables[i]) && answer_when_short(&call)) return 0;
             int code = route->handle(&call);
             if (code == 0) answer_finish(&call);
             return code;

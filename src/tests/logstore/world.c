@@ -247,7 +247,7 @@ int world_open(struct world *world)
         return code;
     }
     logstore_stats(world->store, &world->stats);
-    world->is_started = true;
+    world_settle_name(world);
     settle_all(world);
     put_templates(world);
     return 0;

@@ -58,7 +58,6 @@ struct world {
     int64_t seq_most[MODEL_INDEX_COUNT]; /* acknowledged */
     unsigned batch;
     uint64_t cut_size; /* bytes that the last start cut off the log */
-    bool is_started;   /* since the last check; then what was in doubt is decided */
     bool had_faults;   /* since the last start: a log file that was given up may look damaged */
     bool is_meddling;
     bool is_quiet;
@@ -80,6 +79,9 @@ void world_view(struct world *world);         /* takes a snapshot, or compares o
 
 /* Whether the document may have gone by its age. */
 bool world_may_be_gone(const struct world *world, const struct model_document *document);
+
+/* After a start: what a failed change of a name came to. */
+void world_settle_name(struct world *world);
 
 /* The store has what the model has: documents, searches, columns, names, views. */
 void world_check(struct world *world);

@@ -172,17 +172,21 @@ static int name_now(struct world *world, size_t i)
     return count == 0 ? 0 : objects[0].json.data[strlen("{\"n\":")] - '0';
 }
 
+void world_settle_name(struct world *world)
+{
+    size_t i = world->doubt.name;
+    if (world->doubt.kind != DOUBT_NAME) return;
+    if (name_now(world, i) == world->doubt.wanted) world->names[i] = world->doubt.wanted;
+    world->doubt.kind = DOUBT_NONE;
+    arena_reset(&world->arena);
+}
+
 static void check_names(struct world *world)
 {
-    bool is_started = world->is_started;
     for (size_t i = 0; i < WORLD_NAMES; i++) {
-        bool is_doubtful = world->doubt.kind == DOUBT_NAME && world->doubt.name == i;
-        int now = name_now(world, i);
-        if (is_doubtful && is_started && now == world->doubt.wanted) world->names[i] = now;
-        if (now != world->names[i]) world_wrong(world, "a name is another", str_from("c, front"));
+        if (name_now(world, i) == world->names[i]) continue;
+        world_wrong(world, "a name is another", str_from(i == WORLD_NAMES - 1 ? "front" : "c"));
     }
-    if (is_started) world->doubt.kind = DOUBT_NONE;
-    world->is_started = false;
     arena_reset(&world->arena);
 }
 
