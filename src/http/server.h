@@ -21,10 +21,10 @@
  *          saves two thread switches (some 15 us) and must never wait: neither for a disk, nor for
  *          a lock held longer than microseconds. A fast handler that finds out that this request
  *          is a long one returns HTTP_LATER and is called again on a worker.
- * GIVEN    HEAD is answered from GET, 404, 405 with Allow, 413, 415, 429, Expect: 100-continue, chunked
- *          bodies, keep-alive, HTTP/1.0, Date, gzip both ways, ETag and 304 for static bytes,
- *          security headers, and no word to foreign web pages: a Host that is not ours is 421, a
- *          foreign Origin on a method that changes something is 403. No CORS.
+ * GIVEN    HEAD is answered from GET, 404, 405 with Allow, 413, 415, 429, Expect: 100-continue,
+ *          chunked bodies, keep-alive, HTTP/1.0, Date, gzip both ways, ETag and 304 for static
+ *          bytes, security headers, and no word to foreign web pages: a Host that is not ours is
+ *          421, a foreign Origin on a method that changes something is 403. No CORS.
  * LIMITS   Everything in http_server_options; reaching one is an HTTP status and a counter.
  */
 #ifndef HTTP_SERVER_H
@@ -81,7 +81,7 @@ struct http_server_options {
     const char *basic_password;
     bool is_read_only; /* methods other than GET, HEAD and OPTIONS: 403, except routes
                                     flagged HTTP_ROUTE_READS */
-    /* Writes what the server itself refuses (400, 401, 403, 408, 413, 421, 429, 431, 501, 503); NULL:
+    /* Writes what the server itself refuses (400, 401, 403, 413, 421, 429, 431, 501, 503); NULL:
      * "<text>\n". response->status is set; `text` is a sentence. */
     void (*write_refusal)(struct http_response *response, const char *text);
     /* Called for every answer, on the thread that made it; for access logs. May be NULL. */

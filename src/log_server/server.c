@@ -299,6 +299,8 @@ static const struct option options[] = {
     { "http.max-content-in-flight", "SIZE", OPTION_SIZE,
       offsetof(struct log_flags, bodies_size_max), "256MB",
       "What all request bodies may hold together; what is more gets 429." },
+    { "query.max-memory", "SIZE", OPTION_SIZE, offsetof(struct log_flags, query_memory_max),
+      "512MB", "What all searches may hold together, 256 MB each at most; what is more gets 429." },
     { "mapping.strict", NULL, OPTION_FLAG, offsetof(struct log_flags, strict_mapping), NULL,
       "Refuse documents whose values do not fit their fields, as Elasticsearch does." },
 };
@@ -371,6 +373,7 @@ static int open_store(struct log_server *server, struct role *role, struct error
         .clock = server->clock,
         .has_types = server->has_types,
     };
+    server->query_budget.size_max = (size_t)server->flags.query_memory_max;
     contexts_init(&server->contexts, server->clock);
     tasks_init(&server->tasks, server->clock);
     asyncs_init(&server->asyncs, server);

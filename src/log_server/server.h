@@ -2,6 +2,7 @@
 #ifndef LOG_SERVER_SERVER_H
 #define LOG_SERVER_SERVER_H
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "codec/json_writer.h"
 #include "http/server.h"
@@ -32,6 +33,7 @@ struct log_flags {
     int64_t disk_reserve;
     int64_t body_size_max;
     int64_t bodies_size_max;
+    int64_t query_memory_max;
     bool strict_mapping;
 };
 
@@ -44,6 +46,7 @@ struct log_server {
     bool has_types; /* answers carry "_type", as 7.x */
     char cluster_uuid[23];
     struct logquery_options query_options;
+    struct budget query_budget; /* what all searches may hold together */
     struct contexts contexts;
     struct tasks tasks;
     struct asyncs asyncs;

@@ -124,6 +124,9 @@ static int apply_parts(struct recipe *recipe, struct buf *settings, struct error
             if (code < 0) return code;
         }
         const struct json *given = json_get(part, STR("settings"));
+        if (given != NULL && given->kind != JSON_NULL && !json_is(given, JSON_OBJECT)) {
+            return error_set(error, ERROR_INVALID, "[settings] must be an object");
+        }
         for (size_t k = 0; json_is(given, JSON_OBJECT) && k < given->object.count; k++) {
             const struct json_member *member = &given->object.members[k];
             json_key(&json, member->key);
@@ -131,6 +134,9 @@ static int apply_parts(struct recipe *recipe, struct buf *settings, struct error
         }
     }
     json_object_end(&json);
+    int code =
+        logstore_mapping_check(recipe->mapping, recipe->store->options.field_count_max, error);
+    if (code < 0) return code;
     return settings->has_failed ? error_set(error, -ENOMEM, "create an index: out of memory") : 0;
 }
 

@@ -22,6 +22,9 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
     }
     if (code == 0) code = logstore_mapping_merge_json(copy, mapping, error);
     if (code == 0) {
+        code = logstore_mapping_check(copy, store->options.field_count_max, error);
+    }
+    if (code == 0) {
         before = index->mapping;
         index->mapping = copy;
         copy = NULL;

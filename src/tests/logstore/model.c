@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ID_COUNT 60
-#define PAST_MS  7200000
+#define PAST_MS  600000
 #define KEY_SIZE 128
 
 static const char *const words[] = { "connection", "timeout", "error",  "retry",  "Database",

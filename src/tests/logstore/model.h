@@ -51,7 +51,7 @@ struct model {
     struct map by_key;              /* "index id" to its number, plus one */
     VEC(struct model_change) tried; /* not acknowledged yet */
     unsigned next;
-    int64_t now_ms; /* documents are of the two hours before */
+    int64_t now_ms; /* documents are of the ten minutes before */
 };
 
 void model_init(struct model *model);

@@ -51,9 +51,16 @@ static void set_faults(struct world *world)
 static void pass_time(struct world *world)
 {
     int64_t ms = (int64_t)dice(world, 60000);
-    if (dice(world, 30) == 0) ms += (int64_t)dice(world, 4000000);
+    if (dice(world, 20) == 0) ms += (int64_t)dice(world, 2000000);
     sim_clock_advance_ms(&world->clock, ms);
     world->model.now_ms += ms;
+}
+
+/* What failed in it may be all that the medium has. */
+static void maintain(struct world *world)
+{
+    logstore_maintain(world->store);
+    if (world->had_faults && dice(world, 6) == 0) sim_disk_crash(world->sim);
 }
 
 static void step(struct world *world)
@@ -63,7 +70,7 @@ static void step(struct world *world)
     if (fills) sim_disk_set_size(world->sim, sim_disk_used(world->sim) + dice(world, 5000));
     world_write(world);
     if (dice(world, 6) == 0) (void)!logstore_flush(world->store, NULL);
-    if (dice(world, 4) == 0) logstore_maintain(world->store);
+    if (dice(world, 4) == 0) maintain(world);
     if (dice(world, 8) == 0) (void)!logstore_refresh(world->store, NULL);
     if (dice(world, 5) == 0) world_view(world);
     if (dice(world, 12) == 0) world_change_name(world);

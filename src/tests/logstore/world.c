@@ -59,8 +59,8 @@ void world_init(struct world *world, uint64_t seed, bool is_quiet)
     world->disk = *sim_disk_table(world->sim);
     world->disk.open = open_and_meddle;
     world->rare_documents_min = rare[random_below(&world->dice, ARRAY_LENGTH(rare))];
-    if (random_below(&world->dice, 4) == 0) world->retention_ms = 9000000;
-    if (random_below(&world->dice, 3) == 0) world->policy_ms = 8000000;
+    if (random_below(&world->dice, 4) == 0) world->retention_ms = 1500000;
+    if (random_below(&world->dice, 3) == 0) world->policy_ms = 1200000;
     world->is_policy_whole = world->policy_ms > 0 && random_below(&world->dice, 2) == 0;
     for (size_t i = 0; i < MODEL_INDEX_COUNT; i++) world->seq_most[i] = -1;
     open_world = world;
