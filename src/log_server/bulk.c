@@ -19,6 +19,10 @@
 #define BATCH_SIZE   ((size_t)1 << 20)
 #define BATCH_COUNT  5000
 #define UPDATE_TRIES 5
+/* Of a request: what is held of each, and its answer, weigh up to a hundred times as much as the
+ * shortest item. */
+#define ITEMS_MAX       500000
+#define ANSWER_SIZE_MAX ((size_t)1 << 30) /* for so many, whatever their ids and errors are */
 
 static const struct str action_names[] = {
     [BULK_INDEX] = STR_INIT("index"),
@@ -226,7 +230,12 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
             code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
             break;
         }
-        if ((!is_same && !keep_texts(arena, items, &item)) || !VEC_PUSH(items, item))
+        if (items->count == ITEMS_MAX) {
+            code = error_set(error, ERROR_LIMIT,
+                             "the request has more than [%d] actions, the limit; send fewer at a "
+                             "time",
+                             ITEMS_MAX);
+        } else if ((!is_same && !keep_texts(arena, items, &item)) || !VEC_PUSH(items, item))
             code = error_set(error, -ENOMEM, "read bulk: out of memory");
     }
     json_parser_free(parser);
@@ -271,9 +280,10 @@ static void refuse(struct logstore_operation *operation, int status, const char 
     operation->result_index = operation->index;
 }
 
-/* What an update writes: 1 with operation->source filled, 0 when it is decided already. */
-static int plan_update(struct call *call, const struct json *body,
-                       struct logstore_operation *operation)
+/* What an update writes: 1 with operation->source filled, 0 when it is decided already, or why what
+ * is there cannot be read. */
+static int plan_update(struct call *call, const struct json *body, struct arena *arena,
+                       struct logstore_operation *operation, struct error *error)
 {
     struct log_server *server = call->server;
     struct logstore_document old = { 0 };
@@ -283,15 +293,14 @@ static int plan_update(struct call *call, const struct json *body,
         refuse(operation, 400, "illegal_argument_exception", STR("scripts are not supported"));
         return 0;
     }
-    struct error error = { 0 };
-    int code =
-        logstore_get(server->store, operation->index, operation->id, call->arena, &old, &error);
+    int code = logstore_get(server->store, operation->index, operation->id, arena, &old, error);
+    if (code < 0 && code != -ENOENT) return code;
     if (code != 1) {
         if (upsert == NULL && json_boolean(json_get(body, STR("doc_as_upsert")), false))
             upsert = doc;
         if (upsert == NULL) {
             refuse(operation, 404, "document_missing_exception",
-                   arena_printf(call->arena, "[_doc][" STR_FMT "]: document missing",
+                   arena_printf(arena, "[_doc][" STR_FMT "]: document missing",
                                 STR_ARG(operation->id)));
             return 0;
         }
@@ -300,8 +309,9 @@ static int plan_update(struct call *call, const struct json *body,
         return 1;
     }
     const struct json *root = NULL;
-    if (!json_is(doc, JSON_OBJECT) ||
-        json_parse(NULL, call->arena, old.source, &root, &error) < 0) {
+    code = json_parse(NULL, arena, old.source, &root, error);
+    if (code < 0) return code;
+    if (!json_is(doc, JSON_OBJECT)) {
         refuse(operation, 400, "action_request_validation_exception",
                STR("Validation Failed: 1: script or doc is missing;"));
         return 0;
@@ -311,18 +321,21 @@ static int plan_update(struct call *call, const struct json *body,
     buf_init(&merged, (size_t)256 << 20);
     json_writer_init(&json, &merged);
     merge_objects(&json, root, doc);
-    operation->source = arena_copy(call->arena, buf_str(&merged));
+    operation->source = arena_copy(arena, buf_str(&merged));
+    if (merged.has_failed || operation->source.data == NULL) {
+        return error_set(error, -ENOMEM, "update a document: out of memory");
+    }
     operation->has_if_seq_no = true;
     operation->if_seq_no = old.seq_no;
     return 1;
 }
 
-int bulk_update(struct call *call, struct str body, struct logstore_operation *operation)
+int bulk_update(struct call *call, struct str body, struct arena *arena,
+                struct logstore_operation *operation, struct error *error)
 {
     const struct json *root = NULL;
-    struct error error = { 0 };
     struct logstore_operation asked = *operation;
-    if (json_parse(NULL, call->arena, body, &root, &error) < 0) {
+    if (json_parse(NULL, arena, body, &root, error) < 0) {
         refuse(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
         return 0;
     }
@@ -331,8 +344,9 @@ int bulk_update(struct call *call, struct str body, struct logstore_operation *o
         *operation = asked;
         operation->behind = 0; /* the source will be another */
         operation->action = LOGSTORE_INDEX;
-        if (plan_update(call, root, operation) == 0) return 0;
-        code = logstore_write(call->server->store, operation, 1, call->arena, &error);
+        code = plan_update(call, root, arena, operation, error);
+        if (code <= 0) return code;
+        code = logstore_write(call->server->store, operation, 1, arena, error);
         if (operation->status != 409) break;
     }
     return code;
@@ -497,7 +511,9 @@ static int run_batch(struct call *call, const struct bulk_item *first,
                arena_printf(arena, "Validation Failed: 1: %s;", reason));
         return 0;
     }
-    if (first->action == BULK_UPDATE) return bulk_update(call, first->source, &operations[0]);
+    if (first->action == BULK_UPDATE) {
+        return bulk_update(call, first->source, arena, &operations[0], error);
+    }
     return logstore_write(call->server->store, operations, count, arena, error);
 }
 
@@ -605,7 +621,10 @@ static void run_batches(struct call *call, const struct bulk_items *items,
         arena_init(&arena, (size_t)1 << 30);
         for (size_t i = 0; i < count; i++)
             operations[i] = to_operation(call, &items->items[start + i]);
-        int code = run_batch(call, &items->items[start], operations, count, &arena, &error);
+        int code = role_is_memory_short(call->server->role)
+                       ? error_set(&error, ERROR_REFUSED,
+                                   "over the memory limit (--memory.max), try again later")
+                       : run_batch(call, &items->items[start], operations, count, &arena, &error);
         if (code < 0) refuse_rest(operations, count, &arena, &error);
         for (size_t i = 0; i < count; i++) {
             put_item(call, answered, items->items[start + i].action, &operations[i]);
@@ -645,6 +664,7 @@ static int answer_bulk(struct call *call, const struct bulk_items *items, int64_
 {
     struct answered answered = { .form = bulk_form(call) };
     call->is_filtered = answered.form.is_filtered;
+    call->response->body.size_max = ANSWER_SIZE_MAX;
     json_writer_init(&answered.json, &call->response->body);
     json_array_begin(&answered.json);
     run_batches(call, items, &answered);
@@ -653,9 +673,19 @@ static int answer_bulk(struct call *call, const struct bulk_items *items, int64_
     return put_head(call, &answered, took_ms) ? 0 : ERROR_LIMIT;
 }
 
+static int answer_broken(struct call *call, int code, const struct error *error)
+{
+    struct str reason = str_from(error->text);
+    const char *type =
+        str_starts_with(reason, STR("Validation"))     ? "action_request_validation_exception"
+        : str_starts_with(reason, STR("request body")) ? "parse_exception"
+                                                       : "illegal_argument_exception";
+    int status = code == ERROR_LIMIT ? 413 : code == -ENOMEM ? 429 : 400;
+    return answer_error(call, status, type, reason);
+}
+
 static int handle_bulk(struct call *call)
 {
-    if (answer_when_short(call)) return 0;
     int64_t start_ns = clock_monotonic_ns(call->server->clock);
     struct arena arena;
     struct bulk_items items = { 0 };
@@ -668,13 +698,7 @@ static int handle_bulk(struct call *call)
         if (item->pipeline.size == 0) item->pipeline = pipeline;
     }
     if (code < 0) {
-        bool is_validation = strncmp(error.text, "Validation", 10) == 0;
-        bool is_body = strncmp(error.text, "request body", 12) == 0;
-        code = answer_error(call, 400,
-                            is_validation ? "action_request_validation_exception"
-                            : is_body     ? "parse_exception"
-                                          : "illegal_argument_exception",
-                            str_from(error.text));
+        code = answer_broken(call, code, &error);
     } else {
         code = answer_bulk(call, &items, start_ns);
     }

@@ -34,9 +34,11 @@ VEC_TYPE(bulk_items, struct bulk_item);
 int bulk_parse(struct str body, struct str default_index, struct arena *arena,
                struct bulk_items *items, struct error *error) MUST_CHECK;
 
-/* Reads, merges and writes one document; tries again when somebody was faster. */
-int bulk_update(struct call *call, struct str body,
-                struct logstore_operation *operation) MUST_CHECK;
+/* Reads, merges and writes one document; tries again when somebody was faster. What it reads and
+ * makes is in the arena. An error of the store when the document could neither be read nor written:
+ * then the operation has no outcome. */
+int bulk_update(struct call *call, struct str body, struct arena *arena,
+                struct logstore_operation *operation, struct error *error) MUST_CHECK;
 
 /* Takes over what version and version_type say; NULL, or why they cannot be. */
 const char *bulk_read_version(struct str version, struct str type,

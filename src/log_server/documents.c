@@ -5,6 +5,9 @@
 
 #include <errno.h>
 
+#define DOCUMENT_MEMORY_MAX                                                                        \
+    ((size_t)1 << 30) /* of one document that is read, and what is made of it */
+
 static int write_one(struct call *call, struct logstore_operation *operation)
 {
     if (answer_when_short(call)) return 0;
@@ -76,11 +79,14 @@ static int handle_delete(struct call *call)
 static int handle_update(struct call *call)
 {
     struct logstore_operation operation = { .index = call->values[0], .id = call->values[1] };
-    int code = bulk_update(call, call->request->body, &operation);
-    if (code < 0 || operation.outcome == LOGSTORE_FAILED) {
-        return answer_error(call, code < 0 ? 429 : operation.status,
-                            code < 0 ? "es_rejected_execution_exception" : operation.error_type,
-                            operation.reason);
+    struct error error = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    if (answer_when_short(call)) return 0;
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
+    int code = bulk_update(call, call->request->body, &arena, &operation, &error);
+    if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
+    if (operation.outcome == LOGSTORE_FAILED) {
+        return answer_error(call, operation.status, operation.error_type, operation.reason);
     }
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
@@ -113,7 +119,9 @@ static int handle_get(struct call *call)
 {
     struct logstore_document document = { 0 };
     struct error error = { 0 };
-    int code = logstore_get(call->server->store, call->values[0], call->values[1], call->arena,
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
+    int code = logstore_get(call->server->store, call->values[0], call->values[1], &arena,
                             &document, &error);
     if (code == -ENOENT) return answer_index_missing(call, call->values[0]);
     if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
@@ -129,7 +137,9 @@ static int handle_source(struct call *call)
 {
     struct logstore_document document = { 0 };
     struct error error = { 0 };
-    int code = logstore_get(call->server->store, call->values[0], call->values[1], call->arena,
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
+    int code = logstore_get(call->server->store, call->values[0], call->values[1], &arena,
                             &document, &error);
     if (code == -ENOENT) return answer_index_missing(call, call->values[0]);
     if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
@@ -141,6 +151,29 @@ static int handle_source(struct call *call)
     }
     buf_append_str(&call->response->body, document.source);
     return 0;
+}
+
+/* One of several: found, not found, or why it cannot be told. */
+static void put_found(struct call *call, struct json_writer *json, struct str index, struct str id)
+{
+    struct logstore_document document = { 0 };
+    struct error error = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
+    int code = logstore_get(call->server->store, index, id, &arena, &document, &error);
+    if (code >= 0) {
+        put_document_object(call, json, index, id, code == 1 ? &document : NULL);
+        return;
+    }
+    json_object_begin(json);
+    json_member_text(json, "_index", index);
+    if (call->server->has_types) json_member_cstr(json, "_type", "_doc");
+    json_member_text(json, "_id", id);
+    json_key(json, STR("error"));
+    bool is_missing = code == -ENOENT;
+    put_error_object(json, is_missing ? "index_not_found_exception" : "exception",
+                     str_from(error.text), is_missing ? index : STR(""));
+    json_object_end(json);
 }
 
 static int handle_mget(struct call *call)
@@ -163,9 +196,7 @@ static int handle_mget(struct call *call)
         index = json_text(json_get(item, STR("_index")), index);
         struct str id =
             json_is(item, JSON_TEXT) ? item->text : json_text(json_get(item, STR("_id")), STR(""));
-        struct logstore_document document = { 0 };
-        int code = logstore_get(call->server->store, index, id, call->arena, &document, &error);
-        put_document_object(call, &json, index, id, code == 1 ? &document : NULL);
+        put_found(call, &json, index, id);
     }
     json_array_end(&json);
     json_object_end(&json);

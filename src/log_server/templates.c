@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define TEMPLATE_MEMORY_MAX ((size_t)256 << 20)
+
 static int list(struct call *call, enum logstore_object_kind kind,
                 const struct logstore_object **objects, size_t *count)
 {
@@ -11,9 +13,26 @@ static int list(struct call *call, enum logstore_object_kind kind,
     return logstore_object_list(call->server->store, kind, pattern, call->arena, objects, count);
 }
 
+/* Templates without patterns would never be used. What is no JSON is refused later. */
+static bool lacks_patterns(struct call *call, enum logstore_object_kind kind)
+{
+    const struct json *root = NULL;
+    if (kind != LOGSTORE_TEMPLATE && kind != LOGSTORE_INDEX_TEMPLATE) return false;
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, TEMPLATE_MEMORY_MAX);
+    if (json_parse(NULL, &arena, call->request->body, &root, NULL) < 0) return false;
+    const struct json *patterns = json_get(root, STR("index_patterns"));
+    return !json_is(patterns, JSON_TEXT) &&
+           (!json_is(patterns, JSON_ARRAY) || patterns->array.count == 0);
+}
+
 static int put(struct call *call, enum logstore_object_kind kind)
 {
     struct error error = { 0 };
+    if (lacks_patterns(call, kind)) {
+        return answer_error(call, 400, "action_request_validation_exception",
+                            STR("Validation Failed: 1: [index_patterns] are missing;"));
+    }
     int code = logstore_object_put(call->server->store, kind, call->values[0], call->request->body,
                                    &error);
     return code < 0 ? answer_store_error(call, code, "parse_exception", &error)

@@ -116,6 +116,13 @@ static int refuse_kind(struct parse *parse, struct str name)
                       STR_ARG(name));
 }
 
+/* What paths of pipelines are made of stands in no name. */
+static bool is_valid_name(struct str name)
+{
+    return name.size > 0 && str_find_char(name, '[') == STR_NONE &&
+           str_find_char(name, ']') == STR_NONE && str_find_char(name, '>') == STR_NONE;
+}
+
 static int read_one(struct search *search, const struct json_member *member, struct agg **out)
 {
     struct parse *parse = &search->parse;
@@ -127,6 +134,13 @@ static int read_one(struct search *search, const struct json_member *member, str
                           "Aggregation definition for [" STR_FMT "] must be an object",
                           STR_ARG(member->key));
     }
+    if (!is_valid_name(member->key)) {
+        struct str shown = parse_shown(member->key);
+        return parse_fail(parse, "parsing_exception",
+                          "Invalid aggregation name [" STR_FMT "]. Aggregation names can contain "
+                          "any character except '[', ']', and '>'",
+                          STR_ARG(shown));
+    }
     const struct json *body = NULL;
     const struct json *subs = NULL;
     for (size_t i = 0; i < member->value.object.count; i++) {
@@ -136,6 +150,13 @@ static int read_one(struct search *search, const struct json_member *member, str
         } else if (str_equal(part->key, STR("meta"))) {
             agg->meta = part->value.raw;
         } else {
+            if (body != NULL) {
+                return parse_fail(parse, "parsing_exception",
+                                  "Found two aggregation type definitions in [" STR_FMT
+                                  "]: [" STR_FMT "] and [" STR_FMT "]",
+                                  STR_ARG(member->key), STR_ARG(agg->kind->name),
+                                  STR_ARG(part->key));
+            }
             agg->kind = kind_find(part->key);
             body = &part->value;
             if (agg->kind == NULL) return refuse_kind(parse, part->key);

@@ -109,6 +109,14 @@ static int read_bounds(struct search *search, const struct agg *agg, const struc
         if (code == 0) {
             code = read_bound(search, agg, json_get(extended, STR("max")), &options->bound_max);
         }
+        bool are_both = options->bound_min != INT64_MAX && options->bound_max != INT64_MIN;
+        if (code == 0 && are_both && options->bound_min > options->bound_max) {
+            code = parse_fail(&search->parse, "parsing_exception",
+                              "[extended_bounds.min][%lld] cannot be greater than "
+                              "[extended_bounds.max][%lld] for histogram aggregation [" STR_FMT "]",
+                              (long long)options->bound_min, (long long)options->bound_max,
+                              STR_ARG(agg->name));
+        }
     }
     if (code == 0 && hard != NULL) {
         options->has_hard_bounds = true;
@@ -163,8 +171,8 @@ static int read_common(struct search *search, struct agg *agg, const struct json
         return parse_fail(parse, "illegal_argument_exception",
                           "offset [" STR_FMT "] is no duration", STR_ARG(offset));
     }
-    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 0);
-    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 0);
+    options->is_keyed = parse_flag_of(&search->parse, body, "keyed", false);
     const struct json *order = json_get(body, STR("order"));
     if (json_is(order, JSON_OBJECT) && order->object.count > 0) {
         const struct json_member *member = &order->object.members[0];
@@ -523,7 +531,7 @@ static int read_auto(struct search *search, struct agg *agg, const struct json *
     struct options *options = ARENA_NEW(search->arena, struct options);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->target_count = parse_integer(json_get(body, STR("buckets")), 10);
+    options->target_count = parse_integer_of(&search->parse, body, "buckets", 10);
     if (options->target_count < 1) options->target_count = 1;
     return read_common(search, agg, body, options);
 }

@@ -44,7 +44,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     const struct json *list = json_get(body, STR("ranges"));
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    options->is_keyed = parse_flag_of(&search->parse, body, "keyed", false);
     options->count = json_is(list, JSON_ARRAY) ? list->array.count : 0;
     options->items = ARENA_ARRAY(search->arena, struct range, options->count + 1);
     if (options->items == NULL) return parse_out_of_memory(&search->parse);

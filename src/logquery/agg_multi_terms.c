@@ -45,9 +45,9 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
                           "supported",
                           STR_ARG(agg->name));
     }
-    options->size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
-    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 1);
-    options->shows_error = parse_flag(json_get(body, STR("show_term_doc_count_error")), false);
+    options->size = parse_integer_of(&search->parse, body, "size", SIZE_DEFAULT);
+    options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 1);
+    options->shows_error = parse_flag_of(&search->parse, body, "show_term_doc_count_error", false);
     if (options->size < 1) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[size] must be greater than 0. Found [%lld] in [" STR_FMT "]",

@@ -63,16 +63,16 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     struct options *options = ARENA_NEW(search->arena, struct options);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
+    options->size = parse_integer_of(&search->parse, body, "size", SIZE_DEFAULT);
     if (options->size < 1) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[size] must be greater than 0. Found [%lld] in [" STR_FMT "]",
                           (long long)options->size, STR_ARG(agg->name));
     }
     if (options->size > SIZE_MAX_) options->size = SIZE_MAX_;
-    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 1);
+    options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 1);
     options->max_doc_count = INT64_MAX;
-    options->shows_error = parse_flag(json_get(body, STR("show_term_doc_count_error")), false);
+    options->shows_error = parse_flag_of(&search->parse, body, "show_term_doc_count_error", false);
     int code = agg_orders_read(search, agg, json_get(body, STR("order")), &options->orders);
     return code < 0 ? code : read_patterns(search, body, options);
 }
@@ -85,7 +85,7 @@ static int read_rare(struct search *search, struct agg *agg, const struct json *
     agg->options = options;
     options->size = SIZE_MAX_;
     options->min_doc_count = 1;
-    options->max_doc_count = parse_integer(json_get(body, STR("max_doc_count")), 1);
+    options->max_doc_count = parse_integer_of(&search->parse, body, "max_doc_count", 1);
     if (options->max_doc_count < 1 || options->max_doc_count > RARE_COUNT_MAX) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[max_doc_count] must be in [1,%d], found [%lld] in [" STR_FMT "]",

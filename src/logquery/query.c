@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TERMS_MAX 65536 /* of a terms query, as in Elasticsearch */
+
 typedef int query_reader(struct parse *parse, const struct json *body,
                          struct logstore_filter **out);
 
@@ -44,29 +46,38 @@ static int set_value(struct parse *parse, struct logstore_filter *filter, struct
     return 0;
 }
 
-static void set_minimum(struct logstore_filter *filter, const struct json *value)
+static void set_minimum(struct parse *parse, struct logstore_filter *filter,
+                        const struct json *body)
 {
+    static const char name[] = "minimum_should_match";
+    const struct json *value = json_get(body, str_from(name));
+    if (value == NULL || value->kind == JSON_NULL) return;
     struct str text = parse_scalar(value);
-    if (text.data == NULL) return;
     /* "3<90%": the part behind the last '<' is taken. */
     for (size_t at = str_find_char(text, '<'); at != STR_NONE; at = str_find_char(text, '<')) {
         text = str_skip(text, at + 1);
     }
     bool is_percent = str_ends_with(text, STR("%"));
     int64_t number;
-    if (!str_to_int64(is_percent ? str_first(text, text.size - 1) : text, &number)) return;
+    if (!str_to_int64(is_percent ? str_first(text, text.size - 1) : text, &number)) {
+        parse_note_bad(parse, value, name, "a number or a percentage");
+        return;
+    }
     filter->minimum_match = (int32_t)(number > 10000 ? 10000 : number < -10000 ? -10000 : number);
     filter->is_percent_minimum = is_percent;
     filter->has_minimum_match = true;
 }
 
-static int32_t read_fuzziness(const struct json *value)
+static int32_t read_fuzziness(struct parse *parse, const struct json *body, int32_t otherwise)
 {
-    if (value == NULL) return 0;
+    const struct json *value = json_get(body, STR("fuzziness"));
+    if (value == NULL) return otherwise;
     struct str text = parse_scalar(value);
     if (str_starts_with(text, STR("AUTO")) || str_starts_with(text, STR("auto"))) return -1;
-    int64_t edits = parse_integer(value, 0);
-    return edits < 0 ? 0 : edits > 2 ? 2 : (int32_t)edits;
+    int64_t edits = parse_integer(value, -1);
+    if (edits >= 0 && edits <= 2) return (int32_t)edits;
+    parse_note_bad(parse, value, "fuzziness", "an edit distance: 0, 1, 2 or AUTO");
+    return 0;
 }
 
 static int read_all(struct parse *parse, const struct json *body, struct logstore_filter **out)
@@ -103,7 +114,7 @@ static int read_value_query(struct parse *parse, const struct json *body, const 
     const struct json *value = &member->value;
     if (json_is(value, JSON_OBJECT)) {
         filter->is_case_insensitive =
-            parse_flag(json_get(value, STR("case_insensitive")), filter->is_case_insensitive);
+            parse_flag_of(parse, value, "case_insensitive", filter->is_case_insensitive);
         const struct json *named = json_get(value, str_from(value_name));
         if (named == NULL) named = json_get(value, STR("value"));
         value = named;
@@ -151,8 +162,7 @@ static int read_fuzzy(struct parse *parse, const struct json *body, struct logst
     int code = read_value_query(parse, body, "fuzzy", "value", *out);
     if (code < 0) return code;
     const struct json_member *member = only_field(body);
-    const struct json *fuzziness = json_get(&member->value, STR("fuzziness"));
-    (*out)->fuzziness = fuzziness == NULL ? -1 : read_fuzziness(fuzziness);
+    (*out)->fuzziness = read_fuzziness(parse, &member->value, -1);
     return 0;
 }
 
@@ -164,6 +174,13 @@ static int read_terms(struct parse *parse, const struct json *body, struct logst
         return parse_fail(parse, "parsing_exception",
                           "[terms] query requires an array of values; "
                           "terms lookup is not supported");
+    }
+    if (member->value.array.count > TERMS_MAX) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "The number of terms [%zu] used in the Terms Query request has exceeded "
+                          "the allowed maximum of [%d]. This maximum can be set by changing the "
+                          "[index.max_terms_count] index level setting.",
+                          member->value.array.count, TERMS_MAX);
     }
     *out = filter_new(parse, LOGSTORE_FILTER_TERM);
     int code = set_field(parse, *out, member->key);
@@ -179,10 +196,14 @@ static int read_match_body(struct parse *parse, const struct json *value, const 
         query = json_get(value, STR("query"));
         struct str word = json_text(json_get(value, STR("operator")), STR("or"));
         filter->needs_all_terms = str_equal_nocase(word, STR("and"));
-        set_minimum(filter, json_get(value, STR("minimum_should_match")));
-        filter->fuzziness = read_fuzziness(json_get(value, STR("fuzziness")));
-        filter->is_lenient = parse_flag(json_get(value, STR("lenient")), false);
-        filter->slop = (int32_t)parse_integer(json_get(value, STR("slop")), 0);
+        set_minimum(parse, filter, value);
+        filter->fuzziness = read_fuzziness(parse, value, 0);
+        filter->is_lenient = parse_flag_of(parse, value, "lenient", false);
+        int64_t slop = parse_integer_of(parse, value, "slop", 0);
+        if (slop < 0) {
+            return parse_fail(parse, "illegal_argument_exception", "No negative slop allowed.");
+        }
+        filter->slop = slop > INT32_MAX ? INT32_MAX : (int32_t)slop;
         struct str zero = json_text(json_get(value, STR("zero_terms_query")), STR("none"));
         filter->matches_all_when_empty = str_equal(zero, STR("all"));
     }
@@ -290,10 +311,8 @@ static int read_bounds(struct parse *parse, const struct json *value,
             *bound = (struct logstore_bound){ true, bound_names[k].is_inclusive, text };
         }
     }
-    if (!parse_flag(json_get(value, STR("include_lower")), true))
-        filter->lower.is_inclusive = false;
-    if (!parse_flag(json_get(value, STR("include_upper")), true))
-        filter->upper.is_inclusive = false;
+    if (!parse_flag_of(parse, value, "include_lower", true)) filter->lower.is_inclusive = false;
+    if (!parse_flag_of(parse, value, "include_upper", true)) filter->upper.is_inclusive = false;
     return 0;
 }
 
@@ -375,7 +394,7 @@ static int read_bool(struct parse *parse, const struct json *body, struct logsto
     if (filter->must == NULL) return parse_out_of_memory(parse);
     for (size_t i = 0; i < also_count; i++) filter->must[filter->must_count++] = also[i];
     for (size_t i = 0; i < must_count; i++) filter->must[filter->must_count++] = must[i];
-    set_minimum(filter, json_get(body, STR("minimum_should_match")));
+    set_minimum(parse, filter, body);
     *out = filter;
     return 0;
 }
@@ -429,8 +448,9 @@ static int read_query_string(struct parse *parse, const struct json *body,
     struct str word = json_text(json_get(body, STR("default_operator")), STR("or"));
     options.needs_all = str_equal_nocase(word, STR("and"));
     options.regex_size = &parse->regex_size;
-    options.is_lenient = parse_flag(json_get(body, STR("lenient")), options.field_count == 0);
-    options.phrase_slop = (int32_t)parse_integer(json_get(body, STR("phrase_slop")), 0);
+    options.is_lenient = parse_flag_of(parse, body, "lenient", options.field_count == 0);
+    int64_t slop = parse_integer_of(parse, body, "phrase_slop", 0);
+    options.phrase_slop = slop < 0 ? 0 : slop > INT32_MAX ? INT32_MAX : (int32_t)slop;
     code = parse_zone_offset(parse, json_get(body, STR("time_zone")),
                              clock_realtime_ms(&clock_system), &options.zone_offset_s);
     if (code < 0) return code;
@@ -547,7 +567,7 @@ int parse_query(struct parse *parse, const struct json *json, struct logstore_fi
         parse->depth++;
         int code = query_rows[i].read(parse, &member->value, filter);
         parse->depth--;
-        return code;
+        return code == 0 && parse->depth == 0 ? parse_settled(parse) : code;
     }
     return parse_fail(parse, "parsing_exception", "unknown query [" STR_FMT "]",
                       STR_ARG(member->key));

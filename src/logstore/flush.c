@@ -562,6 +562,7 @@ void logstore_maintain(struct logstore *store)
     mutex_lock(&store->writer);
     store_check_space(store);
     (void)!log_settle(&store->log, NULL);
+    (void)!store_catalog_settle(store, NULL);
     if (store->indexed_before == store->stats.indexed_total) {
         free_kept(store); /* nobody writes */
     }

@@ -52,6 +52,7 @@ enum logstore_event_kind {
     LOGSTORE_EVENT_DISK_HAS_ROOM,     /* size: bytes free; writes are taken again */
     LOGSTORE_EVENT_INDEX_EXPIRED,     /* subject: the index; its policy deleted it */
     LOGSTORE_EVENT_SEGMENT_EXPIRED,   /* subject: the index; count: documents */
+    LOGSTORE_EVENT_CATALOG_DAMAGED,   /* reason; the other of its copies is used */
     LOGSTORE_EVENT_KIND_COUNT,
 };
 

@@ -130,6 +130,10 @@ bool logstore_mapping_is_object(const struct logstore_mapping *mapping, struct s
 int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
                                 struct error *error) MUST_CHECK;
 
+/* Whether it has no more fields than that; else ERROR_INVALID with Elasticsearch's sentence. */
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error) MUST_CHECK;
+
 /* Prints {"properties":{...}} with what was given beside it. */
 void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out);
 

@@ -259,10 +259,22 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
     /* 7.x may put the document type around it. */
     const struct json *typed = json_get(root, STR("_doc"));
     if (typed != NULL && json_get(root, STR("properties")) == NULL) root = typed;
+    const struct json *properties = json_get(root, STR("properties"));
+    if (properties != NULL && !json_is(properties, JSON_OBJECT)) {
+        return error_set(error, ERROR_INVALID,
+                         "Failed to parse mapping [_doc]: [properties] must be an object");
+    }
     code = merge_settings(mapping, root, error);
     if (code < 0) return code;
-    return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")),
-                          error);
+    return add_properties(mapping, (struct str){ NULL, 0 }, properties, error);
+}
+
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error)
+{
+    if (mapping->fields.count <= count_max) return 0;
+    return error_set(error, ERROR_INVALID, "Limit of total fields [%zu] has been exceeded",
+                     count_max);
 }
 
 /* Printing: fields are put under each other by their paths. --------------------------------- */

@@ -137,6 +137,7 @@ struct logstore {
     struct document_leaf_vec leaves; /* the same */
     uint64_t indexed_before;         /* documents taken when maintenance looked last */
     uint64_t log_first;              /* oldest file that is still needed */
+    bool is_catalog_owed;            /* a save failed: none is acknowledged before one has worked */
     struct random dice;
     char id_next[ID_MADE_SIZE]; /* the id that is made next */
 
@@ -230,6 +231,8 @@ struct store_index *store_write_index(const struct logstore *store, struct str n
 
 /* Writes the catalog; writer held. */
 int store_catalog_save(struct logstore *store, struct error *error) MUST_CHECK;
+/* Saves what a failed save owes; 0 when nothing is owed any more. Writer held. */
+int store_catalog_settle(struct logstore *store, struct error *error) MUST_CHECK;
 /* Reads it and opens the segments it names; at open only. */
 int store_catalog_load(struct logstore *store, struct error *error) MUST_CHECK;
 
