@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 #define HEADERS_MAX       128
-#define SWALLOW_SIZE_MAX  ((size_t)1024 * 1024) /* of a refused request's body */
+#define ALWAYS_SIZE_MAX   ((size_t)64 * 1024) /* of a body that gets in however many there are */
 #define RESERVED_SIZE_MAX ((size_t)16 * 1024 * 1024)
 
 static void set_phase(struct exchange *x, enum exchange_phase phase, int64_t now_ns)
@@ -50,8 +50,27 @@ static void print_remote(struct exchange *x)
     }
 }
 
+/* Counts `size` bytes as held by this exchange, in place of what was counted before. */
+static void count_body(struct exchange *x, size_t size)
+{
+    if (size == x->counted_size) return;
+    atomic_fetch_add_explicit(&x->server->bodies_size, size - x->counted_size,
+                              memory_order_relaxed);
+    x->counted_size = size;
+}
+
+/* Whether the body may grow to that size beside all others. */
+static bool has_room(const struct exchange *x, uint64_t size)
+{
+    size_t all = atomic_load_explicit(&x->server->bodies_size, memory_order_relaxed);
+    size_t others = all - x->counted_size;
+    size_t most = x->server->options.bodies_size_max;
+    return size <= ALWAYS_SIZE_MAX || (others <= most && size <= most - others);
+}
+
 static void disconnect(struct http_server *server, struct exchange *x)
 {
+    count_body(x, 0);
     mutex_lock(&server->peers_mutex);
     if (x->previous != NULL) x->previous->next = x->next;
     if (x->next != NULL) x->next->previous = x->previous;
@@ -135,6 +154,7 @@ void exchange_complete(void *cls, struct MHD_Connection *connection, void **requ
     x->match = (struct router_match){ 0 };
     x->request = (struct http_request){ 0 };
     int64_t now_ns = clock_monotonic_ns(&clock_system);
+    count_body(x, 0);
     if (x->unpacked.capacity > 0) spares_give(&server->spares, &x->unpacked, now_ns);
     if (x->body.capacity >= SPARE_SIZE_MIN) spares_give(&server->spares, &x->body, now_ns);
     arena_reset(&x->arena);
@@ -146,6 +166,16 @@ static void refuse(struct exchange *x, unsigned status, const char *text)
     if (x->refusal != 0) return;
     x->refusal = status;
     x->refusal_text = text;
+}
+
+static const char too_many_bodies[] =
+    "the requests on their way hold as much as they may together, try again later";
+
+static void refuse_size(struct exchange *x)
+{
+    struct str text =
+        arena_printf(&x->arena, "the body is larger than %zu bytes, the limit", x->body_size_max);
+    refuse(x, 413, text.data == NULL ? "the body is larger than the limit" : text.data);
 }
 
 /* ---- the headers ---- */
@@ -363,7 +393,8 @@ static bool begin(struct exchange *x, const char *method, const char *version)
     if (x->refusal == 0) read_target(x);
     if (x->refusal == 0) route(x);
     read_encoding(x);
-    if (length > x->body_size_max) refuse(x, 413, "the body is larger than this server takes");
+    if (length > x->body_size_max) refuse_size(x);
+    if (!has_room(x, length)) refuse(x, 429, too_many_bodies);
 
     x->body.size_max = x->body_size_max;
     /* At once what is announced, for growing by steps costs up to half as much memory again. Memory
@@ -375,7 +406,8 @@ static bool begin(struct exchange *x, const char *method, const char *version)
     }
     bool waits = http_request_header(request, "Expect").data != NULL;
     x->response.must_close = must_end;
-    return must_end || (x->refusal != 0 && has_body && (waits || length > SWALLOW_SIZE_MAX));
+    size_t swallow_max = server->options.swallow_size_max;
+    return must_end || (x->refusal != 0 && has_body && (waits || length > swallow_max));
 }
 
 /* ---- the answer ---- */
@@ -398,7 +430,8 @@ static void add_allow(struct exchange *x)
 static void write_refusal(struct exchange *x)
 {
     struct http_response *response = &x->response;
-    bool must_close = response->must_close || x->swallowed_size > SWALLOW_SIZE_MAX;
+    bool must_close =
+        response->must_close || x->swallowed_size > x->server->options.swallow_size_max;
     response_discard(response);
     response->must_close = must_close;
     if (x->refusal == 302) {
@@ -406,8 +439,15 @@ static void write_refusal(struct exchange *x)
         http_response_redirect(response, 302, target);
         return;
     }
-    http_response_text(response, x->refusal, "%s", x->refusal_text);
-    if (x->refusal == 503) http_response_header(response, "Retry-After", STR("1"));
+    if (x->server->options.write_refusal != NULL) {
+        response->status = x->refusal;
+        x->server->options.write_refusal(response, x->refusal_text);
+    } else {
+        http_response_text(response, x->refusal, "%s", x->refusal_text);
+    }
+    if (x->refusal == 503 || x->refusal == 429) {
+        http_response_header(response, "Retry-After", STR("1"));
+    }
     if (x->refusal == 401) {
         http_response_header(response, "WWW-Authenticate", STR("Basic realm=\"barograph\""));
     }
@@ -447,6 +487,46 @@ static void finish(struct exchange *x)
     observe(x, body_size);
 }
 
+/* How large the packed body says that it is, in its last four bytes; more when it lies, or has
+ * several members. */
+static size_t told_size(struct str packed)
+{
+    if (packed.size < 18) return 1; /* an empty member */
+    const unsigned char *end = (const unsigned char *)packed.data + packed.size - 4;
+    size_t size =
+        (size_t)end[0] | (size_t)end[1] << 8 | (size_t)end[2] << 16 | (size_t)end[3] << 24;
+    return size == 0 ? 1 : size;
+}
+
+static int unpack_to(struct exchange *x, size_t size_max, struct error *error)
+{
+    if (!has_room(x, x->body.size + size_max)) {
+        refuse(x, 429, too_many_bodies);
+        return 0;
+    }
+    count_body(x, x->body.size + size_max);
+    buf_release(&x->unpacked);
+    buf_init(&x->unpacked, size_max);
+    if (x->body.size >= SPARE_SIZE_MIN) {
+        spares_take(&x->server->spares, &x->unpacked, x->start_ns);
+    }
+    return pack_gzip_decode(buf_str(&x->body), &x->unpacked, error);
+}
+
+static void unpack(struct exchange *x)
+{
+    struct error error = { 0 };
+    size_t told = told_size(buf_str(&x->body));
+    if (told > ALWAYS_SIZE_MAX && told < SPARE_SIZE_MAX) told = SPARE_SIZE_MAX;
+    bool is_told = told < x->body_size_max;
+    int code = unpack_to(x, is_told ? told : x->body_size_max, &error);
+    if (code == ERROR_LIMIT && is_told) code = unpack_to(x, x->body_size_max, &error);
+    count_body(x, x->body.size + x->unpacked.size);
+    if (code == ERROR_LIMIT) refuse_size(x);
+    if (code < 0) refuse(x, 400, "the body is not valid gzip");
+    x->request.body = buf_str(&x->unpacked);
+}
+
 /* Unpacks and reads the body; refuses what is wrong with it. */
 static void prepare_body(struct exchange *x)
 {
@@ -455,17 +535,7 @@ static void prepare_body(struct exchange *x)
     request->body = buf_str(&x->body);
     if (request->body.size == 0) return;
 
-    if (x->is_gzip) {
-        buf_release(&x->unpacked);
-        buf_init(&x->unpacked, x->body_size_max);
-        if (x->body.size >= SPARE_SIZE_MIN) {
-            spares_take(&x->server->spares, &x->unpacked, x->start_ns);
-        }
-        int code = pack_gzip_decode(request->body, &x->unpacked, &error);
-        if (code == ERROR_LIMIT) refuse(x, 413, "the unpacked body is larger than allowed");
-        if (code < 0) refuse(x, 400, "the body is not valid gzip");
-        request->body = buf_str(&x->unpacked);
-    }
+    if (x->is_gzip) unpack(x);
     if (x->refusal == 0 && http_request_has_type(request, "application/x-www-form-urlencoded") &&
         http_form_parse(&x->arena, request->body, &request->parameters, &error) < 0) {
         refuse(x, 400,
@@ -564,17 +634,21 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     *size = 0;
     counters_add(&x->server->counters.received_size, count);
     atomic_store_explicit(&x->progress_ns, clock_monotonic_ns(&clock_system), memory_order_relaxed);
-    if (x->refusal == 0 && count > x->body_size_max - x->body.size) {
-        refuse(x, 413, "the body is larger than this server takes");
-    }
+    if (x->refusal == 0 && count > x->body_size_max - x->body.size) refuse_size(x);
+    if (x->refusal == 0 && !has_room(x, x->body.size + count)) refuse(x, 429, too_many_bodies);
     if (x->refusal == 0) {
         buf_append(&x->body, data, count);
+        count_body(x, x->body.size);
         if (x->body.has_failed) refuse(x, 503, "no memory for the body");
         return MHD_YES;
     }
+    if (x->counted_size > 0) {
+        buf_release(&x->body);
+        count_body(x, 0);
+    }
     x->swallowed_size += count;
     /* The answer cannot be sent in the middle of a body: end it. */
-    return x->swallowed_size > 4 * SWALLOW_SIZE_MAX ? MHD_NO : MHD_YES;
+    return x->swallowed_size > 4 * x->server->options.swallow_size_max ? MHD_NO : MHD_YES;
 }
 
 enum MHD_Result exchange_step(void *cls, struct MHD_Connection *connection, const char *url,

@@ -46,6 +46,7 @@ struct exchange {
     struct buf body; /* as sent */
     struct buf unpacked;
     size_t body_size_max;
+    size_t counted_size;   /* what of server->bodies_size is this one's */
     size_t swallowed_size; /* body bytes thrown away after a refusal */
     unsigned refusal;      /* status; 0: none */
     const char *refusal_text;
@@ -69,7 +70,8 @@ struct http_server {
     struct counters_handler *fallback;
     struct stream_list streams;
     struct workers workers;
-    struct spares spares; /* bodies */
+    struct spares spares;      /* bodies */
+    atomic_size_t bodies_size; /* of all exchanges; relaxed, for it orders nothing */
     struct listener listener;
     struct MHD_Daemon *daemon;
     struct mutex peers_mutex;

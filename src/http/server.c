@@ -34,6 +34,9 @@ static void fill_defaults(struct http_server_options *options)
     if (o->head_size_max == 0) o->head_size_max = (size_t)32 * 1024;
     if (o->read_size == 0) o->read_size = (size_t)16 * 1024;
     if (o->body_size_max == 0) o->body_size_max = (size_t)64 * 1024 * 1024;
+    if (o->bodies_size_max == 0) o->bodies_size_max = 4 * o->body_size_max;
+    if (o->body_size_max > o->bodies_size_max) o->body_size_max = o->bodies_size_max;
+    if (o->swallow_size_max == 0) o->swallow_size_max = (size_t)1024 * 1024;
     if (o->arena_size_max == 0) o->arena_size_max = (size_t)16 * 1024 * 1024;
     if (o->answer_size_max == 0) o->answer_size_max = (size_t)256 * 1024 * 1024;
     if (o->idle_timeout_ms == 0) o->idle_timeout_ms = 60000;

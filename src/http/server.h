@@ -21,10 +21,10 @@
  *          saves two thread switches (some 15 us) and must never wait: neither for a disk, nor for
  *          a lock held longer than microseconds. A fast handler that finds out that this request
  *          is a long one returns HTTP_LATER and is called again on a worker.
- * GIVEN    HEAD is answered from GET, 404, 405 with Allow, 413, 415, Expect: 100-continue, chunked
- *          bodies, keep-alive, HTTP/1.0, Date, gzip both ways, ETag and 304 for static bytes,
- *          security headers, and no word to foreign web pages: a Host that is not ours is 421, a
- *          foreign Origin on a method that changes something is 403. No CORS.
+ * GIVEN    HEAD is answered from GET, 404, 405 with Allow, 413, 415, 429, Expect: 100-continue,
+ *          chunked bodies, keep-alive, HTTP/1.0, Date, gzip both ways, ETag and 304 for static
+ *          bytes, security headers, and no word to foreign web pages: a Host that is not ours is
+ *          421, a foreign Origin on a method that changes something is 403. No CORS.
  * LIMITS   Everything in http_server_options; reaching one is an HTTP status and a counter.
  */
 #ifndef HTTP_SERVER_H
@@ -60,11 +60,15 @@ struct http_server_options {
     unsigned connection_max; /* 512; further ones wait in the kernel's queue */
     unsigned connection_per_address_max; /* connections from one address: no limit */
     size_t head_size_max;                /* request line and headers: 32 KiB */
-    size_t read_size;       /* of a connection's memory beside its head: 16 KiB; bodies are read in
+    size_t read_size;        /* of a connection's memory beside its head: 16 KiB; bodies are read in
                                     pieces of half of both, so servers of large bodies want more */
-    size_t body_size_max;   /* 64 MiB, as sent and after gzip; a route may say otherwise */
-    size_t arena_size_max;  /* request->arena: 16 MiB */
-    size_t answer_size_max; /* response->body: 256 MiB */
+    size_t body_size_max;    /* 64 MiB, as sent and after gzip; a route may say otherwise */
+    size_t bodies_size_max;  /* of all bodies on their way, in handlers too: 4 bodies' maximum; what
+                                    is more gets 429. Those of up to 64 KiB always get in */
+    size_t swallow_size_max; /* of a refused body, read and thrown away so that the answer arrives
+                                    and the connection lives on: 1 MiB; larger ones are cut */
+    size_t arena_size_max;   /* request->arena: 16 MiB */
+    size_t answer_size_max;  /* response->body: 256 MiB */
     int64_t
         idle_timeout_ms; /* a connection without a request, or a peer that does not read: 60 s */
     int64_t head_timeout_ms;    /* from the first byte to the end of the headers: 10 s */
@@ -77,6 +81,9 @@ struct http_server_options {
     const char *basic_password;
     bool is_read_only; /* methods other than GET, HEAD and OPTIONS: 403, except routes
                                     flagged HTTP_ROUTE_READS */
+    /* Writes what the server itself refuses (400, 401, 403, 413, 421, 429, 431, 501, 503); NULL:
+     * "<text>\n". response->status is set; `text` is a sentence. */
+    void (*write_refusal)(struct http_response *response, const char *text);
     /* Called for every answer, on the thread that made it; for access logs. May be NULL. */
     void (*on_answer)(void *context, const struct http_answer_facts *facts);
     void *on_answer_context;

@@ -69,6 +69,30 @@ int answer_error(struct call *call, int status, const char *type, struct str rea
     return answer_with_index(call, status, type, reason, STR(""));
 }
 
+void answer_server_refusal(struct http_response *response, const char *text)
+{
+    static const struct {
+        unsigned status;
+        const char *type;
+    } types[] = { { 400, "illegal_argument_exception" },
+                  { 401, "security_exception" },
+                  { 403, "security_exception" },
+                  { 429, "circuit_breaking_exception" } };
+    const char *type = "status_exception";
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        if (types[i].status == response->status) type = types[i].type;
+    }
+    response->content_type = "application/json; charset=UTF-8";
+    http_response_header(response, "X-elastic-product", STR("Elasticsearch"));
+    struct json_writer json;
+    json_writer_init(&json, &response->body);
+    json_object_begin(&json);
+    json_key(&json, STR("error"));
+    put_error_object(&json, type, str_from(text), STR(""));
+    json_member_int(&json, "status", (int64_t)response->status);
+    json_object_end(&json);
+}
+
 bool answer_when_short(struct call *call)
 {
     if (!role_is_memory_short(call->server->role)) return false;
@@ -384,8 +408,15 @@ void answer_finish(struct call *call)
 {
     struct str body = buf_str(&call->response->body);
     bool is_json = body.size > 0 && (body.data[0] == '{' || body.data[0] == '[');
-    if (!is_json || call->response->body.has_failed) return;
     struct str filter = call_parameter(call, "filter_path");
-    if (filter.size > 0 && !call->is_filtered) apply_filter(call, filter);
-    if (call_flag(call, "pretty", false)) apply_pretty(call);
+    bool has_failed = call->response->body.has_failed;
+    if (is_json && !has_failed && filter.size > 0 && !call->is_filtered) apply_filter(call, filter);
+    if (is_json && !has_failed && call_flag(call, "pretty", false)) apply_pretty(call);
+    if (!call->response->body.has_failed) return;
+    buf_release(&call->response->body);
+    (void)answer_error(call, 400, "illegal_argument_exception",
+                       arena_printf(call->arena,
+                                    "the answer would be larger than [%zu] bytes, the limit; ask "
+                                    "for less at a time",
+                                    call->response->body.size_max));
 }

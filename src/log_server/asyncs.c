@@ -101,7 +101,7 @@ static void *run(void *argument)
     struct arena arena;
     struct error error = { 0 };
     options.clock = &async->task.clock;
-    arena_init(&arena, LOGQUERY_MEMORY_MAX);
+    arena_init_within(&arena, LOGQUERY_MEMORY_MAX, &server->query_budget);
     int code =
         logquery_search(&options, &async->request, &arena, &async->answer, &async->failure, &error);
     arena_release(&arena);

@@ -18,6 +18,10 @@
 
 #define BATCH_SIZE  ((size_t)1 << 20)
 #define BATCH_COUNT 5000
+/* Of a request: what is held of each, and its answer, weigh up to a hundred times as much as the
+ * shortest item. */
+#define ITEMS_MAX       500000
+#define ANSWER_SIZE_MAX ((size_t)1 << 30) /* for so many, whatever their ids and errors are */
 
 static const struct str action_names[] = {
     [BULK_INDEX] = STR_INIT("index"),
@@ -225,7 +229,12 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
             code = error_set(error, ERROR_INVALID, "Validation Failed: 1: id is missing;");
             break;
         }
-        if ((!is_same && !keep_texts(arena, items, &item)) || !VEC_PUSH(items, item))
+        if (items->count == ITEMS_MAX) {
+            code = error_set(error, ERROR_LIMIT,
+                             "the request has more than [%d] actions, the limit; send fewer at a "
+                             "time",
+                             ITEMS_MAX);
+        } else if ((!is_same && !keep_texts(arena, items, &item)) || !VEC_PUSH(items, item))
             code = error_set(error, -ENOMEM, "read bulk: out of memory");
     }
     json_parser_free(parser);
@@ -304,8 +313,9 @@ static void put_outcome(const struct call *call, struct json_writer *json,
     json_object_end(json);
 }
 
-static struct logstore_operation to_operation(const struct bulk_item *item)
+static struct logstore_operation to_operation(const struct call *call, const struct bulk_item *item)
 {
+    struct str body = call->request->body;
     return (struct logstore_operation){
         .action = item->action == BULK_CREATE   ? LOGSTORE_CREATE
                   : item->action == BULK_DELETE ? LOGSTORE_DELETE
@@ -313,6 +323,9 @@ static struct logstore_operation to_operation(const struct bulk_item *item)
         .index = item->index,
         .id = item->id,
         .source = item->source,
+        .behind = item->source.size == 0
+                      ? 0
+                      : (size_t)(body.data + body.size - (item->source.data + item->source.size)),
         .has_if_seq_no = item->has_if_seq_no,
         .if_seq_no = item->if_seq_no,
     };
@@ -408,7 +421,9 @@ static int run_batch(struct call *call, const struct bulk_item *first,
                     arena_printf(arena, "Validation Failed: 1: %s;", reason));
         return 0;
     }
-    if (first->action == BULK_UPDATE) return bulk_update(call, first->source, &operations[0]);
+    if (first->action == BULK_UPDATE) {
+        return bulk_update(call, first->source, arena, &operations[0], error);
+    }
     return logstore_write(call->server->store, operations, count, arena, error);
 }
 
@@ -506,15 +521,20 @@ static void put_item(const struct call *call, struct answered *answered, enum bu
 static void run_batches(struct call *call, const struct bulk_items *items,
                         struct answered *answered)
 {
-    struct logstore_operation *operations = calloc(BATCH_COUNT, sizeof(*operations));
+    size_t most = items->count < BATCH_COUNT ? items->count : BATCH_COUNT;
+    struct logstore_operation *operations = calloc(most + 1, sizeof(*operations));
     for (size_t start = 0; operations != NULL && start < items->count;) {
         size_t end = batch_end(items, start);
         size_t count = end - start;
         struct arena arena;
         struct error error = { 0 };
         arena_init(&arena, (size_t)1 << 30);
-        for (size_t i = 0; i < count; i++) operations[i] = to_operation(&items->items[start + i]);
-        int code = run_batch(call, &items->items[start], operations, count, &arena, &error);
+        for (size_t i = 0; i < count; i++)
+            operations[i] = to_operation(call, &items->items[start + i]);
+        int code = role_is_memory_short(call->server->role)
+                       ? error_set(&error, ERROR_REFUSED,
+                                   "over the memory limit (--memory.max), try again later")
+                       : run_batch(call, &items->items[start], operations, count, &arena, &error);
         if (code < 0) refuse_rest(operations, count, &arena, &error);
         for (size_t i = 0; i < count; i++) {
             put_item(call, answered, items->items[start + i].action, &operations[i]);
@@ -554,6 +574,7 @@ static int answer_bulk(struct call *call, const struct bulk_items *items, int64_
 {
     struct answered answered = { .form = bulk_form(call) };
     call->is_filtered = answered.form.is_filtered;
+    call->response->body.size_max = ANSWER_SIZE_MAX;
     json_writer_init(&answered.json, &call->response->body);
     json_array_begin(&answered.json);
     run_batches(call, items, &answered);
@@ -562,9 +583,20 @@ static int answer_bulk(struct call *call, const struct bulk_items *items, int64_
     return put_head(call, &answered, took_ms) ? 0 : ERROR_LIMIT;
 }
 
+static int answer_broken(struct call *call, int code, const struct error *error)
+{
+    struct str reason = str_from(error->text);
+    const char *type =
+        str_starts_with(reason, STR("Validation"))     ? "action_request_validation_exception"
+        : str_starts_with(reason, STR("request body")) ? "parse_exception"
+                                                       : "illegal_argument_exception";
+    int status = code == ERROR_LIMIT ? 413 : code == -ENOMEM ? 429 : 400;
+    return answer_error(call, status, type, reason);
+}
+
 static int handle_bulk(struct call *call)
 {
-    if (answer_when_short(call) || document_answer_refresh(call)) return 0;
+    if (document_answer_refresh(call)) return 0;
     int64_t start_ns = clock_monotonic_ns(call->server->clock);
     struct arena arena;
     struct bulk_items items = { 0 };
@@ -579,13 +611,7 @@ static int handle_bulk(struct call *call)
         item->requires_alias |= requires_alias;
     }
     if (code < 0) {
-        bool is_validation = strncmp(error.text, "Validation", 10) == 0;
-        bool is_body = strncmp(error.text, "request body", 12) == 0;
-        code = answer_error(call, 400,
-                            is_validation ? "action_request_validation_exception"
-                            : is_body     ? "parse_exception"
-                                          : "illegal_argument_exception",
-                            str_from(error.text));
+        code = answer_broken(call, code, &error);
     } else {
         code = answer_bulk(call, &items, start_ns);
     }

@@ -40,9 +40,11 @@ void bulk_refuse(struct logstore_operation *operation, int status, const char *t
                  struct str reason);
 
 /* updates.c: reads, merges and writes one document; tries again when somebody was faster.
- * operation->source is then what the document is. */
-int bulk_update(struct call *call, struct str body,
-                struct logstore_operation *operation) MUST_CHECK;
+ * operation->source is then what the document is. What it reads and makes is in the arena. An error
+ * of the store when the document could neither be read nor written: then the operation has no
+ * outcome. */
+int bulk_update(struct call *call, struct str body, struct arena *arena,
+                struct logstore_operation *operation, struct error *error) MUST_CHECK;
 
 /* Takes over what version and version_type say; NULL, or why they cannot be. */
 const char *bulk_read_version(struct str version, struct str type,

@@ -101,8 +101,8 @@ static int handle_delete(struct call *call)
     request.indices = call->values[0];
     deletion->call = call;
     deletion->error = &error;
-    arena_init(&arena, LOGQUERY_MEMORY_MAX);
-    arena_init(&deletion->arena, LOGQUERY_MEMORY_MAX);
+    arena_init_within(&arena, LOGQUERY_MEMORY_MAX, &call->server->query_budget);
+    arena_init_within(&deletion->arena, LOGQUERY_MEMORY_MAX, &call->server->query_budget);
     int code = 0;
     if (!read_body(call, deletion) && request.q.data == NULL) {
         code = answer_error(call, 400, "action_request_validation_exception",

@@ -143,10 +143,11 @@ void contexts_put(struct contexts *contexts, struct context *context)
     mutex_unlock(&contexts->mutex);
 }
 
-bool contexts_close(struct contexts *contexts, struct str id)
+bool contexts_close(struct contexts *contexts, struct str id, bool is_scroll)
 {
     mutex_lock(&contexts->mutex);
     struct context *context = map_get(&contexts->by_id, id);
+    if (context != NULL && context->is_scroll != is_scroll) context = NULL;
     if (context != NULL) close_locked(contexts, context);
     mutex_unlock(&contexts->mutex);
     return context != NULL;

@@ -61,7 +61,8 @@ int contexts_open(struct contexts *contexts, struct logstore_snapshot *snapshot,
 struct context *contexts_find(struct contexts *contexts, struct str id, bool is_scroll,
                               int64_t keep_alive_ms);
 void contexts_put(struct contexts *contexts, struct context *context);
-bool contexts_close(struct contexts *contexts, struct str id); /* whether it was there */
+/* Whether it was there, and of that kind. */
+bool contexts_close(struct contexts *contexts, struct str id, bool is_scroll);
 size_t contexts_close_all(struct contexts *contexts, bool is_scroll);
 size_t contexts_count(struct contexts *contexts, bool is_scroll);
 void contexts_reap(struct contexts *contexts);

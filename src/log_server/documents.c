@@ -5,6 +5,9 @@
 
 #include <errno.h>
 
+#define DOCUMENT_MEMORY_MAX                                                                        \
+    ((size_t)1 << 30) /* of one document that is read, and what is made of it */
+
 bool document_answer_refresh(struct call *call)
 {
     struct str refresh = call_parameter(call, "refresh");
@@ -170,26 +173,26 @@ static int read_source_url(struct call *call, struct logquery_source *spec)
     return code;
 }
 
-static int put_source(const struct call *call, struct json_writer *json,
-                      const struct logquery_source *spec, struct str source)
+static int put_source(struct json_writer *json, const struct logquery_source *spec,
+                      struct str source, struct arena *arena)
 {
     if (spec->is_off) return 0;
     json_key(json, STR("_source"));
-    int code = logquery_source_write(spec, source, call->arena, json->out);
+    int code = logquery_source_write(spec, source, arena, json->out);
     json->needs_comma = true;
     return code;
 }
 
 /* "get" of an update that is asked for the source. */
-static int put_got(const struct call *call, struct json_writer *json,
-                   const struct logquery_source *spec, const struct logstore_operation *operation)
+static int put_got(struct json_writer *json, const struct logquery_source *spec,
+                   const struct logstore_operation *operation, struct arena *arena)
 {
     json_key(json, STR("get"));
     json_object_begin(json);
     json_member_int(json, "_seq_no", operation->seq_no);
     json_member_int(json, "_primary_term", 1);
     json_member_bool(json, "found", true);
-    int code = put_source(call, json, spec, operation->source);
+    int code = put_source(json, spec, operation->source, arena);
     json_object_end(json);
     return code;
 }
@@ -199,17 +202,20 @@ static int handle_update(struct call *call)
     struct logstore_operation operation = { .index = call->values[0], .id = call->values[1] };
     struct logquery_source spec = { .is_off = true };
     const struct json *root = NULL;
+    struct error error = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
     if (answer_when_short(call) || read_parameters(call, &operation) != 0) return 0;
-    if (json_parse(NULL, call->arena, call->request->body, &root, NULL) == 0) {
+    if (json_parse(NULL, &arena, call->request->body, &root, NULL) == 0) {
         const struct json *wanted = json_get(root, STR("_source"));
         if (wanted != NULL && logquery_source_read(wanted, call->arena, &spec) < 0) {
             return answer_error(call, 400, "parsing_exception", STR("[_source] is malformed"));
         }
     }
     int code = read_source_url(call, &spec);
-    if (code == 0) code = bulk_update(call, call->request->body, &operation);
+    if (code == 0) code = bulk_update(call, call->request->body, &arena, &operation, &error);
     if (code < 0) {
-        return answer_error(call, 429, "es_rejected_execution_exception", operation.reason);
+        return answer_store_error(call, code, "illegal_argument_exception", &error);
     }
     if (operation.outcome == LOGSTORE_FAILED) return answer_failed(call, &operation);
     struct json_writer json;
@@ -217,14 +223,14 @@ static int handle_update(struct call *call)
     call->response->status = (unsigned)operation.status;
     json_object_begin(&json);
     put_outcome_members(call, &json, &operation);
-    if (!spec.is_off) code = put_got(call, &json, &spec, &operation);
+    if (!spec.is_off) code = put_got(&json, &spec, &operation, &arena);
     json_object_end(&json);
     return code;
 }
 
 static int put_document_object(const struct call *call, struct json_writer *json, struct str index,
                                struct str id, const struct logquery_source *spec,
-                               const struct logstore_document *document)
+                               const struct logstore_document *document, struct arena *arena)
 {
     int code = 0;
     json_object_begin(json);
@@ -237,17 +243,17 @@ static int put_document_object(const struct call *call, struct json_writer *json
         json_member_int(json, "_primary_term", 1);
     }
     json_member_bool(json, "found", document != NULL);
-    if (document != NULL) code = put_source(call, json, spec, document->source);
+    if (document != NULL) code = put_source(json, spec, document->source, arena);
     json_object_end(json);
     return code;
 }
 
 /* 1 with the document, 0 when there is none; 2: answered. */
-static int find_document(struct call *call, struct logstore_document *document)
+static int find_document(struct call *call, struct arena *arena, struct logstore_document *document)
 {
     struct error error = { 0 };
-    int code = logstore_get(call->server->store, call->values[0], call->values[1], call->arena,
-                            document, &error);
+    int code = logstore_get(call->server->store, call->values[0], call->values[1], arena, document,
+                            &error);
     int64_t version;
     struct str asked = call_parameter(call, "version");
     if (code == -ENOENT) {
@@ -273,24 +279,28 @@ static int handle_get(struct call *call)
 {
     struct logstore_document document = { 0 };
     struct logquery_source spec = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
     int code = read_source_url(call, &spec);
     if (code < 0) return code;
-    code = find_document(call, &document);
+    code = find_document(call, &arena, &document);
     if (code == 2) return 0;
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     call->response->status = code == 1 ? 200 : 404;
     return put_document_object(call, &json, call->values[0], call->values[1], &spec,
-                               code == 1 ? &document : NULL);
+                               code == 1 ? &document : NULL, &arena);
 }
 
 static int handle_source(struct call *call)
 {
     struct logstore_document document = { 0 };
     struct logquery_source spec = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
     int code = read_source_url(call, &spec);
     if (code < 0) return code;
-    code = find_document(call, &document);
+    code = find_document(call, &arena, &document);
     if (code == 2) return 0;
     if (code == 0) {
         struct str reason =
@@ -298,10 +308,10 @@ static int handle_source(struct call *call)
                          STR_ARG(call->values[0]), STR_ARG(call->values[1]));
         return answer_error(call, 404, "resource_not_found_exception", reason);
     }
-    return logquery_source_write(&spec, document.source, call->arena, &call->response->body);
+    return logquery_source_write(&spec, document.source, &arena, &call->response->body);
 }
 
-/* One of several documents; an index that is not there is an error of its own. */
+/* One of several: found, not found, or why it cannot be told. */
 static int put_wanted(struct call *call, struct json_writer *json, const struct json *item,
                       const struct logquery_source *otherwise)
 {
@@ -319,18 +329,24 @@ static int put_wanted(struct call *call, struct json_writer *json, const struct 
         id = given->raw;
     const struct json *wanted = json_get(item, STR("_source"));
     if (wanted != NULL && logquery_source_read(wanted, call->arena, &spec) < 0) spec.is_off = true;
-    int code = logstore_get(call->server->store, index, id, call->arena, &document, &error);
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
+    int code = logstore_get(call->server->store, index, id, &arena, &document, &error);
     if (code >= 0) {
-        return put_document_object(call, json, index, id, &spec, code == 1 ? &document : NULL);
+        return put_document_object(call, json, index, id, &spec, code == 1 ? &document : NULL,
+                                   &arena);
     }
     json_object_begin(json);
     json_member_text(json, "_index", index);
     if (call->server->has_types) json_member_cstr(json, "_type", "_doc");
     json_member_text(json, "_id", id);
     json_key(json, STR("error"));
-    put_error_object(json, "index_not_found_exception",
-                     arena_printf(call->arena, "no such index [" STR_FMT "]", STR_ARG(index)),
-                     index);
+    bool is_missing = code == -ENOENT;
+    put_error_object(json, is_missing ? "index_not_found_exception" : "exception",
+                     is_missing
+                         ? arena_printf(call->arena, "no such index [" STR_FMT "]", STR_ARG(index))
+                         : str_from(error.text),
+                     is_missing ? index : STR(""));
     json_object_end(json);
     return 0;
 }

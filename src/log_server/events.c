@@ -39,6 +39,9 @@ void log_event(void *context, const struct logstore_event *event)
         sl_info(log, "old documents dropped", "index", sl_strn(subject.data, subject.size),
                 "documents", event->count);
         break;
+    case LOGSTORE_EVENT_CATALOG_DAMAGED:
+        sl_error(log, "catalog damaged, its other copy is used", "error.message", reason);
+        break;
     case LOGSTORE_EVENT_KIND_COUNT: break;
     }
 }

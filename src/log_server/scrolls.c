@@ -113,7 +113,7 @@ int scroll_begin(struct call *call, const struct logquery_request *request)
         code = answer_page(call, context);
     }
     bool is_over = call->response->status != 200;
-    if (is_over) (void)contexts_close(contexts, str_from(context->id));
+    if (is_over) (void)contexts_close(contexts, str_from(context->id), true);
     contexts_put(contexts, context);
     return code;
 }
@@ -196,7 +196,7 @@ static int close_ids(struct call *call, const char *name, bool is_scroll)
     for (size_t i = 0; i < count; i++) {
         freed += str_equal(ids[i], STR("_all"))
                      ? contexts_close_all(&call->server->contexts, is_scroll)
-                     : contexts_close(&call->server->contexts, ids[i]);
+                     : contexts_close(&call->server->contexts, ids[i], is_scroll);
     }
     return answer_freed(call, freed);
 }
@@ -275,7 +275,8 @@ static int handle_close_other(struct call *call)
     json_array_begin(&json);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(&json);
-        json_member_bool(&json, "successful", contexts_close(&call->server->contexts, ids[i]));
+        json_member_bool(&json, "successful",
+                         contexts_close(&call->server->contexts, ids[i], false));
         json_member_text(&json, "pit_id", ids[i]);
         json_object_end(&json);
     }

@@ -83,7 +83,7 @@ int run_query(struct call *call, logquery_function *function,
     struct task task;
     struct error error = { 0 };
     struct logquery_options options = call->server->query_options;
-    arena_init(&arena, QUERY_MEMORY_MAX);
+    arena_init_within(&arena, QUERY_MEMORY_MAX, &call->server->query_budget);
     task_begin(&call->server->tasks, &task, "indices:data/read/search", request->body);
     options.clock = &task.clock;
     int code = function(&options, request, &arena, out, failure, &error);

@@ -141,6 +141,28 @@ static bool are_parameters_known(struct call *call, const struct route *route)
     return false;
 }
 
+/* Searches are refused before the process is killed; what writes looks by itself. */
+static bool reads_much(const struct route_table *table)
+{
+    return table == &search_routes || table == &scroll_routes || table == &async_routes ||
+           table == &by_query_routes;
+}
+
+/* gzip is unpacked already. */
+static bool is_encoding_known(struct call *call)
+{
+    struct str encoding = http_request_header(call->request, "Content-Encoding");
+    bool is_known = encoding.size == 0 || str_equal_nocase(encoding, STR("identity")) ||
+                    str_equal_nocase(encoding, STR("gzip")) ||
+                    str_equal_nocase(encoding, STR("x-gzip"));
+    if (is_known) return true;
+    (void)answer_error(call, 415, "status_exception",
+                       arena_printf(call->arena,
+                                    "Content-Encoding [" STR_FMT "] is not supported, gzip is",
+                                    STR_ARG(encoding)));
+    return false;
+}
+
 static int dispatch(void *context, struct http_request *request, struct http_response *response,
                     struct error *error)
 {
@@ -159,6 +181,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
         !auth_check(call.server->auth, authorization, call.arena, &call.identity)) {
         return answer_unknown_user(&call);
     }
+    if (!is_encoding_known(&call)) return 0;
     if (!split_path(request->arena, request->raw_path, &pieces)) return answer_no_handler(&call, 0);
     unsigned allowed = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
@@ -168,6 +191,7 @@ static int dispatch(void *context, struct http_request *request, struct http_res
             allowed |= route->methods;
             if ((route->methods & request->method) == 0) continue;
             if (!are_parameters_known(&call, route)) return 0;
+            if (reads_much(tables[i]) && answer_when_short(&call)) return 0;
             int code = route->handle(&call);
             if (code == 0) answer_finish(&call);
             return code;
@@ -272,7 +296,12 @@ static const struct option options[] = {
     { "disk.reserve", "SIZE", OPTION_SIZE, offsetof(struct log_flags, disk_reserve), "64MB",
       "Refuse documents while less than this is free on the disk." },
     { "http.max-content-length", "SIZE", OPTION_SIZE, offsetof(struct log_flags, body_size_max),
-      "100MB", "The largest request body." },
+      "100MB", "The largest request body, as sent and unpacked." },
+    { "http.max-content-in-flight", "SIZE", OPTION_SIZE,
+      offsetof(struct log_flags, bodies_size_max), "256MB",
+      "What all request bodies may hold together; what is more gets 429." },
+    { "query.max-memory", "SIZE", OPTION_SIZE, offsetof(struct log_flags, query_memory_max),
+      "512MB", "What all searches may hold together, 256 MB each at most; what is more gets 429." },
     { "mapping.strict", NULL, OPTION_FLAG, offsetof(struct log_flags, strict_mapping), NULL,
       "Refuse documents whose values do not fit their fields, as Elasticsearch does." },
 };
@@ -283,6 +312,11 @@ static void adjust_server(void *values, struct http_server_options *server)
 {
     const struct log_flags *flags = values;
     server->body_size_max = (size_t)flags->body_size_max;
+    server->bodies_size_max = (size_t)flags->bodies_size_max;
+    /* Shippers split what gets 413, and send for ever what gets no answer: let them come to its
+     * end. */
+    server->swallow_size_max = 2 * server->body_size_max;
+    server->write_refusal = answer_server_refusal;
     server->read_size = READ_SIZE;
 }
 
@@ -340,6 +374,7 @@ static int open_store(struct log_server *server, struct role *role, struct error
         .clock = server->clock,
         .has_types = server->has_types,
     };
+    server->query_budget.size_max = (size_t)server->flags.query_memory_max;
     contexts_init(&server->contexts, server->clock);
     tasks_init(&server->tasks, server->clock);
     asyncs_init(&server->asyncs, server);

@@ -2,6 +2,7 @@
 #ifndef LOG_SERVER_SERVER_H
 #define LOG_SERVER_SERVER_H
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "codec/json_writer.h"
 #include "http/server.h"
@@ -31,6 +32,8 @@ struct log_flags {
     int64_t buffer_size;
     int64_t disk_reserve;
     int64_t body_size_max;
+    int64_t bodies_size_max;
+    int64_t query_memory_max;
     bool strict_mapping;
 };
 
@@ -43,6 +46,7 @@ struct log_server {
     bool has_types; /* answers carry "_type", as 7.x */
     char cluster_uuid[23];
     struct logquery_options query_options;
+    struct budget query_budget; /* what all searches may hold together */
     struct contexts contexts;
     struct tasks tasks;
     struct asyncs asyncs;
@@ -109,6 +113,8 @@ int answer_failure(struct call *call, const struct logquery_failure *failure);
 int answer_store_error(struct call *call, int code, const char *type, const struct error *error);
 int answer_acknowledged(struct call *call);
 int answer_unknown_user(struct call *call); /* 401; security.c */
+/* What the HTTP server refuses by itself; the same shape. */
+void answer_server_refusal(struct http_response *response, const char *text);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define TEMPLATE_MEMORY_MAX ((size_t)256 << 20)
+
 static int list(struct call *call, enum logstore_object_kind kind,
                 const struct logstore_object **objects, size_t *count)
 {
@@ -15,7 +17,9 @@ static int put(struct call *call, enum logstore_object_kind kind,
 {
     struct error error = { 0 };
     const struct json *body = NULL;
-    int code = json_parse(NULL, call->arena, call->request->body, &body, &error);
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, TEMPLATE_MEMORY_MAX);
+    int code = json_parse(NULL, &arena, call->request->body, &body, &error);
     if (code < 0) return answer_error(call, 400, "parse_exception", str_from(error.text));
     if (!check(call, body)) return 0;
     code = logstore_object_put(call->server->store, kind, call->values[0], call->request->body,

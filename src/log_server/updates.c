@@ -3,6 +3,8 @@
 #include "log_server/bulk.h"
 #include "log_server/server.h"
 
+#include <errno.h>
+
 #define UPDATE_TRIES 5
 
 /* Depth: JSON_DEPTH_MAX, of a document that was parsed. */
@@ -71,7 +73,7 @@ static void merge_objects(struct json_writer *json, const struct json *old, cons
 }
 
 /* False with the operation refused. */
-static bool check_body(struct call *call, const struct json *body,
+static bool check_body(const struct json *body, struct arena *arena,
                        struct logstore_operation *operation)
 {
     static const char *const known[] = { "doc", "upsert", "doc_as_upsert", "detect_noop",
@@ -90,7 +92,7 @@ static bool check_body(struct call *call, const struct json *body,
         if (is_known) continue;
         bulk_refuse(
             operation, 400, "x_content_parse_exception",
-            arena_printf(call->arena, "[UpdateRequest] unknown field [" STR_FMT "]", STR_ARG(key)));
+            arena_printf(arena, "[UpdateRequest] unknown field [" STR_FMT "]", STR_ARG(key)));
         return false;
     }
     return true;
@@ -98,7 +100,7 @@ static bool check_body(struct call *call, const struct json *body,
 
 /* What becomes of a document that is not there: 1 with operation->source filled, 0 when it is
  * decided. */
-static int plan_upsert(struct call *call, const struct json *body,
+static int plan_upsert(const struct json *body, struct arena *arena,
                        struct logstore_operation *operation)
 {
     const struct json *upsert = json_get(body, STR("upsert"));
@@ -106,9 +108,9 @@ static int plan_upsert(struct call *call, const struct json *body,
         upsert = json_get(body, STR("doc"));
     }
     if (upsert == NULL || operation->has_if_seq_no) {
-        bulk_refuse(operation, 404, "document_missing_exception",
-                    arena_printf(call->arena, "[_doc][" STR_FMT "]: document missing",
-                                 STR_ARG(operation->id)));
+        bulk_refuse(
+            operation, 404, "document_missing_exception",
+            arena_printf(arena, "[_doc][" STR_FMT "]: document missing", STR_ARG(operation->id)));
         return 0;
     }
     operation->source = upsert->raw;
@@ -128,19 +130,22 @@ static void decide_noop(struct logstore_operation *operation, const struct logst
 }
 
 /* The same of a document that is there. */
-static int plan_merge(struct call *call, const struct json *body,
-                      const struct logstore_document *old, struct logstore_operation *operation)
+static int plan_merge(const struct json *body, const struct logstore_document *old,
+                      struct arena *arena, struct logstore_operation *operation,
+                      struct error *error)
 {
     const struct json *root = NULL;
     const struct json *doc = json_get(body, STR("doc"));
-    if (!json_is(doc, JSON_OBJECT) || json_parse(NULL, call->arena, old->source, &root, NULL) < 0) {
+    int code = json_parse(NULL, arena, old->source, &root, error);
+    if (code < 0) return code;
+    if (!json_is(doc, JSON_OBJECT)) {
         bulk_refuse(operation, 400, "action_request_validation_exception",
                     STR("Validation Failed: 1: script or doc is missing;"));
         return 0;
     }
     if (operation->has_if_seq_no && operation->if_seq_no != old->seq_no) {
         bulk_refuse(operation, 409, "version_conflict_engine_exception",
-                    arena_printf(call->arena,
+                    arena_printf(arena,
                                  "[" STR_FMT "]: version conflict, required seqNo [%lld], primary "
                                  "term [1]. current document has seqNo [%lld] and primary term [1]",
                                  STR_ARG(operation->id), (long long)operation->if_seq_no,
@@ -157,37 +162,45 @@ static int plan_merge(struct call *call, const struct json *body,
     buf_init(&merged, (size_t)256 << 20);
     json_writer_init(&json, &merged);
     merge_objects(&json, root, doc);
-    operation->source = arena_copy(call->arena, buf_str(&merged));
+    operation->source = arena_copy(arena, buf_str(&merged));
+    if (merged.has_failed || operation->source.data == NULL) {
+        return error_set(error, -ENOMEM, "update a document: out of memory");
+    }
     operation->has_if_seq_no = true;
     operation->if_seq_no = old->seq_no;
     return 1;
 }
 
-static int plan(struct call *call, const struct json *body, struct logstore_operation *operation)
+/* 1 with operation->source filled, 0 when it is decided already, or why what is there cannot be
+ * read. */
+static int plan(struct call *call, const struct json *body, struct arena *arena,
+                struct logstore_operation *operation, struct error *error)
 {
     struct logstore_document old = { 0 };
-    struct error error = { 0 };
-    int code = logstore_get(call->server->store, operation->index, operation->id, call->arena, &old,
-                            &error);
-    return code == 1 ? plan_merge(call, body, &old, operation) : plan_upsert(call, body, operation);
+    int code =
+        logstore_get(call->server->store, operation->index, operation->id, arena, &old, error);
+    if (code == 1) return plan_merge(body, &old, arena, operation, error);
+    return code < 0 && code != -ENOENT ? code : plan_upsert(body, arena, operation);
 }
 
-int bulk_update(struct call *call, struct str body, struct logstore_operation *operation)
+int bulk_update(struct call *call, struct str body, struct arena *arena,
+                struct logstore_operation *operation, struct error *error)
 {
     const struct json *root = NULL;
-    struct error error = { 0 };
     struct logstore_operation asked = *operation;
-    if (json_parse(NULL, call->arena, body, &root, &error) < 0) {
+    if (json_parse(NULL, arena, body, &root, error) < 0) {
         bulk_refuse(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
         return 0;
     }
-    if (!check_body(call, root, operation)) return 0;
+    if (!check_body(root, arena, operation)) return 0;
     int code = 0;
     for (int tries = 0; code == 0 && tries < UPDATE_TRIES; tries++) {
         *operation = asked;
+        operation->behind = 0; /* the source will be another */
         operation->action = LOGSTORE_INDEX;
-        if (plan(call, root, operation) == 0) return 0;
-        code = logstore_write(call->server->store, operation, 1, call->arena, &error);
+        code = plan(call, root, arena, operation, error);
+        if (code <= 0) return code;
+        code = logstore_write(call->server->store, operation, 1, arena, error);
         if (operation->status != 409 || asked.has_if_seq_no) break;
     }
     return code;

@@ -70,7 +70,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     struct options *options = ARENA_NEW(search->arena, struct options);
     struct str zone = json_text(json_get(body, STR("time_zone")), STR(""));
     struct str least = json_text(json_get(body, STR("minimum_interval")), STR("second"));
-    int64_t target = parse_integer(json_get(body, STR("buckets")), 10);
+    int64_t target = parse_integer_of(&search->parse, body, "buckets", 10);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
     if (target < 1 || target > TARGET_MAX) {

@@ -66,10 +66,10 @@ static int read_source(struct search *search, struct agg *agg, const struct json
     source->agg.name = source->name;
     source->agg.field = json_text(json_get(body, STR("field")), STR(""));
     source->agg.format = json_text(json_get(body, STR("format")), STR(""));
-    source->has_missing_bucket = parse_flag(json_get(body, STR("missing_bucket")), false);
+    source->has_missing_bucket = parse_flag_of(&search->parse, body, "missing_bucket", false);
     source->is_descending =
         str_equal_nocase(json_text(json_get(body, STR("order")), STR("asc")), STR("desc"));
-    source->interval = parse_number(json_get(body, STR("interval")), 0);
+    source->interval = parse_number_of(&search->parse, body, "interval", 0);
     if (source->agg.field.size == 0 || json_get(body, STR("script")) != NULL) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "source [" STR_FMT "] of a composite needs a [field]; scripts are not "
@@ -116,7 +116,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     agg->options = options;
     const struct json *sources = json_get(body, STR("sources"));
     const struct json *after = json_get(body, STR("after"));
-    int64_t size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
+    int64_t size = parse_integer_of(&search->parse, body, "size", SIZE_DEFAULT);
     bool is_list = json_is(sources, JSON_ARRAY) && sources->array.count > 0 &&
                    sources->array.count <= AGG_SOURCES_MAX;
     if (!is_list || size < 1 || size > SIZE_MAX_) {

@@ -54,8 +54,8 @@ static int read_filters(struct search *search, struct agg *agg, const struct jso
     }
     options->is_list = list->kind == JSON_ARRAY;
     options->other_key = json_text(json_get(body, STR("other_bucket_key")), STR("_other_"));
-    options->has_other = parse_flag(json_get(body, STR("other_bucket")),
-                                    json_get(body, STR("other_bucket_key")) != NULL);
+    options->has_other = parse_flag_of(&search->parse, body, "other_bucket",
+                                       json_get(body, STR("other_bucket_key")) != NULL);
     int code = 0;
     for (size_t i = 0; code == 0 && i < count; i++) {
         if (options->is_list)

@@ -27,19 +27,25 @@ static int read_histogram(struct search *search, struct agg *agg, const struct j
     struct histogram *options = ARENA_NEW(search->arena, struct histogram);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->interval = parse_number(json_get(body, STR("interval")), 0);
-    options->offset = parse_number(json_get(body, STR("offset")), 0);
-    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 0);
-    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    options->interval = parse_number_of(&search->parse, body, "interval", 0);
+    options->offset = parse_number_of(&search->parse, body, "offset", 0);
+    options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 0);
+    options->is_keyed = parse_flag_of(&search->parse, body, "keyed", false);
     const struct json *bounds = json_get(body, STR("extended_bounds"));
     options->has_bounds =
         json_get(bounds, STR("min")) != NULL && json_get(bounds, STR("max")) != NULL;
-    options->bound_min = parse_number(json_get(bounds, STR("min")), 0);
-    options->bound_max = parse_number(json_get(bounds, STR("max")), 0);
+    options->bound_min = parse_number_of(&search->parse, bounds, "min", 0);
+    options->bound_max = parse_number_of(&search->parse, bounds, "max", 0);
+    if (options->has_bounds && options->bound_min > options->bound_max) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "[extended_bounds.min] cannot be greater than [extended_bounds.max] for "
+                          "histogram aggregation [" STR_FMT "]",
+                          STR_ARG(agg->name));
+    }
     const struct json *hard = json_get(body, STR("hard_bounds"));
     options->has_hard_bounds = json_is(hard, JSON_OBJECT);
-    options->hard_min = parse_number(json_get(hard, STR("min")), -(double)INFINITY);
-    options->hard_max = parse_number(json_get(hard, STR("max")), (double)INFINITY);
+    options->hard_min = parse_number_of(&search->parse, hard, "min", -(double)INFINITY);
+    options->hard_max = parse_number_of(&search->parse, hard, "max", (double)INFINITY);
     const struct json *order = json_get(body, STR("order"));
     if (order != NULL) {
         int code = agg_orders_read(search, agg, order, &options->orders);
@@ -156,9 +162,12 @@ static int write_histogram(struct search *search, struct agg *agg, void *raw,
     int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
     if (code < 0) return code;
     struct agg_range counts = { options->min_doc_count, INT64_MAX };
-    const struct agg_orders *orders = options->orders.count > 0 ? &options->orders : &by_key;
+    struct agg_ranker ranker = {
+        .orders = options->orders.count > 0 ? &options->orders : &by_key,
+        .compare = buckets_in_order,
+    };
     struct agg_ranking ranking;
-    code = agg_rank(search, table, orders, counts, buckets_in_order, NULL, &ranking);
+    code = agg_rank(search, table, counts, &ranker, &ranking);
     if (code < 0) return code;
     buckets_begin(options->is_keyed, json);
     for (size_t i = 0; code == 0 && i < ranking.count; i++) {
@@ -245,7 +254,7 @@ static int read_ranges(struct search *search, struct agg *agg, const struct json
                           STR_ARG(agg->name));
     }
     options->is_date = is_date;
-    options->is_keyed = parse_flag(json_get(body, STR("keyed")), false);
+    options->is_keyed = parse_flag_of(&search->parse, body, "keyed", false);
     options->count = list->array.count;
     options->items = ARENA_ARRAY(search->arena, struct range, options->count);
     if (options->items == NULL) return parse_out_of_memory(&search->parse);

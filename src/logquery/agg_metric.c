@@ -191,7 +191,7 @@ static int read_extended(struct search *search, struct agg *agg, const struct js
 {
     double *sigma = ARENA_NEW(search->arena, double);
     if (sigma == NULL) return parse_out_of_memory(&search->parse);
-    *sigma = parse_number(json_get(body, STR("sigma")), 2);
+    *sigma = parse_number_of(&search->parse, body, "sigma", 2);
     agg->options = sigma;
     return 0;
 }

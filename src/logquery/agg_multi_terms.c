@@ -45,9 +45,9 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
                           "supported",
                           STR_ARG(agg->name));
     }
-    options->size = parse_integer(json_get(body, STR("size")), SIZE_DEFAULT);
-    options->min_doc_count = parse_integer(json_get(body, STR("min_doc_count")), 1);
-    options->shows_error = parse_flag(json_get(body, STR("show_term_doc_count_error")), false);
+    options->size = parse_integer_of(&search->parse, body, "size", SIZE_DEFAULT);
+    options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 1);
+    options->shows_error = parse_flag_of(&search->parse, body, "show_term_doc_count_error", false);
     if (options->size < 1) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[size] must be greater than 0. Found [%lld] in [" STR_FMT "]",
@@ -150,8 +150,8 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     state->options = options;
     struct agg_ranking ranking;
     struct agg_range counts = { options->min_doc_count, INT64_MAX };
-    int code =
-        agg_rank(search, &state->table, &options->orders, counts, compare_keys, state, &ranking);
+    struct agg_ranker ranker = { &options->orders, compare_keys, state };
+    int code = agg_rank(search, &state->table, counts, &ranker, &ranking);
     if (code < 0) return code;
     size_t shown = ranking.count < (size_t)options->size ? ranking.count : (size_t)options->size;
     uint64_t others = ranking.total;

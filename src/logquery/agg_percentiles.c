@@ -77,7 +77,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     struct options *options = ARENA_NEW(search->arena, struct options);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->is_list = !parse_flag(json_get(body, STR("keyed")), true);
+    options->is_list = !parse_flag_of(&search->parse, body, "keyed", true);
     options->find = percentile;
     const struct json *percents = json_get(body, STR("percents"));
     if (!json_is(percents, JSON_ARRAY)) {
@@ -101,7 +101,7 @@ static int read_ranks(struct search *search, struct agg *agg, const struct json 
     struct options *options = ARENA_NEW(search->arena, struct options);
     if (options == NULL) return parse_out_of_memory(&search->parse);
     agg->options = options;
-    options->is_list = !parse_flag(json_get(body, STR("keyed")), true);
+    options->is_list = !parse_flag_of(&search->parse, body, "keyed", true);
     options->find = rank_of;
     const struct json *values = json_get(body, STR("values"));
     options->count = json_is(values, JSON_ARRAY) ? values->array.count : 0;

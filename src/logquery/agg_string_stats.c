@@ -22,7 +22,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
 {
     bool *shows_distribution = ARENA_NEW(search->arena, bool);
     if (shows_distribution == NULL) return parse_out_of_memory(&search->parse);
-    *shows_distribution = parse_flag(json_get(body, STR("show_distribution")), false);
+    *shows_distribution = parse_flag_of(&search->parse, body, "show_distribution", false);
     agg->options = shows_distribution;
     return 0;
 }

@@ -17,7 +17,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     if (inner == NULL) return parse_out_of_memory(&search->parse);
     agg->options = inner;
     search_inner_init(search, inner);
-    inner->size = parse_integer(json_get(body, STR("size")), 3);
+    inner->size = parse_integer_of(&search->parse, body, "size", 3);
     if (inner->size < 0 || inner->size > TOP_HITS_MAX) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "Top hits result window is too large, the top hits aggregator [" STR_FMT

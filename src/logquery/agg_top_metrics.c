@@ -36,7 +36,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     agg->options = options;
     struct search *inner = &options->inner;
     search_inner_init(search, inner);
-    inner->size = parse_integer(json_get(body, STR("size")), 1);
+    inner->size = parse_integer_of(&search->parse, body, "size", 1);
     if (inner->size < 1 || inner->size > TOP_MAX) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[top_metrics.size] must not be more than [%d] but was [%lld]. This "

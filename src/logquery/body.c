@@ -22,25 +22,32 @@ static int read_post_filter(struct search *search, const struct json *value)
 
 static int read_aggs(struct search *search, const struct json *value)
 {
-    return aggs_read(search, value, &search->aggs, &search->agg_count);
+    int code = aggs_read(search, value, &search->aggs, &search->agg_count);
+    for (size_t i = 0; code == 0 && i < search->agg_count; i++) {
+        search->aggs[i]->is_outermost = true;
+    }
+    return code;
+}
+
+static int check_count(struct search *search, const char *name, int64_t count)
+{
+    if (count >= 0 && count <= INT32_MAX) return 0;
+    return parse_fail(&search->parse, "parsing_exception",
+                      count < 0 ? "[%s] parameter cannot be negative, found [%lld]"
+                                : "[%s] is out of range of an integer, found [%lld]",
+                      name, (long long)count);
 }
 
 static int read_size(struct search *search, const struct json *value)
 {
-    search->size = parse_integer(value, SIZE_DEFAULT);
-    return search->size < 0 ? parse_fail(&search->parse, "parsing_exception",
-                                         "[size] parameter cannot be negative, found [%lld]",
-                                         (long long)search->size)
-                            : 0;
+    search->size = parse_integer_named(&search->parse, value, "size", SIZE_DEFAULT);
+    return check_count(search, "size", search->size);
 }
 
 static int read_from(struct search *search, const struct json *value)
 {
-    search->from = parse_integer(value, 0);
-    return search->from < 0 ? parse_fail(&search->parse, "parsing_exception",
-                                         "[from] parameter cannot be negative, found [%lld]",
-                                         (long long)search->from)
-                            : 0;
+    search->from = parse_integer_named(&search->parse, value, "from", 0);
+    return check_count(search, "from", search->from);
 }
 
 static int read_track(struct search *search, const struct json *value)
@@ -52,7 +59,8 @@ static int read_track(struct search *search, const struct json *value)
     else if (!parse_flag(value, true))
         search->track_total = 0;
     else
-        search->track_total = parse_integer(value, TRACK_TOTAL_DEFAULT);
+        search->track_total =
+            parse_integer_named(&search->parse, value, "track_total_hits", TRACK_TOTAL_DEFAULT);
     return 0;
 }
 
@@ -72,7 +80,8 @@ static int read_wanted(struct search *search, const struct json *value,
         if (json_is(item, JSON_OBJECT)) {
             list[i].pattern = json_text(json_get(item, STR("field")), STR(""));
             list[i].format = json_text(json_get(item, STR("format")), STR(""));
-            list[i].includes_unmapped = parse_flag(json_get(item, STR("include_unmapped")), false);
+            list[i].includes_unmapped =
+                parse_flag_of(&search->parse, item, "include_unmapped", false);
         } else {
             list[i].pattern = json_text(item, STR(""));
         }
@@ -125,21 +134,33 @@ static int read_track_scores(struct search *search, const struct json *value)
 
 static int read_timeout(struct search *search, const struct json *value)
 {
+    static const struct {
+        const char *unit;
+        int64_t ms; /* 0: less than one */
+    } units[] = { { "nanos", 0 }, { "micros", 0 },  { "ms", 1 },      { "s", 1000 },
+                  { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
     struct str text = parse_scalar(value);
     size_t digits = 0;
-    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
     int64_t number;
-    struct str unit = str_skip(text, digits);
-    if (!str_to_int64(str_first(text, digits), &number)) return 0;
-    search->timeout_ms = number * (str_equal(unit, STR("s"))   ? 1000
-                                   : str_equal(unit, STR("m")) ? 60000
-                                                               : 1);
-    return 0;
+    if (str_equal(text, STR("-1"))) return 0; /* none */
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+    bool is_number = str_to_int64(str_first(text, digits), &number);
+    for (size_t i = 0; is_number && i < ARRAY_LENGTH(units); i++) {
+        if (!str_equal(str_skip(text, digits), str_from(units[i].unit))) continue;
+        if (number > INT64_MAX / 86400000) number = INT64_MAX / 86400000;
+        search->timeout_ms = number * units[i].ms > 0 ? number * units[i].ms : 1;
+        return 0;
+    }
+    struct str shown = parse_shown(text);
+    return parse_fail(&search->parse, "illegal_argument_exception",
+                      "failed to parse setting [timeout] with value [" STR_FMT
+                      "] as a time value: unit is missing or unrecognized",
+                      STR_ARG(shown));
 }
 
 static int read_terminate(struct search *search, const struct json *value)
 {
-    search->terminate_after = parse_integer(value, 0);
+    search->terminate_after = parse_integer_named(&search->parse, value, "terminate_after", 0);
     if (search->terminate_after >= 0) return 0;
     return parse_fail(&search->parse, "illegal_argument_exception", "terminateAfter must be > 0");
 }
@@ -214,8 +235,8 @@ static int read_pit(struct search *search, const struct json *value)
 /* {"id":0,"max":2}: every max-th document. */
 static int read_slice(struct search *search, const struct json *value)
 {
-    int64_t id = parse_integer(json_get(value, STR("id")), -1);
-    int64_t most = parse_integer(json_get(value, STR("max")), 0);
+    int64_t id = parse_integer_of(&search->parse, value, "id", -1);
+    int64_t most = parse_integer_of(&search->parse, value, "max", 0);
     if (id < 0 || most < 2 || id >= most || most > 1024) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[slice] needs an [id] of 0 to max-1 and a [max] of 2 to 1024");
@@ -471,6 +492,7 @@ int search_read(struct search *search)
     int code = read_body(search);
     if (code == 0) code = read_url(search);
     if (code == 0) code = read_page(search);
+    if (code == 0) code = parse_settled(&search->parse);
     if (code < 0) return code;
     if (search->filter == NULL || search->finds_nothing) {
         search->filter = filter_new(&search->parse, search->finds_nothing ? LOGSTORE_FILTER_NONE

@@ -55,7 +55,8 @@ static int read_type(struct search *search, const struct json *json, struct str 
 }
 
 /* Takes over what is said; the rest stays as it was. */
-static void read_options(const struct json *json, struct highlight_options *options)
+static void read_options(struct parse *parse, const struct json *json,
+                         struct highlight_options *options)
 {
     if (str_equal(json_text(json_get(json, STR("tags_schema")), STR("")), STR("styled"))) {
         options->pre_tag = STR("<em class=\"hlt1\">");
@@ -63,14 +64,12 @@ static void read_options(const struct json *json, struct highlight_options *opti
     }
     options->pre_tag = first_text(json_get(json, STR("pre_tags")), options->pre_tag);
     options->post_tag = first_text(json_get(json, STR("post_tags")), options->post_tag);
-    options->fragment_size =
-        parse_integer(json_get(json, STR("fragment_size")), options->fragment_size);
+    options->fragment_size = parse_integer_of(parse, json, "fragment_size", options->fragment_size);
     options->fragment_count =
-        parse_integer(json_get(json, STR("number_of_fragments")), options->fragment_count);
-    options->no_match_size =
-        parse_integer(json_get(json, STR("no_match_size")), options->no_match_size);
+        parse_integer_of(parse, json, "number_of_fragments", options->fragment_count);
+    options->no_match_size = parse_integer_of(parse, json, "no_match_size", options->no_match_size);
     options->needs_field_match =
-        parse_flag(json_get(json, STR("require_field_match")), options->needs_field_match);
+        parse_flag_of(parse, json, "require_field_match", options->needs_field_match);
     struct str encoder = json_text(json_get(json, STR("encoder")), STR(""));
     if (encoder.size > 0) options->escapes_html = str_equal(encoder, STR("html"));
 }
@@ -81,7 +80,7 @@ static int read_field(struct search *search, const struct highlight_options *opt
 {
     *field =
         (struct highlight_field){ .pattern = member->key, .options = *options, .query = query };
-    read_options(&member->value, &field->options);
+    read_options(&search->parse, &member->value, &field->options);
     int code = read_type(search, &member->value, member->key);
     const struct json *own = json_get(&member->value, STR("highlight_query"));
     if (code < 0 || own == NULL) return code;
@@ -119,7 +118,7 @@ int highlight_read(struct search *search, const struct json *json)
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[highlight] names more than %d [fields]", FIELDS_MAX);
     }
-    read_options(json, &options);
+    read_options(&search->parse, json, &options);
     int code = read_type(search, json, STR("*"));
     struct logstore_filter *query = NULL;
     const struct json *own = json_get(json, STR("highlight_query"));

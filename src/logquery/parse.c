@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHOWN_SIZE 100 /* of a value in an error */
+
 static int fill(struct parse *parse, bool is_shard, const char *type, const char *text)
 {
     struct logquery_failure *failure = parse->failure;
@@ -43,8 +45,9 @@ int parse_out_of_memory(struct parse *parse)
     *parse->failure =
         (struct logquery_failure){ .status = 429, .type = "circuit_breaking_exception" };
     (void)snprintf(parse->failure->reason, sizeof(parse->failure->reason),
-                   "[parent] Data too large: the request needs more memory than one may have");
-    return error_set(parse->error, ERROR_LIMIT, "request needs more memory than one may have");
+                   "[parent] Data too large: the request needs more memory than one may have, or "
+                   "than the others leave");
+    return error_set(parse->error, ERROR_LIMIT, "request needs more memory than there is for it");
 }
 
 bool parse_flag(const struct json *value, bool otherwise)
@@ -72,6 +75,70 @@ double parse_number(const struct json *value, double otherwise)
     double number;
     if (json_is(value, JSON_TEXT)) return number_parse(value->text, &number) ? number : otherwise;
     return json_number(value, otherwise);
+}
+
+struct str parse_shown(struct str text)
+{
+    return text.size > SHOWN_SIZE ? str_first(text, SHOWN_SIZE) : text;
+}
+
+void parse_note_bad(struct parse *parse, const struct json *value, const char *name,
+                    const char *kind)
+{
+    if (parse->bad_kind != NULL) return;
+    parse->bad_kind = kind;
+    parse->bad_name = str_from(name);
+    parse->bad_value = value->kind == JSON_ARRAY    ? STR("START_ARRAY")
+                       : value->kind == JSON_OBJECT ? STR("START_OBJECT")
+                                                    : parse_scalar(value);
+}
+
+static bool is_given(const struct json *value)
+{
+    return value != NULL && value->kind != JSON_NULL;
+}
+
+bool parse_flag_of(struct parse *parse, const struct json *object, const char *name, bool otherwise)
+{
+    const struct json *value = json_get(object, str_from(name));
+    if (is_given(value) && parse_flag(value, false) != parse_flag(value, true)) {
+        parse_note_bad(parse, value, name, "true or false");
+    }
+    return parse_flag(value, otherwise);
+}
+
+int64_t parse_integer_named(struct parse *parse, const struct json *value, const char *name,
+                            int64_t otherwise)
+{
+    if (is_given(value) && parse_integer(value, 0) != parse_integer(value, 1)) {
+        parse_note_bad(parse, value, name, "an integer");
+    }
+    return parse_integer(value, otherwise);
+}
+
+int64_t parse_integer_of(struct parse *parse, const struct json *object, const char *name,
+                         int64_t otherwise)
+{
+    return parse_integer_named(parse, json_get(object, str_from(name)), name, otherwise);
+}
+
+double parse_number_of(struct parse *parse, const struct json *object, const char *name,
+                       double otherwise)
+{
+    const struct json *value = json_get(object, str_from(name));
+    if (is_given(value) && parse_number(value, 0) < parse_number(value, 1)) {
+        parse_note_bad(parse, value, name, "a number");
+    }
+    return parse_number(value, otherwise);
+}
+
+int parse_settled(struct parse *parse)
+{
+    if (parse->bad_kind == NULL) return 0;
+    struct str value = parse_shown(parse->bad_value);
+    return parse_fail(parse, "parsing_exception",
+                      "failed to parse [" STR_FMT "] with value [" STR_FMT "] as %s",
+                      STR_ARG(parse->bad_name), STR_ARG(value), parse->bad_kind);
 }
 
 struct str parse_scalar(const struct json *value)

@@ -18,6 +18,10 @@ struct parse {
     unsigned depth;
     unsigned clause_count;
     size_t regex_size; /* of the patterns in query strings */
+    /* The first value that is not of the kind that its name wants; see parse_settled. */
+    const char *bad_kind; /* "an integer"; NULL: none */
+    struct str bad_name;
+    struct str bad_value;
 };
 
 #define PARSE_DEPTH_MAX   64
@@ -36,6 +40,24 @@ int parse_out_of_memory(struct parse *parse);
 bool parse_flag(const struct json *value, bool otherwise);
 int64_t parse_integer(const struct json *value, int64_t otherwise);
 double parse_number(const struct json *value, double otherwise);
+
+/* Members of an object, likewise. One that is there and cannot be read is noted, so that
+ * parse_settled refuses the request by its name. */
+bool parse_flag_of(struct parse *parse, const struct json *object, const char *name,
+                   bool otherwise);
+int64_t parse_integer_of(struct parse *parse, const struct json *object, const char *name,
+                         int64_t otherwise);
+double parse_number_of(struct parse *parse, const struct json *object, const char *name,
+                       double otherwise);
+/* The value itself, which the request has under that name. */
+int64_t parse_integer_named(struct parse *parse, const struct json *value, const char *name,
+                            int64_t otherwise);
+void parse_note_bad(struct parse *parse, const struct json *value, const char *name,
+                    const char *kind);
+int parse_settled(struct parse *parse) MUST_CHECK;
+
+/* As much of a value as an error shows. */
+struct str parse_shown(struct str text);
 
 /* The text of a scalar: texts unescaped, others as written. Data NULL for null and containers. */
 struct str parse_scalar(const struct json *value);

@@ -129,7 +129,7 @@ static int read_serial_diff(struct search *search, struct agg *agg, const struct
     int code = read_one_path(search, agg, body);
     if (code < 0) return code;
     struct options *options = agg->options;
-    options->lag = parse_integer(json_get(body, STR("lag")), 1);
+    options->lag = parse_integer_of(&search->parse, body, "lag", 1);
     if (options->lag >= 1 && options->lag <= LAG_MAX) return 0;
     return parse_fail(&search->parse, "illegal_argument_exception",
                       "Lag must be a positive, non-zero integer.");
@@ -232,8 +232,8 @@ static int read_window(struct search *search, struct agg *agg, const struct json
     int code = read_one_path(search, agg, body);
     if (code < 0) return code;
     struct options *options = agg->options;
-    options->window = parse_integer(json_get(body, STR("window")), 5);
-    options->shift = parse_integer(json_get(body, STR("shift")), 0);
+    options->window = parse_integer_of(&search->parse, body, "window", 5);
+    options->shift = parse_integer_of(&search->parse, body, "shift", 0);
     options->alpha = 0.3;
     bool is_fine = options->window >= 1 && options->window <= WINDOW_MAX &&
                    options->shift >= -WINDOW_MAX && options->shift <= WINDOW_MAX;

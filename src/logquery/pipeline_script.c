@@ -156,8 +156,8 @@ static int read_sort(struct search *search, struct agg *agg, const struct json *
     if (code < 0) return code;
     struct options *options = agg->options;
     const struct json *sort = json_get(body, STR("sort"));
-    options->from = parse_integer(json_get(body, STR("from")), 0);
-    options->size = parse_integer(json_get(body, STR("size")), -1);
+    options->from = parse_integer_of(&search->parse, body, "from", 0);
+    options->size = parse_integer_of(&search->parse, body, "size", -1);
     if (options->from < 0 || (json_get(body, STR("size")) != NULL && options->size < 1)) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[from] must be a non-negative and [size] a positive integer");

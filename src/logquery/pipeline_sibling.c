@@ -36,7 +36,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     }
     static const double usual[] = { 1, 5, 25, 50, 75, 95, 99 };
     const struct json *percents = json_get(body, STR("percents"));
-    options->sigma = parse_number(json_get(body, STR("sigma")), 2);
+    options->sigma = parse_number_of(&search->parse, body, "sigma", 2);
     size_t count = json_is(percents, JSON_ARRAY) ? percents->array.count : ARRAY_LENGTH(usual);
     if (count > PERCENTS_MAX) {
         return parse_fail(&search->parse, "illegal_argument_exception",

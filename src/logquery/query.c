@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TERMS_MAX 65536 /* of a terms query, as in Elasticsearch */
+
 typedef int query_reader(struct parse *parse, const struct json *body,
                          struct logstore_filter **out);
 
@@ -47,8 +49,8 @@ static int set_value(struct parse *parse, struct logstore_filter *filter, struct
 
 int query_set_minimum(struct parse *parse, struct logstore_filter *filter, const struct json *value)
 {
+    if (value == NULL || value->kind == JSON_NULL) return 0;
     struct str text = parse_scalar(value);
-    if (text.data == NULL) return 0;
     if (!logstore_minimum_is_valid(text)) {
         return parse_fail(parse, "number_format_exception",
                           "[minimum_should_match] is no number, share or list of conditions: "
@@ -145,7 +147,7 @@ static int read_value_query(struct parse *parse, const struct json *body, const 
     const struct json *value = &member->value;
     if (json_is(value, JSON_OBJECT)) {
         filter->is_case_insensitive =
-            parse_flag(json_get(value, STR("case_insensitive")), filter->is_case_insensitive);
+            parse_flag_of(parse, value, "case_insensitive", filter->is_case_insensitive);
         const struct json *named = json_get(value, str_from(value_name));
         if (named == NULL) named = json_get(value, STR("value"));
         value = named;
@@ -273,6 +275,13 @@ static int read_terms(struct parse *parse, const struct json *body, struct logst
 {
     const struct json_member *member = only_field(body);
     if (member == NULL) return malformed(parse, "terms");
+    if (json_is(&member->value, JSON_ARRAY) && member->value.array.count > TERMS_MAX) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "The number of terms [%zu] used in the Terms Query request has exceeded "
+                          "the allowed maximum of [%d]. This maximum can be set by changing the "
+                          "[index.max_terms_count] index level setting.",
+                          member->value.array.count, TERMS_MAX);
+    }
     *out = filter_new(parse, LOGSTORE_FILTER_TERM);
     int code = set_field(parse, *out, member->key);
     if (code < 0) return code;
@@ -296,8 +305,12 @@ static int read_match_body(struct parse *parse, const struct json *value, const 
         }
         if (code == 0) code = read_fuzziness(parse, value, filter);
         if (code < 0) return code;
-        filter->is_lenient = parse_flag(json_get(value, STR("lenient")), false);
-        filter->slop = (int32_t)parse_integer(json_get(value, STR("slop")), 0);
+        filter->is_lenient = parse_flag_of(parse, value, "lenient", false);
+        int64_t slop = parse_integer_of(parse, value, "slop", 0);
+        if (slop < 0) {
+            return parse_fail(parse, "illegal_argument_exception", "No negative slop allowed.");
+        }
+        filter->slop = slop > INT32_MAX ? INT32_MAX : (int32_t)slop;
         struct str zero = json_text(json_get(value, STR("zero_terms_query")), STR("none"));
         filter->matches_all_when_empty = str_equal(zero, STR("all"));
     }
@@ -443,10 +456,8 @@ static int read_bounds(struct parse *parse, const struct json *value,
             *bound = (struct logstore_bound){ true, bound_names[k].is_inclusive, text };
         }
     }
-    if (!parse_flag(json_get(value, STR("include_lower")), true))
-        filter->lower.is_inclusive = false;
-    if (!parse_flag(json_get(value, STR("include_upper")), true))
-        filter->upper.is_inclusive = false;
+    if (!parse_flag_of(parse, value, "include_lower", true)) filter->lower.is_inclusive = false;
+    if (!parse_flag_of(parse, value, "include_upper", true)) filter->upper.is_inclusive = false;
     return 0;
 }
 
@@ -661,7 +672,7 @@ int parse_query(struct parse *parse, const struct json *json, struct logstore_fi
         int code = query_check_options(parse, member->key, &member->value);
         if (code == 0) code = query_rows[i].read(parse, &member->value, filter);
         parse->depth--;
-        return code;
+        return code == 0 && parse->depth == 0 ? parse_settled(parse) : code;
     }
     return query_refuse_kind(parse, member->key);
 }

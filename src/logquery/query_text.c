@@ -60,16 +60,16 @@ int query_read_query_string(struct parse *parse, const struct json *body,
     if (code < 0) return code;
     code = query_read_operator(parse, body, "default_operator", &options.needs_all);
     if (code < 0) return code;
-    options.refuses_leading_wildcard =
-        !parse_flag(json_get(body, STR("allow_leading_wildcard")), true);
+    options.refuses_leading_wildcard = !parse_flag_of(parse, body, "allow_leading_wildcard", true);
     options.regex_size = &parse->regex_size;
-    options.is_lenient = parse_flag(json_get(body, STR("lenient")), options.field_count == 0);
-    options.phrase_slop = (int32_t)parse_integer(json_get(body, STR("phrase_slop")), 0);
+    options.is_lenient = parse_flag_of(parse, body, "lenient", options.field_count == 0);
+    int64_t slop = parse_integer_of(parse, body, "phrase_slop", 0);
+    options.phrase_slop = slop < 0 ? 0 : slop > INT32_MAX ? INT32_MAX : (int32_t)slop;
     code = parse_zone(parse, json_get(body, STR("time_zone")), &options.zone);
     if (code < 0) return code;
     struct error error = { 0 };
     struct str text = query->text;
-    if (parse_flag(json_get(body, STR("escape")), false)) code = lucene_escape(parse, text, &text);
+    if (parse_flag_of(parse, body, "escape", false)) code = lucene_escape(parse, text, &text);
     if (code < 0) return code;
     code = logquery_parse_lucene(text, &options, parse->arena, out, &error);
     if (code == ERROR_LIMIT || code == -ENOMEM) return parse_out_of_memory(parse);

@@ -145,6 +145,12 @@ int sort_read_after(struct search *search, const struct json *json)
         struct sort_value *after = &search->after[i];
         *after = (struct sort_value){ .type = SORT_TYPE_NONE };
         if (value->kind == JSON_NULL) continue;
+        if (value->kind == JSON_OBJECT || value->kind == JSON_ARRAY) {
+            return parse_fail(&search->parse, "parsing_exception",
+                              "Expected [VALUE_STRING] or [VALUE_NUMBER] or [VALUE_BOOLEAN] or "
+                              "[VALUE_NULL] but found [%s] inside search_after.",
+                              value->kind == JSON_OBJECT ? "START_OBJECT" : "START_ARRAY");
+        }
         /* Its type is the field's, known once the sort is prepared; until then it is text. */
         after->type = SORT_TYPE_TEXT;
         after->text = parse_scalar(value);

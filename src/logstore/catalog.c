@@ -1,8 +1,12 @@
 /* catalog.c - the catalog file: what there is besides documents, in one JSON object.
  *
- * FORMAT  line "bglogcat 1 <CRC-32C of the rest, 8 hex digits>\n", then JSON; see
+ * FORMAT  twice the same: line "bglogcat 2 <CRC-32C of the JSON, 8 hex digits>\n", then JSON; see
  *         docs/formats/logstore-catalog.md. Replaced whole (file_replace), so a crash leaves the
- *         old or the new one. A segment that the catalog does not name does not exist.
+ *         old or the new one. A bit that turns over hits one of the two, and the other counts.
+ *         Version 1 was there once. A segment that the catalog does not name does not exist.
+ * ERRORS  A save that fails may yet be on the medium after a crash. What it was to say is undone in
+ *         memory by its caller, and nothing is acknowledged before a catalog is saved again
+ *         (is_catalog_owed): an index that the medium deletes must take no documents.
  */
 #include "base/check.h"
 #include "codec/base64.h"
@@ -14,10 +18,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define CATALOG_NAME     "catalog.json"
 #define CATALOG_SIZE_MAX ((size_t)1 << 30)
-#define HEAD_SIZE        20
+#define HEAD_SIZE        20 /* "bglogcat 2 01234567\n" */
+#define VERSION          2
 
 static void put_segment(struct json_writer *json, const struct store_segment *segment)
 {
@@ -34,7 +40,33 @@ static void put_segment(struct json_writer *json, const struct store_segment *se
     json_object_end(json);
 }
 
-static void put_index(struct json_writer *json, const struct store_index *index)
+#define MAPPING_TEXT_KEPT_MIN 16384 /* bytes from which on printing is dearer than keeping */
+
+static void put_mapping(struct json_writer *json, struct store_index *index)
+{
+    const struct logstore_mapping *mapping = index->mapping;
+    bool is_kept = index->mapping_text.size > 0 && index->mapping_text_serial == mapping->serial &&
+                   index->mapping_text_changes == mapping->changes;
+    if (is_kept) {
+        json_put_raw(json, buf_str(&index->mapping_text));
+        return;
+    }
+    size_t start = json->out->size;
+    logstore_mapping_print(mapping, json->out);
+    json->needs_comma = true;
+    buf_release(&index->mapping_text);
+    buf_init(&index->mapping_text, CATALOG_SIZE_MAX);
+    if (json->out->has_failed || json->out->size - start < MAPPING_TEXT_KEPT_MIN) return;
+    buf_append_str(&index->mapping_text, str_skip(buf_str(json->out), start));
+    if (index->mapping_text.has_failed) {
+        buf_release(&index->mapping_text);
+        return;
+    }
+    index->mapping_text_serial = mapping->serial;
+    index->mapping_text_changes = mapping->changes;
+}
+
+static void put_index(struct json_writer *json, struct store_index *index)
 {
     json_object_begin(json);
     json_member_text(json, "name", index->name);
@@ -45,8 +77,7 @@ static void put_index(struct json_writer *json, const struct store_index *index)
     json_key(json, STR("settings"));
     json_put_raw(json, index->settings);
     json_key(json, STR("mapping"));
-    logstore_mapping_print(index->mapping, json->out);
-    json->needs_comma = true;
+    put_mapping(json, index);
     json_key(json, STR("segments"));
     json_array_begin(json);
     for (size_t i = 0; i < index->segments.count; i++) {
@@ -109,23 +140,39 @@ static void put_all(struct json_writer *json, const struct logstore *store)
     json_object_end(json);
 }
 
+static void print_head(struct str body, int version, char *head)
+{
+    (void)snprintf(head, HEAD_SIZE + 1, "bglogcat %d %08x\n", version,
+                   (unsigned)crc32c(body.data, body.size));
+}
+
 int store_catalog_save(struct logstore *store, struct error *error)
 {
-    CLEANUP(buf_release) struct buf body = { 0 };
     CLEANUP(buf_release) struct buf file = { 0 };
-    buf_init(&body, CATALOG_SIZE_MAX);
+    char head[HEAD_SIZE + 1] = { 0 };
     buf_init(&file, CATALOG_SIZE_MAX);
+    buf_append(&file, head, HEAD_SIZE);
     struct json_writer json;
-    json_writer_init(&json, &body);
+    json_writer_init(&json, &file);
     put_all(&json, store);
-    buf_printf(&file, "bglogcat 1 %08x\n", (unsigned)crc32c(body.data, body.size));
-    buf_append_str(&file, buf_str(&body));
-    if (body.has_failed || file.has_failed) {
+    store->is_catalog_owed = true;
+    size_t size = file.size; /* of the first copy; the second is the same again */
+    if (buf_reserve(&file, size) == NULL) {
         return error_set(error, -ENOMEM, "write the catalog: out of memory");
     }
+    print_head(str_skip(buf_str(&file), HEAD_SIZE), VERSION, head);
+    memcpy(file.data, head, HEAD_SIZE);
+    buf_append(&file, file.data, size);
     char path[FILE_PATH_SIZE];
     int code = file_join(path, store->folder, CATALOG_NAME, error);
-    return code < 0 ? code : file_replace(store->disk, path, buf_str(&file), error);
+    if (code == 0) code = file_replace(store->disk, path, buf_str(&file), error);
+    store->is_catalog_owed = code < 0;
+    return code;
+}
+
+int store_catalog_settle(struct logstore *store, struct error *error)
+{
+    return store->is_catalog_owed ? store_catalog_save(store, error) : 0;
 }
 
 /* Reading ------------------------------------------------------------------------------------- */
@@ -261,17 +308,43 @@ static int load_names(struct logstore *store, const struct json *root, struct er
     return 0;
 }
 
-static int check_head(struct str file, struct error *error)
+/* The JSON of one copy; false when its head or its checksum fails. */
+static bool take_copy(struct str copy, int version, struct str *body)
 {
     char head[HEAD_SIZE + 1];
-    if (file.size < HEAD_SIZE) return error_set(error, ERROR_CORRUPT, "catalog is cut short");
-    struct str body = str_skip(file, HEAD_SIZE);
-    (void)snprintf(head, sizeof(head), "bglogcat 1 %08x\n", (unsigned)crc32c(body.data, body.size));
-    if (str_equal(str_first(file, HEAD_SIZE), (struct str){ head, HEAD_SIZE })) return 0;
-    if (!str_starts_with(file, STR("bglogcat 1 "))) {
+    if (copy.size < HEAD_SIZE) return false;
+    struct str rest = str_skip(copy, HEAD_SIZE);
+    print_head(rest, version, head);
+    if (!str_equal(str_first(copy, HEAD_SIZE), str_from(head))) return false;
+    *body = rest;
+    return true;
+}
+
+/* The JSON of the file. When only one of the two copies is sound both are to be written anew. */
+static int take_body(struct logstore *store, struct str file, struct str *body, struct error *error)
+{
+    struct str first = str_first(file, file.size / 2);
+    struct str second = str_skip(file, file.size / 2);
+    struct str other;
+    bool is_second_sound = take_copy(second, VERSION, body);
+    bool is_first_sound = take_copy(first, VERSION, is_second_sound ? &other : body);
+    if (is_first_sound && is_second_sound) return 0;
+    if (is_first_sound || is_second_sound) {
+        struct logstore_event event = {
+            .kind = LOGSTORE_EVENT_CATALOG_DAMAGED,
+            .reason = is_first_sound ? "checksum of its second copy fails"
+                                     : "checksum of its first copy fails",
+        };
+        store->is_catalog_owed = true;
+        store_tell(store, &event);
+        return 0;
+    }
+    if (take_copy(file, 1, body)) return 0;
+    if (!str_starts_with(file, STR("bglogcat 1 ")) && !str_starts_with(file, STR("bglogcat 2 ")) &&
+        str_starts_with(file, STR("bglogcat "))) {
         return error_set(error, ERROR_UNSUPPORTED, "catalog is of another version");
     }
-    return error_set(error, ERROR_CORRUPT, "checksum of the catalog fails");
+    return error_set(error, ERROR_CORRUPT, "checksum of the catalog fails, of both copies");
 }
 
 int store_catalog_load(struct logstore *store, struct error *error)
@@ -285,12 +358,13 @@ int store_catalog_load(struct logstore *store, struct error *error)
     buf_init(&file, CATALOG_SIZE_MAX);
     code = file_read(store->disk, path, &file, error);
     if (code < 0) return code;
-    code = check_head(buf_str(&file), error);
+    struct str body;
+    code = take_body(store, buf_str(&file), &body, error);
     if (code < 0) return error_wrap(error, code, "read '%s'", path);
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, SIZE_MAX);
     const struct json *root = NULL;
-    code = json_parse(NULL, &arena, str_skip(buf_str(&file), HEAD_SIZE), &root, error);
+    code = json_parse(NULL, &arena, body, &root, error);
     if (code < 0) return error_wrap(error, code, "read '%s'", path);
     store->log_first = (uint64_t)json_count(root, "log_first");
     store->segment_id_next = (uint64_t)json_count(root, "segment_id_next");

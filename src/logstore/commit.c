@@ -60,8 +60,7 @@ struct group {
     struct str name; /* of name_index, in name_arena */
     const struct store_index *name_index;
     const struct arena *name_arena;
-    struct store_index *record_index; /* of the record that is open */
-    size_t record_start;
+    struct store_index *record_index; /* that the record speaks of; NULL: there is no record yet */
     bool is_in_doubt; /* the log holds records that were neither synced nor cut off */
 };
 
@@ -127,7 +126,8 @@ static void parse_one(struct commit *commit, struct logstore_operation *operatio
     if (known_read(known, operation->source, commit->memory, &parsed->known)) return;
     struct error error = { 0 };
     const struct json *root = NULL;
-    if (json_parse(commit->parser->json, commit->memory, operation->source, &root, &error) < 0) {
+    if (json_parse_line(commit->parser->json, commit->memory, operation->source, operation->behind,
+                        &root, &error) < 0) {
         refuse_source(operation, commit->arena, error.text);
     } else if (!json_is(root, JSON_OBJECT)) {
         refuse_source(operation, commit->arena, "document must be an object");
@@ -253,20 +253,21 @@ static bool is_valid_id(struct logstore_operation *operation, struct arena *aren
     return false;
 }
 
+/* A group is one record, so that it is there or not as a whole. */
 static void append_record(struct group *group, const struct decision *decision)
 {
-    struct logstore *store = group->store;
     const struct logstore_operation *operation = decision->operation;
     if (group->record_index != decision->index) {
-        if (group->record_index != NULL) {
-            log_record_end(&group->records, group->record_start, store->log.number);
+        if (group->record_index == NULL) {
+            log_record_begin(&group->records);
+        } else {
+            buf_append_char(&group->records, LOG_INDEX);
         }
         group->record_index = decision->index;
-        group->record_start = log_record_begin(&group->records);
         bytes_put_text(&group->records, decision->index->uuid);
     }
     bool is_delete = operation->action == LOGSTORE_DELETE;
-    buf_append_char(&group->records, is_delete ? 2 : 1);
+    buf_append_char(&group->records, is_delete ? LOG_DELETE : LOG_DOCUMENT);
     bytes_put_varint(&group->records, (uint64_t)operation->seq_no);
     bytes_put_varint(&group->records, (uint64_t)operation->version);
     bytes_put_text(&group->records, operation->result_id);
@@ -290,8 +291,8 @@ static int map_parsed(struct group *group, struct commit *commit, struct decisio
     if (code != 1) return code;
     if (parsed->root == NULL) {
         /* Its values were checked, so this can only run out of memory. */
-        code = json_parse(commit->parser->json, commit->memory, decision->operation->source,
-                          &parsed->root, NULL);
+        code = json_parse_line(commit->parser->json, commit->memory, decision->operation->source,
+                               decision->operation->behind, &parsed->root, NULL);
         if (code < 0) return code;
     }
     /* Readers copy the pointer under the state lock and count themselves in; one that has done so
@@ -456,7 +457,7 @@ static int log_again(struct group *group, struct error *error)
         if (decision->is_applied) append_record(group, decision);
     }
     if (group->record_index == NULL) return 0;
-    log_record_end(&group->records, group->record_start, store->log.number);
+    log_record_end(&group->records, store->log.number);
     if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
     return log_append(&store->log, buf_str(&group->records), error);
 }
@@ -482,7 +483,7 @@ static int log_group(struct group *group, struct error *error)
     if (group->record_index == NULL) return 0;
     int code = log_settle(&store->log, error);
     if (code < 0) return code;
-    log_record_end(&group->records, group->record_start, store->log.number);
+    log_record_end(&group->records, store->log.number);
     if (group->records.has_failed) return error_set(error, -ENOMEM, "log: out of memory");
     code = store->log.is_broken ? -EIO : log_append(&store->log, buf_str(&group->records), error);
     if (code == 0) return 0;
@@ -528,6 +529,7 @@ static int commit_group_locked(struct group *group, struct commit *commits, stru
                          "disk of '%s' has less than its reserve of %" PRIu64 " bytes free",
                          store->folder, store->options.disk_reserve);
     }
+    if (store_catalog_settle(store, error) < 0) return ERROR_REFUSED;
     int code = decide_all(group, commits);
     if (code < 0) return error_set(error, code, "write: out of memory");
     code = log_group(group, error);
@@ -678,7 +680,7 @@ static int replay_operation(struct logstore *store, struct store_index *index, s
     struct logstore_operation operation = { 0 };
     if (!bytes_take(rest, 1, &kind) || !bytes_take_varint(rest, &seq_no) ||
         !bytes_take_varint(rest, &version) || !bytes_take_text(rest, &operation.result_id) ||
-        (kind.data[0] == 1 && !bytes_take_text(rest, &operation.source))) {
+        (kind.data[0] == LOG_DOCUMENT && !bytes_take_text(rest, &operation.source))) {
         return error_set(error, ERROR_CORRUPT, "log holds a broken operation");
     }
     if (index == NULL) return 0; /* deleted since */
@@ -689,7 +691,7 @@ static int replay_operation(struct logstore *store, struct store_index *index, s
     int code = store_index_kill(index, &place, error);
     if (code < 0) return code;
     if (operation.seq_no >= index->seq_no_next) index->seq_no_next = operation.seq_no + 1;
-    if (kind.data[0] != 1) return 0;
+    if (kind.data[0] != LOG_DOCUMENT) return 0;
     struct arena memory;
     struct document_leaf_vec leaves = { 0 };
     struct document_options options = { false, store->options.field_count_max };
@@ -711,22 +713,36 @@ static int replay_operation(struct logstore *store, struct store_index *index, s
     return code;
 }
 
+/* The index that the operations behind are for; NULL when it is there no more. */
+static int replay_index(const struct logstore *store, struct str *payload,
+                        struct store_index **index, struct error *error)
+{
+    struct str uuid;
+    if (!bytes_take_text(payload, &uuid)) {
+        return error_set(error, ERROR_CORRUPT, "log record names no index");
+    }
+    *index = store_index_find_uuid(store, uuid);
+    return 0;
+}
+
 int store_replay_record(void *argument, struct str payload, struct error *error)
 {
     struct logstore *store = argument;
-    struct str uuid;
-    if (!bytes_take_text(&payload, &uuid)) {
-        return error_set(error, ERROR_CORRUPT, "log record names no index");
-    }
-    struct store_index *index = store_index_find_uuid(store, uuid);
+    struct store_index *index = NULL;
     struct store_parser *parser = store_parser_take(store);
-    int code = parser == NULL ? error_set(error, -ENOMEM, "replay the log: out of memory") : 0;
+    int code = parser == NULL ? error_set(error, -ENOMEM, "replay the log: out of memory")
+                              : replay_index(store, &payload, &index, error);
     while (code == 0 && payload.size > 0) {
-        code = replay_operation(store, index, &payload, parser->json, error);
+        if (payload.data[0] == LOG_INDEX) {
+            payload = str_skip(payload, 1);
+            code = replay_index(store, &payload, &index, error);
+        } else {
+            code = replay_operation(store, index, &payload, parser->json, error);
+        }
     }
     if (parser != NULL) store_parser_give(store, parser);
     if (code < 0) return code;
-    /* A long log must not fill the memory: what is over goes to disk at once. */
+    /* A long log must not fill the memory: what was read so far is packed. */
     if (store->stats.buffer_size > store->options.buffer_size_max * 2 && index != NULL) {
         code = store_index_refresh(store, index, error);
         store->stats.buffer_size = 0;

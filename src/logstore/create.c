@@ -121,12 +121,19 @@ static int apply_parts(struct recipe *recipe, struct buf *settings, struct error
     for (size_t i = 0; code == 0 && i < recipe->part_count; i++) {
         const struct json *part = recipe->parts[i];
         const struct json *mapping = json_get(part, STR("mappings"));
+        const struct json *given = json_get(part, STR("settings"));
         if (json_is(mapping, JSON_OBJECT)) mappings[mapping_count++] = mapping->raw;
-        if (settings_add(&list, &recipe->arena, json_get(part, STR("settings"))) < 0) {
+        if (given != NULL && given->kind != JSON_NULL && !json_is(given, JSON_OBJECT)) {
+            code = error_set(error, ERROR_INVALID, "[settings] must be an object");
+        } else if (settings_add(&list, &recipe->arena, given) < 0) {
             code = error_set(error, -ENOMEM, "create an index: out of memory");
         }
     }
     if (code == 0) code = logstore_mapping_make(recipe->mapping, mappings, mapping_count, error);
+    if (code == 0) {
+        code =
+            logstore_mapping_check(recipe->mapping, recipe->store->options.field_count_max, error);
+    }
     if (code == 0) code = settings_check(&list, error);
     settings_print(&list, settings);
     VEC_RELEASE(&list);
@@ -208,12 +215,77 @@ static int build_index(struct recipe *recipe, struct str name, struct str data_s
     return 0;
 }
 
-static void drop_index(struct logstore *store, struct store_index *index)
+/* What is deleted, kept until the catalog says so: then it goes, or is put back. */
+struct removal {
+    struct store_index_vec indices;
+    VEC(struct store_alias) aliases;
+    struct store_stream stream;
+    bool has_stream;
+};
+
+/* State held. False: out of memory. */
+static bool take_index(struct logstore *store, struct store_index *index, struct removal *removal)
+{
+    if (!VEC_PUSH(&removal->indices, index)) return false;
+    for (size_t i = store->aliases.count; i > 0; i--) {
+        if (!str_equal(store->aliases.items[i - 1].index, index->name)) continue;
+        if (!VEC_PUSH(&removal->aliases, store->aliases.items[i - 1])) return false;
+        VEC_REMOVE(&store->aliases, i - 1);
+    }
+    for (size_t i = 0; i < store->indices.count; i++) {
+        if (store->indices.items[i] == index) VEC_REMOVE(&store->indices, i);
+    }
+    return true;
+}
+
+/* The lists had room for all this before. State held. */
+static void put_back(struct logstore *store, struct removal *removal)
+{
+    VEC_FOR_EACH (&removal->indices, index) {
+        if (store_index_find(store, (*index)->name) == NULL) {
+            CHECK(insert_index(store, *index, NULL) == 0);
+        }
+    }
+    VEC_FOR_EACH (&removal->aliases, alias) CHECK(VEC_PUSH(&store->aliases, *alias));
+    if (removal->has_stream) CHECK(VEC_PUSH(&store->streams, removal->stream));
+}
+
+/* State held. */
+static void removal_free(struct logstore *store, struct removal *removal)
+{
+    VEC_FOR_EACH (&removal->indices, index) {
+        VEC_FOR_EACH (&(*index)->segments, item) item->segment->removes_file = true;
+        store_index_free(store, *index);
+    }
+    VEC_FOR_EACH (&removal->aliases, alias) {
+        store_alias_release(alias);
+    }
+    text_free(removal->stream.name);
+    text_free(removal->stream.template_name);
+}
+
+/* Saves the catalog without what was taken out (`code` 0) and deletes it; or puts it back. */
+static int finish_removal(struct logstore *store, struct removal *removal, int code,
+                          struct error *error)
+{
+    if (code == 0) code = store_catalog_save(store, error);
+    mutex_lock(&store->state);
+    if (code < 0) {
+        put_back(store, removal);
+    } else {
+        removal_free(store, removal);
+    }
+    mutex_unlock(&store->state);
+    VEC_RELEASE(&removal->indices);
+    VEC_RELEASE(&removal->aliases);
+    return code;
+}
+
+/* Undoes a creation that the catalog does not know. State held. */
+static void undo_creation(struct logstore *store, struct store_index *index)
 {
     for (size_t i = 0; i < store->indices.count; i++) {
-        if (store->indices.items[i] != index) continue;
-        VEC_REMOVE(&store->indices, i);
-        break;
+        if (store->indices.items[i] == index) VEC_REMOVE(&store->indices, i);
     }
     for (size_t i = store->aliases.count; i > 0; i--) {
         struct store_alias *alias = &store->aliases.items[i - 1];
@@ -221,6 +293,7 @@ static void drop_index(struct logstore *store, struct store_index *index)
         store_alias_release(alias);
         VEC_REMOVE(&store->aliases, i - 1);
     }
+    store_index_free(store, index);
 }
 
 static int create_from(struct recipe *recipe, struct str name, struct str data_stream,
@@ -237,9 +310,8 @@ static int create_from(struct recipe *recipe, struct str name, struct str data_s
     if (code == 0) code = store_catalog_save(store, error);
     if (code < 0) {
         mutex_lock(&store->state);
-        drop_index(store, index);
+        undo_creation(store, index);
         mutex_unlock(&store->state);
-        store_index_free(store, index);
         return code;
     }
     *index_out = index;
@@ -357,14 +429,12 @@ int logstore_index_delete(struct logstore *store, struct str name, struct error 
         mutex_unlock(&store->writer);
         return error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
     }
+    struct removal removal = { 0 };
     mutex_lock(&store->state);
-    drop_index(store, index);
+    bool is_taken = take_index(store, index, &removal);
     mutex_unlock(&store->state);
-    int code = store_catalog_save(store, error);
-    mutex_lock(&store->state);
-    VEC_FOR_EACH (&index->segments, item) item->segment->removes_file = true;
-    store_index_free(store, index);
-    mutex_unlock(&store->state);
+    int code = is_taken ? 0 : error_set(error, -ENOMEM, "delete an index: out of memory");
+    code = finish_removal(store, &removal, code, error);
     mutex_unlock(&store->writer);
     return code;
 }
@@ -395,26 +465,27 @@ int logstore_stream_create(struct logstore *store, struct str name, struct error
 int logstore_stream_delete(struct logstore *store, struct str name, struct error *error)
 {
     mutex_lock(&store->writer);
+    struct removal removal = { 0 };
+    int code = 0;
     mutex_lock(&store->state);
-    bool is_found = false;
-    for (size_t i = 0; i < store->streams.count; i++) {
+    for (size_t i = 0; !removal.has_stream && i < store->streams.count; i++) {
         if (!str_equal(store->streams.items[i].name, name)) continue;
-        text_free(store->streams.items[i].name);
-        text_free(store->streams.items[i].template_name);
+        removal.stream = store->streams.items[i];
+        removal.has_stream = true;
         VEC_REMOVE(&store->streams, i);
-        is_found = true;
-        break;
     }
-    for (size_t i = store->indices.count; is_found && i > 0; i--) {
+    for (size_t i = store->indices.count; code == 0 && removal.has_stream && i > 0; i--) {
         struct store_index *index = store->indices.items[i - 1];
         if (!str_equal(index->data_stream, name)) continue;
-        drop_index(store, index);
-        VEC_FOR_EACH (&index->segments, item) item->segment->removes_file = true;
-        store_index_free(store, index);
+        if (!take_index(store, index, &removal)) {
+            code = error_set(error, -ENOMEM, "delete a data stream: out of memory");
+        }
     }
     mutex_unlock(&store->state);
-    int code = is_found ? store_catalog_save(store, error)
-                        : error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
+    if (!removal.has_stream) {
+        code = error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
+    }
+    code = finish_removal(store, &removal, code, error);
     mutex_unlock(&store->writer);
     return code;
 }

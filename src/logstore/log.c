@@ -9,12 +9,19 @@
 #include <stdio.h>
 
 #define LOG_MAGIC   "BGLOGWAL"
-#define LOG_VERSION 1
+#define LOG_VERSION 2 /* 1 had no LOG_INDEX */
 
 static uint32_t record_crc(uint64_t number, struct str payload)
 {
     uint32_t crc = crc32c(&number, sizeof(number));
     return crc32c_add(crc, payload.data, payload.size);
+}
+
+/* Of the header. In version 1 the version was not covered. */
+static uint32_t header_crc(uint64_t number, uint32_t version)
+{
+    uint32_t crc = crc32c(&number, sizeof(number));
+    return version == 1 ? crc : crc32c_add(crc, &version, sizeof(version));
 }
 
 int log_file_path(char *path, const char *folder, uint64_t number, struct error *error)
@@ -24,20 +31,18 @@ int log_file_path(char *path, const char *folder, uint64_t number, struct error 
     return file_join(path, folder, name, error);
 }
 
-size_t log_record_begin(struct buf *out)
+void log_record_begin(struct buf *out)
 {
-    size_t start = out->size;
+    CHECK(out->size == 0);
     bytes_put64(out, 0);
-    return start;
 }
 
-void log_record_end(struct buf *out, size_t start, uint64_t number)
+void log_record_end(struct buf *out, uint64_t number)
 {
     if (out->has_failed) return;
-    struct str payload = { out->data + start + LOG_RECORD_OVERHEAD,
-                           out->size - start - LOG_RECORD_OVERHEAD };
+    struct str payload = str_skip(buf_str(out), LOG_RECORD_OVERHEAD);
     uint32_t head[2] = { (uint32_t)payload.size, record_crc(number, payload) };
-    memcpy(out->data + start, head, sizeof(head));
+    memcpy(out->data, head, sizeof(head));
 }
 
 void log_close(struct log *log)
@@ -58,7 +63,7 @@ int log_begin(struct log *log, uint64_t number, struct error *error)
     buf_init(&header, LOG_HEADER_SIZE);
     buf_append_cstr(&header, LOG_MAGIC);
     bytes_put32(&header, LOG_VERSION);
-    bytes_put32(&header, crc32c(&number, sizeof(number)));
+    bytes_put32(&header, header_crc(number, LOG_VERSION));
     bytes_put64(&header, number);
     CHECK(header.size == LOG_HEADER_SIZE);
     code = disk->write_at(disk->state, handle, header.data, header.size, 0);
@@ -118,7 +123,7 @@ static void owe_cut(struct log *log)
     log->cuts[log->cut_count++] = (struct log_cut){ log->number, log->size };
 }
 
-int log_append(struct log *log, struct str records, struct error *error)
+int log_append(struct log *log, struct str record, struct error *error)
 {
     const struct disk *disk = log->disk;
     CHECK(log->handle >= 0);
@@ -127,9 +132,9 @@ int log_append(struct log *log, struct str records, struct error *error)
          * and encodes them again. */
         return error_set(error, -EIO, "log file was given up");
     }
-    int code = disk->write_at(disk->state, log->handle, records.data, records.size, log->size);
+    int code = disk->write_at(disk->state, log->handle, record.data, record.size, log->size);
     if (code < 0) {
-        /* Whole records may be among what was written; the cut must be on the medium, too. */
+        /* The whole record may be among what was written; the cut must be on the medium, too. */
         bool is_cut = disk->truncate(disk->state, log->handle, log->size) == 0 &&
                       disk->sync(disk->state, log->handle) == 0;
         log->is_broken = !is_cut;
@@ -142,7 +147,7 @@ int log_append(struct log *log, struct str records, struct error *error)
         owe_cut(log);
         return error_set(error, code, "sync the log: %s", error_name(code));
     }
-    log->size += records.size;
+    log->size += record.size;
     return 0;
 }
 
@@ -160,35 +165,50 @@ static bool record_at(struct str bytes, uint64_t number, size_t offset, struct s
     return true;
 }
 
-/* Where the next sound record behind a damaged one begins; only the place its size points to is
- * looked at, for a scan of every byte would find records inside documents. */
+/* Where the next sound record behind a damaged one begins; STR_NONE: nowhere. Every byte is looked
+ * at, for the damage may be in the size. Payloads begin with the size of a uuid, a control
+ * character, and that is what no document holds: so checksums are computed for hardly any place. */
 static size_t skip_damage(struct str bytes, uint64_t number, size_t offset)
 {
-    if (bytes.size - offset < LOG_RECORD_OVERHEAD) return STR_NONE;
-    size_t size = bytes_get32(bytes.data + offset);
-    size_t next = offset + LOG_RECORD_OVERHEAD + size;
-    struct str payload;
-    if (size > bytes.size - offset - LOG_RECORD_OVERHEAD || next >= bytes.size) return STR_NONE;
-    return record_at(bytes, number, next, &payload) ? next : STR_NONE;
+    size_t at = offset + 1 + LOG_RECORD_OVERHEAD;
+    while (at < bytes.size) {
+        const char *found = memchr(bytes.data + at, LOG_UUID_SIZE, bytes.size - at);
+        if (found == NULL) break;
+        at = (size_t)(found - bytes.data);
+        struct str payload;
+        if (record_at(bytes, number, at - LOG_RECORD_OVERHEAD, &payload)) {
+            return at - LOG_RECORD_OVERHEAD;
+        }
+        at++;
+    }
+    return STR_NONE;
+}
+
+/* 0 when the header is sound, 1 when it is not. */
+static int check_header(struct str bytes, uint64_t number, struct error *error)
+{
+    bool is_header = bytes.size >= LOG_HEADER_SIZE && str_starts_with(bytes, STR(LOG_MAGIC)) &&
+                     bytes_get64(bytes.data + 16) == number;
+    if (!is_header) return 1;
+    uint32_t version = bytes_get32(bytes.data + 8);
+    if (bytes_get32(bytes.data + 12) != header_crc(number, version)) return 1;
+    if (version <= LOG_VERSION) return 0;
+    return error_set(error, ERROR_UNSUPPORTED, "log is of version %u, newer than this program",
+                     (unsigned)version);
 }
 
 int log_replay_bytes(struct str bytes, uint64_t number, struct log_replay *replay,
                      size_t *good_size, struct error *error)
 {
-    if (bytes.size < LOG_HEADER_SIZE || !str_starts_with(bytes, STR(LOG_MAGIC)) ||
-        bytes_get64(bytes.data + 16) != number ||
-        bytes_get32(bytes.data + 12) != crc32c(&number, sizeof(number))) {
-        *good_size = 0;
-        return 0;
-    }
-    if (bytes_get32(bytes.data + 8) > LOG_VERSION) {
-        return error_set(error, ERROR_UNSUPPORTED, "log is of a newer version");
-    }
-    size_t offset = LOG_HEADER_SIZE;
+    int code = check_header(bytes, number, error);
+    if (code < 0) return code;
+    bool is_header_damaged = code == 1;
+    size_t offset = is_header_damaged ? 0 : LOG_HEADER_SIZE;
     while (offset < bytes.size) {
         struct str payload;
-        if (record_at(bytes, number, offset, &payload)) {
-            int code = replay->visit(replay->argument, payload, error);
+        bool is_record = offset >= LOG_HEADER_SIZE && record_at(bytes, number, offset, &payload);
+        if (is_record) {
+            code = replay->visit(replay->argument, payload, error);
             if (code < 0) return code;
             replay->records++;
             offset += LOG_RECORD_OVERHEAD + payload.size;

@@ -1,15 +1,17 @@
 /* log.h - the write-ahead log: operations are here before they are acknowledged.
  *
  * FORMAT   file log/XXXXXXXXXXXXXXXX.log, numbers rising:
- *            header: magic "BGLOGWAL", u32 version, u32 CRC-32C of the number, u64 number
+ *            header: magic "BGLOGWAL", u32 version, u32 CRC-32C of number and version, u64 number
  *            records: u32 size of the payload, u32 CRC-32C of number and payload, payload
  *          payload: text uuid of the index, then operations to its end:
  *            u8 kind (1 document, 2 delete), varint seq_no, varint version, text id, and for
- *            documents text source; a text is a varint size and that many bytes
- * RECOVERY A record counts when its checksum holds. Records are appended in order and synced before
- *          the answer, so the first that does not hold, with nothing sound behind it, is the torn
- *          end: the file is cut there. When sound ones follow it is damage: it is skipped, counted,
- *          and the rest is kept.
+ *            documents text source; a text is a varint size and that many bytes; a u8 kind of 3
+ *            and a text uuid: the operations behind it are for that index
+ * RECOVERY A record counts when its checksum holds. Each is synced before the next is appended, so
+ *          the first that does not hold, with nothing sound behind it, is the torn end: the file is
+ *          cut there. When a sound one follows, wherever, it is damage: it is skipped, counted, and
+ *          the rest is kept. The same for a header that does not hold: it was synced before the
+ *          first record.
  * ERRORS   What was appended and could not be synced must not come back with the next start, for
  *          its writer was refused: the file is cut where it was sound, and the cut is synced. Until
  *          that is done the cut is owed (log_settle) and nothing more is appended, to any file.
@@ -30,7 +32,10 @@
 
 #define LOG_HEADER_SIZE     24
 #define LOG_RECORD_OVERHEAD 8
+#define LOG_UUID_SIZE       22 /* of every index: what a payload begins with */
 #define LOG_RECORD_SIZE_MAX ((size_t)1 << 30)
+
+enum log_kind { LOG_DOCUMENT = 1, LOG_DELETE = 2, LOG_INDEX = 3 };
 
 /* A file that holds more than it should: it is to be cut to `size`. */
 struct log_cut {
@@ -54,9 +59,9 @@ struct log {
 /* Begins a new file, synced with its folder. The one before is closed. */
 int log_begin(struct log *log, uint64_t number, struct error *error) MUST_CHECK;
 
-/* Appends records (each with room of LOG_RECORD_OVERHEAD in front, see log_record_*) and syncs.
- * On failure nothing of them counts, once log_settle has made the cut that may be owed. */
-int log_append(struct log *log, struct str records, struct error *error) MUST_CHECK;
+/* Appends a record (made by log_record_*) and syncs. On failure nothing of it counts, once
+ * log_settle has made the cut that may be owed. */
+int log_append(struct log *log, struct str record, struct error *error) MUST_CHECK;
 
 /* Makes the cuts that are owed, synced. 0 when none is left. */
 int log_settle(struct log *log, struct error *error) MUST_CHECK;
@@ -67,9 +72,9 @@ void log_forget_cuts(struct log *log, uint64_t number);
 
 void log_close(struct log *log);
 
-/* Builds a record in `out`: begin, append the payload, end. */
-size_t log_record_begin(struct buf *out);
-void log_record_end(struct buf *out, size_t start, uint64_t number);
+/* Builds a record in `out`, which is empty: begin, append the payload, end. */
+void log_record_begin(struct buf *out);
+void log_record_end(struct buf *out, uint64_t number);
 
 struct log_replay {
     int (*visit)(void *argument, struct str payload, struct error *error);

@@ -52,6 +52,7 @@ enum logstore_event_kind {
     LOGSTORE_EVENT_DISK_HAS_ROOM,     /* size: bytes free; writes are taken again */
     LOGSTORE_EVENT_INDEX_EXPIRED,     /* subject: the index; its policy deleted it */
     LOGSTORE_EVENT_SEGMENT_EXPIRED,   /* subject: the index; count: documents */
+    LOGSTORE_EVENT_CATALOG_DAMAGED,   /* reason; the other of its copies is used */
     LOGSTORE_EVENT_KIND_COUNT,
 };
 
@@ -116,6 +117,8 @@ struct logstore_operation {
     struct str index;   /* concrete index, alias with a write index, or data stream */
     struct str id;      /* empty: one is made */
     struct str source;  /* borrowed; one JSON object; empty for a delete */
+    size_t behind;      /* bytes that may be read behind the source; 64, if the first is a line's
+                           end, spare a copy */
     bool has_if_seq_no; /* refuse unless the document has this sequence number now */
     int64_t if_seq_no;
     bool has_version; /* version_type external: the caller counts; refuse unless it is higher */

@@ -137,6 +137,10 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
 int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
                           struct error *error) MUST_CHECK;
 
+/* Whether it has no more fields than that; else ERROR_INVALID with Elasticsearch's sentence. */
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error) MUST_CHECK;
+
 /* Prints {"properties":{...}} with what was given beside it. */
 void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out);
 

@@ -310,10 +310,14 @@ static int merge_parts(struct logstore_mapping *mapping, struct str json, bool h
     /* 7.x may put the document type around it. */
     const struct json *typed = json_get(root, STR("_doc"));
     if (typed != NULL && json_get(root, STR("properties")) == NULL) root = typed;
+    const struct json *properties = json_get(root, STR("properties"));
+    if (properties != NULL && !json_is(properties, JSON_OBJECT)) {
+        return error_set(error, ERROR_INVALID,
+                         "Failed to parse mapping [_doc]: [properties] must be an object");
+    }
     if (has_settings) code = merge_settings(mapping, root, error);
     if (code < 0 || !has_fields) return code;
-    return add_properties(mapping, (struct str){ NULL, 0 }, json_get(root, STR("properties")),
-                          error);
+    return add_properties(mapping, (struct str){ NULL, 0 }, properties, error);
 }
 
 int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
@@ -335,6 +339,14 @@ int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *pa
     }
     mapping->is_being_made = false;
     return code;
+}
+
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error)
+{
+    if (mapping->fields.count <= count_max) return 0;
+    return error_set(error, ERROR_INVALID, "Limit of total fields [%zu] has been exceeded",
+                     count_max);
 }
 
 /* Printing: fields are put under each other by their paths. --------------------------------- */

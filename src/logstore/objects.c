@@ -16,7 +16,8 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
     struct store_index *index = store_index_find(store, name);
     int code =
         index != NULL ? 0 : error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name));
-    /* A copy, so that a mapping that is refused half way leaves nothing behind. */
+    /* A copy, so that a mapping that is refused half way, or not saved, leaves nothing behind. */
+    struct logstore_mapping *before = NULL;
     struct logstore_mapping *copy = NULL;
     if (code == 0) {
         copy = logstore_mapping_copy(index->mapping);
@@ -24,13 +25,23 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
     }
     if (code == 0) code = logstore_mapping_merge_json(copy, mapping, error);
     if (code == 0) {
-        if (--index->mapping->ref_count == 0) logstore_mapping_free(index->mapping);
+        code = logstore_mapping_check(copy, store->options.field_count_max, error);
+    }
+    if (code == 0) {
+        before = index->mapping;
         index->mapping = copy;
         copy = NULL;
     }
     mutex_unlock(&store->state);
     logstore_mapping_free(copy);
-    if (code == 0) code = store_catalog_save(store, error);
+    if (before != NULL) {
+        code = store_catalog_save(store, error);
+        mutex_lock(&store->state);
+        struct logstore_mapping *gone = code < 0 ? index->mapping : before;
+        if (code < 0) index->mapping = before;
+        if (--gone->ref_count == 0) logstore_mapping_free(gone);
+        mutex_unlock(&store->state);
+    }
     mutex_unlock(&store->writer);
     return code;
 }
@@ -136,11 +147,47 @@ int logstore_index_info(struct logstore *store, struct str name, bool with_mappi
 
 /* Aliases ------------------------------------------------------------------------------------- */
 
+VEC_TYPE(alias_vec, struct store_alias);
+
 void store_alias_release(struct store_alias *alias)
 {
     text_free(alias->name);
     text_free(alias->index);
     text_free(alias->filter);
+}
+
+/* Puts the alias into the list, in place of the one for the same index; the list before is in
+ * `before`, for undoing it. State held. */
+static int set_alias(struct logstore *store, const struct logstore_alias *given,
+                     struct alias_vec *before, size_t *at)
+{
+    VEC_FOR_EACH (&store->aliases, alias) {
+        if (!VEC_PUSH(before, *alias)) return -ENOMEM;
+    }
+    struct store_alias fresh = { .is_write_index = given->is_write_index };
+    if (!text_set(&fresh.name, given->name) || !text_set(&fresh.index, given->index) ||
+        !text_set(&fresh.filter, given->filter) || !VEC_RESERVE(&store->aliases, 1)) {
+        store_alias_release(&fresh);
+        return -ENOMEM;
+    }
+    *at = before->count;
+    for (size_t i = 0; i < before->count; i++) {
+        struct store_alias *alias = &store->aliases.items[i];
+        if (!str_equal(alias->name, fresh.name)) continue;
+        if (fresh.is_write_index) alias->is_write_index = false;
+        if (str_equal(alias->index, fresh.index)) *at = i;
+    }
+    store->aliases.count += *at == before->count;
+    store->aliases.items[*at] = fresh;
+    return 0;
+}
+
+/* State held. */
+static void unset_alias(struct logstore *store, const struct alias_vec *before, size_t at)
+{
+    store_alias_release(&store->aliases.items[at]);
+    store->aliases.count = before->count;
+    for (size_t i = 0; i < before->count; i++) store->aliases.items[i] = before->items[i];
 }
 
 int logstore_alias_put(struct logstore *store, const struct logstore_alias *given,
@@ -158,26 +205,23 @@ int logstore_alias_put(struct logstore *store, const struct logstore_alias *give
                          "]: an index or data stream exists with the same name as the alias",
                          STR_ARG(name));
     }
-    mutex_lock(&store->state);
-    struct store_alias alias = { .is_write_index = given->is_write_index };
-    bool has_memory =
-        code < 0 || (text_set(&alias.name, name) && text_set(&alias.index, index) &&
-                     text_set(&alias.filter, given->filter) && VEC_RESERVE(&store->aliases, 1));
-    if (!has_memory) code = error_set(error, -ENOMEM, "add an alias: out of memory");
-    for (size_t i = store->aliases.count; code == 0 && i > 0; i--) {
-        struct store_alias *other = &store->aliases.items[i - 1];
-        if (!str_equal(other->name, name)) continue;
-        if (given->is_write_index) other->is_write_index = false;
-        if (!str_equal(other->index, index)) continue;
-        store_alias_release(other);
-        VEC_REMOVE(&store->aliases, i - 1);
+    if (code == 0) {
+        struct alias_vec before = { 0 };
+        size_t at;
+        mutex_lock(&store->state);
+        code = set_alias(store, given, &before, &at);
+        mutex_unlock(&store->state);
+        if (code < 0) {
+            (void)error_set(error, code, "add an alias: out of memory");
+        } else {
+            code = store_catalog_save(store, error);
+            mutex_lock(&store->state);
+            if (code < 0) unset_alias(store, &before, at);
+            if (code == 0 && at < before.count) store_alias_release(&before.items[at]);
+            mutex_unlock(&store->state);
+        }
+        VEC_RELEASE(&before);
     }
-    if (code == 0)
-        store->aliases.items[store->aliases.count++] = alias;
-    else
-        store_alias_release(&alias);
-    mutex_unlock(&store->state);
-    if (code == 0) code = store_catalog_save(store, error);
     mutex_unlock(&store->writer);
     return code;
 }
@@ -185,23 +229,39 @@ int logstore_alias_put(struct logstore *store, const struct logstore_alias *give
 int logstore_alias_remove(struct logstore *store, struct str name, struct str index,
                           struct error *error)
 {
+    struct alias_vec gone = { 0 };
+    int code = 0;
     mutex_lock(&store->writer);
     mutex_lock(&store->state);
-    bool is_found = false;
-    for (size_t i = store->aliases.count; i > 0; i--) {
-        struct store_alias *alias = &store->aliases.items[i - 1];
+    for (size_t i = store->aliases.count; code == 0 && i > 0; i--) {
+        const struct store_alias *alias = &store->aliases.items[i - 1];
         if (!logstore_name_matches(name, alias->name) ||
             !logstore_name_matches(index, alias->index)) {
             continue;
         }
-        store_alias_release(alias);
-        VEC_REMOVE(&store->aliases, i - 1);
-        is_found = true;
+        if (!VEC_PUSH(&gone, *alias)) {
+            code = error_set(error, -ENOMEM, "remove an alias: out of memory");
+        } else {
+            VEC_REMOVE(&store->aliases, i - 1);
+        }
     }
     mutex_unlock(&store->state);
-    int code = is_found ? store_catalog_save(store, error)
-                        : error_set(error, -ENOENT, "aliases [" STR_FMT "] missing", STR_ARG(name));
+    if (code == 0) {
+        code = gone.count > 0
+                   ? store_catalog_save(store, error)
+                   : error_set(error, -ENOENT, "aliases [" STR_FMT "] missing", STR_ARG(name));
+    }
+    mutex_lock(&store->state);
+    VEC_FOR_EACH (&gone, alias) {
+        if (code < 0) {
+            CHECK(VEC_PUSH(&store->aliases, *alias)); /* there was room before */
+        } else {
+            store_alias_release(alias);
+        }
+    }
+    mutex_unlock(&store->state);
     mutex_unlock(&store->writer);
+    VEC_RELEASE(&gone);
     return code;
 }
 
@@ -273,26 +333,45 @@ static struct store_object *object_find(struct logstore *store, enum logstore_ob
     return NULL;
 }
 
+/* The object as it was is in *before, for undoing it; its name is empty when it is new. State
+ * held. */
 static int object_set(struct logstore *store, enum logstore_object_kind kind, struct str name,
-                      struct str json)
+                      struct str json, struct store_object *before)
 {
     struct store_object *object = object_find(store, kind, name);
     int64_t now_ms = clock_realtime_ms(store->clock);
     if (object != NULL) {
         struct str fresh;
         if (!text_set(&fresh, json)) return -ENOMEM;
-        text_free(object->json);
+        *before = *object;
         object->json = fresh;
         object->version++;
         object->changed_ms = now_ms;
         return 0;
     }
     struct store_object made = { .kind = kind, .version = 1, .changed_ms = now_ms };
-    if (!text_set(&made.name, name) || !text_set(&made.json, json) ||
-        !VEC_PUSH(&store->objects, made)) {
-        return -ENOMEM;
+    if (text_set(&made.name, name) && text_set(&made.json, json) &&
+        VEC_PUSH(&store->objects, made)) {
+        return 0;
     }
-    return 0;
+    text_free(made.name);
+    text_free(made.json);
+    return -ENOMEM;
+}
+
+/* State held. */
+static void object_unset(struct logstore *store, const struct store_object *before)
+{
+    if (before->name.size > 0) {
+        struct store_object *object = object_find(store, before->kind, before->name);
+        CHECK(object != NULL);
+        text_free(object->json);
+        *object = *before;
+        return;
+    }
+    text_free(VEC_LAST(&store->objects).name);
+    text_free(VEC_LAST(&store->objects).json);
+    store->objects.count--;
 }
 
 int logstore_object_put(struct logstore *store, enum logstore_object_kind kind, struct str name,
@@ -301,6 +380,7 @@ int logstore_object_put(struct logstore *store, enum logstore_object_kind kind, 
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, SIZE_MAX);
     const struct json *root = NULL;
+    struct store_object before = { .kind = kind };
     int code = json_parse(NULL, &arena, json, &root, error);
     if (code < 0) return code;
     if (!json_is(root, JSON_OBJECT)) {
@@ -308,12 +388,20 @@ int logstore_object_put(struct logstore *store, enum logstore_object_kind kind, 
     }
     mutex_lock(&store->writer);
     mutex_lock(&store->state);
-    code = object_set(store, kind, name, root->raw);
+    code = object_set(store, kind, name, root->raw, &before);
     mutex_unlock(&store->state);
-    if (code < 0)
+    if (code < 0) {
         (void)error_set(error, code, "keep an object: out of memory");
-    else
+    } else {
         code = store_catalog_save(store, error);
+        mutex_lock(&store->state);
+        if (code < 0) {
+            object_unset(store, &before);
+        } else if (before.name.size > 0) {
+            text_free(before.json);
+        }
+        mutex_unlock(&store->state);
+    }
     mutex_unlock(&store->writer);
     return code;
 }
@@ -321,21 +409,36 @@ int logstore_object_put(struct logstore *store, enum logstore_object_kind kind, 
 int logstore_object_delete(struct logstore *store, enum logstore_object_kind kind, struct str name,
                            struct error *error)
 {
+    VEC(struct store_object) gone = { 0 };
+    int code = 0;
     mutex_lock(&store->writer);
     mutex_lock(&store->state);
-    bool is_found = false;
-    for (size_t i = store->objects.count; i > 0; i--) {
-        struct store_object *object = &store->objects.items[i - 1];
+    for (size_t i = store->objects.count; code == 0 && i > 0; i--) {
+        const struct store_object *object = &store->objects.items[i - 1];
         if (object->kind != kind || !logstore_name_matches(name, object->name)) continue;
-        text_free(object->name);
-        text_free(object->json);
-        VEC_REMOVE(&store->objects, i - 1);
-        is_found = true;
+        if (!VEC_PUSH(&gone, *object)) {
+            code = error_set(error, -ENOMEM, "delete an object: out of memory");
+        } else {
+            VEC_REMOVE(&store->objects, i - 1);
+        }
     }
     mutex_unlock(&store->state);
-    int code = is_found ? store_catalog_save(store, error)
-                        : error_set(error, -ENOENT, "[" STR_FMT "] missing", STR_ARG(name));
+    if (code == 0) {
+        code = gone.count > 0 ? store_catalog_save(store, error)
+                              : error_set(error, -ENOENT, "[" STR_FMT "] missing", STR_ARG(name));
+    }
+    mutex_lock(&store->state);
+    VEC_FOR_EACH (&gone, object) {
+        if (code < 0) {
+            CHECK(VEC_PUSH(&store->objects, *object)); /* there was room before */
+        } else {
+            text_free(object->name);
+            text_free(object->json);
+        }
+    }
+    mutex_unlock(&store->state);
     mutex_unlock(&store->writer);
+    VEC_RELEASE(&gone);
     return code;
 }
 

@@ -145,7 +145,7 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
         struct logstore_segment *segment =
             (struct logstore_segment *)(uintptr_t)snapshot->segments[i].segment;
         if (--segment->snapshot_count == 0) segment_columns_forget(segment);
-        store_segment_unref(segment);
+        store_segment_unref(owned->store, segment);
     }
     for (size_t i = 0; i < snapshot->index_count; i++) {
         struct logstore_mapping *mapping =
@@ -163,22 +163,26 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
 }
 
 static int copy_document(struct arena *arena, struct str id, struct str source,
-                         struct logstore_document *document)
+                         struct logstore_document *document, struct error *error)
 {
     document->id = arena_copy(arena, id);
     document->source = arena_copy(arena, source);
-    return document->id.data == NULL || document->source.data == NULL ? -ENOMEM : 1;
+    if (document->id.data != NULL && document->source.data != NULL) return 1;
+    return error_set(error, -ENOMEM,
+                     "a document of %zu bytes does not fit into the memory of its "
+                     "request",
+                     source.size);
 }
 
-static int get_from_segment(const struct store_segment *segment, const struct store_place *place,
+static int get_from_segment(const struct logstore_segment *segment, uint32_t number,
                             struct arena *arena, struct logstore_document *document,
                             struct error *error)
 {
     struct logstore_reader *reader = NULL;
     if (logstore_reader_new(&reader) < 0) return -ENOMEM;
     struct logstore_hit hit;
-    int code = logstore_reader_get(reader, segment->segment, place->document, &hit, error);
-    if (code == 0) code = copy_document(arena, hit.id, hit.source, document);
+    int code = logstore_reader_get(reader, segment, number, &hit, error);
+    if (code == 0) code = copy_document(arena, hit.id, hit.source, document, error);
     logstore_reader_free(reader);
     return code;
 }
@@ -200,16 +204,24 @@ int logstore_get(struct logstore *store, struct str index_name, struct str id, s
         .seq_no = place.seq_no,
     };
     int code = 0;
+    struct logstore_segment *segment = NULL;
     if (place.is_found && place.is_in_builder) {
         const struct builder_document *item = &index->builder->documents.items[place.document];
         struct str source = { index->builder->sources.data + item->source_offset,
                               item->source_size };
-        code = copy_document(arena, id, source, &found);
+        code = copy_document(arena, id, source, &found, error);
     } else if (place.is_found) {
-        code =
-            get_from_segment(&index->segments.items[place.segment], &place, arena, &found, error);
+        segment = index->segments.items[place.segment].segment;
+        segment->ref_count++;
     }
     mutex_unlock(&store->state);
+    if (segment != NULL) {
+        /* A large document takes a while to unpack; nobody waits for that. */
+        code = get_from_segment(segment, place.document, arena, &found, error);
+        mutex_lock(&store->state);
+        store_segment_unref(store, segment);
+        mutex_unlock(&store->state);
+    }
     if (code == 1) *document = found;
     return code;
 }

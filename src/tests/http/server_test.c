@@ -435,9 +435,12 @@ static void gzip_is_unpacked_up_to_the_limit(void)
     static const struct {
         size_t size;
         const char *status;
-    } rows[] = { { 100000, "HTTP/1.1 200" },
-                 { 100001, "HTTP/1.1 413" },
-                 { 1 << 25, "HTTP/1.1 413" } };
+        bool is_twice; /* two members, the last of which tells of its own size alone */
+    } rows[] = { { 100000, "HTTP/1.1 200", false },
+                 { 50000, "HTTP/1.1 200", true },
+                 { 100001, "HTTP/1.1 413", false },
+                 { 50001, "HTTP/1.1 413", true },
+                 { 1 << 25, "HTTP/1.1 413", false } };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         test_context(rows[i].status);
         buf_reset(&plain);
@@ -445,6 +448,7 @@ static void gzip_is_unpacked_up_to_the_limit(void)
         buf_reset(&request);
         while (plain.size < rows[i].size) buf_append_char(&plain, 'a');
         EXPECT(pack_gzip_encode(buf_str(&plain), &packed));
+        if (rows[i].is_twice) EXPECT(pack_gzip_encode(buf_str(&plain), &packed));
         buf_printf(&request,
                    "POST /echo HTTP/1.1\r\n" HOST CLOSE
                    "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
@@ -453,6 +457,48 @@ static void gzip_is_unpacked_up_to_the_limit(void)
         struct str answer = wire_ask(port, buf_str(&request), &out);
         EXPECT_STR(rows[i].status, str_first(answer, answer.size < 12 ? answer.size : 12));
     }
+    stop();
+}
+
+/* Large bodies that are on their way at the same time; a small one always gets in. */
+static void bodies_share_their_memory(void)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\n" HOST CLOSE "Content-Length: ";
+    struct http_server_options options = short_limits;
+    CLEANUP(buf_release) struct buf part;
+    CLEANUP(buf_release) struct buf other;
+    CLEANUP(buf_release) struct buf small;
+    options.bodies_size_max = 150000;
+    options.body_stall_ms = 20000;
+    REQUIRE(start(&options));
+    buf_init(&part, 1 << 20);
+    buf_init(&other, 1 << 20);
+    buf_init(&small, 1 << 20);
+    buf_printf(&part, "%s90000\r\n\r\n", head);
+    while (part.size < 80000) buf_append_char(&part, 'p');
+    buf_printf(&other, "%s90000\r\n\r\n", head);
+    while (other.size < 90000 + sizeof(head) + 8) buf_append_char(&other, 'o');
+    buf_printf(&small, "%s60000\r\n\r\n", head);
+    while (small.size < 60000 + sizeof(head) + 8) buf_append_char(&small, 's');
+
+    int first = wire_connect(port);
+    REQUIRE(first >= 0);
+    EXPECT(wire_send(first, buf_str(&part)));
+    struct str answer = STR("");
+    for (int i = 0; i < 200 && !str_starts_with(answer, STR("HTTP/1.1 429")); i++) {
+        usleep(20000); /* until the first has come in */
+        answer = wire_ask(port, buf_str(&other), &out);
+    }
+    EXPECT_STR("HTTP/1.1 429", str_first(answer, answer.size < 12 ? answer.size : 12));
+    EXPECT(str_find(answer, STR("Retry-After: 1")) != STR_NONE);
+    answer = wire_ask(port, buf_str(&small), &out);
+    EXPECT_STR("HTTP/1.1 200", str_first(answer, answer.size < 12 ? answer.size : 12));
+    (void)close(first);
+    for (int i = 0; i < 200 && !str_starts_with(answer, STR("HTTP/1.1 200")); i++) {
+        usleep(20000); /* until the first has gone */
+        answer = wire_ask(port, buf_str(&other), &out);
+    }
+    EXPECT_STR("HTTP/1.1 200", str_first(answer, answer.size < 12 ? answer.size : 12));
     stop();
 }
 
@@ -700,6 +746,7 @@ int main(void)
         TEST(one_connection_carries_many_requests),
         TEST(continue_is_said_before_the_body),
         TEST(gzip_is_unpacked_up_to_the_limit),
+        TEST(bodies_share_their_memory),
         TEST(slow_peers_are_cut),
         TEST(a_full_queue_refuses_and_fast_ones_go_on),
         TEST(who_steps_aside_holds_up_nobody),

@@ -151,9 +151,19 @@ def damaged_catalog(folder):
     role.call("PUT", "/d/_doc/1", {"a": 1})
     role.stop()
     path = os.path.join(folder, "catalog.json")
-    with open(path, "r+b") as file:
-        file.seek(-20, 2)
-        file.write(b"!")
+    for offset in (-20, 40):  # in the second copy, then in the first too
+        with open(path, "r+b") as file:
+            file.seek(offset, 2 if offset < 0 else 0)
+            file.write(b"!")
+        if offset == 40:
+            break
+        role = Role(folder)
+        expect("one damaged copy of the catalog", 1, role.call("GET", "/d/_count")[1]["count"])
+        role.stop()
+        expect("is told of", True, "catalog damaged, its other copy is used" in role.said())
+        with open(path, "r+b") as file:  # it was written anew, so this damages one again
+            file.seek(-20, 2)
+            file.write(b"!")
     again = subprocess.run([program, "--listen", "127.0.0.1:0", "--data", folder],
                            capture_output=True, text=True, timeout=20)
     said = again.stdout + again.stderr

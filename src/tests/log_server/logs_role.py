@@ -34,13 +34,14 @@ class Role:
         self.process = subprocess.Popen(
             [*self.program, "--listen", listen, "--data", self.folder, "--log.format", "json", *self.flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines = []
         for line in self.process.stdout:
+            self.lines.append(line)
             found = re.search(r'"listen":"http://127.0.0.1:(\d+)', line)
             if found:
                 self.port = int(found[1])
             if "role ready" in line:
                 break
-        self.lines = []
         self.reader = threading.Thread(target=self.lines.extend, args=(self.process.stdout,),
                                        daemon=True)
         self.reader.start()

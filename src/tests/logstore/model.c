@@ -1,6 +1,7 @@
 /* model.c - documents by dice, and filters carried out on each of them by reading it. */
 #include "tests/logstore/model.h"
 
+#include "base/clock.h"
 #include "codec/json.h"
 #include "logstore/analyzer.h"
 
@@ -9,11 +10,23 @@
 #include <string.h>
 
 #define ID_COUNT 60
+#define PAST_MS  600000
+#define KEY_SIZE 128
 
 static const char *const words[] = { "connection", "timeout", "error",  "retry",  "Database",
                                      "cache",      "session", "upload", "ümlaut", "naïve",
                                      "10.0.0.1",   "foo-bar", "x_y",    "can't",  "\\u212Aelvin" };
 static const char *const levels[] = { "info", "warn", "error" };
+
+struct str model_index_name(enum model_index index)
+{
+    static const struct str names[] = {
+        [MODEL_LOGS] = STR_INIT("logs"),
+        [MODEL_OTHER] = STR_INIT("other"),
+        [MODEL_STREAM] = STR_INIT("stream"),
+    };
+    return names[index];
+}
 
 #define PICK(dice, table) ((table)[random_below((dice), ARRAY_LENGTH(table))])
 
@@ -30,7 +43,7 @@ void model_release(struct model *model)
     }
     VEC_RELEASE(&model->documents);
     VEC_RELEASE(&model->tried);
-    map_release(&model->by_id);
+    map_release(&model->by_key);
     arena_release(&model->arena);
 }
 
@@ -50,14 +63,17 @@ static void put_message(struct random *dice, unsigned number, struct buf *out)
     if (random_below(dice, 2) == 0) buf_printf(out, " id=%u \\\"%u\\\"", number, number * 7);
 }
 
-static struct str make_source(struct model *model, struct random *dice)
+static struct str make_source(struct model *model, struct random *dice, int64_t time_ms)
 {
+    char time[CLOCK_RFC3339_SIZE];
+    (void)clock_rfc3339_print(time_ms * 1000000, 3, time);
     CLEANUP(buf_release) struct buf out = { 0 };
     unsigned number = ++model->next;
     buf_init(&out, 1 << 16);
     bool is_odd = random_below(dice, 12) == 0;
     const char *blank = is_odd ? " " : "";
-    buf_printf(&out, "{%s\"n\":%d,\"level\":%s\"%s\",\"message\":\"", blank,
+    buf_printf(&out, "{%s\"@timestamp\":\"%s\",", blank, time);
+    buf_printf(&out, "\"n\":%d,\"level\":%s\"%s\",\"message\":\"",
                (int)random_below(dice, 200) - 100, blank, PICK(dice, levels));
     put_message(dice, number, &out);
     buf_printf(&out, "\",\"trace\":\"%08x%s\"", number * 2654435761u, is_odd ? "-odd" : "");
@@ -73,17 +89,28 @@ static struct str make_source(struct model *model, struct random *dice)
 
 void model_make_change(struct model *model, struct random *dice, struct model_change *change)
 {
+    static const enum model_index indices[] = {
+        MODEL_LOGS, MODEL_LOGS,  MODEL_LOGS,  MODEL_LOGS,
+        MODEL_LOGS, MODEL_OTHER, MODEL_OTHER, MODEL_STREAM
+    };
     char id[16];
     bool is_made = random_below(dice, 2) == 0;
     (void)snprintf(id, sizeof(id), "id%u", (unsigned)random_below(dice, ID_COUNT));
-    *change = (struct model_change){ .is_delete = random_below(dice, 12) == 0 };
+    *change = (struct model_change){ .index = PICK(dice, indices),
+                                     .is_delete = random_below(dice, 12) == 0 };
     if (change->is_delete && model->documents.count > 0) {
-        change->id = model->documents.items[random_below(dice, model->documents.count)].id;
-        return;
+        const struct model_document *document =
+            &model->documents.items[random_below(dice, model->documents.count)];
+        change->id = document->id;
+        change->index = document->index;
+        change->is_delete = document->index != MODEL_STREAM;
+        if (change->is_delete) return;
     }
     change->is_delete = false;
-    if (!is_made) change->id = model_keep(model, str_from(id));
-    change->source = make_source(model, dice);
+    change->is_create = change->index == MODEL_STREAM || random_below(dice, 6) == 0;
+    change->id = is_made ? (struct str){ NULL, 0 } : model_keep(model, str_from(id));
+    change->time_ms = model->now_ms - (int64_t)random_below(dice, PAST_MS);
+    change->source = make_source(model, dice, change->time_ms);
 }
 
 void model_try(struct model *model, const struct model_change *change)
@@ -91,48 +118,75 @@ void model_try(struct model *model, const struct model_change *change)
     if (!VEC_PUSH(&model->tried, *change)) abort();
 }
 
-void model_apply(struct model *model, const struct model_change *change)
+static struct str make_key(enum model_index index, struct str id, char *bytes)
 {
-    uintptr_t number = (uintptr_t)map_get(&model->by_id, change->id);
-    if (number == 0) {
-        if (change->is_delete) return;
-        struct model_document fresh = { .id = model_keep(model, change->id) };
-        number = model->documents.count + 1;
-        if (!VEC_PUSH(&model->documents, fresh)) abort();
-        if (map_put_borrowed(&model->by_id, fresh.id, (void *)number) < 0) abort();
-    }
-    struct model_document *document = &model->documents.items[number - 1];
-    document->is_live = !change->is_delete;
-    if (change->is_delete) return;
-    document->source = model_keep(model, change->source);
-    if (!VEC_PUSH(&document->sources, document->source)) abort();
+    int size = snprintf(bytes, KEY_SIZE, "%d " STR_FMT, (int)index, STR_ARG(id));
+    if (size >= KEY_SIZE) abort();
+    return (struct str){ bytes, (size_t)size };
 }
 
-static const struct model_document *find_any(const struct model *model, struct str id)
+static struct model_document *find_any(const struct model *model, enum model_index index,
+                                       struct str id)
 {
-    uintptr_t number = (uintptr_t)map_get(&model->by_id, id);
+    char bytes[KEY_SIZE];
+    uintptr_t number = (uintptr_t)map_get(&model->by_key, make_key(index, id, bytes));
     return number == 0 ? NULL : &model->documents.items[number - 1];
 }
 
-const struct model_document *model_find(const struct model *model, struct str id)
+static struct model_document *add_document(struct model *model, enum model_index index,
+                                           struct str id)
 {
-    const struct model_document *document = find_any(model, id);
+    char bytes[KEY_SIZE];
+    struct model_document fresh = { .index = index, .id = model_keep(model, id) };
+    uintptr_t number = model->documents.count + 1;
+    struct str key = model_keep(model, make_key(index, id, bytes));
+    if (!VEC_PUSH(&model->documents, fresh)) abort();
+    if (map_put_borrowed(&model->by_key, key, (void *)number) < 0) abort();
+    return &model->documents.items[number - 1];
+}
+
+void model_apply(struct model *model, const struct model_change *change)
+{
+    struct model_document *document = find_any(model, change->index, change->id);
+    if (document == NULL && change->is_delete) return;
+    if (document == NULL) document = add_document(model, change->index, change->id);
+    document->is_live = !change->is_delete;
+    document->batch = change->batch;
+    if (change->is_delete) return;
+    document->source = model_keep(model, change->source);
+    document->time_ms = change->time_ms;
+    document->version = change->version;
+    document->seq_no = change->seq_no;
+    if (!VEC_PUSH(&document->sources, document->source)) abort();
+}
+
+void model_delete_index(struct model *model, enum model_index index)
+{
+    VEC_FOR_EACH (&model->documents, document) {
+        if (document->index == index) document->is_live = false;
+    }
+}
+
+const struct model_document *model_find(const struct model *model, enum model_index index,
+                                        struct str id)
+{
+    const struct model_document *document = find_any(model, index, id);
     return document == NULL || !document->is_live ? NULL : document;
 }
 
-bool model_was_tried(const struct model *model, struct str id, struct str source)
+size_t model_live_count(const struct model *model, enum model_index index)
 {
-    for (size_t i = 0; i < model->tried.count; i++) {
-        const struct model_change *change = &model->tried.items[i];
-        if (str_equal(change->id, id) && str_equal(change->source, source)) return true;
+    size_t count = 0;
+    for (size_t i = 0; i < model->documents.count; i++) {
+        const struct model_document *document = &model->documents.items[i];
+        count += document->index == index && document->is_live;
     }
-    return false;
+    return count;
 }
 
-bool model_was_ever(const struct model *model, struct str id, struct str source)
+bool model_was_ever(const struct model_document *document, struct str source)
 {
-    const struct model_document *document = find_any(model, id);
-    for (size_t i = 0; document != NULL && i < document->sources.count; i++) {
+    for (size_t i = 0; i < document->sources.count; i++) {
         if (str_equal(document->sources.items[i], source)) return true;
     }
     return false;

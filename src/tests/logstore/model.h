@@ -16,25 +16,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The indices that documents are in; MODEL_STREAM is a data stream. */
+enum model_index { MODEL_LOGS, MODEL_OTHER, MODEL_STREAM, MODEL_INDEX_COUNT };
+
+struct str model_index_name(enum model_index index);
+
 struct model_document {
+    enum model_index index;
     struct str id;
     struct str source; /* the newest */
+    int64_t time_ms;   /* its @timestamp */
+    int64_t version;   /* 0: not known */
+    int64_t seq_no;
+    unsigned batch; /* of the newest change */
     bool is_live;
     VEC(struct str) sources; /* all that it ever had */
 };
 
 struct model_change {
+    enum model_index index;
     struct str id; /* empty: the store makes one */
     struct str source;
+    int64_t time_ms;
+    int64_t version; /* 0: not known */
+    int64_t seq_no;
+    unsigned batch;
     bool is_delete;
+    bool is_create; /* refused when the id is there */
 };
 
 struct model {
     struct arena arena;
     VEC(struct model_document) documents;
-    struct map by_id;               /* to its number, plus one */
+    struct map by_key;              /* "index id" to its number, plus one */
     VEC(struct model_change) tried; /* not acknowledged yet */
     unsigned next;
+    int64_t now_ms; /* documents are of the ten minutes before */
 };
 
 void model_init(struct model *model);
@@ -44,10 +61,13 @@ struct str model_keep(struct model *model, struct str text);
 void model_make_change(struct model *model, struct random *dice, struct model_change *change);
 void model_try(struct model *model, const struct model_change *change);
 void model_apply(struct model *model, const struct model_change *change);
+void model_delete_index(struct model *model, enum model_index index);
 
-const struct model_document *model_find(const struct model *model, struct str id); /* live */
-bool model_was_tried(const struct model *model, struct str id, struct str source);
-bool model_was_ever(const struct model *model, struct str id, struct str source);
+/* Live ones. */
+const struct model_document *model_find(const struct model *model, enum model_index index,
+                                        struct str id);
+size_t model_live_count(const struct model *model, enum model_index index);
+bool model_was_ever(const struct model_document *document, struct str source);
 
 struct model_query {
     struct logstore_filter filter;
