@@ -39,10 +39,9 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
 void bulk_refuse(struct logstore_operation *operation, int status, const char *type,
                  struct str reason);
 
-/* updates.c: reads, merges and writes one document; tries again when somebody was faster.
- * operation->source is then what the document is. What it reads and makes is in the arena. An error
- * of the store when the document could neither be read nor written: then the operation has no
- * outcome. */
+/* updates.c: reads, merges and writes one document; tries again when somebody was faster. What it
+ * reads and makes is in the arena; operation->source is then what the document is. An error of the
+ * store when the document could neither be read nor written: then the operation has no outcome. */
 int bulk_update(struct call *call, struct str body, struct arena *arena,
                 struct logstore_operation *operation, struct error *error) MUST_CHECK;
 

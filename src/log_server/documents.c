@@ -173,8 +173,8 @@ static int read_source_url(struct call *call, struct logquery_source *spec)
     return code;
 }
 
-static int put_source(struct json_writer *json, const struct logquery_source *spec,
-                      struct str source, struct arena *arena)
+static int put_source(struct arena *arena, struct json_writer *json,
+                      const struct logquery_source *spec, struct str source)
 {
     if (spec->is_off) return 0;
     json_key(json, STR("_source"));
@@ -184,15 +184,15 @@ static int put_source(struct json_writer *json, const struct logquery_source *sp
 }
 
 /* "get" of an update that is asked for the source. */
-static int put_got(struct json_writer *json, const struct logquery_source *spec,
-                   const struct logstore_operation *operation, struct arena *arena)
+static int put_got(struct arena *arena, struct json_writer *json,
+                   const struct logquery_source *spec, const struct logstore_operation *operation)
 {
     json_key(json, STR("get"));
     json_object_begin(json);
     json_member_int(json, "_seq_no", operation->seq_no);
     json_member_int(json, "_primary_term", 1);
     json_member_bool(json, "found", true);
-    int code = put_source(json, spec, operation->source, arena);
+    int code = put_source(arena, json, spec, operation->source);
     json_object_end(json);
     return code;
 }
@@ -208,29 +208,29 @@ static int handle_update(struct call *call)
     if (answer_when_short(call) || read_parameters(call, &operation) != 0) return 0;
     if (json_parse(NULL, &arena, call->request->body, &root, NULL) == 0) {
         const struct json *wanted = json_get(root, STR("_source"));
-        if (wanted != NULL && logquery_source_read(wanted, call->arena, &spec) < 0) {
+        if (wanted != NULL && logquery_source_read(wanted, &arena, &spec) < 0) {
             return answer_error(call, 400, "parsing_exception", STR("[_source] is malformed"));
         }
     }
     int code = read_source_url(call, &spec);
-    if (code == 0) code = bulk_update(call, call->request->body, &arena, &operation, &error);
-    if (code < 0) {
-        return answer_store_error(call, code, "illegal_argument_exception", &error);
-    }
+    if (code < 0) return code;
+    code = bulk_update(call, call->request->body, &arena, &operation, &error);
+    if (code < 0) return answer_store_error(call, code, "illegal_argument_exception", &error);
     if (operation.outcome == LOGSTORE_FAILED) return answer_failed(call, &operation);
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     call->response->status = (unsigned)operation.status;
     json_object_begin(&json);
     put_outcome_members(call, &json, &operation);
-    if (!spec.is_off) code = put_got(&json, &spec, &operation, &arena);
+    if (!spec.is_off) code = put_got(&arena, &json, &spec, &operation);
     json_object_end(&json);
     return code;
 }
 
-static int put_document_object(const struct call *call, struct json_writer *json, struct str index,
-                               struct str id, const struct logquery_source *spec,
-                               const struct logstore_document *document, struct arena *arena)
+static int put_document_object(const struct call *call, struct arena *arena,
+                               struct json_writer *json, struct str index, struct str id,
+                               const struct logquery_source *spec,
+                               const struct logstore_document *document)
 {
     int code = 0;
     json_object_begin(json);
@@ -243,7 +243,7 @@ static int put_document_object(const struct call *call, struct json_writer *json
         json_member_int(json, "_primary_term", 1);
     }
     json_member_bool(json, "found", document != NULL);
-    if (document != NULL) code = put_source(json, spec, document->source, arena);
+    if (document != NULL) code = put_source(arena, json, spec, document->source);
     json_object_end(json);
     return code;
 }
@@ -288,8 +288,8 @@ static int handle_get(struct call *call)
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     call->response->status = code == 1 ? 200 : 404;
-    return put_document_object(call, &json, call->values[0], call->values[1], &spec,
-                               code == 1 ? &document : NULL, &arena);
+    return put_document_object(call, &arena, &json, call->values[0], call->values[1], &spec,
+                               code == 1 ? &document : NULL);
 }
 
 static int handle_source(struct call *call)
@@ -311,13 +311,15 @@ static int handle_source(struct call *call)
     return logquery_source_write(&spec, document.source, &arena, &call->response->body);
 }
 
-/* One of several: found, not found, or why it cannot be told. */
+/* One of several documents: found, not found, or why it cannot be told. */
 static int put_wanted(struct call *call, struct json_writer *json, const struct json *item,
                       const struct logquery_source *otherwise)
 {
     struct logquery_source spec = *otherwise;
     struct logstore_document document = { 0 };
     struct error error = { 0 };
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, DOCUMENT_MEMORY_MAX);
     struct str index = call->value_count > 0 ? call->values[0] : STR("");
     index = json_text(json_get(item, STR("_index")), index);
     struct str id =
@@ -329,12 +331,10 @@ static int put_wanted(struct call *call, struct json_writer *json, const struct 
         id = given->raw;
     const struct json *wanted = json_get(item, STR("_source"));
     if (wanted != NULL && logquery_source_read(wanted, call->arena, &spec) < 0) spec.is_off = true;
-    CLEANUP(arena_release) struct arena arena = { 0 };
-    arena_init(&arena, DOCUMENT_MEMORY_MAX);
     int code = logstore_get(call->server->store, index, id, &arena, &document, &error);
     if (code >= 0) {
-        return put_document_object(call, json, index, id, &spec, code == 1 ? &document : NULL,
-                                   &arena);
+        return put_document_object(call, &arena, json, index, id, &spec,
+                                   code == 1 ? &document : NULL);
     }
     json_object_begin(json);
     json_member_text(json, "_index", index);

@@ -73,7 +73,7 @@ static void merge_objects(struct json_writer *json, const struct json *old, cons
 }
 
 /* False with the operation refused. */
-static bool check_body(const struct json *body, struct arena *arena,
+static bool check_body(struct arena *arena, const struct json *body,
                        struct logstore_operation *operation)
 {
     static const char *const known[] = { "doc", "upsert", "doc_as_upsert", "detect_noop",
@@ -100,7 +100,7 @@ static bool check_body(const struct json *body, struct arena *arena,
 
 /* What becomes of a document that is not there: 1 with operation->source filled, 0 when it is
  * decided. */
-static int plan_upsert(const struct json *body, struct arena *arena,
+static int plan_upsert(struct arena *arena, const struct json *body,
                        struct logstore_operation *operation)
 {
     const struct json *upsert = json_get(body, STR("upsert"));
@@ -130,8 +130,8 @@ static void decide_noop(struct logstore_operation *operation, const struct logst
 }
 
 /* The same of a document that is there. */
-static int plan_merge(const struct json *body, const struct logstore_document *old,
-                      struct arena *arena, struct logstore_operation *operation,
+static int plan_merge(struct arena *arena, const struct json *body,
+                      const struct logstore_document *old, struct logstore_operation *operation,
                       struct error *error)
 {
     const struct json *root = NULL;
@@ -171,16 +171,17 @@ static int plan_merge(const struct json *body, const struct logstore_document *o
     return 1;
 }
 
-/* 1 with operation->source filled, 0 when it is decided already, or why what is there cannot be
- * read. */
+/* What an update writes: 1 with operation->source filled, 0 when it is decided already, or why what
+ * is there cannot be read. */
 static int plan(struct call *call, const struct json *body, struct arena *arena,
                 struct logstore_operation *operation, struct error *error)
 {
     struct logstore_document old = { 0 };
     int code =
         logstore_get(call->server->store, operation->index, operation->id, arena, &old, error);
-    if (code == 1) return plan_merge(body, &old, arena, operation, error);
-    return code < 0 && code != -ENOENT ? code : plan_upsert(body, arena, operation);
+    if (code < 0 && code != -ENOENT) return code;
+    return code == 1 ? plan_merge(arena, body, &old, operation, error)
+                     : plan_upsert(arena, body, operation);
 }
 
 int bulk_update(struct call *call, struct str body, struct arena *arena,
@@ -192,7 +193,7 @@ int bulk_update(struct call *call, struct str body, struct arena *arena,
         bulk_refuse(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
         return 0;
     }
-    if (!check_body(root, arena, operation)) return 0;
+    if (!check_body(arena, root, operation)) return 0;
     int code = 0;
     for (int tries = 0; code == 0 && tries < UPDATE_TRIES; tries++) {
         *operation = asked;

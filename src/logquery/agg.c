@@ -150,14 +150,12 @@ static int read_one(struct search *search, const struct json_member *member, str
             subs = &part->value;
         } else if (str_equal(part->key, STR("meta"))) {
             agg->meta = part->value.raw;
+        } else if (body != NULL) {
+            return parse_fail(parse, "parsing_exception",
+                              "Found two aggregation type definitions in [" STR_FMT "]: [" STR_FMT
+                              "] and [" STR_FMT "]",
+                              STR_ARG(agg->name), STR_ARG(agg->kind->name), STR_ARG(part->key));
         } else {
-            if (body != NULL) {
-                return parse_fail(parse, "parsing_exception",
-                                  "Found two aggregation type definitions in [" STR_FMT
-                                  "]: [" STR_FMT "] and [" STR_FMT "]",
-                                  STR_ARG(member->key), STR_ARG(agg->kind->name),
-                                  STR_ARG(part->key));
-            }
             agg->kind = kind_find(part->key);
             body = &part->value;
             if (agg->kind == NULL) return refuse_kind(parse, part->key);

@@ -472,10 +472,8 @@ static int write_all(struct search *search, struct agg *agg, const struct bucket
     static const struct agg_orders by_key = { .items = { { .kind = AGG_ORDER_KEY } }, .count = 1 };
     const struct options *options = agg->options;
     struct agg_range counts = { options->min_doc_count, INT64_MAX };
-    struct agg_ranker ranker = {
-        .orders = options->orders.count > 0 ? &options->orders : &by_key,
-        .compare = buckets_in_order,
-    };
+    struct agg_ranker ranker = { options->orders.count > 0 ? &options->orders : &by_key,
+                                 buckets_in_order, NULL };
     struct agg_ranking ranking;
     int code = agg_rank(search, table, counts, &ranker, &ranking);
     if (code < 0) return code;

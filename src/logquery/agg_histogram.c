@@ -162,10 +162,8 @@ static int write_histogram(struct search *search, struct agg *agg, void *raw,
     int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
     if (code < 0) return code;
     struct agg_range counts = { options->min_doc_count, INT64_MAX };
-    struct agg_ranker ranker = {
-        .orders = options->orders.count > 0 ? &options->orders : &by_key,
-        .compare = buckets_in_order,
-    };
+    struct agg_ranker ranker = { options->orders.count > 0 ? &options->orders : &by_key,
+                                 buckets_in_order, NULL };
     struct agg_ranking ranking;
     code = agg_rank(search, table, counts, &ranker, &ranking);
     if (code < 0) return code;

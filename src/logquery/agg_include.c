@@ -47,8 +47,8 @@ static int read_list(struct search *search, const struct json *value, struct agg
 static int read_partition(struct search *search, const struct json *value,
                           struct agg_include *include)
 {
-    int64_t partition = parse_integer(json_get(value, STR("partition")), -1);
-    int64_t count = parse_integer(json_get(value, STR("num_partitions")), 0);
+    int64_t partition = parse_integer_of(&search->parse, value, "partition", -1);
+    int64_t count = parse_integer_of(&search->parse, value, "num_partitions", 0);
     if (count < 1 || count > INT32_MAX || partition < 0 || partition >= count) {
         return parse_fail(&search->parse, "illegal_argument_exception",
                           "[include] needs a [partition] of 0 to num_partitions-1");

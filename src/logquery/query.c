@@ -49,8 +49,8 @@ static int set_value(struct parse *parse, struct logstore_filter *filter, struct
 
 int query_set_minimum(struct parse *parse, struct logstore_filter *filter, const struct json *value)
 {
-    if (value == NULL || value->kind == JSON_NULL) return 0;
     struct str text = parse_scalar(value);
+    if (text.data == NULL) return 0;
     if (!logstore_minimum_is_valid(text)) {
         return parse_fail(parse, "number_format_exception",
                           "[minimum_should_match] is no number, share or list of conditions: "
@@ -92,11 +92,10 @@ static int read_fuzziness(struct parse *parse, const struct json *object,
                           "AUTO:low,high are valid",
                           STR_ARG(text));
     }
-    int64_t equal = parse_integer(json_get(object, STR("prefix_length")), 0);
+    int64_t equal = parse_integer_of(parse, object, "prefix_length", 0);
     filter->prefix_length = equal < 0 ? 0 : equal > 1024 ? 1024 : (uint32_t)equal;
-    const struct json *swaps = json_get(object, STR("fuzzy_transpositions"));
-    if (swaps == NULL) swaps = json_get(object, STR("transpositions"));
-    filter->counts_swaps_twice = !parse_flag(swaps, true);
+    filter->counts_swaps_twice = !parse_flag_of(parse, object, "fuzzy_transpositions", true) ||
+                                 !parse_flag_of(parse, object, "transpositions", true);
     return 0;
 }
 
@@ -275,13 +274,6 @@ static int read_terms(struct parse *parse, const struct json *body, struct logst
 {
     const struct json_member *member = only_field(body);
     if (member == NULL) return malformed(parse, "terms");
-    if (json_is(&member->value, JSON_ARRAY) && member->value.array.count > TERMS_MAX) {
-        return parse_fail(parse, "illegal_argument_exception",
-                          "The number of terms [%zu] used in the Terms Query request has exceeded "
-                          "the allowed maximum of [%d]. This maximum can be set by changing the "
-                          "[index.max_terms_count] index level setting.",
-                          member->value.array.count, TERMS_MAX);
-    }
     *out = filter_new(parse, LOGSTORE_FILTER_TERM);
     int code = set_field(parse, *out, member->key);
     if (code < 0) return code;
@@ -289,6 +281,13 @@ static int read_terms(struct parse *parse, const struct json *body, struct logst
     if (!json_is(&member->value, JSON_ARRAY)) {
         return parse_fail(parse, "parsing_exception",
                           "[terms] query requires an array of values or a lookup");
+    }
+    if (member->value.array.count > TERMS_MAX) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "The number of terms [%zu] used in the Terms Query request has exceeded "
+                          "the allowed maximum of [%d]. This maximum can be set by changing the "
+                          "[index.max_terms_count] index level setting.",
+                          member->value.array.count, TERMS_MAX);
     }
     return parse_texts(parse, &member->value, false, &(*out)->values, &(*out)->value_count);
 }

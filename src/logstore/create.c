@@ -121,8 +121,8 @@ static int apply_parts(struct recipe *recipe, struct buf *settings, struct error
     for (size_t i = 0; code == 0 && i < recipe->part_count; i++) {
         const struct json *part = recipe->parts[i];
         const struct json *mapping = json_get(part, STR("mappings"));
-        const struct json *given = json_get(part, STR("settings"));
         if (json_is(mapping, JSON_OBJECT)) mappings[mapping_count++] = mapping->raw;
+        const struct json *given = json_get(part, STR("settings"));
         if (given != NULL && given->kind != JSON_NULL && !json_is(given, JSON_OBJECT)) {
             code = error_set(error, ERROR_INVALID, "[settings] must be an object");
         } else if (settings_add(&list, &recipe->arena, given) < 0) {
@@ -258,7 +258,8 @@ static void removal_free(struct logstore *store, struct removal *removal)
         store_index_free(store, *index);
     }
     VEC_FOR_EACH (&removal->aliases, alias) {
-        store_alias_release(alias);
+        text_free(alias->name);
+        text_free(alias->index);
     }
     text_free(removal->stream.name);
     text_free(removal->stream.template_name);

@@ -132,14 +132,14 @@ bool logstore_mapping_is_object(const struct logstore_mapping *mapping, struct s
 int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
                                 struct error *error) MUST_CHECK;
 
+/* Whether it has no more fields than that; else ERROR_INVALID with Elasticsearch's sentence. */
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error) MUST_CHECK;
+
 /* Fills an empty mapping from the mappings of several templates, weakest first: a field is what the
  * strongest that has it says, rules of the same name too. */
 int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
                           struct error *error) MUST_CHECK;
-
-/* Whether it has no more fields than that; else ERROR_INVALID with Elasticsearch's sentence. */
-int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
-                           struct error *error) MUST_CHECK;
 
 /* Prints {"properties":{...}} with what was given beside it. */
 void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out);

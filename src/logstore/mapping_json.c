@@ -320,6 +320,14 @@ static int merge_parts(struct logstore_mapping *mapping, struct str json, bool h
     return add_properties(mapping, (struct str){ NULL, 0 }, properties, error);
 }
 
+int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
+                           struct error *error)
+{
+    if (mapping->fields.count <= count_max) return 0;
+    return error_set(error, ERROR_INVALID, "Limit of total fields [%zu] has been exceeded",
+                     count_max);
+}
+
 int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
                                 struct error *error)
 {
@@ -339,14 +347,6 @@ int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *pa
     }
     mapping->is_being_made = false;
     return code;
-}
-
-int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
-                           struct error *error)
-{
-    if (mapping->fields.count <= count_max) return 0;
-    return error_set(error, ERROR_INVALID, "Limit of total fields [%zu] has been exceeded",
-                     count_max);
 }
 
 /* Printing: fields are put under each other by their paths. --------------------------------- */

@@ -156,35 +156,43 @@ void store_alias_release(struct store_alias *alias)
     text_free(alias->filter);
 }
 
-/* Puts the alias into the list, in place of the one for the same index; the list before is in
- * `before`, for undoing it. State held. */
+/* Puts the alias into the list, at *at, in place of one that was there; the list before it is in
+ * `before`. State held. */
 static int set_alias(struct logstore *store, const struct logstore_alias *given,
                      struct alias_vec *before, size_t *at)
 {
-    VEC_FOR_EACH (&store->aliases, alias) {
-        if (!VEC_PUSH(before, *alias)) return -ENOMEM;
-    }
     struct store_alias fresh = { .is_write_index = given->is_write_index };
-    if (!text_set(&fresh.name, given->name) || !text_set(&fresh.index, given->index) ||
-        !text_set(&fresh.filter, given->filter) || !VEC_RESERVE(&store->aliases, 1)) {
+    bool has_memory = text_set(&fresh.name, given->name) && text_set(&fresh.index, given->index) &&
+                      text_set(&fresh.filter, given->filter) && VEC_RESERVE(&store->aliases, 1) &&
+                      VEC_RESERVE(before, store->aliases.count + 1);
+    if (!has_memory) {
         store_alias_release(&fresh);
         return -ENOMEM;
     }
-    *at = before->count;
-    for (size_t i = 0; i < before->count; i++) {
+    *at = store->aliases.count;
+    for (size_t i = 0; i < store->aliases.count; i++) {
         struct store_alias *alias = &store->aliases.items[i];
-        if (!str_equal(alias->name, fresh.name)) continue;
-        if (fresh.is_write_index) alias->is_write_index = false;
-        if (str_equal(alias->index, fresh.index)) *at = i;
+        before->items[before->count++] = *alias;
+        if (!str_equal(alias->name, given->name)) continue;
+        if (str_equal(alias->index, given->index)) *at = i;
+        if (given->is_write_index) alias->is_write_index = false;
     }
-    store->aliases.count += *at == before->count;
+    if (*at == store->aliases.count) store->aliases.count++;
     store->aliases.items[*at] = fresh;
     return 0;
 }
 
-/* State held. */
-static void unset_alias(struct logstore *store, const struct alias_vec *before, size_t at)
+/* Lets go what is not needed any more: the one that was replaced, or all that was done. State
+ * held. */
+static void end_alias(struct logstore *store, const struct alias_vec *before, size_t at,
+                      bool is_undone)
 {
+    struct store_alias replaced = { 0 };
+    if (at < before->count) replaced = before->items[at];
+    if (!is_undone) {
+        store_alias_release(&replaced);
+        return;
+    }
     store_alias_release(&store->aliases.items[at]);
     store->aliases.count = before->count;
     for (size_t i = 0; i < before->count; i++) store->aliases.items[i] = before->items[i];
@@ -207,7 +215,7 @@ int logstore_alias_put(struct logstore *store, const struct logstore_alias *give
     }
     if (code == 0) {
         struct alias_vec before = { 0 };
-        size_t at;
+        size_t at = 0;
         mutex_lock(&store->state);
         code = set_alias(store, given, &before, &at);
         mutex_unlock(&store->state);
@@ -216,8 +224,7 @@ int logstore_alias_put(struct logstore *store, const struct logstore_alias *give
         } else {
             code = store_catalog_save(store, error);
             mutex_lock(&store->state);
-            if (code < 0) unset_alias(store, &before, at);
-            if (code == 0 && at < before.count) store_alias_release(&before.items[at]);
+            end_alias(store, &before, at, code < 0);
             mutex_unlock(&store->state);
         }
         VEC_RELEASE(&before);
