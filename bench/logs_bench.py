@@ -191,8 +191,8 @@ def queries(kind):
     keyword = {"service": "log.logger.keyword", "access": "client.ip.keyword",
                "hostile": "message.keyword"}[kind]
     level = "log.level.keyword" if kind == "service" else "http.request.method.keyword"
-    word = {"service": ("connection refused", "time", "imeou", "smtp-[0-2]"),
-            "access": ("GET login", "sess", "ogi", "48\\\\.1.*"),
+    word = {"service": ("connection refused", "time", "imeou", "time[a-z]+"),
+            "access": ("GET login", "sess", "ogi", "48\\.1.*"),
             "hostile": ("базой", "σύν", "データ", "naï.*")}[kind]
     message = "message"
     return [

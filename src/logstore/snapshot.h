@@ -157,11 +157,11 @@ struct logstore_column;
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path);
 
-/* The same, but a keyword column whose values stand in the sources alone is not read yet: then
- * logstore_column_is_unread says so, and it has neither terms nor ordinals, but logstore_values. */
+/* The same, but a keyword column whose values stand in the sources alone (it is "sourced") is not
+ * read: it may have neither terms nor ordinals, but logstore_values. */
 const struct logstore_column *logstore_column_find_unread(const struct logstore_segment *segment,
                                                           struct str path);
-bool logstore_column_is_unread(const struct logstore_column *column);
+bool logstore_column_is_sourced(const struct logstore_column *column);
 
 /* What is done with each value: the code that is not 0 ends the walk. The hash is that of
  * logstore_term_hash; the text lasts until visit returns. */
@@ -170,7 +170,7 @@ struct logstore_value_visitor {
     void *argument;
 };
 
-/* Reads the values that the documents (rising) have in an unread column from the sources, each
+/* Reads the values that the documents (rising) have in a sourced column from the sources, each
  * once a document, in order of documents. Reads the blocks alone that hold them.
  * Returns visit's code, or ERROR_TIMEOUT, ERROR_CORRUPT, -ENOMEM. */
 int logstore_values(const struct logstore_column *column, const uint32_t *documents, size_t count,
