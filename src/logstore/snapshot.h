@@ -141,6 +141,15 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error) MUST_CHECK;
 
+/* The same, ahead of the segment that the search is at: columns that were found stay good, and any
+ * thread may do it. logstore_snapshot_moves_on says then that the search is at a segment: what was
+ * read of the columns of the one before can be given back. */
+int logstore_filter_run_ahead(const struct logstore_snapshot *snapshot, size_t segment_index,
+                              const struct logstore_filter *filter,
+                              struct logstore_filter_context *context, uint64_t *bits,
+                              struct error *error) MUST_CHECK;
+void logstore_snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
+
 /* Whether all values of the filter can be of their fields' types, in the index of that segment:
  * carrying it out may pass over clauses that cannot matter. 0 or ERROR_INVALID. */
 int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
