@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define PIECE_COUNT_MIN 4096 /* documents, which fill several blocks of sources */
+#define PIECE_SHARE     8    /* ordinals of a segment cost what it costs to read it so often */
 
 static const struct agg_kind *const kinds[] = {
     &agg_terms,
@@ -270,7 +271,9 @@ int agg_column_unread(struct search *search, const struct agg *agg,
 {
     size_t count = documents->count;
     const uint32_t *list = documents->documents;
-    bool is_piece = count >= PIECE_COUNT_MIN && list[count - 1] - list[0] == count - 1;
+    uint32_t of_segment = search->snapshot->segments[documents->segment].document_count;
+    bool is_piece = count >= PIECE_COUNT_MIN &&
+                    (list[count - 1] - list[0] == count - 1 || count >= of_segment / PIECE_SHARE);
     *is_unread = false;
     if (!agg->is_outermost && !is_piece) {
         return agg_column(search, agg, documents->segment, column);

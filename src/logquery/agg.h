@@ -74,7 +74,7 @@ int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
 
 /* The same; *is_unread: its values are read by logstore_values, for it has no terms: where all of a
- * search's documents come at once, or a long piece of them. */
+ * search's documents come at once, or a long piece or a good part of them. */
 int agg_column_unread(struct search *search, const struct agg *agg,
                       const struct agg_documents *documents, const struct logstore_column **column,
                       bool *is_unread) MUST_CHECK;
