@@ -56,10 +56,14 @@ static void pass_time(struct world *world)
     world->model.now_ms += ms;
 }
 
-/* What failed in it may be all that the medium has. */
+/* Sometimes hardly a name can be changed, and then the power goes. */
 static void maintain(struct world *world)
 {
+    struct sim_disk_faults faults = { .name = 100000, .sync_folder = 400000 };
+    bool is_failing = world->had_faults && dice(world, 4) == 0;
+    if (is_failing) sim_disk_set_faults(world->sim, &faults);
     logstore_maintain(world->store);
+    if (is_failing) set_faults(world);
     if (world->had_faults && dice(world, 6) == 0) sim_disk_crash(world->sim);
 }
 
