@@ -442,7 +442,7 @@ def index_is_the_one_named(case):
     case.start()
     case.expect("1")
     assert case.bulk.actions[0]["_index"] == time.strftime("foo-%Y", time.gmtime()), case.bulk.actions
-    assert "ilm" in case.log_text() and "is valid, but not supported here" in case.log_text(), case.log_text()
+    assert "setup is not done by this role" in case.log_text(), case.log_text()
 
 
 JSON = """    json.keys_under_root: true
@@ -462,7 +462,7 @@ CASES = [
     (second_instance, {}), (once, {}), (stop_with_output_down, {}),
     (back_pressure, {"output_lines": "  compression_level: 1\n"}),
     (json_lines, {"input_lines": JSON}), (config_errors, {}),
-    (index_is_the_one_named, {"output_lines": "  index: 'Foo-%{+yyyy}'\nsetup.ilm.enabled: auto\n"}),
+    (index_is_the_one_named, {"output_lines": "  index: 'Foo-%{+yyyy}'\nsetup.ilm.enabled: true\n"}),
     (older_files, {"input_lines": "    ignore_older: 24h\n"}), (hosts_made_whole, {}),
     (config_warnings, {"input_lines": "    multiline.pattern: '^x'\n"}),
 ]
