@@ -79,11 +79,29 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t read_word(const char *data, size_t size)
+static uint64_t read_word(const char *data)
 {
-    uint64_t word = 0;
-    memcpy(&word, data, size);
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
     return word;
+}
+
+/* The last bytes of a text, 1 to 7, as a word of the byte order that has the low byte first; read
+ * by whole words, which may overlap. */
+static uint64_t read_rest(struct str text, size_t size)
+{
+    const char *data = text.data + text.size - size;
+    if (text.size >= 8) return read_word(text.data + text.size - 8) >> (8 * (8 - size));
+    if (size >= 4) {
+        uint32_t first;
+        uint32_t last;
+        memcpy(&first, data, sizeof(first));
+        memcpy(&last, data + size - 4, sizeof(last));
+        return first | (uint64_t)last << (8 * (size - 4));
+    }
+    uint64_t word = (unsigned char)data[0];
+    word |= (uint64_t)(unsigned char)data[size / 2] << (8 * (size / 2));
+    return word | (uint64_t)(unsigned char)data[size - 1] << (8 * (size - 1));
 }
 
 /* Folded 128-bit multiplication over eight bytes at a time (the idea of wyhash, public domain). */
@@ -93,11 +111,8 @@ uint64_t str_hash(struct str text, uint64_t seed)
     static const uint64_t odd_b = UINT64_C(0xD1B54A32D192ED03);
     uint64_t hash = seed ^ mix(seed ^ odd_a, text.size ^ odd_b);
     size_t i = 0;
-    for (; i + 8 <= text.size; i += 8)
-        hash = mix(read_word(text.data + i, 8) ^ odd_a, hash ^ odd_b);
-    if (i < text.size) {
-        hash = mix(read_word(text.data + i, text.size - i) ^ odd_a, hash ^ odd_b);
-    }
+    for (; i + 8 <= text.size; i += 8) hash = mix(read_word(text.data + i) ^ odd_a, hash ^ odd_b);
+    if (i < text.size) hash = mix(read_rest(text, text.size - i) ^ odd_a, hash ^ odd_b);
     return mix(hash ^ odd_a, odd_b);
 }
 

@@ -83,6 +83,12 @@ void json_parser_cleanup(struct json_parser **parser);
 int json_parse(struct json_parser *parser, struct arena *arena, struct str text,
                const struct json **root, struct error *error) MUST_CHECK;
 
+/* The same of a line among others: when the byte behind it is '\n' and `behind`, the bytes behind
+ * it that may be read, are at least 64, the tree has its texts in the line and not in a copy, and
+ * may be used as long as the line stays. */
+int json_parse_line(struct json_parser *parser, struct arena *arena, struct str line, size_t behind,
+                    const struct json **root, struct error *error) MUST_CHECK;
+
 /* The last member with this key; NULL when there is none, or no object (NULL too). */
 const struct json *json_get(const struct json *object, struct str key);
 

@@ -5,6 +5,7 @@
  * the tree. Texts without escapes are pieces of the source's copy.
  *
  * Behind the copy stand JSON_PADDING quotes: no text can run past them, even if the index erred.
+ * Of a line that stands among others no copy is made: its end ends whatever stands before it.
  */
 #include "codec/json.h"
 
@@ -27,7 +28,7 @@ struct json_parser {
 };
 
 struct walk {
-    const char *bytes; /* the copy of the source */
+    const char *bytes; /* the source, or its copy */
     size_t size;
     const uint32_t *offsets; /* of the marks */
     size_t count;
@@ -358,18 +359,13 @@ static int parse(struct json_parser *parser, struct walk *walk, struct json *val
     return code;
 }
 
-int json_parse(struct json_parser *parser, struct arena *arena, struct str text,
-               const struct json **root, struct error *error)
+/* `bytes` are the text with JSON_PADDING bytes behind it. */
+static int parse_padded(struct json_parser *parser, struct arena *arena, const char *bytes,
+                        size_t size, const struct json **root, struct error *error)
 {
-    struct walk walk = { .size = text.size, .arena = arena, .error = error };
-    if (text.size > JSON_INDEX_SIZE_MAX) return fail_full(&walk);
+    struct walk walk = { .bytes = bytes, .size = size, .arena = arena, .error = error };
     struct json *value = ARENA_NEW(arena, struct json);
-    char *copy = arena_alloc(arena, text.size + JSON_PADDING, 1);
-    if (copy == NULL || value == NULL) return fail_full(&walk);
-    if (text.size > 0) memcpy(copy, text.data, text.size);
-    memset(copy + text.size, '"', JSON_PADDING);
-    walk.bytes = copy;
-
+    if (value == NULL) return fail_full(&walk);
     CLEANUP(json_parser_cleanup) struct json_parser *own = NULL;
     if (parser == NULL) {
         int code = json_parser_new(&own, error);
@@ -379,4 +375,25 @@ int json_parse(struct json_parser *parser, struct arena *arena, struct str text,
     int code = parse(parser, &walk, value);
     if (code == 0) *root = value;
     return code;
+}
+
+int json_parse(struct json_parser *parser, struct arena *arena, struct str text,
+               const struct json **root, struct error *error)
+{
+    const struct walk walk = { .arena = arena, .error = error };
+    if (text.size > JSON_INDEX_SIZE_MAX) return fail_full(&walk);
+    char *copy = arena_alloc(arena, text.size + JSON_PADDING, 1);
+    if (copy == NULL) return fail_full(&walk);
+    if (text.size > 0) memcpy(copy, text.data, text.size);
+    memset(copy + text.size, '"', JSON_PADDING);
+    return parse_padded(parser, arena, copy, text.size, root, error);
+}
+
+int json_parse_line(struct json_parser *parser, struct arena *arena, struct str line, size_t behind,
+                    const struct json **root, struct error *error)
+{
+    bool is_padded =
+        behind >= JSON_PADDING && line.size <= JSON_INDEX_SIZE_MAX && line.data[line.size] == '\n';
+    return is_padded ? parse_padded(parser, arena, line.data, line.size, root, error)
+                     : json_parse(parser, arena, line, root, error);
 }

@@ -68,6 +68,20 @@ size_t utf8_count(struct str text)
     return count;
 }
 
+size_t utf8_valid_count(struct str text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    size_t count = text.size;
+    size_t i = 0;
+    for (; i + 8 <= text.size; i += 8) {
+        uint64_t word;
+        memcpy(&word, text.data + i, sizeof(word));
+        count -= ((word >> 7 & ~(word >> 6) & ones) * ones) >> 56; /* bytes 10xxxxxx */
+    }
+    for (; i < text.size; i++) count -= ((unsigned char)text.data[i] & 0xc0) == 0x80;
+    return count;
+}
+
 size_t utf8_encode(uint32_t c, char *bytes)
 {
     if (c < 0x80) {

@@ -21,6 +21,7 @@ static inline bool utf8_is_valid(struct str text)
 uint32_t utf8_take(struct str *rest);
 
 size_t utf8_count(struct str text);                   /* characters */
+size_t utf8_valid_count(struct str text);             /* the same of a valid text, in less time */
 size_t utf8_encode(uint32_t character, char *bytes);  /* 1 to 4 bytes; 0 when it is not one */
 size_t utf8_from_hex(struct str digits, char *bytes); /* the first four digits, as behind \u: 1 to 3
                                                          bytes, half a pair as U+FFFD; 0 when they

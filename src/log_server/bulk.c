@@ -342,6 +342,7 @@ int bulk_update(struct call *call, struct str body, struct arena *arena,
     int code = 0;
     for (int tries = 0; code == 0 && tries < UPDATE_TRIES; tries++) {
         *operation = asked;
+        operation->behind = 0; /* the source will be another */
         operation->action = LOGSTORE_INDEX;
         code = plan_update(call, root, arena, operation, error);
         if (code <= 0) return code;
@@ -404,8 +405,9 @@ void put_outcome(const struct call *call, struct json_writer *json,
     json_object_end(json);
 }
 
-static struct logstore_operation to_operation(const struct bulk_item *item)
+static struct logstore_operation to_operation(const struct call *call, const struct bulk_item *item)
 {
+    struct str body = call->request->body;
     return (struct logstore_operation){
         .action = item->action == BULK_CREATE   ? LOGSTORE_CREATE
                   : item->action == BULK_DELETE ? LOGSTORE_DELETE
@@ -413,6 +415,9 @@ static struct logstore_operation to_operation(const struct bulk_item *item)
         .index = item->index,
         .id = item->id,
         .source = item->source,
+        .behind = item->source.size == 0
+                      ? 0
+                      : (size_t)(body.data + body.size - (item->source.data + item->source.size)),
         .has_if_seq_no = item->has_if_seq_no,
         .if_seq_no = item->if_seq_no,
     };
@@ -606,14 +611,16 @@ static void put_item(const struct call *call, struct answered *answered, enum bu
 static void run_batches(struct call *call, const struct bulk_items *items,
                         struct answered *answered)
 {
-    struct logstore_operation *operations = calloc(BATCH_COUNT, sizeof(*operations));
+    size_t most = items->count < BATCH_COUNT ? items->count : BATCH_COUNT;
+    struct logstore_operation *operations = calloc(most + 1, sizeof(*operations));
     for (size_t start = 0; operations != NULL && start < items->count;) {
         size_t end = batch_end(items, start);
         size_t count = end - start;
         struct arena arena;
         struct error error = { 0 };
         arena_init(&arena, (size_t)1 << 30);
-        for (size_t i = 0; i < count; i++) operations[i] = to_operation(&items->items[start + i]);
+        for (size_t i = 0; i < count; i++)
+            operations[i] = to_operation(call, &items->items[start + i]);
         int code = role_is_memory_short(call->server->role)
                        ? error_set(&error, ERROR_REFUSED,
                                    "over the memory limit (--memory.max), try again later")

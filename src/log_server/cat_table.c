@@ -2,6 +2,7 @@
 #include "log_server/cat_table.h"
 
 #include "base/check.h"
+#include "codec/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -281,16 +282,9 @@ static void print_json(const struct view *view, struct buf *out)
     json_array_end(&json);
 }
 
-static size_t width_of(struct str text)
-{
-    size_t width = 0;
-    for (size_t i = 0; i < text.size; i++) width += ((unsigned char)text.data[i] & 0xc0) != 0x80;
-    return width;
-}
-
 static void put_padded(struct buf *out, struct str text, size_t width, bool is_right, bool is_last)
 {
-    size_t size = width_of(text);
+    size_t size = utf8_valid_count(text);
     for (size_t i = size; is_right && i < width; i++) buf_append_char(out, ' ');
     buf_append_str(out, text);
     for (size_t i = size; !is_right && !is_last && i < width; i++) buf_append_char(out, ' ');
@@ -310,7 +304,7 @@ static int print_text(const struct view *view, struct buf *out)
         if (has_header) widths[k] = strlen(name);
         for (size_t i = 0; i < table->row_count; i++) {
             texts[i * count + k] = print_cell(table, cell_at(view, i, k));
-            size_t width = width_of(texts[i * count + k]);
+            size_t width = utf8_valid_count(texts[i * count + k]);
             if (width > widths[k]) widths[k] = width;
         }
     }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE_COUNT_MIN 4096 /* documents, which fill several blocks of sources */
+
 static const struct agg_kind *const kinds[] = {
     &agg_terms,
     &agg_date_histogram,
@@ -225,6 +227,16 @@ int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **
     return 0;
 }
 
+int aggs_finish(struct search *search, struct agg **aggs, size_t count, void **states)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        if (aggs[i]->kind->finish == NULL || states[i] == NULL) continue;
+        code = aggs[i]->kind->finish(search, aggs[i], states[i]);
+    }
+    return code;
+}
+
 int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
                struct json_writer *json)
 {
@@ -257,15 +269,33 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
     return 0;
 }
 
-int agg_column(struct search *search, const struct agg *agg, size_t segment,
-               const struct logstore_column **column)
+static int take_column(struct search *search, const struct agg *agg,
+                       const struct logstore_column *found, const struct logstore_column **column)
 {
-    const struct logstore_column *found = search_column(search, segment, agg->field);
     if (found != NULL && logstore_column_kind(found) == LOGSTORE_COLUMN_TEXT) {
         return search_refuse_text(search, agg->field);
     }
     *column = found;
     return 0;
+}
+
+int agg_column(struct search *search, const struct agg *agg, size_t segment,
+               const struct logstore_column **column)
+{
+    return take_column(search, agg, search_column(search, segment, agg->field), column);
+}
+
+int agg_column_unread(struct search *search, const struct agg *agg,
+                      const struct agg_documents *documents, const struct logstore_column **column)
+{
+    size_t count = documents->count;
+    const uint32_t *list = documents->documents;
+    bool is_piece = count >= PIECE_COUNT_MIN && list[count - 1] - list[0] == count - 1;
+    return take_column(search, agg,
+                       agg->is_outermost || is_piece
+                           ? search_column_unread(search, documents->segment, agg->field)
+                           : search_column(search, documents->segment, agg->field),
+                       column);
 }
 
 int agg_refuse_field(struct search *search, const struct agg *agg)
@@ -296,11 +326,16 @@ double agg_number_at(const struct agg_numbers *numbers, size_t value)
     return (double)logstore_column_integer(numbers->cursor.column, value) * numbers->scale;
 }
 
+int64_t agg_ns_to_ms(int64_t time_ns)
+{
+    return time_ns / 1000000 - (time_ns % 1000000 < 0);
+}
+
 int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value)
 {
     if (numbers->is_real) return (int64_t)logstore_column_real(numbers->cursor.column, value);
     int64_t integer = logstore_column_integer(numbers->cursor.column, value);
-    return numbers->scale < 1 ? integer / 1000000 - (integer % 1000000 < 0) : integer;
+    return numbers->scale < 1 ? agg_ns_to_ms(integer) : integer;
 }
 
 /* Buckets ------------------------------------------------------------------------------------- */
@@ -415,6 +450,59 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     for (size_t i = 0; i < pairs->count; i++) table->buckets[pairs->items[i].bucket].count++;
     if (agg->sub_count == 0 || pairs->count == 0) return 0;
     return collect_subs(search, agg, table, segment, pairs);
+}
+
+/* Each bucket's pieces put together, for they are several. */
+static int collect_pieces(struct search *search, struct agg *agg, struct bucket_table *table,
+                          const struct agg_documents *documents, struct bucket_run_vec *runs,
+                          uint32_t *ends)
+{
+    uint32_t *sorted = malloc((documents->count + 1) * sizeof(*sorted));
+    if (sorted == NULL) return parse_out_of_memory(&search->parse);
+    uint32_t start = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        uint32_t count = ends[i];
+        ends[i] = start;
+        start += count;
+    }
+    VEC_FOR_EACH (runs, run) {
+        memcpy(sorted + ends[run->bucket], documents->documents + run->first,
+               run->count * sizeof(*sorted));
+        ends[run->bucket] += run->count;
+    }
+    int code = 0;
+    start = 0;
+    for (size_t i = 0; code == 0 && i < table->count; i++) {
+        struct agg_documents part = { documents->segment, sorted + start, ends[i] - start };
+        if (part.count > 0) code = collect_bucket(search, agg, &table->buckets[i], &part);
+        start = ends[i];
+    }
+    free(sorted);
+    return code;
+}
+
+int buckets_collect_runs(struct search *search, struct agg *agg, struct bucket_table *table,
+                         const struct agg_documents *documents, struct bucket_run_vec *runs)
+{
+    VEC_FOR_EACH (runs, run) table->buckets[run->bucket].count += run->count;
+    if (agg->sub_count == 0 || runs->count == 0) return 0;
+    uint32_t *counts = calloc(table->count + 1, sizeof(*counts));
+    if (counts == NULL) return parse_out_of_memory(&search->parse);
+    bool is_in_pieces = false;
+    VEC_FOR_EACH (runs, run) {
+        is_in_pieces |= counts[run->bucket] > 0;
+        counts[run->bucket] += run->count;
+    }
+    int code = 0;
+    if (is_in_pieces) code = collect_pieces(search, agg, table, documents, runs, counts);
+    for (size_t i = 0; code == 0 && !is_in_pieces && i < runs->count; i++) {
+        const struct bucket_run *run = &runs->items[i];
+        struct agg_documents part = { documents->segment, documents->documents + run->first,
+                                      run->count };
+        code = collect_bucket(search, agg, &table->buckets[run->bucket], &part);
+    }
+    free(counts);
+    return code;
 }
 
 void buckets_begin(bool is_keyed, struct json_writer *json)

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define AGG_GATHER_COUNT 256 /* values of a column that are read at once */
+
 struct result; /* pipeline.h */
 
 struct agg_documents {
@@ -29,6 +31,9 @@ struct agg_kind {
     int (*read)(struct search *search, struct agg *agg, const struct json *body);
     int (*collect)(struct search *search, struct agg *agg, void *state,
                    const struct agg_documents *documents);
+    /* When all documents were collected, before anything is written; NULL: nothing is left to do.
+     * Of outermost aggregations alone; ERROR_TIMEOUT: what there is is the result. */
+    int (*finish)(struct search *search, struct agg *agg, void *state);
     /* Writes the members of the result object (not its braces). */
     int (*write)(struct search *search, struct agg *agg, void *state, struct json_writer *json);
     /* Pipelines: the number of a state for ordering and buckets_path; NULL: it has none. */
@@ -47,7 +52,8 @@ struct agg {
     struct str meta; /* JSON */
     const struct json *missing;
     struct str format;
-    void *options; /* the kind's own */
+    bool is_outermost; /* sees the documents of each segment once */
+    void *options;     /* the kind's own */
     struct agg **subs;
     size_t sub_count;
     void *empty; /* a state of nothing, for all buckets that have none; made when first written */
@@ -58,6 +64,7 @@ int aggs_read(struct search *search, const struct json *json, struct agg ***aggs
               size_t *count) MUST_CHECK;
 int aggs_collect(struct search *search, struct agg **aggs, size_t count, void **states,
                  const struct agg_documents *documents) MUST_CHECK;
+int aggs_finish(struct search *search, struct agg **aggs, size_t count, void **states) MUST_CHECK;
 /* {"name":{...},...} without braces. states NULL: nothing was found. */
 int aggs_write(struct search *search, struct agg **aggs, size_t count, void **states,
                struct json_writer *json) MUST_CHECK;
@@ -66,13 +73,14 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
 int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
 
+/* The same, but a column that need not be read whole to walk over the documents' values is unread
+ * (logstore_column_is_unread): where all of a search's documents come at once, or a long piece. */
+int agg_column_unread(struct search *search, const struct agg *agg,
+                      const struct agg_documents *documents,
+                      const struct logstore_column **column) MUST_CHECK;
+
 /* The field's type is none that the aggregation can work on. */
 int agg_refuse_field(struct search *search, const struct agg *agg);
-
-/* Sets is_seen[ordinal] for every term of a keyword column that the documents hold; `is_seen` has
- * as many places as the column has terms, false before. */
-void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
-                      bool *is_seen);
 
 /* Values of a column as numbers. */
 struct agg_numbers {
@@ -83,6 +91,7 @@ struct agg_numbers {
 bool agg_numbers_open(struct agg_numbers *numbers, const struct logstore_column *column);
 double agg_number_at(const struct agg_numbers *numbers, size_t value);
 int64_t agg_integer_at(const struct agg_numbers *numbers, size_t value);
+int64_t agg_ns_to_ms(int64_t time_ns); /* rounded down */
 
 /* Buckets ------------------------------------------------------------------------------------ */
 
@@ -112,6 +121,18 @@ struct bucket_pair {
 VEC_TYPE(bucket_pair_vec, struct bucket_pair);
 int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
                     size_t segment, const struct bucket_pair_vec *pairs) MUST_CHECK;
+
+/* The same where neighbours fall into the same bucket: pieces of the list of documents, one behind
+ * the other, between which there may be documents that are in none. */
+struct bucket_run {
+    uint32_t bucket;
+    uint32_t first; /* in the list */
+    uint32_t count;
+};
+VEC_TYPE(bucket_run_vec, struct bucket_run);
+int buckets_collect_runs(struct search *search, struct agg *agg, struct bucket_table *table,
+                         const struct agg_documents *documents,
+                         struct bucket_run_vec *runs) MUST_CHECK;
 
 int bucket_write_subs(struct search *search, const struct agg *agg, const struct bucket *bucket,
                       struct json_writer *json) MUST_CHECK;

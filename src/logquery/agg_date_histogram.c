@@ -252,25 +252,33 @@ struct collector {
     const struct options *options;
     struct bucket_table *table;
     struct bucket_pair_vec pairs;
-    int64_t start, end; /* of the bucket of the last value */
+    struct bucket_run_vec runs; /* in place of pairs, of columns with one value each */
+    int64_t start, end;         /* of the bucket of the last value */
     uint32_t bucket;
 };
 
+static bool is_outside(const struct options *options, int64_t time_ms)
+{
+    return options->has_hard_bounds && (time_ms < options->hard_min || time_ms > options->hard_max);
+}
+
+/* Goes on to the bucket of a time, which is not that of the last value. */
+static int change_bucket(struct collector *collector, int64_t time_ms)
+{
+    collector->start = bucket_start(collector->options, time_ms);
+    collector->end = bucket_next(collector->options, collector->start);
+    collector->bucket = bucket_for_number(collector->search, collector->table, collector->start);
+    if (collector->bucket == UINT32_MAX) return parse_out_of_memory(&collector->search->parse);
+    return collector->table->count > LOGQUERY_BUCKETS_MAX ? agg_too_many_buckets(collector->search)
+                                                          : 0;
+}
+
 static int add_time(struct collector *collector, int64_t time_ms, uint32_t document)
 {
-    const struct options *options = collector->options;
-    if (options->has_hard_bounds && (time_ms < options->hard_min || time_ms > options->hard_max)) {
-        return 0;
-    }
+    if (is_outside(collector->options, time_ms)) return 0;
     if (time_ms < collector->start || time_ms >= collector->end) {
-        collector->start = bucket_start(options, time_ms);
-        collector->end = bucket_next(options, collector->start);
-        collector->bucket =
-            bucket_for_number(collector->search, collector->table, collector->start);
-        if (collector->bucket == UINT32_MAX) return parse_out_of_memory(&collector->search->parse);
-        if (collector->table->count > LOGQUERY_BUCKETS_MAX) {
-            return agg_too_many_buckets(collector->search);
-        }
+        int code = change_bucket(collector, time_ms);
+        if (code < 0) return code;
     }
     struct bucket_pair pair = { collector->bucket, document };
     for (size_t i = collector->pairs.count; i > 0; i--) {
@@ -280,6 +288,74 @@ static int add_time(struct collector *collector, int64_t time_ms, uint32_t docum
     }
     if (!VEC_PUSH(&collector->pairs, pair)) return parse_out_of_memory(&collector->search->parse);
     return 0;
+}
+
+/* How many of the times, from the one at `at` on, fall into the bucket at hand. */
+static size_t run_length(const struct collector *collector, const int64_t *times_ms, size_t at,
+                         size_t count)
+{
+    const struct options *options = collector->options;
+    int64_t least = collector->start;
+    int64_t most = collector->end - 1;
+    if (options->has_hard_bounds && options->hard_min > least) least = options->hard_min;
+    if (options->has_hard_bounds && options->hard_max < most) most = options->hard_max;
+    size_t next = at;
+    while (next < count && times_ms[next] >= least && times_ms[next] <= most) next++;
+    return next - at;
+}
+
+static int add_run(struct collector *collector, size_t first, size_t count)
+{
+    struct bucket_run *last = collector->runs.count > 0 ? &VEC_LAST(&collector->runs) : NULL;
+    if (last != NULL && last->bucket == collector->bucket && last->first + last->count == first) {
+        last->count += (uint32_t)count;
+        return 0;
+    }
+    struct bucket_run run = { collector->bucket, (uint32_t)first, (uint32_t)count };
+    if (VEC_PUSH(&collector->runs, run)) return 0;
+    return parse_out_of_memory(&collector->search->parse);
+}
+
+/* Times one behind the other, of the documents from the one at `first` in the list on. */
+static int add_times(struct collector *collector, const int64_t *times_ms, size_t first,
+                     size_t count)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count;) {
+        size_t size = run_length(collector, times_ms, i, count);
+        bool is_left_out = size == 0 && is_outside(collector->options, times_ms[i]);
+        if (size == 0) {
+            size = 1;
+            if (!is_left_out) code = change_bucket(collector, times_ms[i]);
+        }
+        if (code == 0 && !is_left_out) code = add_run(collector, first + i, size);
+        i += size;
+    }
+    return code;
+}
+
+/* Of a column of integers with one value for each document. */
+static int collect_runs(struct collector *collector, struct agg *agg,
+                        const struct agg_numbers *numbers, const struct agg_documents *documents)
+{
+    int64_t times_ms[AGG_GATHER_COUNT];
+    int code = 0;
+    for (size_t first = 0; code == 0 && first < documents->count; first += AGG_GATHER_COUNT) {
+        size_t left = documents->count - first;
+        size_t count = left < AGG_GATHER_COUNT ? left : AGG_GATHER_COUNT;
+        logstore_column_gather(numbers->cursor.column, documents->documents + first, count,
+                               times_ms);
+        for (size_t i = 0; i < count && numbers->scale < 1; i++) {
+            times_ms[i] = agg_ns_to_ms(times_ms[i]);
+        }
+        code = add_times(collector, times_ms, first, count);
+    }
+    if (code == 0) {
+        code = buckets_collect_runs(collector->search, agg, collector->table, documents,
+                                    &collector->runs);
+    }
+    VEC_RELEASE(&collector->runs);
+    return code;
 }
 
 static int collect(struct search *search, struct agg *agg, void *raw,
@@ -295,6 +371,9 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     struct collector collector = {
         .search = search, .options = options, .table = &state->table, .start = 1, .end = 0
     };
+    if (column != NULL && !numbers.is_real && logstore_column_has_one_each(column)) {
+        return collect_runs(&collector, agg, &numbers, documents);
+    }
     for (size_t i = 0; code == 0 && i < documents->count; i++) {
         size_t first = 0;
         uint32_t document = documents->documents[i];

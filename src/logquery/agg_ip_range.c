@@ -1,6 +1,7 @@
 /* agg_ip_range.c - documents by ranges of addresses: from and to, or a mask as 10.0.0.0/8.
  */
 #include "logquery/agg.h"
+#include "logquery/agg_counts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,30 +121,26 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     if (code == 0) code = buckets_prepare(search, &state->table, options->count);
     if (code < 0 || column == NULL) return code;
     if (logstore_column_type(column) != LOGSTORE_IP) return agg_refuse_field(search, agg);
-    uint32_t term_count = logstore_column_term_count(column);
-    uint32_t *ordinals = calloc(term_count + 1, sizeof(*ordinals));
+    size_t term_count = logstore_column_term_count(column);
+    struct agg_ordinals found = { 0 };
     struct reading reading = {
         .addresses = calloc(term_count + 1, sizeof(struct address)),
         .is_sound = calloc(term_count + 1, sizeof(bool)),
-        .ordinals = ordinals,
     };
     struct bucket_pair_vec pairs = { 0 };
-    code = reading.addresses == NULL || reading.is_sound == NULL || ordinals == NULL
+    code = reading.addresses == NULL || reading.is_sound == NULL ||
+                   !agg_ordinals_read(&found, column, documents, false)
                ? parse_out_of_memory(&search->parse)
                : 0;
-    size_t seen = 0;
-    if (code == 0) agg_see_ordinals(column, documents, reading.is_sound);
-    for (uint32_t i = 0; code == 0 && i < term_count; i++) {
-        if (reading.is_sound[i]) ordinals[seen++] = i;
-    }
+    reading.ordinals = found.ordinals;
     if (code == 0) {
-        code =
-            logstore_column_terms(column, ordinals, seen, read_term, &reading, search->parse.error);
+        code = logstore_column_terms(column, found.ordinals, found.count, read_term, &reading,
+                                     search->parse.error);
     }
     if (code == 0) code = add_pairs(search, options, column, &reading, documents, &pairs);
     if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
     VEC_RELEASE(&pairs);
-    free(ordinals);
+    agg_ordinals_release(&found);
     free(reading.addresses);
     free(reading.is_sound);
     return code;

@@ -150,8 +150,8 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     state->options = options;
     struct agg_ranking ranking;
     struct agg_range counts = { options->min_doc_count, INT64_MAX };
-    int code =
-        agg_rank(search, &state->table, &options->orders, counts, compare_keys, state, &ranking);
+    struct agg_ranker ranker = { &options->orders, compare_keys, state };
+    int code = agg_rank(search, &state->table, counts, &ranker, &ranking);
     if (code < 0) return code;
     size_t shown = ranking.count < (size_t)options->size ? ranking.count : (size_t)options->size;
     uint64_t others = ranking.total;

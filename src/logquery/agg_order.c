@@ -64,17 +64,9 @@ int agg_orders_read(struct search *search, struct agg *agg, const struct json *j
     return code;
 }
 
-struct ranker {
-    const struct agg_orders *orders;
-    agg_key_compare *compare;
-    const void *context;
-};
-
-static int by_orders(const void *a, const void *b, void *argument)
+int agg_ranked_compare(const struct agg_ranker *ranker, const struct agg_ranked *left,
+                       const struct agg_ranked *right)
 {
-    const struct agg_ranked *left = a;
-    const struct agg_ranked *right = b;
-    const struct ranker *ranker = argument;
     for (size_t i = 0; i < ranker->orders->count; i++) {
         const struct agg_order *order = &ranker->orders->items[i];
         int result = 0;
@@ -94,6 +86,11 @@ static int by_orders(const void *a, const void *b, void *argument)
     return ranker->compare(ranker->context, left->bucket, right->bucket);
 }
 
+static int by_orders(const void *a, const void *b, void *argument)
+{
+    return agg_ranked_compare(argument, a, b);
+}
+
 static double order_number(const struct agg_order *order, const struct bucket *bucket)
 {
     double value = 0;
@@ -103,10 +100,10 @@ static double order_number(const struct agg_order *order, const struct bucket *b
     return order->is_descending ? -1e308 : 1e308; /* without a value: last */
 }
 
-int agg_rank(struct search *search, const struct bucket_table *table,
-             const struct agg_orders *orders, struct agg_range counts, agg_key_compare *compare,
-             const void *context, struct agg_ranking *ranking)
+int agg_rank(struct search *search, const struct bucket_table *table, struct agg_range counts,
+             const struct agg_ranker *ranker, struct agg_ranking *ranking)
 {
+    const struct agg_orders *orders = ranker->orders;
     *ranking = (struct agg_ranking){ 0 };
     ranking->items = calloc(table->count + 1, sizeof(*ranking->items));
     if (ranking->items == NULL) return parse_out_of_memory(&search->parse);
@@ -122,8 +119,8 @@ int agg_rank(struct search *search, const struct bucket_table *table,
             item->numbers[k] = order_number(&orders->items[k], bucket);
         }
     }
-    struct ranker ranker = { orders, compare, context };
-    qsort_r(ranking->items, ranking->count, sizeof(*ranking->items), by_orders, &ranker);
+    qsort_r(ranking->items, ranking->count, sizeof(*ranking->items), by_orders,
+            (void *)(uintptr_t)ranker);
     return 0;
 }
 

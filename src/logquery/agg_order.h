@@ -43,10 +43,19 @@ struct agg_range {
     int64_t least, most; /* documents of a bucket */
 };
 
+struct agg_ranker {
+    const struct agg_orders *orders;
+    agg_key_compare *compare;
+    const void *context;
+};
+
+/* Less than 0: the left one comes first. */
+int agg_ranked_compare(const struct agg_ranker *ranker, const struct agg_ranked *left,
+                       const struct agg_ranked *right);
+
 /* The table's buckets whose counts lie in the range, in order. */
-int agg_rank(struct search *search, const struct bucket_table *table,
-             const struct agg_orders *orders, struct agg_range counts, agg_key_compare *compare,
-             const void *context, struct agg_ranking *ranking) MUST_CHECK;
+int agg_rank(struct search *search, const struct bucket_table *table, struct agg_range counts,
+             const struct agg_ranker *ranker, struct agg_ranking *ranking) MUST_CHECK;
 void agg_ranking_release(struct agg_ranking *ranking);
 
 #endif

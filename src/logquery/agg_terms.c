@@ -2,6 +2,7 @@
 #include "codec/regex.h"
 #include "logquery/agg.h"
 #include "logquery/agg_counts.h"
+#include "logquery/agg_many.h"
 #include "logquery/agg_order.h"
 
 #include <stdlib.h>
@@ -10,8 +11,6 @@
 #define SIZE_DEFAULT   10
 #define SIZE_MAX_      65536
 #define RARE_COUNT_MAX 100
-
-#define GATHER_COUNT 256 /* values read at once */
 
 struct options {
     int64_t size;
@@ -26,7 +25,10 @@ struct options {
 
 struct state {
     struct bucket_table table;
-    struct agg_counts counts; /* of terms that are too many for buckets */
+    struct agg_many *many;    /* terms that are too many for buckets; NULL: none */
+    struct bucket_table best; /* of them, when is_finished */
+    uint64_t best_total;
+    bool is_finished;
     bool is_number, is_real;
     enum logstore_type type;
     uint64_t other_documents;
@@ -118,68 +120,41 @@ struct naming {
     struct search *search;
     const struct options *options;
     struct bucket_table *table;
-    uint32_t *bucket_of; /* by ordinal; UINT32_MAX: not wanted */
+    bool is_counting;    /* documents are counted, and not told their buckets */
+    uint32_t *bucket_of; /* by ordinal; UINT32_MAX: not wanted; NULL: counting */
     const uint32_t *ordinals;
+    const uint32_t *counts; /* of documents, beside the ordinals */
 };
 
 static int name_term(void *argument, size_t i, struct str term)
 {
     struct naming *naming = argument;
     uint32_t ordinal = naming->ordinals[i];
-    naming->bucket_of[ordinal] = UINT32_MAX;
+    if (!naming->is_counting) naming->bucket_of[ordinal] = UINT32_MAX;
     if (!is_wanted(naming->options, term)) return 0;
     uint32_t bucket = bucket_for_text(naming->search, naming->table, term);
     if (bucket == UINT32_MAX) return parse_out_of_memory(&naming->search->parse);
-    naming->bucket_of[ordinal] = bucket;
+    if (naming->is_counting)
+        naming->table->buckets[bucket].count += naming->counts[i];
+    else
+        naming->bucket_of[ordinal] = bucket;
     return 0;
-}
-
-void agg_see_ordinals(const struct logstore_column *column, const struct agg_documents *documents,
-                      bool *is_seen)
-{
-    if (logstore_column_has_one_each(column)) {
-        int64_t ordinals[GATHER_COUNT];
-        for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
-            size_t left = documents->count - start;
-            size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
-            logstore_column_gather(column, documents->documents + start, count, ordinals);
-            for (size_t i = 0; i < count; i++) is_seen[ordinals[i]] = true;
-        }
-        return;
-    }
-    struct logstore_cursor cursor = { .column = column };
-    for (size_t i = 0; i < documents->count; i++) {
-        size_t first;
-        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
-        for (size_t k = 0; k < count; k++) {
-            is_seen[logstore_column_ordinal(column, first + k)] = true;
-        }
-    }
 }
 
 /* The bucket of every ordinal that the documents hold (or of all, for min_doc_count 0). */
 static int name_terms(struct naming *naming, const struct logstore_column *column,
                       const struct agg_documents *documents)
 {
-    uint32_t term_count = logstore_column_term_count(column);
-    bool *is_seen = calloc(term_count + 1, sizeof(*is_seen));
-    uint32_t *ordinals = calloc(term_count + 1, sizeof(*ordinals));
-    if (is_seen == NULL || ordinals == NULL) {
-        free(is_seen);
-        free(ordinals);
+    struct agg_ordinals found;
+    bool wants_all = naming->options->min_doc_count == 0;
+    if (!agg_ordinals_read(&found, column, documents, wants_all)) {
         return parse_out_of_memory(&naming->search->parse);
     }
-    bool wants_all = naming->options->min_doc_count == 0;
-    if (!wants_all) agg_see_ordinals(column, documents, is_seen);
-    size_t count = 0;
-    for (uint32_t i = 0; i < term_count; i++) {
-        if (is_seen[i] || wants_all) ordinals[count++] = i;
-    }
-    naming->ordinals = ordinals;
-    int code = logstore_column_terms(column, ordinals, count, name_term, naming,
+    naming->ordinals = found.ordinals;
+    naming->counts = found.counts;
+    int code = logstore_column_terms(column, found.ordinals, found.count, name_term, naming,
                                      naming->search->parse.error);
-    free(is_seen);
-    free(ordinals);
+    agg_ordinals_release(&found);
     return code;
 }
 
@@ -190,10 +165,10 @@ static int add_ordinals(const struct naming *naming, const struct logstore_colum
     if (!VEC_RESERVE(pairs, documents->count)) {
         return parse_out_of_memory(&naming->search->parse);
     }
-    int64_t ordinals[GATHER_COUNT];
-    for (size_t start = 0; start < documents->count; start += GATHER_COUNT) {
+    int64_t ordinals[AGG_GATHER_COUNT];
+    for (size_t start = 0; start < documents->count; start += AGG_GATHER_COUNT) {
         size_t left = documents->count - start;
-        size_t count = left < GATHER_COUNT ? left : GATHER_COUNT;
+        size_t count = left < AGG_GATHER_COUNT ? left : AGG_GATHER_COUNT;
         const uint32_t *numbers = documents->documents + start;
         logstore_column_gather(column, numbers, count, ordinals);
         for (size_t i = 0; i < count; i++) {
@@ -211,7 +186,9 @@ static int collect_keywords(struct search *search, struct agg *agg, struct state
                             uint32_t missing_bucket)
 {
     struct naming naming = { .search = search, .options = agg->options, .table = &state->table };
-    naming.bucket_of = calloc(logstore_column_term_count(column) + 1, sizeof(uint32_t));
+    naming.is_counting = agg->sub_count == 0 && missing_bucket == UINT32_MAX;
+    if (naming.is_counting) return name_terms(&naming, column, documents);
+    naming.bucket_of = calloc(logstore_column_term_count(column) + (size_t)1, sizeof(uint32_t));
     if (naming.bucket_of == NULL) return parse_out_of_memory(&search->parse);
     int code = name_terms(&naming, column, documents);
     bool is_plain = logstore_column_has_one_each(column);
@@ -318,16 +295,12 @@ static int collect_index(struct search *search, struct state *state,
     return all_missing(search, documents, pairs, bucket);
 }
 
-/* Whether nothing but the counts is wanted, of many terms. */
-static bool wants_counts(const struct agg *agg, const struct state *state,
-                         const struct logstore_column *column,
-                         const struct agg_documents *documents)
+/* Whether nothing but the counts is wanted. */
+static bool wants_counts(const struct agg *agg, const struct state *state)
 {
     const struct options *options = agg->options;
-    bool is_plain = agg->kind == &agg_terms && agg->sub_count == 0 && agg->missing == NULL &&
-                    options->min_doc_count > 0 && !state->is_number;
-    return is_plain && column != NULL && logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD &&
-           agg_counts_pays(column, documents);
+    return agg->kind == &agg_terms && agg->sub_count == 0 && agg->missing == NULL &&
+           options->min_doc_count > 0 && !state->is_number;
 }
 
 static int collect(struct search *search, struct agg *agg, void *raw,
@@ -335,11 +308,14 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 {
     struct state *state = raw;
     const struct logstore_column *column;
-    int code = agg_column(search, agg, documents->segment, &column);
+    bool is_counted = wants_counts(agg, state);
+    int code = is_counted ? agg_column_unread(search, agg, documents, &column)
+                          : agg_column(search, agg, documents->segment, &column);
     if (code < 0) return code;
-    if (wants_counts(agg, state, column, documents)) {
-        return agg_counts_add(search, &state->counts, column, documents);
-    }
+    is_counted = is_counted && column != NULL &&
+                 logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD &&
+                 agg_many_pays(column, documents);
+    if (is_counted) return agg_many_add(search, agg, &state->many, column, documents);
     struct bucket_pair_vec pairs = { 0 };
     bool is_index = str_equal(agg->field, STR("_index"));
     uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state, column);
@@ -388,97 +364,6 @@ static int write_bucket(struct search *search, struct agg *agg, const struct sta
     return code;
 }
 
-/* The best of many terms: those that may be among them are kept, twice as many as are wanted, and
- * when there is no more room the worse half goes. */
-struct top {
-    struct search *search;
-    const struct options *options;
-    const struct state *state;
-    struct bucket_table kept; /* keys are malloc'ed */
-    struct bucket worst;      /* of the best, when there was no room once */
-    bool has_worst;
-    uint64_t total; /* documents of all of them */
-};
-
-static int rank(const struct top *top, struct agg_ranking *ranking)
-{
-    struct agg_range counts = { top->options->min_doc_count, top->options->max_doc_count };
-    return agg_rank(top->search, &top->kept, &top->options->orders, counts, compare_keys,
-                    top->state, ranking);
-}
-
-static int drop_worse(struct top *top)
-{
-    struct agg_ranking ranking;
-    size_t size = (size_t)top->options->size;
-    struct bucket *best = calloc(2 * size, sizeof(*best));
-    if (best == NULL) return parse_out_of_memory(&top->search->parse);
-    int code = rank(top, &ranking);
-    if (code < 0) {
-        free(best);
-        return code;
-    }
-    for (size_t i = 0; i < ranking.count; i++) {
-        if (i < size)
-            best[i] = *ranking.items[i].bucket;
-        else
-            free((char *)(uintptr_t)ranking.items[i].bucket->key.data);
-    }
-    agg_ranking_release(&ranking);
-    free(top->kept.buckets);
-    top->kept.buckets = best;
-    top->kept.count = size;
-    top->worst = best[size - 1];
-    top->has_worst = true;
-    return 0;
-}
-
-/* Terms come in order, so of those with as many documents as the worst none is better. */
-static bool is_hopeless(const struct top *top, uint64_t count)
-{
-    const struct agg_order *order = &top->options->orders.items[0];
-    if (!top->has_worst || top->options->orders.count > 1) return false;
-    if (order->kind == AGG_ORDER_KEY) return !order->is_descending;
-    if (count == top->worst.count) return true;
-    return order->is_descending ? count < top->worst.count : count > top->worst.count;
-}
-
-static int offer(void *argument, struct str term, uint64_t count)
-{
-    struct top *top = argument;
-    const struct options *options = top->options;
-    if ((int64_t)count < options->min_doc_count || (int64_t)count > options->max_doc_count ||
-        !is_wanted(options, term)) {
-        return 0;
-    }
-    top->total += count;
-    if (is_hopeless(top, count)) return 0;
-    if (top->kept.count == 2 * (size_t)options->size) {
-        int code = drop_worse(top);
-        if (code < 0 || is_hopeless(top, count)) return code;
-    }
-    char *key = str_copy(term);
-    if (key == NULL) return parse_out_of_memory(&top->search->parse);
-    top->kept.buckets[top->kept.count++] =
-        (struct bucket){ .key = { key, term.size }, .count = count };
-    return 0;
-}
-
-static void top_release(struct top *top)
-{
-    for (size_t i = 0; i < top->kept.count; i++) {
-        free((char *)(uintptr_t)top->kept.buckets[i].key.data);
-    }
-    free(top->kept.buckets);
-}
-
-static int find_top(struct top *top)
-{
-    top->kept.buckets = calloc(2 * (size_t)top->options->size, sizeof(struct bucket));
-    if (top->kept.buckets == NULL) return parse_out_of_memory(&top->search->parse);
-    return agg_counts_each(top->search, &top->state->counts, &top->state->table, offer, top);
-}
-
 static int write_ranking(struct search *search, struct agg *agg, const struct state *state,
                          const struct agg_ranking *ranking, uint64_t total,
                          struct json_writer *json)
@@ -501,19 +386,42 @@ static int write_ranking(struct search *search, struct agg *agg, const struct st
     return code;
 }
 
+static bool is_wanted_term(const void *argument, struct str term)
+{
+    return is_wanted(argument, term);
+}
+
+static int finish(struct search *search, struct agg *agg, void *raw)
+{
+    struct state *state = raw;
+    const struct options *options = agg->options;
+    if (state->many == NULL || state->is_finished) return 0;
+    struct agg_many_wish wish = {
+        .size = (size_t)options->size,
+        .counts = { options->min_doc_count, options->max_doc_count },
+        .ranker = { &options->orders, compare_keys, state },
+        .is_wanted = is_wanted_term,
+        .argument = options,
+    };
+    state->is_finished = true;
+    return agg_many_finish(search, agg, state->many, &state->table, &wish, &state->best,
+                           &state->best_total);
+}
+
 static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
 {
     struct state *state = raw;
+    const struct options *options = agg->options;
     struct agg_ranking ranking = { 0 };
-    struct top top = { .search = search, .options = agg->options, .state = state };
-    bool is_counted = state->counts.parts != NULL;
-    if (!is_counted) top.kept = state->table;
-    int code = is_counted ? find_top(&top) : 0;
-    if (code == 0) code = rank(&top, &ranking);
-    uint64_t total = is_counted ? top.total : ranking.total;
+    struct agg_range counts = { options->min_doc_count, options->max_doc_count };
+    struct agg_ranker ranker = { &options->orders, compare_keys, state };
+    int code = finish(search, agg, state);
+    if (code < 0) return code;
+    const struct bucket_table *table = state->is_finished ? &state->best : &state->table;
+    code = agg_rank(search, table, counts, &ranker, &ranking);
+    uint64_t total = state->is_finished ? state->best_total : ranking.total;
     if (code == 0) code = write_ranking(search, agg, state, &ranking, total, json);
     agg_ranking_release(&ranking);
-    if (is_counted) top_release(&top);
     return code;
 }
 
@@ -523,6 +431,7 @@ const struct agg_kind agg_terms = {
     .state_size = sizeof(struct state),
     .read = read,
     .collect = collect,
+    .finish = finish,
     .write = write,
 };
 

@@ -22,7 +22,11 @@ static int read_post_filter(struct search *search, const struct json *value)
 
 static int read_aggs(struct search *search, const struct json *value)
 {
-    return aggs_read(search, value, &search->aggs, &search->agg_count);
+    int code = aggs_read(search, value, &search->aggs, &search->agg_count);
+    for (size_t i = 0; code == 0 && i < search->agg_count; i++) {
+        search->aggs[i]->is_outermost = true;
+    }
+    return code;
 }
 
 static int check_count(struct search *search, const char *name, int64_t count)

@@ -28,13 +28,24 @@ const struct logstore_field *search_field(const struct search *search, struct st
     return NULL;
 }
 
+static struct str real_path(const struct logstore_segment_view *view, struct str path)
+{
+    const struct logstore_field *field = logstore_mapping_find(view->index->mapping, path);
+    return field != NULL && field->alias_of.size > 0 ? field->alias_of : path;
+}
+
 const struct logstore_column *search_column(const struct search *search, size_t segment,
                                             struct str path)
 {
     const struct logstore_segment_view *view = &search->snapshot->segments[segment];
-    const struct logstore_field *field = logstore_mapping_find(view->index->mapping, path);
-    if (field != NULL && field->alias_of.size > 0) path = field->alias_of;
-    return logstore_column_find(view->segment, path);
+    return logstore_column_find(view->segment, real_path(view, path));
+}
+
+const struct logstore_column *search_column_unread(const struct search *search, size_t segment,
+                                                   struct str path)
+{
+    const struct logstore_segment_view *view = &search->snapshot->segments[segment];
+    return logstore_column_find_unread(view->segment, real_path(view, path));
 }
 
 int search_refuse_text(struct search *search, struct str path)
@@ -187,8 +198,14 @@ static size_t list_documents(const uint64_t *bits, uint32_t document_count, uint
 {
     size_t count = 0;
     for (size_t word = 0; word < LOGSTORE_BITS_WORDS(document_count); word++) {
+        uint32_t first = (uint32_t)(word * 64);
+        if (bits[word] == UINT64_MAX) {
+            for (uint32_t i = 0; i < 64; i++) documents[count + i] = first + i;
+            count += 64;
+            continue;
+        }
         for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-            documents[count++] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+            documents[count++] = first + (uint32_t)__builtin_ctzll(left);
         }
     }
     return count;
@@ -288,6 +305,14 @@ static bool starts_at_the_end(const struct search *search)
            search->terminate_after == 0 && search->collapse == NULL;
 }
 
+static int finish_aggs(struct search *search, void **states)
+{
+    int code = aggs_finish(search, search->aggs, search->agg_count, states);
+    if (code != ERROR_TIMEOUT) return code;
+    search->is_timed_out = true;
+    return 0;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -318,6 +343,7 @@ static int run(struct search *search, void **states)
     }
     free(bits);
     free(documents);
+    if (code == 0 && states != NULL) code = finish_aggs(search, states);
     if (code == 0 && search->collapse != NULL) return collapse_finish(search);
     if (code == 0 && search->heap_count > 0) {
         qsort_r(search->heap, search->heap_count, sizeof(*search->heap), by_order, search);

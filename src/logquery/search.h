@@ -185,6 +185,9 @@ int highlight_write(struct search *search, const struct candidate *candidate,
 /* The mapped field behind a path in any of the snapshot's indices, aliases followed; NULL: none. */
 const struct logstore_field *search_field(const struct search *search, struct str path);
 /* The path's column in a segment, aliases followed; NULL: none. */
+/* The second leaves columns unread, see logstore_column_find_unread. */
+const struct logstore_column *search_column_unread(const struct search *search, size_t segment,
+                                                   struct str path);
 const struct logstore_column *search_column(const struct search *search, size_t segment,
                                             struct str path);
 

@@ -2,8 +2,7 @@
 #include "logstore/builder.h"
 
 #include "base/check.h"
-#include "logstore/analyzer.h"
-#include "logstore/bytes.h"
+#include "logstore/builder_terms.h"
 #include "logstore/rare.h"
 
 #include <errno.h>
@@ -35,6 +34,7 @@ void builder_field_release(struct builder_field *field)
     VEC_RELEASE(&field->documents);
     VEC_RELEASE(&field->value_terms);
     VEC_RELEASE(&field->hashes);
+    free(field->sieve);
     free(field->values);
     free((char *)(uintptr_t)field->path.data);
     free((char *)(uintptr_t)field->source_path.data);
@@ -73,6 +73,7 @@ static void field_reset(struct builder_field *field)
     field->documents.count = 0;
     field->value_terms.count = 0;
     field->has_hashes_only = false;
+    field->is_sieved = false;
     if (field->slots != NULL) memset(field->slots, 0, field->slot_count * sizeof(*field->slots));
     if (field->values != NULL) {
         memset(field->values, 0, BUILDER_VALUES_COUNT * sizeof(*field->values));
@@ -87,11 +88,35 @@ void builder_reset(struct builder *builder, uint64_t segment_id)
     id_list_init(&builder->ids);
     builder->documents.count = 0;
     for (size_t i = 0; i < builder->fields.count; i++) field_reset(builder->fields.items[i]);
-    builder->by_number.count = 0;
     if (builder->dead != NULL) memset(builder->dead, 0, builder->dead_capacity * sizeof(uint64_t));
     builder->dead_count = 0;
     map_release(&builder->id_to_document);
     builder->has_failed = false;
+}
+
+void builder_begin(struct builder *builder, const struct logstore_mapping *mapping)
+{
+    bool is_same =
+        builder->mapping_serial == mapping->serial && builder->mapping_changes == mapping->changes;
+    if (is_same) return;
+    builder->by_number.count = 0;
+    builder->mapping_serial = mapping->serial;
+    builder->mapping_changes = mapping->changes;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct builder_field *left = *(struct builder_field *const *)a;
+    const struct builder_field *right = *(struct builder_field *const *)b;
+    int order = str_compare(left->path, right->path);
+    return order != 0 ? order : (int)left->is_malformed - (int)right->is_malformed;
+}
+
+void builder_sort_fields(struct builder *builder)
+{
+    if (builder->is_sorted || builder->fields.count == 0) return;
+    qsort(builder->fields.items, builder->fields.count, sizeof(struct builder_field *), by_path);
+    builder->is_sorted = true;
 }
 
 /* Ids in runs are found by counting; the others have a map. */
@@ -178,6 +203,7 @@ struct builder_field *builder_field(struct builder *builder, struct str path,
         return NULL;
     }
     (void)VEC_PUSH(&builder->fields, field);
+    builder->is_sorted = false;
     return field;
 }
 
@@ -218,69 +244,11 @@ struct builder_field *builder_make_mapped(struct builder *builder,
     return *field;
 }
 
-static bool grow_slots(struct builder_field *field)
-{
-    size_t count = field->slot_count == 0      ? 16
-                   : field->slot_count < 65536 ? field->slot_count * 4
-                                               : field->slot_count * 2;
-    uint64_t *slots = calloc(count, sizeof(*slots));
-    if (slots == NULL) return false;
-    for (size_t i = 0; i < field->terms.count; i++) {
-        size_t at = field->terms.items[i].hash & (count - 1);
-        while (slots[at] != 0) at = (at + 1) & (count - 1);
-        slots[at] = (uint64_t)field->terms.items[i].hash << 32 | (uint32_t)(i + 1);
-    }
-    free(field->slots);
-    field->slots = slots;
-    field->slot_count = count;
-    return true;
-}
-
-/* The number of the term, new or not; UINT32_MAX when out of memory. */
-static uint32_t hashed_term_number(struct builder_field *field, struct str term, uint32_t hash)
-{
-    if (field->terms.count * 2 >= field->slot_count && !grow_slots(field)) return UINT32_MAX;
-    size_t mask = field->slot_count - 1;
-    size_t at = hash & mask;
-    while (field->slots[at] != 0) {
-        uint32_t number = (uint32_t)field->slots[at] - 1;
-        bool is_like = (uint32_t)(field->slots[at] >> 32) == hash;
-        at = (at + 1) & mask;
-        if (!is_like) continue;
-        const struct builder_term *known = &field->terms.items[number];
-        if (known->size == term.size &&
-            (term.size == 0 ||
-             bytes_same(field->bytes.data + known->offset, term.data, term.size))) {
-            return number;
-        }
-    }
-    struct builder_term fresh = { .offset = (uint32_t)field->bytes.size,
-                                  .size = (uint32_t)term.size,
-                                  .hash = hash };
-    buf_append_str(&field->bytes, term);
-    if (field->bytes.has_failed || !VEC_PUSH(&field->terms, fresh)) return UINT32_MAX;
-    field->slots[at] = (uint64_t)hash << 32 | (uint32_t)field->terms.count;
-    return (uint32_t)field->terms.count - 1;
-}
-
-static uint32_t term_number(struct builder_field *field, struct str term)
-{
-    return hashed_term_number(field, term, rare_hash(term));
-}
-
-static bool add_pair(struct builder_field *field, uint32_t document, uint32_t number)
-{
-    struct builder_term *known = &field->terms.items[number];
-    if (known->last_document == document + 1) return true;
-    known->last_document = document + 1;
-    known->count++;
-    return VEC_PUSH(&field->pairs, (struct builder_pair){ document, number });
-}
-
 bool builder_field_add(struct builder_field *field, uint32_t document, struct str term)
 {
-    uint32_t number = term_number(field, term.data == NULL ? STR("") : term);
-    return number != UINT32_MAX && add_pair(field, document, number);
+    if (term.data == NULL) term = STR("");
+    uint32_t number = builder_term_number(field, term, rare_hash(term));
+    return number != UINT32_MAX && builder_add_pair(field, document, number);
 }
 
 /* A document names a value once. */
@@ -311,14 +279,13 @@ static bool keep_hashes_only(struct builder_field *field)
 
 static bool wants_hashes_only(const struct builder *builder, const struct builder_field *field)
 {
-    return field->pairs.count == BUILDER_HASHES_FROM && field->type == LOGSTORE_KEYWORD &&
+    return field->pairs.count == builder_hashes_from(builder) && field->type == LOGSTORE_KEYWORD &&
            !field->is_malformed && field->source_path.size > 0 &&
            field->terms.count * 2 > field->pairs.count &&
            builder->documents.count >= builder->rare_documents_min;
 }
 
-/* A term of a keyword field was added, or could not be. */
-static void end_term(struct builder *builder, struct builder_field *field, bool is_added)
+void builder_end_term(struct builder *builder, struct builder_field *field, bool is_added)
 {
     if (is_added && wants_hashes_only(builder, field)) {
         is_added = keep_hashes_only(field);
@@ -326,17 +293,17 @@ static void end_term(struct builder *builder, struct builder_field *field, bool 
     if (!is_added) builder->has_failed = true;
 }
 
-/* The number of the term; UINT32_MAX: it has none. */
-static uint32_t add_term(struct builder *builder, struct builder_field *field, struct str term,
-                         uint32_t hash)
+uint32_t builder_add_hashed_term(struct builder *builder, struct builder_field *field,
+                                 struct str term, uint32_t hash)
 {
     uint32_t document = (uint32_t)builder->documents.count - 1;
     if (field->has_hashes_only) {
-        end_term(builder, field, add_hash(field, document, hash));
+        builder_end_term(builder, field, add_hash(field, document, hash));
         return UINT32_MAX;
     }
-    uint32_t number = hashed_term_number(field, term, hash);
-    end_term(builder, field, number != UINT32_MAX && add_pair(field, document, number));
+    uint32_t number = builder_term_number(field, term, hash);
+    builder_end_term(builder, field,
+                     number != UINT32_MAX && builder_add_pair(field, document, number));
     return number;
 }
 
@@ -344,134 +311,7 @@ void builder_add_term(struct builder *builder, struct builder_field *field, stru
 {
     CHECK(builder->documents.count > 0);
     if (term.data == NULL) term = STR("");
-    (void)add_term(builder, field, term, rare_hash(term));
-}
-
-/* The place of a short value, with its bytes in it or not; NULL: none, for it is too long, or the
- * field has too few values for the table to pay, or there is no memory. */
-static struct builder_value *value_place(struct builder_field *field, struct str text,
-                                         uint32_t hash)
-{
-    if (text.size == 0 || text.size > BUILDER_VALUE_SIZE_MAX) return NULL;
-    if (field->documents.count < BUILDER_VALUES_FROM) return NULL;
-    if (field->values == NULL) field->values = calloc(BUILDER_VALUES_COUNT, sizeof(*field->values));
-    return field->values == NULL ? NULL : &field->values[hash % BUILDER_VALUES_COUNT];
-}
-
-static bool add_known_value(struct builder_field *field, uint32_t document,
-                            const struct builder_value *value)
-{
-    const uint32_t *terms = field->value_terms.items + value->first_term;
-    bool is_added = true;
-    for (uint32_t i = 0; is_added && i < value->term_count; i++) {
-        is_added = add_pair(field, document, terms[i]);
-    }
-    return is_added;
-}
-
-/* Some tokens with their hashes: the table's places are fetched for all of them before the first is
- * looked for, for each is a miss of the cache. */
-#define TOKEN_BATCH 32
-
-struct token_batch {
-    size_t count;
-    uint32_t hashes[TOKEN_BATCH];
-    uint16_t starts[TOKEN_BATCH + 1];
-    char bytes[TOKEN_BATCH * 16 + ANALYZER_TERM_SIZE_MAX];
-};
-
-/* The next tokens; false when there are none. */
-static bool take_tokens(const struct builder_field *field, struct analyzer *analyzer,
-                        struct token_batch *batch)
-{
-    struct analyzer_token token;
-    size_t mask = field->slot_count - 1;
-    batch->count = 0;
-    batch->starts[0] = 0;
-    while (batch->count < TOKEN_BATCH && batch->starts[batch->count] < TOKEN_BATCH * 16 &&
-           analyzer_next(analyzer, &token)) {
-        size_t start = batch->starts[batch->count];
-        uint32_t hash = rare_hash(token.term);
-        if (field->slots != NULL) __builtin_prefetch(&field->slots[hash & mask]);
-        if (token.term.size <= 16)
-            memcpy(batch->bytes + start, token.term.data, 16);
-        else
-            memcpy(batch->bytes + start, token.term.data, token.term.size);
-        batch->hashes[batch->count++] = hash;
-        batch->starts[batch->count] = (uint16_t)(start + token.term.size);
-    }
-    return batch->count > 0;
-}
-
-/* Cuts the text into terms, and notes them in `place`, unless that is NULL or taken. */
-static bool add_new_value(struct builder_field *field, uint32_t document, struct str text,
-                          struct builder_value *place)
-{
-    struct analyzer analyzer;
-    size_t first = field->value_terms.count;
-    bool is_noted = place != NULL && place->size == 0;
-    struct token_batch batch;
-    analyzer_init(&analyzer, text);
-    while (take_tokens(field, &analyzer, &batch)) {
-        for (size_t i = 0; i < batch.count; i++) {
-            struct str term = { batch.bytes + batch.starts[i],
-                                (size_t)(batch.starts[i + 1] - batch.starts[i]) };
-            uint32_t number = hashed_term_number(field, term, batch.hashes[i]);
-            if (number == UINT32_MAX || !add_pair(field, document, number)) return false;
-            if (is_noted && !VEC_PUSH(&field->value_terms, number)) return false;
-        }
-    }
-    if (!is_noted) return true;
-    place->size = (uint16_t)(text.size + 1);
-    place->first_term = (uint32_t)first;
-    place->term_count = (uint16_t)(field->value_terms.count - first);
-    place->offset = (uint32_t)field->value_bytes.size;
-    buf_append_str(&field->value_bytes, text);
-    return !field->value_bytes.has_failed;
-}
-
-static bool is_known(const struct builder_field *field, const struct builder_value *place,
-                     struct str text)
-{
-    return place != NULL && place->size == text.size + 1 &&
-           bytes_same(field->value_bytes.data + place->offset, text.data, text.size);
-}
-
-static void add_text(struct builder *builder, struct builder_field *field, struct str text,
-                     struct builder_value *place)
-{
-    uint32_t document = (uint32_t)builder->documents.count - 1;
-    if (field->documents.count == 0 || VEC_LAST(&field->documents) != document) {
-        if (!VEC_PUSH(&field->documents, document)) builder->has_failed = true;
-    }
-    bool is_added = is_known(field, place, text) ? add_known_value(field, document, place)
-                                                 : add_new_value(field, document, text, place);
-    if (!is_added) builder->has_failed = true;
-}
-
-void builder_add_text(struct builder *builder, struct builder_field *field, struct str text)
-{
-    CHECK(builder->documents.count > 0);
-    bool is_short = text.size <= BUILDER_VALUE_SIZE_MAX;
-    add_text(builder, field, text, is_short ? value_place(field, text, rare_hash(text)) : NULL);
-}
-
-void builder_add_texts(struct builder *builder, struct builder_field *field,
-                       struct builder_field *keyword, struct str text)
-{
-    CHECK(builder->documents.count > 0);
-    if (text.data == NULL) text = STR("");
-    uint32_t document = (uint32_t)builder->documents.count - 1;
-    uint32_t hash = rare_hash(text);
-    struct builder_value *place = value_place(field, text, hash);
-    add_text(builder, field, text, place);
-    bool is_noted = is_known(field, place, text) && !keyword->has_hashes_only;
-    if (is_noted && place->keyword != 0) {
-        end_term(builder, keyword, add_pair(keyword, document, place->keyword - 1));
-        return;
-    }
-    uint32_t number = add_term(builder, keyword, text, hash);
-    if (is_noted && number != UINT32_MAX) place->keyword = number + 1;
+    (void)builder_add_hashed_term(builder, field, term, rare_hash(term));
 }
 
 void builder_add_number(struct builder *builder, struct builder_field *field, int64_t value)
@@ -521,6 +361,7 @@ size_t builder_memory(const struct builder *builder)
                 field->documents.capacity * sizeof(uint32_t) +
                 field->value_terms.capacity * sizeof(uint32_t) + field->value_bytes.capacity;
         if (field->values != NULL) size += BUILDER_VALUES_COUNT * sizeof(*field->values);
+        if (field->sieve != NULL) size += BUILDER_SIEVE_COUNT * sizeof(*field->sieve);
     }
     return size;
 }

@@ -45,8 +45,6 @@ struct builder_number {
 
 struct builder_value;
 
-#define BUILDER_HASHES_FROM 2048 /* values, from which on a field may keep hashes alone */
-
 struct builder_field {
     struct str path; /* owned by the builder's map */
     enum logstore_type type;
@@ -66,9 +64,11 @@ struct builder_field {
     /* Of keyword fields whose values are mostly different: documents and hashes of terms, in place
      * of terms and pairs; see segment.h about sourced columns. */
     bool has_hashes_only;
-    VEC(struct builder_hash) hashes;
+    VEC(struct builder_hash) hashes; /* of text fields: of terms that came once so far */
 
     VEC(uint32_t) documents; /* of text fields: which have it */
+    bool is_sieved;          /* a term is kept when its mark is found in the sieve */
+    uint16_t *sieve;         /* BUILDER_SIEVE_COUNT marks; NULL: none yet */
 
     /* Of text fields: short values that were cut into terms before, for most come again. */
     struct builder_value *values; /* BUILDER_VALUES_COUNT of them; NULL: none yet */
@@ -76,6 +76,7 @@ struct builder_field {
     struct buf value_bytes;
 };
 
+#define BUILDER_SIEVE_COUNT    32768
 #define BUILDER_VALUES_FROM    64  /* documents */
 #define BUILDER_VALUES_COUNT   256 /* places, by hash */
 #define BUILDER_VALUE_SIZE_MAX 256 /* bytes: the longest user agents */
@@ -101,10 +102,12 @@ struct builder {
     struct id_list ids;
     VEC(struct builder_document) documents;
     VEC(struct builder_field *) fields;
-    VEC(struct builder_field *) by_number; /* of fields of the mapping; NULL: not met yet */
-    struct map field_by_path;              /* path, or path and "\001" for malformed ones */
-    uint64_t *dead;                        /* one bit a document; grows with documents */
-    size_t dead_capacity;                  /* words */
+    bool is_sorted;                           /* fields, by their paths */
+    VEC(struct builder_field *) by_number;    /* of fields of the mapping; NULL: not met yet */
+    uint64_t mapping_serial, mapping_changes; /* of the mapping, when by_number was begun */
+    struct map field_by_path;                 /* path, or path and "\001" for malformed ones */
+    uint64_t *dead;                           /* one bit a document; grows with documents */
+    size_t dead_capacity;                     /* words */
     size_t dead_count;
     struct map id_to_document; /* plus one; of ids that are in no run */
     size_t rare_documents_min; /* a segment of fewer documents has dictionaries of all terms */
@@ -117,6 +120,10 @@ int builder_new(struct builder **builder_out, uint64_t segment_id, struct error 
 /* Empty again, for the next segment of the same index; keeps its memory, whose pages are there. */
 void builder_reset(struct builder *builder, uint64_t segment_id);
 void builder_free(struct builder *builder); /* NULL is fine */
+
+/* The mapping by whose numbers fields are asked for from now on. It may grow; of one that was
+ * changed otherwise the builder has to hear before its next segment. */
+void builder_begin(struct builder *builder, const struct logstore_mapping *mapping);
 
 /* Begins a document; the adds that follow belong to it. */
 int builder_add_document(struct builder *builder, struct str id, struct str source, int64_t seq_no,
@@ -165,7 +172,13 @@ bool builder_is_dead(const struct builder *builder, uint32_t document);
 /* Bytes that the builder holds, about. */
 size_t builder_memory(const struct builder *builder);
 
-/* The segment's bytes (segment.h). The builder stays as it is. */
-int builder_encode(const struct builder *builder, struct buf *out, struct error *error) MUST_CHECK;
+/* The fields in order of their paths, malformed ones behind their namesakes. */
+void builder_sort_fields(struct builder *builder);
+
+struct source_packer;
+
+/* The segment's bytes (segment.h) of a builder whose fields are in order. It stays as it is. */
+int builder_encode(const struct builder *builder, struct source_packer *packer, struct buf *out,
+                   struct error *error) MUST_CHECK;
 
 #endif

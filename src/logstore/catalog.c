@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define CATALOG_NAME     "catalog.json"
 #define CATALOG_SIZE_MAX ((size_t)1 << 30)
@@ -38,7 +39,33 @@ static void put_segment(struct json_writer *json, const struct store_segment *se
     json_object_end(json);
 }
 
-static void put_index(struct json_writer *json, const struct store_index *index)
+#define MAPPING_TEXT_KEPT_MIN 16384 /* bytes from which on printing is dearer than keeping */
+
+static void put_mapping(struct json_writer *json, struct store_index *index)
+{
+    const struct logstore_mapping *mapping = index->mapping;
+    bool is_kept = index->mapping_text.size > 0 && index->mapping_text_serial == mapping->serial &&
+                   index->mapping_text_changes == mapping->changes;
+    if (is_kept) {
+        json_put_raw(json, buf_str(&index->mapping_text));
+        return;
+    }
+    size_t start = json->out->size;
+    logstore_mapping_print(mapping, json->out);
+    json->needs_comma = true;
+    buf_release(&index->mapping_text);
+    buf_init(&index->mapping_text, CATALOG_SIZE_MAX);
+    if (json->out->has_failed || json->out->size - start < MAPPING_TEXT_KEPT_MIN) return;
+    buf_append_str(&index->mapping_text, str_skip(buf_str(json->out), start));
+    if (index->mapping_text.has_failed) {
+        buf_release(&index->mapping_text);
+        return;
+    }
+    index->mapping_text_serial = mapping->serial;
+    index->mapping_text_changes = mapping->changes;
+}
+
+static void put_index(struct json_writer *json, struct store_index *index)
 {
     json_object_begin(json);
     json_member_text(json, "name", index->name);
@@ -49,8 +76,7 @@ static void put_index(struct json_writer *json, const struct store_index *index)
     json_key(json, STR("settings"));
     json_put_raw(json, index->settings);
     json_key(json, STR("mapping"));
-    logstore_mapping_print(index->mapping, json->out);
-    json->needs_comma = true;
+    put_mapping(json, index);
     json_key(json, STR("segments"));
     json_array_begin(json);
     for (size_t i = 0; i < index->segments.count; i++) {
@@ -117,23 +143,21 @@ static void print_head(struct str body, int version, char *head)
 
 int store_catalog_save(struct logstore *store, struct error *error)
 {
-    CLEANUP(buf_release) struct buf body = { 0 };
     CLEANUP(buf_release) struct buf file = { 0 };
-    buf_init(&body, CATALOG_SIZE_MAX);
+    char head[HEAD_SIZE + 1] = { 0 };
     buf_init(&file, CATALOG_SIZE_MAX);
+    buf_append(&file, head, HEAD_SIZE);
     struct json_writer json;
-    json_writer_init(&json, &body);
+    json_writer_init(&json, &file);
     put_all(&json, store);
-    char head[HEAD_SIZE + 1];
-    print_head(buf_str(&body), VERSION, head);
-    for (int copy = 0; copy < 2; copy++) {
-        buf_append_cstr(&file, head);
-        buf_append_str(&file, buf_str(&body));
-    }
     store->is_catalog_owed = true;
-    if (body.has_failed || file.has_failed) {
+    size_t size = file.size; /* of the first copy; the second is the same again */
+    if (buf_reserve(&file, size) == NULL) {
         return error_set(error, -ENOMEM, "write the catalog: out of memory");
     }
+    print_head(str_skip(buf_str(&file), HEAD_SIZE), VERSION, head);
+    memcpy(file.data, head, HEAD_SIZE);
+    buf_append(&file, file.data, size);
     char path[FILE_PATH_SIZE];
     int code = file_join(path, store->folder, CATALOG_NAME, error);
     if (code == 0) code = file_replace(store->disk, path, buf_str(&file), error);

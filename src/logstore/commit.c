@@ -126,7 +126,8 @@ static void parse_one(struct commit *commit, struct logstore_operation *operatio
     if (known_read(known, operation->source, commit->memory, &parsed->known)) return;
     struct error error = { 0 };
     const struct json *root = NULL;
-    if (json_parse(commit->parser->json, commit->memory, operation->source, &root, &error) < 0) {
+    if (json_parse_line(commit->parser->json, commit->memory, operation->source, operation->behind,
+                        &root, &error) < 0) {
         refuse_source(operation, commit->arena, error.text);
     } else if (!json_is(root, JSON_OBJECT)) {
         refuse_source(operation, commit->arena, "document must be an object");
@@ -287,8 +288,8 @@ static int map_parsed(struct group *group, struct commit *commit, struct decisio
     if (code != 1) return code;
     if (parsed->root == NULL) {
         /* Its values were checked, so this can only run out of memory. */
-        code = json_parse(commit->parser->json, commit->memory, decision->operation->source,
-                          &parsed->root, NULL);
+        code = json_parse_line(commit->parser->json, commit->memory, decision->operation->source,
+                               decision->operation->behind, &parsed->root, NULL);
         if (code < 0) return code;
     }
     /* Readers copy the pointer under the state lock and count themselves in; one that has done so

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "codec/number.h"
+#include "codec/utf8.h"
 #include "logstore/date.h"
 #include "logstore/source_text.h"
 
@@ -196,13 +197,6 @@ static bool looks_like_ip(struct str text)
     return dots == 3 || colons >= 2;
 }
 
-static size_t character_count(struct str text)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < text.size; i++) count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
-    return count;
-}
-
 static int map_keyword(struct walk *walk, uint32_t index, const struct json *value)
 {
     const struct logstore_field *field = &walk->mapping->fields.items[index];
@@ -211,7 +205,7 @@ static int map_keyword(struct walk *walk, uint32_t index, const struct json *val
         return misfit(walk, field->path, value, "ip", STR("not an IP string literal"));
     }
     bool is_long = field->ignore_above != 0 && text.size > field->ignore_above &&
-                   character_count(text) > field->ignore_above;
+                   utf8_valid_count(text) > field->ignore_above;
     if (is_long) return push_ignored(walk, field->path);
     if (text.size > DOCUMENT_KEYWORD_SIZE_MAX) {
         if (!walk->options->is_strict) return push_ignored(walk, field->path);

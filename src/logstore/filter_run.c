@@ -127,13 +127,17 @@ static bool has_misfits(const struct filter_run *run, struct str path)
 }
 
 /* One field by its whole name: its column, and the values that did not fit it. */
-int filter_check_deadline(const struct filter_run *run, struct error *error)
+int filter_context_check(const struct logstore_filter_context *context, struct error *error)
 {
-    const struct logstore_filter_context *context = run->context;
     if (context->deadline_ns == 0 || clock_monotonic_ns(context->clock) <= context->deadline_ns) {
         return 0;
     }
     return error_set(error, ERROR_TIMEOUT, "query took longer than its time limit");
+}
+
+int filter_check_deadline(const struct filter_run *run, struct error *error)
+{
+    return filter_context_check(run->context, error);
 }
 
 static int add_field(struct filter_run *run, const struct logstore_filter *filter, struct str path,

@@ -25,6 +25,8 @@ struct filter_run {
 
 /* 0, or ERROR_TIMEOUT once the context's time is over: asked between columns and blocks. */
 int filter_check_deadline(const struct filter_run *run, struct error *error) MUST_CHECK;
+int filter_context_check(const struct logstore_filter_context *context,
+                         struct error *error) MUST_CHECK;
 
 /* Each adds (never takes away) the documents of one column that pass one leaf. */
 int filter_text(struct filter_run *run, const struct logstore_filter *filter,

@@ -65,7 +65,7 @@ static void job_release(struct logstore *store, struct job *job)
     mutex_lock(&store->state);
     for (size_t i = 0; i < job->inputs.count; i++) {
         store_live_unref(job->inputs.items[i].live);
-        store_segment_unref(job->inputs.items[i].segment);
+        store_segment_unref(store, job->inputs.items[i].segment);
     }
     mutex_unlock(&store->state);
     for (size_t i = 0; job->new_numbers != NULL && i < job->inputs.count; i++) {
@@ -218,7 +218,7 @@ static int swap(struct logstore *store, struct job *job, struct error *error)
     int code = 0;
     if (index == NULL) {
         if (job->output != NULL) job->output->removes_file = true;
-        store_segment_unref(job->output);
+        store_segment_unref(store, job->output);
         job->output = NULL;
         mutex_unlock(&store->state);
         return 0;
@@ -245,7 +245,7 @@ static int swap(struct logstore *store, struct job *job, struct error *error)
             is_placed = true;
             store_live_unref(old.live);
             old.segment->removes_file = true;
-            store_segment_unref(old.segment);
+            store_segment_unref(store, old.segment);
             break;
         }
     }
@@ -519,7 +519,7 @@ bool store_segment_drop(struct logstore *store, struct store_index *index, size_
     mutex_lock(&store->state);
     dropped.segment->removes_file = is_saved;
     store_live_unref(dropped.live);
-    store_segment_unref(dropped.segment);
+    store_segment_unref(store, dropped.segment);
     mutex_unlock(&store->state);
     return is_saved;
 }
@@ -549,13 +549,10 @@ static void free_kept(struct logstore *store)
     VEC_RELEASE(&store->leaves);
     buf_release(&store->records);
     buf_init(&store->records, LOG_RECORD_SIZE_MAX);
-    if (store->spare_size == 0) return;
     mutex_lock(&store->state);
-    for (size_t i = 0; i < store->indices.count; i++) {
-        store_index_free_spare(store, store->indices.items[i]);
-    }
+    bool had_spare = store_spare_free(store);
     mutex_unlock(&store->state);
-    (void)malloc_trim(0);
+    if (had_spare) (void)malloc_trim(0);
 }
 
 void logstore_maintain(struct logstore *store)

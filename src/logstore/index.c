@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SPARE_SIZE_MAX ((size_t)40 << 20) /* of empty buffers that are kept for what comes next */
-
 struct store_index *store_index_find(const struct logstore *store, struct str name)
 {
     size_t low = 0;
@@ -38,34 +36,13 @@ void store_live_unref(struct store_live *live)
     if (--live->ref_count == 0) free(live);
 }
 
-void store_segment_unref(struct logstore_segment *segment)
+void store_segment_unref(struct logstore *store, struct logstore_segment *segment)
 {
     if (segment == NULL) return;
     CHECK(segment->ref_count > 0);
-    if (--segment->ref_count == 0) segment_free(segment);
-}
-
-void store_index_free_spare(struct logstore *store, struct store_index *index)
-{
-    store->spare_size -= index->spare_size;
-    builder_free(index->spare);
-    index->spare = NULL;
-    index->spare_size = 0;
-}
-
-/* A buffer that was frozen is kept for the next segment, unless that is much memory: new pages cost
- * an eighth of all ingest. */
-static void keep_spare(struct logstore *store, struct store_index *index, struct builder *builder)
-{
-    size_t size = builder_memory(builder);
-    if (index->spare != NULL || store->spare_size + size > SPARE_SIZE_MAX) {
-        builder_free(builder);
-        return;
-    }
-    builder_reset(builder, 0);
-    index->spare = builder;
-    index->spare_size = size;
-    store->spare_size += size;
+    if (--segment->ref_count > 0) return;
+    store_spare_keep_bytes(store, segment);
+    segment_free(segment);
 }
 
 struct builder *store_index_builder(struct logstore *store, struct store_index *index,
@@ -73,15 +50,10 @@ struct builder *store_index_builder(struct logstore *store, struct store_index *
 {
     if (index->builder != NULL) return index->builder;
     uint64_t id = store->segment_id_next++;
-    if (index->spare != NULL) {
-        index->builder = index->spare;
-        index->builder->segment_id = id;
-        store->spare_size -= index->spare_size;
-        index->spare_size = 0;
-        index->spare = NULL;
-    } else if (builder_new(&index->builder, id, error) < 0) {
-        return NULL;
-    }
+    index->builder = store_spare_builder(store, index);
+    if (index->builder == NULL && builder_new(&index->builder, id, error) < 0) return NULL;
+    index->builder->segment_id = id;
+    builder_begin(index->builder, index->mapping);
     index->builder->rare_documents_min = store->options.rare_documents_min;
     return index->builder;
 }
@@ -91,11 +63,12 @@ void store_index_free(struct logstore *store, struct store_index *index)
     if (index == NULL) return;
     VEC_FOR_EACH (&index->segments, item) {
         store_live_unref(item->live);
-        store_segment_unref(item->segment);
+        store_segment_unref(store, item->segment);
     }
     VEC_RELEASE(&index->segments);
     builder_free(index->builder);
-    store_index_free_spare(store, index);
+    buf_release(&index->mapping_text);
+    store_spare_free_builder(store, index);
     if (index->mapping != NULL && --index->mapping->ref_count == 0) {
         logstore_mapping_free(index->mapping);
     }
@@ -210,9 +183,12 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
         return error_set(error, -ENOMEM, "refresh: out of memory");
     }
     CLEANUP(buf_release) struct buf bytes = { 0 };
-    buf_init(&bytes, SIZE_MAX);
-    (void)!buf_reserve(&bytes, builder->sources.size / 3); /* about what becomes of log lines */
-    int code = builder_encode(builder, &bytes, error);
+    struct source_packer *packer = store_spare_packer(store);
+    if (packer == NULL) return error_set(error, -ENOMEM, "refresh: out of memory");
+    store_spare_bytes(store, builder->sources.size / 3, &bytes); /* what becomes of log lines */
+    builder_sort_fields(builder);
+    int code = builder_encode(builder, packer, &bytes, error);
+    store_spare_keep_packer(store, packer);
     if (code < 0)
         return error_wrap(error, code, "refresh index '" STR_FMT "'", STR_ARG(index->name));
     size_t size;
@@ -231,7 +207,7 @@ int store_index_refresh(struct logstore *store, struct store_index *index, struc
     }
     (void)VEC_PUSH(&index->segments, fresh);
     index->builder = NULL;
-    keep_spare(store, index, builder);
+    store_spare_keep_builder(store, index, builder);
     return 0;
 }
 

@@ -116,6 +116,8 @@ struct logstore_operation {
     struct str index;   /* concrete index, alias with a write index, or data stream */
     struct str id;      /* empty: one is made */
     struct str source;  /* borrowed; one JSON object; empty for a delete */
+    size_t behind;      /* bytes that may be read behind the source; 64, if the first is a line's
+                           end, spare a copy */
     bool has_if_seq_no; /* refuse unless the document has this sequence number now */
     int64_t if_seq_no;
     bool has_version; /* version_type external: the caller counts; refuse unless it is higher */

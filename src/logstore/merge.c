@@ -297,53 +297,59 @@ int merge_presence(struct merge *merge, struct merge_column *column, size_t coun
     return segment_write_presence(&merge->writer, column->number, count);
 }
 
-struct column_name {
-    struct str path;
-    uint8_t flags; /* malformed or not */
+/* Where a merge stands among the columns of an input, which are in order of their names. */
+struct column_cursor {
+    size_t number;   /* of the column at hand */
+    struct str path; /* its name; no data: there is none any more */
+    bool is_malformed;
 };
 
-VEC_TYPE(column_name_vec, struct column_name);
-
-static int by_name(const void *a, const void *b)
+static int compare_names(const struct column_cursor *a, const struct column_cursor *b)
 {
-    const struct column_name *left = a;
-    const struct column_name *right = b;
-    int order = str_compare(left->path, right->path);
-    return order != 0 ? order : (int)left->flags - (int)right->flags;
+    int order = str_compare(a->path, b->path);
+    return order != 0 ? order : (int)a->is_malformed - (int)b->is_malformed;
 }
 
-/* The columns of all inputs, each once, in order. */
-static bool name_columns(const struct merge *merge, struct column_name_vec *names)
+/* On to the column of that number, or to the end. */
+static int cursor_move(const struct merge *merge, size_t input, size_t number,
+                       struct column_cursor *cursor)
 {
+    const struct logstore_segment *segment = merge->inputs[input].segment;
+    struct column_cursor before = *cursor;
+    *cursor = (struct column_cursor){ .number = number };
+    if (number >= segment->column_count) return 0;
+    cursor->path = segment_column_path(segment, number, &cursor->is_malformed);
+    if (number == 0 || compare_names(&before, cursor) < 0) return 0;
+    return error_set(merge->error, ERROR_CORRUPT, "segment: column '" STR_FMT "' is out of order",
+                     STR_ARG(cursor->path));
+}
+
+/* The least name that a cursor stands on; false at the end of all. */
+static bool least_name(const struct merge *merge, const struct column_cursor *cursors,
+                       struct column_cursor *name)
+{
+    bool is_found = false;
     for (size_t i = 0; i < merge->input_count; i++) {
-        const struct logstore_segment *segment = merge->inputs[i].segment;
-        for (size_t k = 0; k < segment->column_count; k++) {
-            bool is_malformed;
-            struct str path = segment_column_path(segment, k, &is_malformed);
-            uint8_t flags = is_malformed ? SEGMENT_COLUMN_MALFORMED : 0;
-            if (!VEC_PUSH(names, (struct column_name){ path, flags })) return false;
-        }
+        if (cursors[i].number >= merge->inputs[i].segment->column_count) continue;
+        if (is_found && compare_names(&cursors[i], name) >= 0) continue;
+        *name = cursors[i];
+        is_found = true;
     }
-    if (names->count == 0) return true;
-    qsort(names->items, names->count, sizeof(*names->items), by_name);
-    size_t kept = 1;
-    for (size_t i = 1; i < names->count; i++) {
-        if (by_name(&names->items[i], &names->items[kept - 1]) == 0) continue;
-        names->items[kept++] = names->items[i];
-    }
-    names->count = kept;
-    return true;
+    return is_found;
 }
 
-static int open_parts(struct merge *merge, const struct column_name *name,
-                      struct merge_column *column)
+/* The column of that name in all inputs that have it, whose cursors move on. */
+static int open_parts(struct merge *merge, const struct column_cursor *name,
+                      struct column_cursor *cursors, struct merge_column *column)
 {
     column->first = NULL;
     for (size_t i = 0; i < merge->input_count; i++) {
         const struct logstore_segment *segment = merge->inputs[i].segment;
-        size_t number = segment_column_find(segment, name->path, name->flags != 0);
+        size_t number = cursors[i].number;
         column->parts[i] = NULL;
-        if (number == SIZE_MAX) continue;
+        if (number >= segment->column_count || compare_names(&cursors[i], name) != 0) continue;
+        int code = cursor_move(merge, i, number + 1, &cursors[i]);
+        if (code < 0) return code;
         segment_column_load(segment, number, &column->own[i]);
         const struct logstore_column *part = segment_column_open(&column->own[i]);
         if (part == NULL) {
@@ -364,7 +370,7 @@ static int open_parts(struct merge *merge, const struct column_name *name,
     column->row = (struct segment_column_row){
         .path = name->path,
         .type = column->first->type,
-        .flags = name->flags,
+        .flags = name->is_malformed ? SEGMENT_COLUMN_MALFORMED : 0,
         .least = 1,
         .most = 0,
         .source_path = column->first->source_path,
@@ -404,30 +410,79 @@ static void note_time(const struct segment_column_row *row, struct segment_meta 
     meta->time_most = row->most / (is_nanos ? 1000000 : 1);
 }
 
+VEC_TYPE(row_vec, struct segment_column_row);
+
+#define LOOKED_AT_MAX ((size_t)2 << 20) /* bytes of columns, before what is mapped is unloaded */
+
+#define PART_ROWS_SIZE 256 /* about: what says of a column what it is and where */
+
+/* The bytes of the sections of all parts, and of what says where they are. */
+static size_t parts_size(const struct merge *merge, const struct merge_column *column)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_column *part = column->parts[i];
+        if (part == NULL) continue;
+        size += PART_ROWS_SIZE + part->presence.bytes.size + part->values.bytes.size +
+                part->terms_bytes.bytes.size + part->postings.bytes.size +
+                part->rare_bytes.bytes.size;
+    }
+    return size;
+}
+
+/* What was looked at of the inputs counts as memory of ours until it is unloaded. */
+static void unload_inputs(const struct merge *merge)
+{
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct logstore_segment *segment = merge->inputs[i].segment;
+        if (!segment->is_mapped) continue;
+        const struct disk *disk = segment->disk;
+        disk->unload(disk->state, segment->bytes.data, segment->bytes.size);
+    }
+}
+
+static int merge_each_column(struct merge *merge, struct column_cursor *cursors,
+                             struct merge_column *column, struct segment_meta *meta,
+                             struct row_vec *rows)
+{
+    struct column_cursor name = { .path = STR("") };
+    size_t looked_at = 0;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < merge->input_count; i++) {
+        code = cursor_move(merge, i, 0, &cursors[i]);
+    }
+    while (code == 0 && least_name(merge, cursors, &name)) {
+        column->number = rows->count;
+        code = open_parts(merge, &name, cursors, column);
+        if (code == 0) code = merge_column(merge, column);
+        looked_at += parts_size(merge, column);
+        close_parts(merge, column);
+        if (looked_at > LOOKED_AT_MAX) {
+            unload_inputs(merge);
+            looked_at = 0;
+        }
+        note_time(&column->row, meta);
+        if (!VEC_PUSH(rows, column->row)) code = segment_out_of_memory(&merge->writer);
+    }
+    return code;
+}
+
 static int merge_columns(struct merge *merge, struct segment_meta *meta)
 {
-    struct column_name_vec names = { 0 };
-    struct segment_column_row *rows = NULL;
+    struct row_vec rows = { 0 };
+    struct column_cursor *cursors = calloc(merge->input_count, sizeof(*cursors));
     struct merge_column column = {
         .parts = calloc(merge->input_count, sizeof(const struct logstore_column *)),
         .own = calloc(merge->input_count, sizeof(struct logstore_column)),
     };
-    if (name_columns(merge, &names)) rows = calloc(names.count + 1, sizeof(*rows));
-    bool has_memory = rows != NULL && column.parts != NULL && column.own != NULL;
-    int code = has_memory ? 0 : segment_out_of_memory(&merge->writer);
-    for (size_t i = 0; code == 0 && i < names.count; i++) {
-        column.number = i;
-        code = open_parts(merge, &names.items[i], &column);
-        if (code == 0) code = merge_column(merge, &column);
-        close_parts(merge, &column);
-        rows[i] = column.row;
-        note_time(&column.row, meta);
-    }
-    if (code == 0) code = segment_write_column_rows(&merge->writer, rows, names.count);
+    bool has_memory = cursors != NULL && column.parts != NULL && column.own != NULL;
+    int code = has_memory ? merge_each_column(merge, cursors, &column, meta, &rows)
+                          : segment_out_of_memory(&merge->writer);
+    if (code == 0) code = segment_write_column_rows(&merge->writer, rows.items, rows.count);
     free(column.parts);
     free(column.own);
-    free(rows);
-    VEC_RELEASE(&names);
+    free(cursors);
+    VEC_RELEASE(&rows);
     return code;
 }
 
@@ -442,6 +497,7 @@ static int merge_all(struct merge *merge)
     code = merge_sources(merge);
     if (code == 0) code = merge_ids(merge);
     if (code == 0) code = merge_versions(merge, &meta);
+    unload_inputs(merge);
     if (code == 0) code = merge_columns(merge, &meta);
     meta.source_size = merge->source_size;
     if (code == 0) code = segment_write_meta(&merge->writer, &meta);

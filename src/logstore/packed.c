@@ -76,6 +76,20 @@ bool packed_open(struct str *rest, struct packed *packed)
     *rest = str_skip(*rest, PACKED_HEADER_SIZE + (size_t)size);
     return true;
 }
+
+void packed_read(const struct packed *packed, size_t first, size_t count, int64_t *values)
+{
+    const unsigned width = packed->width;
+    const uint64_t mask = packed->mask;
+    const uint64_t base = (uint64_t)packed->base;
+    uint64_t bit = (uint64_t)first * width;
+    for (size_t i = 0; i < count && width == 0; i++) values[i] = packed->base;
+    for (size_t i = 0; i < count && width > 0; i++, bit += width) {
+        uint64_t word = bytes_get64(packed->bytes + bit / 8) >> (bit % 8);
+        values[i] = (int64_t)(base + (word & mask));
+    }
+}
+
 size_t packed_lower_bound(const struct packed *packed, size_t from, int64_t value)
 {
     size_t low = from;

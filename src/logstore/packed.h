@@ -43,6 +43,9 @@ static inline int64_t packed_get(const struct packed *packed, size_t i)
     return (int64_t)((uint64_t)packed->base + (word & packed->mask));
 }
 
+/* `count` values from the one numbered `first` on, faster than one by one. */
+void packed_read(const struct packed *packed, size_t first, size_t count, int64_t *values);
+
 /* The first index whose value is not less than `value`; the array must be rising. */
 size_t packed_lower_bound(const struct packed *packed, size_t from, int64_t value);
 

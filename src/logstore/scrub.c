@@ -144,7 +144,7 @@ static void set_aside(struct logstore *store, struct logstore_segment *segment, 
             store_live_unref(index->segments.items[k].live);
             VEC_REMOVE(&index->segments, k);
             store->stats.corrupt_segments_total++;
-            store_segment_unref(segment);
+            store_segment_unref(store, segment);
             break;
         }
     }
@@ -203,7 +203,7 @@ void store_scrub(struct logstore *store)
         above = segment->id + 1; /* one that cannot be read waits for the next round */
         (void)store_segment_holds(store, segment);
         mutex_lock(&store->state);
-        store_segment_unref(segment);
+        store_segment_unref(store, segment);
         mutex_unlock(&store->state);
     }
 }

@@ -72,10 +72,11 @@ static int read_directory(const struct logstore_segment *segment, struct directo
     }
     uint32_t version = bytes_get32(bytes.data + 8);
     bool is_newer = bytes_get32(bytes.data + 12) > SEGMENT_VERSION;
-    if (is_newer || version < SEGMENT_VERSION) {
+    if (is_newer || version < SEGMENT_VERSION_MIN) {
         /* A newer one is a mistake of who started us; an older one is of no use to anybody. */
         return error_set(error, is_newer ? ERROR_UNSUPPORTED : ERROR_CORRUPT,
-                         "segment is of version %u, only version %u can be read", (unsigned)version,
+                         "segment is of version %u, only versions %u to %u can be read",
+                         (unsigned)version, (unsigned)SEGMENT_VERSION_MIN,
                          (unsigned)SEGMENT_VERSION);
     }
     uint64_t offset = bytes_get64(trailer);
@@ -361,6 +362,10 @@ void logstore_column_gather(const struct logstore_column *column, const uint32_t
 {
     CHECK(column->is_dense);
     const struct packed packed = column->values_packed;
+    if (count > 0 && documents[count - 1] - documents[0] == count - 1) {
+        packed_read(&packed, documents[0], count, values); /* they follow each other */
+        return;
+    }
     for (size_t i = 0; i < count; i++) values[i] = packed_get(&packed, documents[i]);
 }
 
@@ -401,48 +406,6 @@ int logstore_column_term(const struct logstore_column *column, uint32_t ordinal,
         code = ERROR_CORRUPT;
     }
     terms_cursor_release(&cursor);
-    return code;
-}
-
-struct str logstore_column_dictionary(const struct logstore_column *column, bool *lasts)
-{
-    *lasts = column->made == NULL;
-    return *lasts ? column->terms_bytes.bytes
-                  : (struct str){ column->made, column->made_terms_size };
-}
-
-struct logstore_terms {
-    struct terms terms;
-    struct terms_cursor cursor;
-};
-
-int logstore_terms_new(struct logstore_terms **terms_out, struct str dictionary,
-                       struct error *error)
-{
-    struct logstore_terms *terms = calloc(1, sizeof(*terms));
-    if (terms == NULL) return error_set(error, -ENOMEM, "read a dictionary: out of memory");
-    int code = terms_open(dictionary, false, &terms->terms, error);
-    if (code < 0) {
-        free(terms);
-        return code;
-    }
-    terms_cursor_init(&terms->cursor, &terms->terms);
-    *terms_out = terms;
-    return 0;
-}
-
-void logstore_terms_free(struct logstore_terms *terms)
-{
-    if (terms == NULL) return;
-    terms_cursor_release(&terms->cursor);
-    terms_release(&terms->terms);
-    free(terms);
-}
-
-int logstore_terms_next(struct logstore_terms *terms, struct str *term, struct error *error)
-{
-    int code = terms_cursor_next(&terms->cursor, error);
-    if (code == 1) *term = buf_str(&terms->cursor.term);
     return code;
 }
 

@@ -31,7 +31,8 @@
 
 #define SEGMENT_MAGIC        "BGLOGSEG"
 #define SEGMENT_END          "BGLOGEND"
-#define SEGMENT_VERSION      2
+#define SEGMENT_VERSION      3 /* 2 had no hexed blocks, and is read */
+#define SEGMENT_VERSION_MIN  2
 #define SEGMENT_HEADER_SIZE  16
 #define SEGMENT_ROW_SIZE     32
 #define SEGMENT_TRAILER_SIZE 32

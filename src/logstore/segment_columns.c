@@ -284,11 +284,22 @@ const struct logstore_column *segment_column(const struct logstore_segment *segm
     return i == SIZE_MAX ? NULL : segment_column_open(segment_column_at(segment, i));
 }
 
+const struct logstore_column *logstore_column_find_unread(const struct logstore_segment *segment,
+                                                          struct str path)
+{
+    return segment_column(segment, path, false);
+}
+
+bool logstore_column_is_unread(const struct logstore_column *column)
+{
+    return (column->flags & SEGMENT_COLUMN_SOURCED) != 0;
+}
+
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path)
 {
     const struct logstore_column *column = segment_column(segment, path, false);
-    if (column == NULL || (column->flags & SEGMENT_COLUMN_SOURCED) == 0) return column;
+    if (column == NULL || !logstore_column_is_unread(column)) return column;
     struct logstore_column *own = (struct logstore_column *)(uintptr_t)column;
     return segment_column_make(own, NULL) < 0 ? NULL : column;
 }

@@ -22,11 +22,12 @@
 struct encoder {
     struct segment_writer writer;
     const struct builder *builder;
+    struct source_packer *packer;
     struct segment_block_vec blocks;
 };
 
-static int write_source_block(struct encoder *encoder, struct source_packer *packer, size_t start,
-                              size_t end, struct str *documents)
+static int write_source_block(struct encoder *encoder, size_t start, size_t end,
+                              struct str *documents)
 {
     struct segment_writer *writer = &encoder->writer;
     const struct builder *builder = encoder->builder;
@@ -39,7 +40,8 @@ static int write_source_block(struct encoder *encoder, struct source_packer *pac
     }
     size_t position = segment_position(writer);
     size_t before = writer->out->size;
-    int code = source_block_pack(packer, documents, end - start, writer->out, writer->error);
+    int code =
+        source_block_pack(encoder->packer, documents, end - start, writer->out, writer->error);
     if (code < 0) return code;
     struct segment_block block = {
         .first = (int64_t)start,
@@ -55,10 +57,8 @@ static int write_sources(struct encoder *encoder)
     struct segment_writer *writer = &encoder->writer;
     const struct builder *builder = encoder->builder;
     size_t count = builder->documents.count;
-    struct source_packer *packer = NULL;
     struct str *documents = malloc((count + 1) * sizeof(*documents));
-    int code = documents == NULL ? -ENOMEM : source_packer_new(&packer, SOURCE_LEVEL_FAST);
-    if (code < 0) (void)segment_out_of_memory(writer);
+    int code = documents == NULL ? segment_out_of_memory(writer) : 0;
     segment_section_begin(writer);
     for (size_t start = 0; code == 0 && start < count;) {
         size_t end = start;
@@ -66,11 +66,10 @@ static int write_sources(struct encoder *encoder)
         while (end < count && (size < SEGMENT_SOURCE_SIZE || end == start)) {
             size += builder->documents.items[end++].source_size;
         }
-        code = write_source_block(encoder, packer, start, end, documents);
+        code = write_source_block(encoder, start, end, documents);
         start = end;
     }
     if (code == 0) code = segment_write_blocks(writer, &encoder->blocks);
-    source_packer_free(packer);
     free(documents);
     return code;
 }
@@ -185,12 +184,20 @@ static int write_all_postings(struct encoder *encoder, const struct builder_fiel
     return segment_section_end(writer, SEGMENT_POSTINGS, column);
 }
 
+/* The block that a document is in; documents come in order, `block` is that of the one before. */
+static uint32_t block_of(const struct encoder *encoder, uint32_t document, uint32_t block)
+{
+    /* The last of blocks is the end. */
+    while (encoder->blocks.items[block + 1].first <= (int64_t)document) block++;
+    return block;
+}
+
 /* Hashes of the terms that fewer than `least` documents hold, each with its block. */
 static int write_rare(struct encoder *encoder, const struct builder_field *field, size_t column,
                       uint32_t least)
 {
     struct segment_writer *writer = &encoder->writer;
-    uint64_t *entries = malloc((field->pairs.count + 1) * sizeof(*entries));
+    uint64_t *entries = malloc((field->pairs.count + field->hashes.count + 1) * sizeof(*entries));
     if (entries == NULL) return segment_out_of_memory(writer);
     size_t count = 0;
     uint32_t block = 0;
@@ -198,9 +205,14 @@ static int write_rare(struct encoder *encoder, const struct builder_field *field
         const struct builder_pair *pair = &field->pairs.items[i];
         const struct builder_term *term = &field->terms.items[pair->term];
         if (term->count >= least) continue;
-        /* The last of blocks is the end. */
-        while (encoder->blocks.items[block + 1].first <= (int64_t)pair->document) block++;
+        block = block_of(encoder, pair->document, block);
         entries[count++] = RARE_ENTRY(term->hash, block);
+    }
+    block = 0;
+    for (size_t i = 0; i < field->hashes.count; i++) {
+        const struct builder_hash *hash = &field->hashes.items[i];
+        block = block_of(encoder, hash->document, block);
+        entries[count++] = RARE_ENTRY(hash->hash, block);
     }
     int code = count == 0 ? 0 : segment_write_rare(writer, column, entries, count);
     free(entries);
@@ -219,7 +231,7 @@ static int write_text_column(struct encoder *encoder, const struct builder_field
     if (entries == NULL) code = segment_out_of_memory(writer);
     if (code == 0) code = write_all_postings(encoder, field, column, least, &order, entries);
     if (code == 0) code = segment_write_terms(writer, column, entries, order.count, true);
-    if (code == 0 && least > 1) code = write_rare(encoder, field, column, least);
+    if (code == 0) code = write_rare(encoder, field, column, least);
     free(entries);
     VEC_RELEASE(&order);
     if (code < 0) return code;
@@ -280,33 +292,15 @@ static bool has_text_beside(const struct builder *builder, const struct builder_
     return beside != NULL && beside->kind == LOGSTORE_COLUMN_TEXT && beside->documents.count > 0;
 }
 
-/* The same of a field that has hashes alone. */
-static int write_hashes(struct encoder *encoder, const struct builder_field *field, size_t column)
-{
-    struct segment_writer *writer = &encoder->writer;
-    size_t count = field->hashes.count;
-    uint64_t *entries = malloc((count + 1) * sizeof(*entries));
-    if (entries == NULL) return segment_out_of_memory(writer);
-    uint32_t block = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct builder_hash *hash = &field->hashes.items[i];
-        while (encoder->blocks.items[block + 1].first <= (int64_t)hash->document) block++;
-        entries[i] = RARE_ENTRY(hash->hash, block);
-    }
-    int code = segment_write_rare(writer, column, entries, count);
-    free(entries);
-    return code;
-}
-
 static int write_sourced_column(struct encoder *encoder, const struct builder_field *field,
                                 size_t column)
 {
     struct segment_writer *writer = &encoder->writer;
     bool has_hashes = field->has_hashes_only;
     size_t count = has_hashes ? field->hashes.count : field->pairs.count;
-    int code = has_text_beside(encoder->builder, field) ? 0
-               : has_hashes                             ? write_hashes(encoder, field, column)
-                            : write_rare(encoder, field, column, UINT32_MAX);
+    int code = has_text_beside(encoder->builder, field)
+                   ? 0
+                   : write_rare(encoder, field, column, UINT32_MAX);
     if (code < 0) return code;
     if (!segment_numbers(writer, count)) return segment_out_of_memory(writer);
     for (size_t i = 0; i < count; i++) {
@@ -399,14 +393,6 @@ static void number_range(const struct builder_field *field, int64_t *least, int6
     }
 }
 
-static int by_path(const void *a, const void *b)
-{
-    const struct builder_field *left = *(struct builder_field *const *)a;
-    const struct builder_field *right = *(struct builder_field *const *)b;
-    int order = str_compare(left->path, right->path);
-    return order != 0 ? order : (int)left->is_malformed - (int)right->is_malformed;
-}
-
 static int write_column(struct encoder *encoder, const struct builder_field *field, size_t column,
                         struct segment_column_row *row)
 {
@@ -432,21 +418,15 @@ static int write_columns(struct encoder *encoder)
     const struct builder *builder = encoder->builder;
     struct segment_writer *writer = &encoder->writer;
     size_t count = 0;
-    struct builder_field **fields =
-        calloc(builder->fields.count + 1, sizeof(struct builder_field *));
     struct segment_column_row *rows = calloc(builder->fields.count + 1, sizeof(*rows));
-    int code = fields == NULL || rows == NULL ? segment_out_of_memory(writer) : 0;
-    if (code == 0) {
-        for (size_t i = 0; i < builder->fields.count; i++) {
-            if (has_values(builder->fields.items[i])) fields[count++] = builder->fields.items[i];
-        }
-        qsort(fields, count, sizeof(struct builder_field *), by_path);
-    }
-    for (size_t i = 0; code == 0 && i < count; i++) {
-        code = write_column(encoder, fields[i], i, &rows[i]);
+    int code = rows == NULL ? segment_out_of_memory(writer) : 0;
+    for (size_t i = 0; code == 0 && i < builder->fields.count; i++) {
+        const struct builder_field *field = builder->fields.items[i];
+        if (!has_values(field)) continue;
+        code = write_column(encoder, field, count, &rows[count]);
+        count++;
     }
     if (code == 0) code = segment_write_column_rows(writer, rows, count);
-    free(fields);
     free(rows);
     return code;
 }
@@ -490,10 +470,11 @@ static int encode(struct encoder *encoder)
     return code;
 }
 
-int builder_encode(const struct builder *builder, struct buf *out, struct error *error)
+int builder_encode(const struct builder *builder, struct source_packer *packer, struct buf *out,
+                   struct error *error)
 {
     if (builder->has_failed) return error_set(error, -ENOMEM, "buffer is out of memory");
-    struct encoder encoder = { .builder = builder };
+    struct encoder encoder = { .builder = builder, .packer = packer };
     segment_writer_init(&encoder.writer, out, (uint32_t)builder->documents.count, error);
     int code = encode(&encoder);
     if (code < 0) buf_truncate(out, encoder.writer.base);

@@ -139,7 +139,7 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
         struct logstore_segment *segment =
             (struct logstore_segment *)(uintptr_t)snapshot->segments[i].segment;
         if (--segment->snapshot_count == 0) segment_columns_forget(segment);
-        store_segment_unref(segment);
+        store_segment_unref(owned->store, segment);
     }
     for (size_t i = 0; i < snapshot->index_count; i++) {
         struct logstore_mapping *mapping =
@@ -212,7 +212,7 @@ int logstore_get(struct logstore *store, struct str index_name, struct str id, s
         /* A large document takes a while to unpack; nobody waits for that. */
         code = get_from_segment(segment, place.document, arena, &found, error);
         mutex_lock(&store->state);
-        store_segment_unref(segment);
+        store_segment_unref(store, segment);
         mutex_unlock(&store->state);
     }
     if (code == 1) *document = found;

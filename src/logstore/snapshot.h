@@ -156,6 +156,30 @@ struct logstore_column;
 /* NULL when no document of the segment has the field. */
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path);
+
+/* The same, but a keyword column whose values stand in the sources alone is not read yet: then
+ * logstore_column_is_unread says so, and it has neither terms nor ordinals, but logstore_values. */
+const struct logstore_column *logstore_column_find_unread(const struct logstore_segment *segment,
+                                                          struct str path);
+bool logstore_column_is_unread(const struct logstore_column *column);
+
+/* What is done with each value: the code that is not 0 ends the walk. The hash is that of
+ * logstore_term_hash; the text lasts until visit returns. */
+struct logstore_value_visitor {
+    int (*visit)(void *argument, struct str text, uint64_t hash);
+    void *argument;
+};
+
+/* Reads the values that the documents (rising) have in an unread column from the sources, each
+ * once a document, in order of documents. Reads the blocks alone that hold them.
+ * Returns visit's code, or ERROR_TIMEOUT, ERROR_CORRUPT, -ENOMEM. */
+int logstore_values(const struct logstore_column *column, const uint32_t *documents, size_t count,
+                    struct logstore_filter_context *context,
+                    const struct logstore_value_visitor *visitor, struct error *error) MUST_CHECK;
+
+/* A hash of a term, all of whose bits are good. */
+uint64_t logstore_term_hash(struct str term);
+
 size_t logstore_column_count(const struct logstore_segment *segment);
 struct str logstore_column_path(const struct logstore_segment *segment, size_t i);
 enum logstore_type logstore_column_type(const struct logstore_column *column);
@@ -176,26 +200,13 @@ struct logstore_cursor {
  * other). Documents must be asked for in rising order; a new cursor starts over. */
 size_t logstore_cursor_seek(struct logstore_cursor *cursor, uint32_t document, size_t *first);
 
-/* Many at once, integers or ordinals, of a column with one value for each document. */
+/* Many at once, integers or ordinals, of a column with one value for each document; documents
+ * rise. */
 void logstore_column_gather(const struct logstore_column *column, const uint32_t *documents,
                             size_t count, int64_t *values);
 int64_t logstore_column_integer(const struct logstore_column *column, size_t value);
 double logstore_column_real(const struct logstore_column *column, size_t value);
 uint32_t logstore_column_ordinal(const struct logstore_column *column, size_t value);
-
-/* The bytes of a keyword column's dictionary. *lasts: as long as the snapshot; else only until the
- * query goes on to another segment. */
-struct str logstore_column_dictionary(const struct logstore_column *column, bool *lasts);
-
-/* Walks over the terms of a dictionary in order, which is that of their bytes and ordinals. Its
- * bytes, or a copy of them, must stay. */
-struct logstore_terms;
-int logstore_terms_new(struct logstore_terms **terms_out, struct str dictionary,
-                       struct error *error) MUST_CHECK;
-void logstore_terms_free(struct logstore_terms *terms); /* NULL is fine */
-/* 1 with the next term, valid until the next call; 0 behind the last; ERROR_CORRUPT or -ENOMEM. */
-int logstore_terms_next(struct logstore_terms *terms, struct str *term,
-                        struct error *error) MUST_CHECK;
 
 /* Terms of a keyword or text column, in byte order. */
 uint32_t logstore_column_term_count(const struct logstore_column *column);

@@ -22,6 +22,7 @@
  *            times     u8 separator, u8 point, u8 digits, zone text; ints
  *            texts     ints: sizes; varint raw size, varint stored size; stored size 0: the bytes
  *                      follow, else they stand behind the head (equal: not packed)
+ *          What is packed is a zstd frame, or hexed (hexed.h).
  *          ints as in ints.h, texts as varint size and bytes. Values are as they stand in the
  *          document, without the quotes, which belong to the shape.
  *
@@ -64,7 +65,8 @@ enum source_form {
 struct source_packer; /* scratch that is kept from block to block */
 
 int source_packer_new(struct source_packer **packer_out, int level) MUST_CHECK;
-void source_packer_free(struct source_packer *packer); /* NULL is fine */
+void source_packer_free(struct source_packer *packer);           /* NULL is fine */
+size_t source_packer_memory(const struct source_packer *packer); /* bytes of its scratch, about */
 
 /* Appends the block of `count` documents, each one valid JSON value, at least one. */
 int source_block_pack(struct source_packer *packer, const struct str *documents, size_t count,

@@ -3,6 +3,7 @@
 #include "base/vec.h"
 #include "codec/compress.h"
 #include "logstore/bytes.h"
+#include "logstore/hexed.h"
 #include "logstore/ints.h"
 #include "logstore/shape.h"
 #include "logstore/source_block.h"
@@ -26,6 +27,7 @@ struct column {
 
 struct source_packer {
     struct zstd_packer *zstd;
+    struct hexed hexed;
     VEC(struct block_shape) shapes;
     VEC(struct column *) columns; /* kept between blocks; column_count are in use */
     size_t column_count;
@@ -48,6 +50,7 @@ int source_packer_new(struct source_packer **packer_out, int level)
     buf_init(&packer->head, SOURCE_HEAD_MAX);
     buf_init(&packer->texts, UINT32_MAX);
     buf_init(&packer->tail, UINT32_MAX);
+    hexed_init(&packer->hexed);
     if (zstd_packer_new(&packer->zstd, level, NULL) < 0) {
         source_packer_free(packer);
         return -ENOMEM;
@@ -91,8 +94,20 @@ void source_packer_free(struct source_packer *packer)
     buf_release(&packer->head);
     buf_release(&packer->texts);
     buf_release(&packer->tail);
+    hexed_release(&packer->hexed);
     zstd_packer_free(packer->zstd);
     free(packer);
+}
+
+size_t source_packer_memory(const struct source_packer *packer)
+{
+    size_t size = packer->head.capacity + packer->texts.capacity + packer->tail.capacity +
+                  packer->shape_text.capacity + packer->hexed.rest.capacity +
+                  packer->hexed.packed.capacity;
+    for (size_t i = 0; i < packer->columns.count; i++) {
+        size += packer->columns.items[i]->values.capacity * sizeof(struct str);
+    }
+    return size;
 }
 
 /* Splitting ------------------------------------------------------------------------------- */
@@ -293,7 +308,9 @@ static int pack_bytes(struct source_packer *packer, struct str raw, struct buf *
                       struct error *error)
 {
     size_t start = out->size;
-    int code = zstd_packer_pack(packer->zstd, raw, out, error);
+    int code = hexed_pack(&packer->hexed, packer->zstd, raw, out, error);
+    if (code != 0) return code < 0 ? code : 0;
+    code = zstd_packer_pack(packer->zstd, raw, out, error);
     if (code == 0 && out->size - start >= raw.size) {
         buf_truncate(out, start);
         buf_append_str(out, raw);

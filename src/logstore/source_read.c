@@ -3,6 +3,7 @@
 #include "base/vec.h"
 #include "codec/compress.h"
 #include "logstore/bytes.h"
+#include "logstore/hexed.h"
 #include "logstore/ints.h"
 #include "logstore/source_block.h"
 #include "logstore/source_text.h"
@@ -39,6 +40,7 @@ struct column {
 
 struct source_block {
     struct zstd_unpacker *zstd;
+    struct hexed hexed;
     enum source_kind kind;
     bool has_odd_keys;
     uint32_t count;
@@ -65,6 +67,7 @@ int source_block_new(struct source_block **block_out)
     buf_init(&block->head, SOURCE_HEAD_MAX);
     buf_init(&block->texts_raw, (size_t)1 << 32);
     buf_init(&block->printed, 64);
+    hexed_init(&block->hexed);
     *block_out = block;
     return 0;
 }
@@ -76,6 +79,7 @@ void source_block_free(struct source_block *block)
     buf_release(&block->head);
     buf_release(&block->texts_raw);
     buf_release(&block->printed);
+    hexed_release(&block->hexed);
     VEC_RELEASE(&block->shapes);
     VEC_RELEASE(&block->holes);
     VEC_RELEASE(&block->pieces);
@@ -235,6 +239,9 @@ static bool read_head(struct source_block *block, struct str rest, struct str ta
 static int unpack(struct source_block *block, struct str stored, uint64_t raw_size, struct buf *out,
                   struct error *error)
 {
+    if (stored.size != raw_size && hexed_is(stored)) {
+        return hexed_unpack(&block->hexed, block->zstd, stored, (size_t)raw_size, out, error);
+    }
     if (stored.size != raw_size) {
         return zstd_unpacker_unpack(block->zstd, stored, (size_t)raw_size, out, error);
     }

@@ -175,6 +175,7 @@ static void store_free(struct logstore *store)
     log_close(&store->log);
     buf_release(&store->records);
     VEC_RELEASE(&store->leaves);
+    (void)store_spare_free(store);
     store_kept_release(store);
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);

@@ -47,10 +47,12 @@ struct store_index {
     struct str settings;    /* JSON object */
     struct str data_stream; /* empty: none */
     struct logstore_mapping *mapping;
-    struct store_segment_vec segments; /* oldest first */
-    struct builder *builder;           /* NULL: empty */
-    struct builder *spare;             /* the builder before, empty; NULL: none */
-    size_t spare_size;                 /* bytes that it holds */
+    struct buf mapping_text; /* a large one as the catalog has it; empty: none kept */
+    uint64_t mapping_text_serial, mapping_text_changes; /* the state that it is of */
+    struct store_segment_vec segments;                  /* oldest first */
+    struct builder *builder;                            /* NULL: empty */
+    struct builder *spare;                              /* the builder before, empty; NULL: none */
+    size_t spare_size;                                  /* bytes that it holds */
     int64_t seq_no_next;
     bool is_strict;        /* mapping refuses misfits: by setting or option */
     uint64_t indexed_size; /* source bytes since open; for the size of what is not on disk yet */
@@ -100,6 +102,12 @@ struct store_parser {
     struct known_shapes known;
 };
 
+struct store_spare {
+    size_t builders_size;         /* of all spare builders of indices */
+    struct source_packer *packer; /* NULL: none */
+    char *bytes;                  /* of a segment that was in memory; malloc'ed; NULL: none */
+};
+
 struct logstore {
     struct logstore_options options;
     const struct disk *disk;
@@ -119,7 +127,7 @@ struct logstore {
     VEC(struct store_stream) streams;
     VEC(struct store_object) objects;
     uint64_t segment_id_next;
-    size_t spare_size;  /* bytes of all spare builders */
+    struct store_spare spare;
     size_t fields_size; /* what the fields of the buffer written to last weigh, as source bytes */
     struct logstore_stats stats;
 
@@ -186,7 +194,7 @@ uint32_t store_segment_live_count(const struct store_segment *segment);
 bool store_segment_is_live(const struct store_segment *segment, uint32_t document);
 
 /* Takes a reference away; frees with the last. The state lock must be held. */
-void store_segment_unref(struct logstore_segment *segment);
+void store_segment_unref(struct logstore *store, struct logstore_segment *segment);
 
 /* Freezes the buffer into a segment in memory. Writer and state held. */
 int store_index_refresh(struct logstore *store, struct store_index *index,
@@ -196,7 +204,19 @@ int store_index_refresh(struct logstore *store, struct store_index *index,
  * memory. */
 struct builder *store_index_builder(struct logstore *store, struct store_index *index,
                                     struct error *error);
-void store_index_free_spare(struct logstore *store, struct store_index *index); /* the same held */
+
+/* Memory for what comes next; spare.c. Writer and state held, for store_spare_keep_bytes state. */
+void store_spare_keep_builder(struct logstore *store, struct store_index *index,
+                              struct builder *builder); /* takes it over */
+struct builder *store_spare_builder(struct logstore *store,
+                                    struct store_index *index); /* NULL: there is none */
+void store_spare_free_builder(struct logstore *store, struct store_index *index);
+struct source_packer *store_spare_packer(struct logstore *store); /* NULL: no memory */
+void store_spare_keep_packer(struct logstore *store, struct source_packer *packer);
+void store_spare_bytes(struct logstore *store, size_t size, struct buf *bytes); /* an empty one */
+void store_spare_keep_bytes(struct logstore *store, struct logstore_segment *segment);
+bool store_spare_free(struct logstore *store);
+/* all of it; whether there was any */ /* the same held */
 
 /* A mapping that may be changed: a copy when others look at it. Writer and state held. */
 int store_index_own_mapping(struct store_index *index, struct error *error) MUST_CHECK;

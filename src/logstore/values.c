@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/json.h"
 #include "codec/json_text.h"
+#include "codec/utf8.h"
 #include "logstore/document.h"
 #include "logstore/reader.h"
 
@@ -54,9 +55,7 @@ bool keyword_is_kept(struct str text, uint32_t ignore_above)
 {
     if (text.size > DOCUMENT_KEYWORD_SIZE_MAX) return false;
     if (ignore_above == 0 || text.size <= ignore_above) return true;
-    size_t count = 0;
-    for (size_t i = 0; i < text.size; i++) count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
-    return count <= ignore_above;
+    return utf8_valid_count(text) <= ignore_above;
 }
 
 static bool is_wanted(const struct value_reader *reader, uint32_t document)

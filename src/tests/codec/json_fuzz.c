@@ -1,5 +1,5 @@
 /* json_fuzz.c - no text crashes the reader; what it reads can be written and read again, with the
- * same tree; what it refuses it refuses at a byte of the text. */
+ * same tree; what it refuses it refuses at a byte of the text; so does a line among others. */
 #include "codec/json.h"
 #include "codec/json_writer.h"
 
@@ -31,6 +31,38 @@ static void write_value(struct json_writer *out, const struct json *value)
     }
 }
 
+/* The line with others behind it: the same answer, and the same value. */
+static void read_as_line(struct json_parser *parser, struct arena *arena, struct str text,
+                         int wanted, const struct json *whole, const struct error *whole_error)
+{
+    static const char behind[] =
+        "\n{\"index\":{}}\n{\"a\":\"0123456789012345678901234567890123456789\"}\n";
+    char *line = arena_alloc(arena, text.size + sizeof(behind), 1);
+    CHECK(line != NULL);
+    if (text.size > 0) memcpy(line, text.data, text.size);
+    memcpy(line + text.size, behind, sizeof(behind));
+    const struct json *root = NULL;
+    struct error error = { 0 };
+    struct str at = { line, text.size };
+    int code = json_parse_line(parser, arena, at, sizeof(behind), &root, &error);
+    CHECK(code == wanted);
+    if (code != 0) {
+        CHECK(error.offset == whole_error->offset && strcmp(error.text, whole_error->text) == 0);
+        return;
+    }
+    CHECK(str_equal(root->raw, whole->raw) && root->kind == whole->kind);
+    CLEANUP(buf_release) struct buf first;
+    CLEANUP(buf_release) struct buf second;
+    buf_init(&first, 1 << 24);
+    buf_init(&second, 1 << 24);
+    struct json_writer writer;
+    json_writer_init(&writer, &first);
+    write_value(&writer, whole);
+    json_writer_init(&writer, &second);
+    write_value(&writer, root);
+    CHECK(str_equal(buf_str(&first), buf_str(&second)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct json_parser *parser;
@@ -42,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str text = { (const char *)data, size };
     int code = json_parse(parser, &arena, text, &root, &error);
     CHECK((code == 0) == (root != NULL));
+    read_as_line(parser, &arena, text, code, root, &error);
     if (code != 0) {
         CHECK(error.offset <= size);
         return 0;

@@ -8,6 +8,9 @@
 #include "codec/json_writer.h"
 #include "tests/test.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define ARENA_SIZE (1 << 20)
 
 /* clang-format off */
@@ -172,6 +175,27 @@ static void texts_and_numbers_have_their_values(void)
     }
 }
 
+static void lines_are_read_in_place(void)
+{
+    CLEANUP(arena_release) struct arena arena;
+    arena_init(&arena, 1 << 20);
+    char body[256];
+    (void)snprintf(body, sizeof(body), "{\"a\":\"b\",\"c\":12}\n%0100d", 7);
+    struct str line = { body, strcspn(body, "\n") };
+    const struct json *root = NULL;
+    REQUIRE(json_parse_line(NULL, &arena, line, 101, &root, NULL) == 0);
+    EXPECT(root->raw.data == body && root->raw.size == line.size);
+    EXPECT_INT(12, json_integer(json_get(root, STR("c")), 0));
+    REQUIRE(json_parse_line(NULL, &arena, line, 63, &root, NULL) == 0);
+    EXPECT(root->raw.data != body); /* too little behind it: a copy */
+    body[line.size] = '3';          /* would go on with the number */
+    line = str_skip(line, line.size - 3);
+    line.size = 2;
+    REQUIRE(json_parse_line(NULL, &arena, line, 101, &root, NULL) == 0);
+    EXPECT_INT(12, json_integer(root, 0));
+    EXPECT(root->raw.data != line.data);
+}
+
 static void memory_has_a_limit(void)
 {
     char text[4001];
@@ -258,7 +282,7 @@ int main(void)
         TEST(documents_parse_or_say_where),        TEST(broken_documents_are_refused_in_place),
         TEST(texts_and_numbers_have_their_values), TEST(memory_has_a_limit),
         TEST(deep_documents_meet_a_limit),         TEST(values_keep_their_bytes),
-        TEST(writer_escapes_and_separates),
+        TEST(writer_escapes_and_separates),        TEST(lines_are_read_in_place),
     };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

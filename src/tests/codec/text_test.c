@@ -238,6 +238,9 @@ static void utf8_refuses_what_is_not(void)
     EXPECT(!utf8_is_valid(STR("\xC0\x80")) && !utf8_is_valid(STR("\xED\xA0\x80")));
     EXPECT(!utf8_is_valid(STR("\xF4\x90\x80\x80")) && !utf8_is_valid(STR("12345678\xC3")));
     EXPECT_INT(3, (int64_t)utf8_count(STR("a\xFF\xC3\xA9")));
+    EXPECT_INT(0, (int64_t)utf8_valid_count(STR("")));
+    EXPECT_INT(12, (int64_t)utf8_valid_count(STR("ab\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"
+                                                 "1234567")));
     struct str rest = STR("\xF0\x9F\x98\x80");
     EXPECT_INT(0x1F600, utf8_take(&rest));
 }

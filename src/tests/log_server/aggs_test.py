@@ -299,16 +299,28 @@ def addresses(role):
 def many_terms(role):
     """Terms that are too many for buckets, in segments of many and of few, against a count made here."""
     dice = random.Random(7)
-    counts = {}
-    for part, different in enumerate((9000, 20000, 50, 9000)):
-        lines = []
+    counts, of_part = {}, {}
+    for part, different in enumerate((9000, 20000, 50, 10**6, 9000)):
+        lines, seen = [], set()
         for i in range(12000):
-            words = {f"w{int(different * dice.random() ** 2):05d}" for _ in range(1 + i % 2)}
+            words = {f"w{int(different * dice.random() ** 2):06d}" for _ in range(1 + i % 2)}
             for word in words:
                 counts[word] = counts.get(word, 0) + 1
+            seen |= words
             lines += [{"index": {"_index": "many"}}, {"w": sorted(words), "part": part}]
         role.call("POST", "/_bulk", bulk(*lines))
         role.call("POST", "/many/_flush")
+        of_part[part] = len(seen)
+    distinct = role.call("POST", "/many/_search", {"size": 0, "aggs": {"c": {"cardinality": {"field": "w.keyword"}}, "x": {
+        "cardinality": {"field": "w.keyword", "precision_threshold": -1}}}})
+    expect("a threshold below 0", 400, distinct[0])
+    for threshold in (0, 40000):
+        distinct = role.call("POST", "/many/_search", {"size": 0, "aggs": {"c": {"cardinality": {
+            "field": "w.keyword", "precision_threshold": threshold}}}})[1]["aggregations"]["c"]["value"]
+        expect(f"about as many as there are, {threshold}", True, abs(distinct / len(counts) - 1) < 0.03)
+    parts = role.call("POST", "/many/_search", {"size": 0, "aggs": {"p": {"terms": {"field": "part"}, "aggs": {
+        "c": {"cardinality": {"field": "w.keyword"}}}}}})[1]["aggregations"]["p"]["buckets"]
+    expect("of each part, exactly", of_part, {b["key"]: b["c"]["value"] for b in parts})
     orders = {"count": ({"_count": "desc"}, lambda t: (-t[1], t[0])), "rarest": ({"_count": "asc"}, lambda t: (t[1], t[0])),
               "key": ({"_key": "asc"}, lambda t: t[0]), "last key": ({"_key": "desc"}, lambda t: [-ord(c) for c in t[0]]),
               "both": ([{"_count": "desc"}, {"_key": "desc"}], lambda t: (-t[1], [-ord(c) for c in t[0]]))}

@@ -68,7 +68,11 @@ static void make_sound(bool is_second)
         if (i % 3 == 0) add(builder, "w", LOGSTORE_KEYWORD, (struct str){ id, 2 }, 0);
         if (i % 5 == 0) add(builder, "r", LOGSTORE_DOUBLE, STR(""), i);
     }
-    if (builder_encode(builder, out, NULL) < 0) abort();
+    builder_sort_fields(builder);
+    struct source_packer *packer = NULL;
+    if (source_packer_new(&packer, SOURCE_LEVEL_FAST) < 0) abort();
+    if (builder_encode(builder, packer, out, NULL) < 0) abort();
+    source_packer_free(packer);
     builder_free(builder);
 }
 

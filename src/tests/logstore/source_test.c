@@ -3,7 +3,7 @@
  * Goal:   a block of documents comes back byte for byte whatever they look like, and the values at
  *         a path are those that reading the documents finds.
  * Method: documents made by dice: shapes that repeat and shapes that do not, blanks, escapes, empty
- *         things, times and numbers that just fit their form and just do not.
+ *         things, digests, times and numbers that just fit their form and just do not.
  */
 #include "logstore/source_block.h"
 
@@ -74,6 +74,16 @@ static void make_document(struct random *dice, unsigned kind, struct buf *out)
                    (unsigned)random_below(dice, 1000000));
         return;
     }
+    if (kind == 3) {
+        static const char *const digits[] = { "0123456789abcdef", "0123456789ABCDEF" };
+        const char *alphabet = digits[random_below(dice, 20) == 0];
+        bool has_level = random_below(dice, 3) > 0;
+        size_t size = random_below(dice, 900);
+        buf_printf(out, "{%s\"hash\":\"", has_level ? "\"level\":\"info\"," : "");
+        for (size_t i = 0; i < size; i++) buf_append_char(out, alphabet[random_below(dice, 16)]);
+        buf_printf(out, "\",\"n\":%u}", (unsigned)random_below(dice, 1000));
+        return;
+    }
     bool is_neat = kind == 1;
     size_t members = random_below(dice, is_neat ? 3 : 6);
     buf_append_char(out, '{');
@@ -96,7 +106,7 @@ struct made {
 static void make_all(struct random *dice, struct made *made)
 {
     made->count = 1 + random_below(dice, COUNT_MAX);
-    unsigned kind = (unsigned)random_below(dice, 3);
+    unsigned kind = (unsigned)random_below(dice, 4);
     buf_init(&made->bytes, 1 << 22);
     for (size_t i = 0; i < made->count; i++) {
         bool is_odd = random_below(dice, 50) == 0;
