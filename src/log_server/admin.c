@@ -19,7 +19,22 @@ static int handle_empty(struct call *call)
 
 static int handle_shards(struct call *call)
 {
-    return answer_raw(call, "{\"_shards\":{\"total\":1,\"successful\":1,\"failed\":0}}");
+    const struct str *names;
+    size_t count;
+    int code = call_resolve(call, &names, &count);
+    if (code != 0) return code < 0 ? code : 0;
+    buf_printf(&call->response->body,
+               "{\"_shards\":{\"total\":%zu,\"successful\":%zu,\"failed\":0}}", count, count);
+    return 0;
+}
+
+static int handle_open(struct call *call)
+{
+    const struct str *names;
+    size_t count;
+    int code = call_resolve(call, &names, &count);
+    if (code != 0) return code < 0 ? code : 0;
+    return answer_raw(call, "{\"acknowledged\":true,\"shards_acknowledged\":true}");
 }
 
 /* Merges are the store's own business; what is in memory goes to disk now. */
@@ -115,6 +130,13 @@ static int handle_stats(struct call *call)
     json_object_end(&json);
     json_object_end(&json);
     return 0;
+}
+
+/* The pieces behind _stats name groups of figures, of which there are few. */
+static int handle_stats_of_all(struct call *call)
+{
+    call->value_count = 0;
+    return handle_stats(call);
 }
 
 static int handle_cluster_stats(struct call *call)
@@ -318,11 +340,12 @@ static int handle_ilm_explain(struct call *call)
 
 static const struct route rows[] = {
     { HTTP_GET, "/_stats", handle_stats, STATS_PARAMETERS },
-    { HTTP_GET, "/_stats/:what", handle_stats, STATS_PARAMETERS },
+    { HTTP_GET, "/_stats/:what", handle_stats_of_all, STATS_PARAMETERS },
     { HTTP_GET, "/:index/_stats", handle_stats, STATS_PARAMETERS },
     { HTTP_GET, "/:index/_stats/:what", handle_stats, STATS_PARAMETERS },
     { HTTP_GET, "/_nodes/stats", handle_node_stats, STATS_PARAMETERS },
     { HTTP_GET, "/_nodes/stats/:what", handle_node_stats, STATS_PARAMETERS },
+    { HTTP_GET, "/_nodes/stats/:what/:group", handle_node_stats, STATS_PARAMETERS },
     { HTTP_GET, "/_nodes/:node/stats", handle_node_stats, STATS_PARAMETERS },
     { HTTP_GET, "/_nodes/:node/stats/:what", handle_node_stats, STATS_PARAMETERS },
     { HTTP_GET, "/_nodes/hot_threads", handle_hot_threads,
@@ -345,7 +368,7 @@ static const struct route rows[] = {
     { HTTP_POST, "/:index/_forcemerge", handle_forcemerge, KEEP_PARAMETERS },
     { HTTP_POST, "/_cache/clear", handle_shards, KEEP_PARAMETERS },
     { HTTP_POST, "/:index/_cache/clear", handle_shards, KEEP_PARAMETERS },
-    { HTTP_POST, "/:index/_open", handle_shards, INDICES_PARAMETERS " wait_for_active_shards" },
+    { HTTP_POST, "/:index/_open", handle_open, INDICES_PARAMETERS " wait_for_active_shards" },
 };
 
 const struct route_table admin_routes = { rows, ARRAY_LENGTH(rows) };

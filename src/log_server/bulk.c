@@ -16,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_SIZE   ((size_t)1 << 20)
-#define BATCH_COUNT  5000
-#define UPDATE_TRIES 5
+#define BATCH_SIZE  ((size_t)1 << 20)
+#define BATCH_COUNT 5000
 /* Of a request: what is held of each, and its answer, weigh up to a hundred times as much as the
  * shortest item. */
 #define ITEMS_MAX       500000
@@ -77,8 +76,7 @@ static int check_parameter(const struct json_member *member, size_t line, struct
 /* Parameters that would change what is done, and that we cannot follow. */
 static const char *find_unsupported(const struct json *action)
 {
-    static const char *const names[] = { "routing", "_routing", "require_alias", "_source",
-                                         "dynamic_templates" };
+    static const char *const names[] = { "routing", "_routing", "_source", "dynamic_templates" };
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const struct json *value = json_get(action, str_from(names[i]));
         bool is_off = value == NULL || value->kind == JSON_NULL ||
@@ -135,6 +133,7 @@ static int read_action(const struct json *root, size_t line, struct bulk_item *i
     item->if_seq_no = json_integer(seq_no, 0);
     item->pipeline = json_text(json_get(&member->value, STR("pipeline")), STR(""));
     item->unsupported = find_unsupported(&member->value);
+    item->requires_alias = json_boolean(json_get(&member->value, STR("require_alias")), false);
     item->version = either(scalar(json_get(&member->value, STR("version"))),
                            scalar(json_get(&member->value, STR("_version"))));
     item->version_type = either(scalar(json_get(&member->value, STR("version_type"))),
@@ -245,32 +244,8 @@ int bulk_parse(struct str body, struct str default_index, struct arena *arena,
     return code;
 }
 
-/* Updates ------------------------------------------------------------------------------------- */
-
-static void merge_objects(struct json_writer *json, const struct json *old, const struct json *add)
-{
-    json_object_begin(json);
-    for (size_t i = 0; i < old->object.count; i++) {
-        const struct json_member *member = &old->object.members[i];
-        const struct json *over = json_get(add, member->key);
-        json_key(json, member->key);
-        bool are_objects = json_is(over, JSON_OBJECT) && json_is(&member->value, JSON_OBJECT);
-        if (are_objects)
-            merge_objects(json, &member->value, over);
-        else
-            json_put_raw(json, over != NULL ? over->raw : member->value.raw);
-    }
-    for (size_t i = 0; i < add->object.count; i++) {
-        const struct json_member *member = &add->object.members[i];
-        if (json_get(old, member->key) != NULL) continue;
-        json_key(json, member->key);
-        json_put_raw(json, member->value.raw);
-    }
-    json_object_end(json);
-}
-
-static void refuse(struct logstore_operation *operation, int status, const char *type,
-                   struct str reason)
+void bulk_refuse(struct logstore_operation *operation, int status, const char *type,
+                 struct str reason)
 {
     operation->outcome = LOGSTORE_FAILED;
     operation->status = status;
@@ -280,78 +255,6 @@ static void refuse(struct logstore_operation *operation, int status, const char 
     operation->result_index = operation->index;
 }
 
-/* What an update writes: 1 with operation->source filled, 0 when it is decided already, or why what
- * is there cannot be read. */
-static int plan_update(struct call *call, const struct json *body, struct arena *arena,
-                       struct logstore_operation *operation, struct error *error)
-{
-    struct log_server *server = call->server;
-    struct logstore_document old = { 0 };
-    const struct json *doc = json_get(body, STR("doc"));
-    const struct json *upsert = json_get(body, STR("upsert"));
-    if (json_get(body, STR("script")) != NULL) {
-        refuse(operation, 400, "illegal_argument_exception", STR("scripts are not supported"));
-        return 0;
-    }
-    int code = logstore_get(server->store, operation->index, operation->id, arena, &old, error);
-    if (code < 0 && code != -ENOENT) return code;
-    if (code != 1) {
-        if (upsert == NULL && json_boolean(json_get(body, STR("doc_as_upsert")), false))
-            upsert = doc;
-        if (upsert == NULL) {
-            refuse(operation, 404, "document_missing_exception",
-                   arena_printf(arena, "[_doc][" STR_FMT "]: document missing",
-                                STR_ARG(operation->id)));
-            return 0;
-        }
-        operation->source = upsert->raw;
-        operation->action = LOGSTORE_CREATE;
-        return 1;
-    }
-    const struct json *root = NULL;
-    code = json_parse(NULL, arena, old.source, &root, error);
-    if (code < 0) return code;
-    if (!json_is(doc, JSON_OBJECT)) {
-        refuse(operation, 400, "action_request_validation_exception",
-               STR("Validation Failed: 1: script or doc is missing;"));
-        return 0;
-    }
-    CLEANUP(buf_release) struct buf merged = { 0 };
-    struct json_writer json;
-    buf_init(&merged, (size_t)256 << 20);
-    json_writer_init(&json, &merged);
-    merge_objects(&json, root, doc);
-    operation->source = arena_copy(arena, buf_str(&merged));
-    if (merged.has_failed || operation->source.data == NULL) {
-        return error_set(error, -ENOMEM, "update a document: out of memory");
-    }
-    operation->has_if_seq_no = true;
-    operation->if_seq_no = old.seq_no;
-    return 1;
-}
-
-int bulk_update(struct call *call, struct str body, struct arena *arena,
-                struct logstore_operation *operation, struct error *error)
-{
-    const struct json *root = NULL;
-    struct logstore_operation asked = *operation;
-    if (json_parse(NULL, arena, body, &root, error) < 0) {
-        refuse(operation, 400, "mapper_parsing_exception", STR("failed to parse"));
-        return 0;
-    }
-    int code = 0;
-    for (int tries = 0; code == 0 && tries < UPDATE_TRIES; tries++) {
-        *operation = asked;
-        operation->behind = 0; /* the source will be another */
-        operation->action = LOGSTORE_INDEX;
-        code = plan_update(call, root, arena, operation, error);
-        if (code <= 0) return code;
-        code = logstore_write(call->server->store, operation, 1, arena, error);
-        if (operation->status != 409) break;
-    }
-    return code;
-}
-
 /* Answers ------------------------------------------------------------------------------------- */
 
 static const char *outcome_name(enum logstore_outcome outcome)
@@ -359,7 +262,7 @@ static const char *outcome_name(enum logstore_outcome outcome)
     static const char *const names[] = {
         [LOGSTORE_CREATED] = "created", [LOGSTORE_UPDATED] = "updated",
         [LOGSTORE_DELETED] = "deleted", [LOGSTORE_NOT_FOUND] = "not_found",
-        [LOGSTORE_FAILED] = "failed",
+        [LOGSTORE_FAILED] = "failed",   [LOGSTORE_NOOP] = "noop",
     };
     return names[outcome];
 }
@@ -381,10 +284,9 @@ static void put_failure(struct json_writer *json, const struct logstore_operatio
     json_object_end(json);
 }
 
-void put_outcome(const struct call *call, struct json_writer *json,
-                 const struct logstore_operation *operation, bool is_bulk)
+void put_outcome_members(const struct call *call, struct json_writer *json,
+                         const struct logstore_operation *operation)
 {
-    json_object_begin(json);
     json_member_text(json, "_index", operation->result_index);
     if (call->server->has_types) json_member_cstr(json, "_type", "_doc");
     json_member_text(json, "_id", operation->result_id);
@@ -392,7 +294,6 @@ void put_outcome(const struct call *call, struct json_writer *json,
         json_member_int(json, "status", operation->status);
         json_key(json, STR("error"));
         put_failure(json, operation);
-        json_object_end(json);
         return;
     }
     json_member_int(json, "_version", operation->version);
@@ -401,7 +302,14 @@ void put_outcome(const struct call *call, struct json_writer *json,
     json_put_raw(json, STR("{\"total\":1,\"successful\":1,\"failed\":0}"));
     json_member_int(json, "_seq_no", operation->seq_no);
     json_member_int(json, "_primary_term", 1);
-    if (is_bulk) json_member_int(json, "status", operation->status);
+}
+
+static void put_outcome(const struct call *call, struct json_writer *json,
+                        const struct logstore_operation *operation)
+{
+    json_object_begin(json);
+    put_outcome_members(call, json, operation);
+    if (operation->outcome != LOGSTORE_FAILED) json_member_int(json, "status", operation->status);
     json_object_end(json);
 }
 
@@ -430,9 +338,10 @@ static void refuse_rest(struct logstore_operation *operations, size_t count, str
     struct str reason = arena_copy(arena, str_from(error->text));
     bool is_in_doubt = error->code == -EIO;
     for (size_t i = 0; i < count; i++) {
-        refuse(&operations[i], is_in_doubt ? 503 : 429,
-               is_in_doubt ? "unavailable_shards_exception" : "es_rejected_execution_exception",
-               reason);
+        bulk_refuse(&operations[i], is_in_doubt ? 503 : 429,
+                    is_in_doubt ? "unavailable_shards_exception"
+                                : "es_rejected_execution_exception",
+                    reason);
     }
 }
 
@@ -468,15 +377,15 @@ static bool needs_pipeline(const struct bulk_item *item)
 static void refuse_pipeline(const struct bulk_item *item, struct logstore_operation *operation,
                             struct arena *arena)
 {
-    refuse(operation, 400, "illegal_argument_exception",
-           arena_printf(arena, "pipeline with id [" STR_FMT "] does not exist",
-                        STR_ARG(item->pipeline)));
+    bulk_refuse(operation, 400, "illegal_argument_exception",
+                arena_printf(arena, "pipeline with id [" STR_FMT "] does not exist",
+                             STR_ARG(item->pipeline)));
 }
 
 static bool stands_alone(const struct bulk_item *item)
 {
     return item->action == BULK_UPDATE || needs_pipeline(item) || item->unsupported != NULL ||
-           item->version.size > 0 || item->version_type.size > 0;
+           item->requires_alias || item->version.size > 0 || item->version_type.size > 0;
 }
 
 static size_t batch_end(const struct bulk_items *items, size_t start)
@@ -501,14 +410,15 @@ static int run_batch(struct call *call, const struct bulk_item *first,
         return 0;
     }
     if (first->unsupported != NULL) {
-        refuse(&operations[0], 400, "illegal_argument_exception",
-               arena_printf(arena, "[%s] is not supported", first->unsupported));
+        bulk_refuse(&operations[0], 400, "illegal_argument_exception",
+                    arena_printf(arena, "[%s] is not supported", first->unsupported));
         return 0;
     }
+    if (first->requires_alias && !document_check_alias(call, &operations[0])) return 0;
     const char *reason = bulk_read_version(first->version, first->version_type, &operations[0]);
     if (reason != NULL) {
-        refuse(&operations[0], 400, "action_request_validation_exception",
-               arena_printf(arena, "Validation Failed: 1: %s;", reason));
+        bulk_refuse(&operations[0], 400, "action_request_validation_exception",
+                    arena_printf(arena, "Validation Failed: 1: %s;", reason));
         return 0;
     }
     if (first->action == BULK_UPDATE) {
@@ -603,7 +513,7 @@ static void put_item(const struct call *call, struct answered *answered, enum bu
     }
     json_object_begin(json);
     json_key(json, action_names[action]);
-    put_outcome(call, json, operation, true);
+    put_outcome(call, json, operation);
     json_object_end(json);
     answered->count++;
 }
@@ -686,6 +596,7 @@ static int answer_broken(struct call *call, int code, const struct error *error)
 
 static int handle_bulk(struct call *call)
 {
+    if (document_answer_refresh(call)) return 0;
     int64_t start_ns = clock_monotonic_ns(call->server->clock);
     struct arena arena;
     struct bulk_items items = { 0 };
@@ -694,8 +605,10 @@ static int handle_bulk(struct call *call)
     arena_init(&arena, (size_t)1 << 30);
     int code = bulk_parse(call->request->body, index, &arena, &items, &error);
     struct str pipeline = call_parameter(call, "pipeline");
+    bool requires_alias = call_flag(call, "require_alias", false);
     VEC_FOR_EACH (&items, item) {
         if (item->pipeline.size == 0) item->pipeline = pipeline;
+        item->requires_alias |= requires_alias;
     }
     if (code < 0) {
         code = answer_broken(call, code, &error);
@@ -710,9 +623,9 @@ static int handle_bulk(struct call *call)
 }
 
 static const struct route rows[] = {
-    { HTTP_POST | HTTP_PUT, "/_bulk", handle_bulk, WRITE_PARAMETERS },
-    { HTTP_POST | HTTP_PUT, "/:index/_bulk", handle_bulk, WRITE_PARAMETERS },
-    { HTTP_POST | HTTP_PUT, "/:index/_doc/_bulk", handle_bulk, WRITE_PARAMETERS },
+    { HTTP_POST | HTTP_PUT, "/_bulk", handle_bulk, WRITE_PARAMETERS " require_alias" },
+    { HTTP_POST | HTTP_PUT, "/:index/_bulk", handle_bulk, WRITE_PARAMETERS " require_alias" },
+    { HTTP_POST | HTTP_PUT, "/:index/_doc/_bulk", handle_bulk, WRITE_PARAMETERS " require_alias" },
 };
 
 const struct route_table bulk_routes = { rows, ARRAY_LENGTH(rows) };

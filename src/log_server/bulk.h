@@ -25,6 +25,7 @@ struct bulk_item {
     struct str version_type;
     bool has_if_seq_no;
     int64_t if_seq_no;
+    bool requires_alias;
     const char *unsupported; /* a parameter of the action that we cannot follow; NULL: none */
 };
 
@@ -34,9 +35,13 @@ VEC_TYPE(bulk_items, struct bulk_item);
 int bulk_parse(struct str body, struct str default_index, struct arena *arena,
                struct bulk_items *items, struct error *error) MUST_CHECK;
 
-/* Reads, merges and writes one document; tries again when somebody was faster. What it reads and
- * makes is in the arena. An error of the store when the document could neither be read nor written:
- * then the operation has no outcome. */
+/* An operation that is not carried out. */
+void bulk_refuse(struct logstore_operation *operation, int status, const char *type,
+                 struct str reason);
+
+/* updates.c: reads, merges and writes one document; tries again when somebody was faster. What it
+ * reads and makes is in the arena; operation->source is then what the document is. An error of the
+ * store when the document could neither be read nor written: then the operation has no outcome. */
 int bulk_update(struct call *call, struct str body, struct arena *arena,
                 struct logstore_operation *operation, struct error *error) MUST_CHECK;
 

@@ -383,6 +383,7 @@ static int handle_aliases(struct call *call)
         cells[0] = cat_text(aliases[i].name);
         cells[1] = cat_text(aliases[i].index);
         for (size_t c = 2; c < 5; c++) cells[c] = cat_text(STR("-"));
+        if (aliases[i].filter.size > 0) cells[2] = cat_text(STR("*"));
         cells[5] = cat_text(aliases[i].is_write_index ? STR("true") : STR("-"));
     }
     return cat_answer(&table);

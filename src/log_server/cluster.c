@@ -65,17 +65,21 @@ static int handle_health(struct call *call)
     const struct str *names;
     size_t count;
     struct str missing;
-    if (logstore_resolve(store, STR(""), call->arena, &names, &count, &missing) < 0) {
+    struct str expression = call->value_count > 0 ? call->values[0] : STR("");
+    if (logstore_resolve(store, expression, call->arena, &names, &count, &missing) < 0) {
         return ERROR_LIMIT;
     }
+    /* Elasticsearch waits for an index that is not there until the time is over. */
+    bool is_missing = missing.data != NULL;
+    if (is_missing) call->response->status = 408;
     struct logstore_stats stats;
     logstore_stats(store, &stats);
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     json_object_begin(&json);
     json_member_cstr(&json, "cluster_name", call->server->flags.cluster_name);
-    json_member_cstr(&json, "status", stats.is_read_only ? "red" : "green");
-    json_member_bool(&json, "timed_out", false);
+    json_member_cstr(&json, "status", stats.is_read_only || is_missing ? "red" : "green");
+    json_member_bool(&json, "timed_out", is_missing);
     json_member_int(&json, "number_of_nodes", 1);
     json_member_int(&json, "number_of_data_nodes", 1);
     json_member_int(&json, "active_primary_shards", (int64_t)count);

@@ -34,7 +34,18 @@ static const struct refusal refusals[] = {
     { STR_INIT("_close"), "an index cannot be closed; delete it or leave it" },
     { STR_INIT("_rollover"), "indices are not rolled over; retention works on segments inside an "
                              "index" },
-    { STR_INIT("_simulate"), "there are no pipelines to simulate" },
+    { STR_INIT("_simulate"), "neither templates nor pipelines are simulated" },
+    { STR_INIT("_simulate_index"), "make the index and look at it" },
+    { STR_INIT("template"), "search templates are not supported" },
+    { STR_INIT("_knn_search"), "vectors are not indexed" },
+    { STR_INIT("_mvt"), "places are not indexed" },
+    { STR_INIT("_block"), "an index cannot be blocked" },
+    { STR_INIT("_freeze"), "an index cannot be frozen" },
+    { STR_INIT("_slm"), "snapshots are not supported" },
+    { STR_INIT("_enrich"), "ingest pipelines are not supported" },
+    { STR_INIT("_monitoring"), "monitoring data is not taken; see /metrics" },
+    { STR_INIT("_dangling"), "there are no dangling indices" },
+    { STR_INIT("_reroute"), "a single node has nowhere to route to" },
 };
 
 bool answer_refusal(struct call *call)

@@ -10,9 +10,10 @@
 #include <string.h>
 
 static const struct route_table *const tables[] = {
-    &admin_routes,     &cluster_routes,  &bulk_routes,     &document_routes, &search_routes,
-    &scroll_routes,    &async_routes,    &task_routes,     &by_query_routes, &cat_routes,
-    &cat_index_routes, &template_routes, &security_routes, &index_routes,
+    &admin_routes,      &cluster_routes,  &bulk_routes,     &document_routes, &search_routes,
+    &scroll_routes,     &async_routes,    &task_routes,     &by_query_routes, &cat_routes,
+    &cat_index_routes,  &template_routes, &security_routes, &alias_routes,    &analysis_routes,
+    &field_caps_routes, &index_routes,
 };
 
 /* The pieces of a path, decoded one by one, so that an escaped slash stays inside its piece. */

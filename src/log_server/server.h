@@ -101,7 +101,8 @@ struct route_table {
 };
 extern const struct route_table bulk_routes, document_routes, search_routes, scroll_routes,
     async_routes, task_routes, by_query_routes, admin_routes, index_routes, template_routes,
-    cluster_routes, cat_routes, cat_index_routes, security_routes;
+    alias_routes, analysis_routes, field_caps_routes, cluster_routes, cat_routes, cat_index_routes,
+    security_routes;
 
 /* answer.c: errors in Elasticsearch's shape; all return 0, for the answer is given. */
 int answer_error(struct call *call, int status, const char *type, struct str reason);
@@ -116,6 +117,9 @@ int answer_unknown_user(struct call *call); /* 401; security.c */
 void answer_server_refusal(struct http_response *response, const char *text);
 void put_error_object(struct json_writer *json, const char *type, struct str reason,
                       struct str index);
+
+/* aliases.c: "name":{"filter":...,"is_write_index":true} */
+void put_alias(struct json_writer *json, const struct logstore_alias *alias);
 
 /* refused.c: answers when the path names what Elasticsearch has and we have not. */
 bool answer_refusal(struct call *call);
@@ -139,8 +143,13 @@ bool call_flag(const struct call *call, const char *name, bool otherwise);
 /* The indices that the first piece of the path means, or all; 1: the answer is given already. */
 int call_resolve(struct call *call, const struct str **names, size_t *count) MUST_CHECK;
 
-/* The text of one operation's outcome, as in _bulk and _doc. */
-void put_outcome(const struct call *call, struct json_writer *json,
-                 const struct logstore_operation *operation, bool is_bulk);
+/* The members of one operation's outcome, as in _bulk and _doc. */
+void put_outcome_members(const struct call *call, struct json_writer *json,
+                         const struct logstore_operation *operation);
+
+/* documents.c: false with the operation refused when its index is no alias; true with the request
+ * answered when ?refresh is none of its words. */
+bool document_check_alias(struct call *call, struct logstore_operation *operation);
+bool document_answer_refresh(struct call *call);
 
 #endif

@@ -1,6 +1,5 @@
 /* templates.c - index templates, component templates, ILM policies; ingest pipelines refused. */
-#include "codec/json.h"
-#include "log_server/server.h"
+#include "log_server/checks.h"
 
 #include <errno.h>
 
@@ -13,28 +12,18 @@ static int list(struct call *call, enum logstore_object_kind kind,
     return logstore_object_list(call->server->store, kind, pattern, call->arena, objects, count);
 }
 
-/* Templates without patterns would never be used. What is no JSON is refused later. */
-static bool lacks_patterns(struct call *call, enum logstore_object_kind kind)
-{
-    const struct json *root = NULL;
-    if (kind != LOGSTORE_TEMPLATE && kind != LOGSTORE_INDEX_TEMPLATE) return false;
-    CLEANUP(arena_release) struct arena arena = { 0 };
-    arena_init(&arena, TEMPLATE_MEMORY_MAX);
-    if (json_parse(NULL, &arena, call->request->body, &root, NULL) < 0) return false;
-    const struct json *patterns = json_get(root, STR("index_patterns"));
-    return !json_is(patterns, JSON_TEXT) &&
-           (!json_is(patterns, JSON_ARRAY) || patterns->array.count == 0);
-}
-
-static int put(struct call *call, enum logstore_object_kind kind)
+static int put(struct call *call, enum logstore_object_kind kind,
+               bool (*check)(struct call *call, const struct json *body))
 {
     struct error error = { 0 };
-    if (lacks_patterns(call, kind)) {
-        return answer_error(call, 400, "action_request_validation_exception",
-                            STR("Validation Failed: 1: [index_patterns] are missing;"));
-    }
-    int code = logstore_object_put(call->server->store, kind, call->values[0], call->request->body,
-                                   &error);
+    const struct json *body = NULL;
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    arena_init(&arena, TEMPLATE_MEMORY_MAX);
+    int code = json_parse(NULL, &arena, call->request->body, &body, &error);
+    if (code < 0) return answer_error(call, 400, "parse_exception", str_from(error.text));
+    if (!check(call, body)) return 0;
+    code = logstore_object_put(call->server->store, kind, call->values[0], call->request->body,
+                               &error);
     return code < 0 ? answer_store_error(call, code, "parse_exception", &error)
                     : answer_acknowledged(call);
 }
@@ -72,9 +61,9 @@ static int get_listed(struct call *call, enum logstore_object_kind kind, const c
     size_t count;
     if (list(call, kind, &objects, &count) < 0) return ERROR_LIMIT;
     if (count == 0 && call->value_count > 0 && str_find_char(call->values[0], '*') == STR_NONE) {
-        struct str reason =
-            arena_printf(call->arena, "index template matching [" STR_FMT "] not found",
-                         STR_ARG(call->values[0]));
+        struct str reason = arena_printf(
+            call->arena, "%s template matching [" STR_FMT "] not found",
+            kind == LOGSTORE_INDEX_TEMPLATE ? "index" : "component", STR_ARG(call->values[0]));
         return answer_error(call, 404, "resource_not_found_exception", reason);
     }
     struct json_writer json;
@@ -107,20 +96,20 @@ static int handle_get_component(struct call *call)
 
 static int handle_put_legacy(struct call *call)
 {
-    return put(call, LOGSTORE_TEMPLATE);
+    return put(call, LOGSTORE_TEMPLATE, check_legacy_template);
 }
 static int handle_put_composable(struct call *call)
 {
-    return put(call, LOGSTORE_INDEX_TEMPLATE);
+    return put(call, LOGSTORE_INDEX_TEMPLATE, check_index_template);
 }
 static int handle_put_component(struct call *call)
 {
-    return put(call, LOGSTORE_COMPONENT_TEMPLATE);
+    return put(call, LOGSTORE_COMPONENT_TEMPLATE, check_component_template);
 }
 static int handle_put_policy(struct call *call)
 {
     log_policy_gaps(call, call->values[0], call->request->body);
-    return put(call, LOGSTORE_POLICY);
+    return put(call, LOGSTORE_POLICY, check_policy);
 }
 
 static int handle_delete_legacy(struct call *call)
@@ -135,6 +124,7 @@ static int handle_delete_composable(struct call *call)
 
 static int handle_delete_component(struct call *call)
 {
+    if (!check_component_unused(call)) return 0;
     return drop(call, LOGSTORE_COMPONENT_TEMPLATE, "index_template_missing_exception");
 }
 
@@ -189,6 +179,13 @@ static int handle_put_pipeline(struct call *call)
                             "are sent"));
 }
 
+static int handle_delete_pipeline(struct call *call)
+{
+    return answer_error(
+        call, 404, "resource_not_found_exception",
+        arena_printf(call->arena, "pipeline [" STR_FMT "] is missing", STR_ARG(call->values[0])));
+}
+
 static const struct route rows[] = {
     { HTTP_GET, "/_template", handle_get_legacy, INDICES_PARAMETERS " create order cause" },
     { HTTP_GET, "/_template/:name", handle_get_legacy, INDICES_PARAMETERS " create order cause" },
@@ -223,6 +220,9 @@ static const struct route rows[] = {
       INDICES_PARAMETERS " create order cause" },
     { HTTP_PUT, "/_ingest/pipeline/:name", handle_put_pipeline,
       INDICES_PARAMETERS " create order cause" },
+    { HTTP_POST | HTTP_GET, "/_ingest/pipeline/_simulate", handle_put_pipeline, " verbose" },
+    { HTTP_POST | HTTP_GET, "/_ingest/pipeline/:name/_simulate", handle_put_pipeline, " verbose" },
+    { HTTP_DELETE, "/_ingest/pipeline/:name", handle_delete_pipeline, INDICES_PARAMETERS },
 };
 
 const struct route_table template_routes = { rows, ARRAY_LENGTH(rows) };

@@ -1,5 +1,6 @@
 /* agg.c - the tree of aggregations: reading, handing documents down, writing results. */
 #include "logquery/agg.h"
+#include "logquery/agg_options.h"
 
 #include "base/check.h"
 #include "codec/number.h"
@@ -149,14 +150,12 @@ static int read_one(struct search *search, const struct json_member *member, str
             subs = &part->value;
         } else if (str_equal(part->key, STR("meta"))) {
             agg->meta = part->value.raw;
+        } else if (body != NULL) {
+            return parse_fail(parse, "parsing_exception",
+                              "Found two aggregation type definitions in [" STR_FMT "]: [" STR_FMT
+                              "] and [" STR_FMT "]",
+                              STR_ARG(agg->name), STR_ARG(agg->kind->name), STR_ARG(part->key));
         } else {
-            if (body != NULL) {
-                return parse_fail(parse, "parsing_exception",
-                                  "Found two aggregation type definitions in [" STR_FMT
-                                  "]: [" STR_FMT "] and [" STR_FMT "]",
-                                  STR_ARG(member->key), STR_ARG(agg->kind->name),
-                                  STR_ARG(part->key));
-            }
             agg->kind = kind_find(part->key);
             body = &part->value;
             if (agg->kind == NULL) return refuse_kind(parse, part->key);
@@ -175,10 +174,12 @@ static int read_one(struct search *search, const struct json_member *member, str
                           "scripts are not supported in aggregation [" STR_FMT "]",
                           STR_ARG(member->key));
     }
+    int code = agg_check_options(parse, agg->kind->name, body);
+    if (code < 0) return code;
     const struct agg *outer = search->date_histogram;
-    bool is_dates = agg->kind == &agg_date_histogram || agg->kind == &agg_auto_date_histogram;
+    bool is_dates = agg->kind == &agg_date_histogram;
     if (is_dates) search->date_histogram = agg;
-    int code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
+    code = aggs_read(search, subs, &agg->subs, &agg->sub_count);
     search->date_histogram = outer;
     if (code == 0 && agg->kind->read != NULL) code = agg->kind->read(search, agg, body);
     *out = agg;

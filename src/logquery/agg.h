@@ -38,6 +38,8 @@ struct agg_kind {
     int (*write)(struct search *search, struct agg *agg, void *state, struct json_writer *json);
     /* Pipelines: the number of a state for ordering and buckets_path; NULL: it has none. */
     bool (*number)(const struct agg *agg, const void *state, struct str path, double *value);
+    /* The one bucket of a state, for ordering by what lies below; NULL: it has several, or none. */
+    const struct bucket *(*single)(const struct agg *agg, const void *state);
     /* Pipelines (pipeline.h) have this instead of collect and write. A parent's `result` is the
      * buckets of the aggregation that it stands below; a sibling's is the level that it stands on,
      * to which it adds itself. */

@@ -176,7 +176,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 
 static double sigma(double x)
 {
-    if (x >= 1) return INFINITY;
+    if (x >= 1) return (double)INFINITY;
     double power = 1;
     double sum = x;
     double before;

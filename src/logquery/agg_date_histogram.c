@@ -1,5 +1,6 @@
 /* agg_date_histogram.c - documents by time: fixed or calendar intervals, in a time zone. */
 #include "logquery/agg.h"
+#include "logquery/agg_order.h"
 #include "logquery/zone.h"
 
 #include <stdlib.h>
@@ -15,9 +16,7 @@ struct options {
     int64_t bound_min, bound_max;
     int64_t hard_min, hard_max;
     bool is_keyed;
-    bool is_descending;
-    bool is_by_count;
-    int64_t target_count; /* auto_date_histogram; 0: not that */
+    struct agg_orders orders; /* none: by key */
     bool has_missing;
     int64_t missing_ms;
 };
@@ -135,6 +134,11 @@ static int read_interval(struct search *search, const struct json *body, struct 
     struct str fixed = parse_scalar(json_get(body, STR("fixed_interval")));
     struct str calendar = parse_scalar(json_get(body, STR("calendar_interval")));
     struct str either = parse_scalar(json_get(body, STR("interval")));
+    if (calendar.size > 0 && fixed.size > 0) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "Cannot use [fixed_interval] with [calendar_interval] configuration "
+                          "option.");
+    }
     if (calendar.size > 0) {
         if (read_calendar(calendar, options)) return 0;
         return parse_fail(parse, "illegal_argument_exception",
@@ -174,10 +178,9 @@ static int read_common(struct search *search, struct agg *agg, const struct json
     options->min_doc_count = parse_integer_of(&search->parse, body, "min_doc_count", 0);
     options->is_keyed = parse_flag_of(&search->parse, body, "keyed", false);
     const struct json *order = json_get(body, STR("order"));
-    if (json_is(order, JSON_OBJECT) && order->object.count > 0) {
-        const struct json_member *member = &order->object.members[0];
-        options->is_by_count = str_equal(member->key, STR("_count"));
-        options->is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc"));
+    if (order != NULL) {
+        int code = agg_orders_read(search, agg, order, &options->orders);
+        if (code < 0) return code;
     }
     if (agg->missing != NULL) {
         options->has_missing = true;
@@ -367,7 +370,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     int code = agg_column(search, agg, documents->segment, &column);
     if (code < 0 || (column == NULL && !options->has_missing)) return code;
     struct agg_numbers numbers = { 0 };
-    if (column != NULL && !agg_numbers_open(&numbers, column)) return 0;
+    if (column != NULL && !agg_numbers_open(&numbers, column)) return agg_refuse_field(search, agg);
     struct collector collector = {
         .search = search, .options = options, .table = &state->table, .start = 1, .end = 0
     };
@@ -463,27 +466,23 @@ static int fill_gaps(struct search *search, const struct options *options,
     return 0;
 }
 
-static int by_count(const void *a, const void *b)
-{
-    const struct bucket *left = a;
-    const struct bucket *right = b;
-    if (left->count != right->count) return left->count < right->count ? -1 : 1;
-    return buckets_by_number(a, b);
-}
-
-static int write_all(struct search *search, struct agg *agg, struct bucket_table *table,
+static int write_all(struct search *search, struct agg *agg, const struct bucket_table *table,
                      struct json_writer *json)
 {
+    static const struct agg_orders by_key = { .items = { { .kind = AGG_ORDER_KEY } }, .count = 1 };
     const struct options *options = agg->options;
+    struct agg_range counts = { options->min_doc_count, INT64_MAX };
+    struct agg_ranker ranker = { options->orders.count > 0 ? &options->orders : &by_key,
+                                 buckets_in_order, NULL };
+    struct agg_ranking ranking;
+    int code = agg_rank(search, table, counts, &ranker, &ranking);
+    if (code < 0) return code;
     buckets_begin(options->is_keyed, json);
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < table->count; i++) {
-        size_t at = options->is_descending ? table->count - 1 - i : i;
-        const struct bucket *bucket = &table->buckets[at];
-        if ((int64_t)bucket->count < options->min_doc_count) continue;
-        code = write_bucket(search, agg, bucket, json);
+    for (size_t i = 0; code == 0 && i < ranking.count; i++) {
+        code = write_bucket(search, agg, ranking.items[i].bucket, json);
     }
     buckets_end(options->is_keyed, json);
+    agg_ranking_release(&ranking);
     return code;
 }
 
@@ -495,11 +494,7 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     if (table->count > 0)
         qsort(table->buckets, table->count, sizeof(struct bucket), buckets_by_number);
     int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
-    if (code < 0) return code;
-    if (options->is_by_count && table->count > 0) {
-        qsort(table->buckets, table->count, sizeof(struct bucket), by_count);
-    }
-    return write_all(search, agg, table, json);
+    return code < 0 ? code : write_all(search, agg, table, json);
 }
 
 const struct agg_kind agg_date_histogram = {
@@ -508,84 +503,4 @@ const struct agg_kind agg_date_histogram = {
     .read = read,
     .collect = collect,
     .write = write,
-};
-
-/* auto_date_histogram: counted by milliseconds' buckets that are few enough in the end. The
- * interval is chosen from the range of the field's values over all segments, before counting. */
-
-struct auto_row {
-    const char *name;
-    int64_t interval_ms;
-    enum date_unit unit;
-};
-
-static const struct auto_row auto_rows[] = {
-    { "1s", 1000, 0 },      { "5s", 5000, 0 },       { "10s", 10000, 0 },    { "30s", 30000, 0 },
-    { "1m", 60000, 0 },     { "5m", 300000, 0 },     { "10m", 600000, 0 },   { "30m", 1800000, 0 },
-    { "1h", 3600000, 0 },   { "3h", 10800000, 0 },   { "12h", 43200000, 0 }, { "1d", 86400000, 0 },
-    { "7d", 604800000, 0 }, { "1M", 0, DATE_MONTH }, { "1y", 0, DATE_YEAR },
-};
-
-static int read_auto(struct search *search, struct agg *agg, const struct json *body)
-{
-    struct options *options = ARENA_NEW(search->arena, struct options);
-    if (options == NULL) return parse_out_of_memory(&search->parse);
-    agg->options = options;
-    options->target_count = parse_integer_of(&search->parse, body, "buckets", 10);
-    if (options->target_count < 1) options->target_count = 1;
-    return read_common(search, agg, body, options);
-}
-
-static const struct auto_row *choose(const struct search *search, const struct agg *agg)
-{
-    const struct options *options = agg->options;
-    int64_t least = INT64_MAX;
-    int64_t most = INT64_MIN;
-    for (size_t i = 0; i < search->snapshot->segment_count; i++) {
-        const struct logstore_column *column = search_column(search, i, agg->field);
-        int64_t low;
-        int64_t high;
-        if (column == NULL || !logstore_column_integer_range(column, &low, &high)) continue;
-        if (low < least) least = low;
-        if (high > most) most = high;
-    }
-    int64_t range = most >= least ? most - least : 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(auto_rows); i++) {
-        int64_t size = auto_rows[i].interval_ms;
-        if (size == 0) size = auto_rows[i].unit == DATE_MONTH ? 2592000000 : 31536000000;
-        if (range / size < options->target_count) return &auto_rows[i];
-    }
-    return &auto_rows[ARRAY_LENGTH(auto_rows) - 1];
-}
-
-static void set_auto(const struct search *search, struct agg *agg)
-{
-    struct options *options = agg->options;
-    const struct auto_row *row = choose(search, agg);
-    options->interval_ms = row->interval_ms;
-    options->unit = row->unit;
-}
-
-static int collect_auto(struct search *search, struct agg *agg, void *raw,
-                        const struct agg_documents *documents)
-{
-    const struct options *options = agg->options;
-    if (options->interval_ms == 0 && options->unit == 0) set_auto(search, agg);
-    return collect(search, agg, raw, documents);
-}
-
-static int write_auto(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
-{
-    set_auto(search, agg);
-    int code = write(search, agg, raw, json);
-    json_member_cstr(json, "interval", choose(search, agg)->name);
-    return code;
-}
-
-const struct agg_kind agg_auto_date_histogram = {
-    .name = STR_INIT("auto_date_histogram"),
-    .state_size = sizeof(struct state),
-    .read = read_auto,
-    .collect = collect_auto,
-    .write = write_auto,
 };

@@ -116,12 +116,22 @@ static int all_documents(struct search *search, size_t segment, uint32_t **docum
     const struct logstore_segment_view *view = &search->snapshot->segments[segment];
     uint32_t *list = ARENA_ARRAY(search->arena, uint32_t, view->document_count + 1);
     if (list == NULL) return parse_out_of_memory(&search->parse);
+    const struct logstore_filter *alias = search_alias_filter(search, segment);
+    uint64_t *bits = NULL;
+    int code = 0;
+    if (alias != NULL) {
+        bits = ARENA_ARRAY(search->arena, uint64_t, LOGSTORE_BITS_WORDS(view->document_count) + 1);
+        if (bits == NULL) return parse_out_of_memory(&search->parse);
+        code = logstore_filter_run(search->snapshot, segment, alias, &search->context, bits,
+                                   search->parse.error);
+    }
+    const uint64_t *chosen = bits != NULL ? bits : view->live;
     *count = 0;
     for (uint32_t i = 0; i < view->document_count; i++) {
-        if (view->live == NULL || has_bit(view->live, i)) list[(*count)++] = i;
+        if (chosen == NULL || has_bit(chosen, i)) list[(*count)++] = i;
     }
     *documents = list;
-    return 0;
+    return code;
 }
 
 static int collect_with(struct search *search, struct agg *agg, struct state *state,
@@ -205,8 +215,16 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     return code;
 }
 
+static const struct bucket *single(const struct agg *agg, const void *raw)
+{
+    const struct state *state = raw;
+    (void)agg;
+    return state->table.count == 0 ? NULL : &state->table.buckets[0];
+}
+
 const struct agg_kind agg_filter = {
     .name = STR_INIT("filter"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_filter,
     .collect = collect,
@@ -221,6 +239,7 @@ const struct agg_kind agg_filters = {
 };
 const struct agg_kind agg_global = {
     .name = STR_INIT("global"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_global,
     .collect = collect,
@@ -228,6 +247,7 @@ const struct agg_kind agg_global = {
 };
 const struct agg_kind agg_missing = {
     .name = STR_INIT("missing"),
+    .single = single,
     .state_size = sizeof(struct state),
     .read = read_missing,
     .collect = collect,

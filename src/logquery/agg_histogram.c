@@ -1,5 +1,6 @@
 /* agg_histogram.c - documents by ranges of numbers: histogram, range, date_range. */
 #include "logquery/agg.h"
+#include "logquery/agg_order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,9 +11,11 @@
 struct histogram {
     double interval, offset;
     int64_t min_doc_count;
-    bool has_bounds;
+    bool has_bounds, has_hard_bounds;
     double bound_min, bound_max;
+    double hard_min, hard_max;
     bool is_keyed;
+    struct agg_orders orders; /* none: by key */
 };
 
 struct histogram_state {
@@ -39,6 +42,15 @@ static int read_histogram(struct search *search, struct agg *agg, const struct j
                           "histogram aggregation [" STR_FMT "]",
                           STR_ARG(agg->name));
     }
+    const struct json *hard = json_get(body, STR("hard_bounds"));
+    options->has_hard_bounds = json_is(hard, JSON_OBJECT);
+    options->hard_min = parse_number_of(&search->parse, hard, "min", -(double)INFINITY);
+    options->hard_max = parse_number_of(&search->parse, hard, "max", (double)INFINITY);
+    const struct json *order = json_get(body, STR("order"));
+    if (order != NULL) {
+        int code = agg_orders_read(search, agg, order, &options->orders);
+        if (code < 0) return code;
+    }
     if (options->interval > 0) return 0;
     return parse_fail(&search->parse, "illegal_argument_exception",
                       "[interval] must be >0 for histogram aggregation [" STR_FMT "]",
@@ -55,18 +67,26 @@ static int collect_histogram(struct search *search, struct agg *agg, void *raw,
                              const struct agg_documents *documents)
 {
     struct histogram_state *state = raw;
+    const struct histogram *options = agg->options;
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
-    struct agg_numbers numbers;
-    if (code < 0 || column == NULL || !agg_numbers_open(&numbers, column)) return code;
+    struct agg_numbers numbers = { 0 };
+    if (code < 0 || (column == NULL && agg->missing == NULL)) return code;
+    if (column != NULL && !agg_numbers_open(&numbers, column)) return agg_refuse_field(search, agg);
     struct bucket_pair_vec pairs = { 0 };
+    double missing = parse_number(agg->missing, 0);
     for (size_t i = 0; code == 0 && i < documents->count; i++) {
         uint32_t document = documents->documents[i];
-        size_t first;
-        size_t count = logstore_cursor_seek(&numbers.cursor, document, &first);
+        size_t first = 0;
+        size_t count = column == NULL ? 0 : logstore_cursor_seek(&numbers.cursor, document, &first);
+        bool is_missing = count == 0 && agg->missing != NULL;
         uint32_t before = UINT32_MAX;
-        for (size_t k = 0; code == 0 && k < count; k++) {
-            int64_t interval = interval_of(agg->options, agg_number_at(&numbers, first + k));
+        for (size_t k = 0; code == 0 && k < count + is_missing; k++) {
+            double value = is_missing ? missing : agg_number_at(&numbers, first + k);
+            bool is_outside = options->has_hard_bounds &&
+                              (value < options->hard_min || value > options->hard_max);
+            if (is_outside) continue;
+            int64_t interval = interval_of(options, value);
             uint32_t bucket = bucket_for_number(search, &state->table, interval);
             if (bucket == before) continue;
             before = bucket;
@@ -104,38 +124,55 @@ static int write_interval(struct search *search, struct agg *agg, const struct b
     return code;
 }
 
+/* All buckets in a row, with the empty ones between and out to the bounds. */
+static int fill_gaps(struct search *search, const struct histogram *options,
+                     struct bucket_table *table)
+{
+    int64_t first = table->count > 0 ? table->buckets[0].number : 0;
+    int64_t last = table->count > 0 ? table->buckets[table->count - 1].number : -1;
+    if (options->has_bounds) {
+        int64_t low = interval_of(options, options->bound_min);
+        int64_t high = interval_of(options, options->bound_max);
+        if (table->count == 0 || low < first) first = low;
+        if (table->count == 0 || high > last) last = high;
+    }
+    if (first > last) return 0;
+    uint64_t count = (uint64_t)last - (uint64_t)first + 1;
+    if (count > LOGQUERY_BUCKETS_MAX) return agg_too_many_buckets(search);
+    struct bucket *filled = ARENA_ARRAY(search->arena, struct bucket, (size_t)count);
+    if (filled == NULL) return parse_out_of_memory(&search->parse);
+    for (size_t i = 0; i < count; i++) filled[i].number = first + (int64_t)i;
+    for (size_t i = 0; i < table->count; i++) {
+        filled[table->buckets[i].number - first] = table->buckets[i];
+    }
+    table->buckets = filled;
+    table->count = (size_t)count;
+    return 0;
+}
+
 static int write_histogram(struct search *search, struct agg *agg, void *raw,
                            struct json_writer *json)
 {
+    static const struct agg_orders by_key = { .items = { { .kind = AGG_ORDER_KEY } }, .count = 1 };
     struct histogram_state *state = raw;
     const struct histogram *options = agg->options;
     struct bucket_table *table = &state->table;
     if (table->count > 0)
         qsort(table->buckets, table->count, sizeof(struct bucket), buckets_by_number);
+    int code = options->min_doc_count == 0 ? fill_gaps(search, options, table) : 0;
+    if (code < 0) return code;
+    struct agg_range counts = { options->min_doc_count, INT64_MAX };
+    struct agg_ranker ranker = { options->orders.count > 0 ? &options->orders : &by_key,
+                                 buckets_in_order, NULL };
+    struct agg_ranking ranking;
+    code = agg_rank(search, table, counts, &ranker, &ranking);
+    if (code < 0) return code;
     buckets_begin(options->is_keyed, json);
-    int code = 0;
-    bool fills = options->min_doc_count == 0;
-    int64_t next = table->count > 0 ? table->buckets[0].number : 0;
-    int64_t last = table->count > 0 ? table->buckets[table->count - 1].number : -1;
-    if (fills && options->has_bounds) {
-        int64_t low = interval_of(options, options->bound_min);
-        int64_t high = interval_of(options, options->bound_max);
-        if (table->count == 0 || low < next) next = low;
-        if (table->count == 0 || high > last) last = high;
-    }
-    for (size_t i = 0; code == 0 && (i < table->count || (fills && next <= last)); i++) {
-        int64_t until = i < table->count ? table->buckets[i].number : last + 1;
-        for (; code == 0 && fills && next < until; next++) {
-            struct bucket empty = { .number = next };
-            code = write_interval(search, agg, &empty, json);
-        }
-        if (i >= table->count) break;
-        next = until + 1;
-        if (code == 0 && (int64_t)table->buckets[i].count >= options->min_doc_count) {
-            code = write_interval(search, agg, &table->buckets[i], json);
-        }
+    for (size_t i = 0; code == 0 && i < ranking.count; i++) {
+        code = write_interval(search, agg, ranking.items[i].bucket, json);
     }
     buckets_end(options->is_keyed, json);
+    agg_ranking_release(&ranking);
     return code;
 }
 
@@ -160,23 +197,27 @@ struct ranges {
     size_t count;
     bool is_keyed;
     bool is_date;
+    const struct date_zone *zone; /* of dates; NULL: UTC */
+    bool has_missing;
+    double missing; /* of documents without a value */
 };
 
 struct range_state {
     struct bucket_table table; /* number: index of the range */
 };
 
-static int read_edge(struct search *search, const struct agg *agg, bool is_date,
+static int read_edge(struct search *search, const struct agg *agg, const struct ranges *ranges,
                      const struct json *value, bool *has, double *edge)
 {
     *has = value != NULL && value->kind != JSON_NULL;
     if (!*has) return 0;
-    if (!is_date || value->kind == JSON_INT || value->kind == JSON_DOUBLE) {
+    if (!ranges->is_date || value->kind == JSON_INT || value->kind == JSON_DOUBLE) {
         *edge = parse_number(value, 0);
         return 0;
     }
     struct date_options options = { .format = agg->format,
                                     .now_ms = search->context.now_ms,
+                                    .zone = ranges->zone,
                                     .allows_math = true };
     struct error error = { 0 };
     int64_t time_ms;
@@ -215,17 +256,21 @@ static int read_ranges(struct search *search, struct agg *agg, const struct json
     options->count = list->array.count;
     options->items = ARENA_ARRAY(search->arena, struct range, options->count);
     if (options->items == NULL) return parse_out_of_memory(&search->parse);
-    int code = 0;
+    int code = parse_zone(&search->parse, json_get(body, STR("time_zone")), &options->zone);
     for (size_t i = 0; code == 0 && i < options->count; i++) {
         const struct json *item = &list->array.items[i];
         struct range *range = &options->items[i];
         range->key = json_text(json_get(item, STR("key")), STR(""));
-        code = read_edge(search, agg, is_date, json_get(item, STR("from")), &range->has_from,
+        code = read_edge(search, agg, options, json_get(item, STR("from")), &range->has_from,
                          &range->from);
         if (code == 0) {
-            code = read_edge(search, agg, is_date, json_get(item, STR("to")), &range->has_to,
+            code = read_edge(search, agg, options, json_get(item, STR("to")), &range->has_to,
                              &range->to);
         }
+    }
+    if (code == 0) {
+        code =
+            read_edge(search, agg, options, agg->missing, &options->has_missing, &options->missing);
     }
     qsort(options->items, options->count, sizeof(struct range), by_from);
     agg->options = options;
@@ -254,16 +299,18 @@ static int collect_range(struct search *search, struct agg *agg, void *raw,
     const struct ranges *options = agg->options;
     const struct logstore_column *column;
     int code = agg_column(search, agg, documents->segment, &column);
-    struct agg_numbers numbers;
-    if (code < 0 || column == NULL || !agg_numbers_open(&numbers, column)) return code;
+    struct agg_numbers numbers = { 0 };
+    if (code < 0 || (column == NULL && agg->missing == NULL)) return code;
+    if (column != NULL && !agg_numbers_open(&numbers, column)) return agg_refuse_field(search, agg);
     code = buckets_prepare(search, &state->table, options->count);
     struct bucket_pair_vec pairs = { 0 };
     for (size_t i = 0; code == 0 && i < documents->count; i++) {
         uint32_t document = documents->documents[i];
-        size_t first;
-        size_t count = logstore_cursor_seek(&numbers.cursor, document, &first);
+        size_t first = 0;
+        size_t count = column == NULL ? 0 : logstore_cursor_seek(&numbers.cursor, document, &first);
         for (size_t r = 0; code == 0 && r < options->count; r++) {
-            bool holds = false;
+            bool is_missing = count == 0 && options->has_missing;
+            bool holds = is_missing && range_holds(&options->items[r], options->missing);
             for (size_t k = 0; !holds && k < count; k++) {
                 holds = range_holds(&options->items[r], agg_number_at(&numbers, first + k));
             }
@@ -280,15 +327,24 @@ static int collect_range(struct search *search, struct agg *agg, void *raw,
     return code;
 }
 
-static void put_edge(const struct agg *agg, bool is_date, const char *name, double edge,
-                     struct json_writer *json)
+static void print_date(const struct agg *agg, const struct ranges *options, double edge,
+                       struct buf *out)
 {
+    const struct date_zone *zone = options->zone;
+    int64_t time_ms = (int64_t)edge;
+    date_print_ms(time_ms, agg->format, zone == NULL ? 0 : zone->offset_at(zone->rules, time_ms),
+                  out);
+}
+
+static void put_edge(const struct agg *agg, const char *name, double edge, struct json_writer *json)
+{
+    const struct ranges *options = agg->options;
     json_key(json, str_from(name));
     put_double(json, edge);
-    if (!is_date) return;
+    if (!options->is_date) return;
     CLEANUP(buf_release) struct buf text = { 0 };
     buf_init(&text, 256);
-    date_print_ms((int64_t)edge, agg->format, 0, &text);
+    print_date(agg, options, edge, &text);
     json_key(json,
              str_equal(str_from(name), STR("from")) ? STR("from_as_string") : STR("to_as_string"));
     json_put_text(json, buf_str(&text));
@@ -300,7 +356,7 @@ static void print_edge(const struct agg *agg, const struct ranges *options, bool
     if (!has)
         buf_append_char(out, '*');
     else if (options->is_date)
-        date_print_ms((int64_t)edge, agg->format, 0, out);
+        print_date(agg, options, edge, out);
     else {
         struct json_writer plain;
         json_writer_init(&plain, out);
@@ -324,8 +380,8 @@ static int write_one_range(struct search *search, struct agg *agg, const struct 
     if (options->is_keyed) json_key(json, buf_str(&key));
     json_object_begin(json);
     if (!options->is_keyed) json_member_text(json, "key", buf_str(&key));
-    if (range->has_from) put_edge(agg, options->is_date, "from", range->from, json);
-    if (range->has_to) put_edge(agg, options->is_date, "to", range->to, json);
+    if (range->has_from) put_edge(agg, "from", range->from, json);
+    if (range->has_to) put_edge(agg, "to", range->to, json);
     json_member_int(json, "doc_count", (int64_t)bucket->count);
     int code = bucket_write_subs(search, agg, bucket, json);
     json_object_end(json);

@@ -178,6 +178,11 @@ static int write_extended(struct search *search, struct agg *agg, void *raw,
     json_object_begin(json);
     put_value(agg, &plain, "upper", has, average(state) + spread, json);
     put_value(agg, &plain, "lower", has, average(state) - spread, json);
+    put_value(agg, &plain, "upper_population", has, average(state) + spread, json);
+    put_value(agg, &plain, "lower_population", has, average(state) - spread, json);
+    double sample_spread = sqrt(sample) * *sigma;
+    put_value(agg, &plain, "upper_sampling", has_sample, average(state) + sample_spread, json);
+    put_value(agg, &plain, "lower_sampling", has_sample, average(state) - sample_spread, json);
     json_object_end(json);
     return 0;
 }

@@ -3,31 +3,53 @@
 
 #include <stdlib.h>
 
+/* "1", "1.value", "1.50", "1[50.0]", "filter>1": the names on the way, and what is asked of the
+ * last. */
+static bool read_steps(struct agg *agg, struct str key, struct agg_order *order)
+{
+    struct str rest = key;
+    while (rest.size > 0 && order->step_count < AGG_ORDER_STEPS_MAX) {
+        struct str name = str_cut(&rest, '>');
+        size_t end = 0;
+        while (rest.size == 0 && end < name.size && name.data[end] != '.' &&
+               name.data[end] != '[') {
+            end++;
+        }
+        if (rest.size > 0) end = name.size;
+        order->path = end < name.size ? str_skip(name, end + 1) : STR("");
+        if (str_ends_with(order->path, STR("]"))) order->path.size--;
+        size_t i = 0;
+        while (i < agg->sub_count && !str_equal(agg->subs[i]->name, str_first(name, end))) i++;
+        if (i == agg->sub_count) return false;
+        agg = agg->subs[i];
+        order->steps[order->step_count].agg = agg;
+        order->steps[order->step_count++].index = i;
+        if (rest.size > 0 && agg->kind->single == NULL) return false;
+    }
+    if (order->step_count == 0) return false;
+    bool is_count = order->path.size == 0 || str_equal(order->path, STR("_count"));
+    return agg->kind->number != NULL || (agg->kind->single != NULL && is_count);
+}
+
 static int read_order(struct search *search, struct agg *agg, const struct json_member *member,
                       struct agg_orders *orders)
 {
     if (orders->count == AGG_ORDERS_MAX) return 0;
-    struct agg_order order = {
-        .is_descending = str_equal(json_text(&member->value, STR("asc")), STR("desc")),
-    };
+    struct str word = json_text(&member->value, STR(""));
+    struct agg_order order = { .is_descending = str_equal_nocase(word, STR("desc")) };
     struct str key = member->key;
+    if (!order.is_descending && !str_equal_nocase(word, STR("asc"))) {
+        return parse_fail(&search->parse, "parsing_exception",
+                          "Unknown order direction [" STR_FMT "]", STR_ARG(word));
+    }
     if (str_equal(key, STR("_count")))
         order.kind = AGG_ORDER_COUNT;
-    else if (str_equal(key, STR("_key")) || str_equal(key, STR("_term")))
+    else if (str_equal(key, STR("_key")) || str_equal(key, STR("_term")) ||
+             str_equal(key, STR("_time")))
         order.kind = AGG_ORDER_KEY;
     else {
         order.kind = AGG_ORDER_SUB;
-        /* "1", "1.value", "1.50", "1[50.0]" */
-        size_t end = 0;
-        while (end < key.size && key.data[end] != '.' && key.data[end] != '[') end++;
-        order.path = end < key.size ? str_skip(key, end + 1) : STR("");
-        if (str_ends_with(order.path, STR("]"))) order.path.size--;
-        for (size_t i = 0; i < agg->sub_count; i++) {
-            if (!str_equal(agg->subs[i]->name, str_first(key, end))) continue;
-            order.sub = agg->subs[i];
-            order.sub_index = i;
-        }
-        if (order.sub == NULL || order.sub->kind->number == NULL) {
+        if (!read_steps(agg, key, &order)) {
             return parse_fail_shard(&search->parse, "aggregation_execution_exception",
                                     "Invalid aggregation order path [" STR_FMT
                                     "]. The provided aggregation is missing or gives no number",
@@ -94,9 +116,17 @@ static int by_orders(const void *a, const void *b, void *argument)
 static double order_number(const struct agg_order *order, const struct bucket *bucket)
 {
     double value = 0;
-    const void *state = bucket->subs == NULL ? NULL : bucket->subs[order->sub_index];
-    bool has = state != NULL && order->sub->kind->number(order->sub, state, order->path, &value);
-    if (has) return value;
+    for (size_t i = 0; bucket != NULL && i < order->step_count; i++) {
+        const struct agg *agg = order->steps[i].agg;
+        const void *state = bucket->subs == NULL ? NULL : bucket->subs[order->steps[i].index];
+        bool is_last = i + 1 == order->step_count;
+        bool gives = state != NULL && is_last && agg->kind->number != NULL &&
+                     agg->kind->number(agg, state, order->path, &value);
+        if (gives) return value;
+        bool has_one = state != NULL && agg->kind->single != NULL;
+        bucket = has_one ? agg->kind->single(agg, state) : NULL;
+        if (is_last && has_one) return bucket == NULL ? 0 : (double)bucket->count;
+    }
     return order->is_descending ? -1e308 : 1e308; /* without a value: last */
 }
 
@@ -128,4 +158,10 @@ void agg_ranking_release(struct agg_ranking *ranking)
 {
     free(ranking->items);
     *ranking = (struct agg_ranking){ 0 };
+}
+
+int buckets_in_order(const void *context, const struct bucket *a, const struct bucket *b)
+{
+    (void)context;
+    return buckets_by_number(a, b);
 }

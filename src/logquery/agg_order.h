@@ -5,16 +5,21 @@
 
 #include "logquery/agg.h"
 
-#define AGG_ORDERS_MAX 4
+#define AGG_ORDERS_MAX      4
+#define AGG_ORDER_STEPS_MAX 8
 
 enum agg_order_kind { AGG_ORDER_COUNT, AGG_ORDER_KEY, AGG_ORDER_SUB };
 
 struct agg_order {
     enum agg_order_kind kind;
     bool is_descending;
-    struct agg *sub;
-    struct str path; /* behind the sub-aggregation's name: "avg", "50.0" */
-    size_t sub_index;
+    /* From the bucket down: through aggregations of one bucket to the one that gives the number. */
+    struct {
+        struct agg *agg;
+        size_t index;
+    } steps[AGG_ORDER_STEPS_MAX];
+    size_t step_count;
+    struct str path; /* behind the last one's name: "avg", "50.0" */
 };
 
 struct agg_orders {
@@ -27,6 +32,7 @@ int agg_orders_read(struct search *search, struct agg *agg, const struct json *j
                     struct agg_orders *orders) MUST_CHECK;
 
 typedef int agg_key_compare(const void *context, const struct bucket *a, const struct bucket *b);
+int buckets_in_order(const void *context, const struct bucket *a, const struct bucket *b);
 
 struct agg_ranked {
     const struct bucket *bucket;

@@ -1,7 +1,7 @@
 /* agg_terms.c - documents by value: the most frequent terms of a field. */
-#include "codec/regex.h"
 #include "logquery/agg.h"
 #include "logquery/agg_counts.h"
+#include "logquery/agg_include.h"
 #include "logquery/agg_many.h"
 #include "logquery/agg_order.h"
 
@@ -16,10 +16,7 @@ struct options {
     int64_t size;
     int64_t min_doc_count, max_doc_count;
     struct agg_orders orders;
-    struct regex *include, *exclude; /* freed with the search: see terms_release */
-    const struct str *include_list, *exclude_list;
-    size_t include_count, exclude_count;
-    bool has_include_list;
+    struct agg_include include;
     bool shows_error;
 };
 
@@ -33,30 +30,6 @@ struct state {
     enum logstore_type type;
     uint64_t other_documents;
 };
-
-static int read_pattern(struct search *search, const struct json *value, struct regex **regex,
-                        const struct str **list, size_t *count)
-{
-    if (value == NULL || value->kind == JSON_OBJECT) return 0;
-    if (value->kind == JSON_ARRAY) return parse_texts(&search->parse, value, false, list, count);
-    struct error error = { 0 };
-    if (regex_new(regex, parse_scalar(value), REGEX_DOT_NEWLINE, &error) < 0) {
-        return parse_fail(&search->parse, "illegal_argument_exception",
-                          "failed to parse include or exclude: %s", error.text);
-    }
-    return search_keep_regex(search, *regex);
-}
-
-static int read_patterns(struct search *search, const struct json *body, struct options *options)
-{
-    const struct json *include = json_get(body, STR("include"));
-    options->has_include_list = json_is(include, JSON_ARRAY);
-    int code = read_pattern(search, include, &options->include, &options->include_list,
-                            &options->include_count);
-    if (code < 0) return code;
-    return read_pattern(search, json_get(body, STR("exclude")), &options->exclude,
-                        &options->exclude_list, &options->exclude_count);
-}
 
 static int read(struct search *search, struct agg *agg, const struct json *body)
 {
@@ -74,7 +47,7 @@ static int read(struct search *search, struct agg *agg, const struct json *body)
     options->max_doc_count = INT64_MAX;
     options->shows_error = parse_flag_of(&search->parse, body, "show_term_doc_count_error", false);
     int code = agg_orders_read(search, agg, json_get(body, STR("order")), &options->orders);
-    return code < 0 ? code : read_patterns(search, body, options);
+    return code < 0 ? code : agg_include_read(search, body, &options->include);
 }
 
 /* rare_terms: those with few documents, the rarest first. */
@@ -92,26 +65,7 @@ static int read_rare(struct search *search, struct agg *agg, const struct json *
                           RARE_COUNT_MAX, (long long)options->max_doc_count, STR_ARG(agg->name));
     }
     options->orders.items[options->orders.count++] = (struct agg_order){ .is_descending = false };
-    return read_patterns(search, body, options);
-}
-
-static bool is_listed(struct str term, const struct str *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str_equal(list[i], term)) return true;
-    }
-    return false;
-}
-
-static bool is_wanted(const struct options *options, struct str term)
-{
-    if (options->include != NULL && !regex_matches(options->include, term)) return false;
-    if (options->exclude != NULL && regex_matches(options->exclude, term)) return false;
-    if (options->has_include_list &&
-        !is_listed(term, options->include_list, options->include_count)) {
-        return false;
-    }
-    return !is_listed(term, options->exclude_list, options->exclude_count);
+    return agg_include_read(search, body, &options->include);
 }
 
 /* Keywords ------------------------------------------------------------------------------------ */
@@ -131,7 +85,7 @@ static int name_term(void *argument, size_t i, struct str term)
     struct naming *naming = argument;
     uint32_t ordinal = naming->ordinals[i];
     if (!naming->is_counting) naming->bucket_of[ordinal] = UINT32_MAX;
-    if (!is_wanted(naming->options, term)) return 0;
+    if (!agg_include_takes(&naming->options->include, term)) return 0;
     uint32_t bucket = bucket_for_text(naming->search, naming->table, term);
     if (bucket == UINT32_MAX) return parse_out_of_memory(&naming->search->parse);
     if (naming->is_counting)
@@ -225,12 +179,15 @@ static int64_t number_key(const struct agg_numbers *numbers, size_t value)
     return bits;
 }
 
-static int collect_numbers(struct search *search, struct state *state,
+static int collect_numbers(struct search *search, const struct agg *agg, struct state *state,
                            const struct logstore_column *column,
                            const struct agg_documents *documents, struct bucket_pair_vec *pairs,
                            uint32_t missing_bucket)
 {
     struct agg_numbers numbers;
+    const struct options *options = agg->options;
+    int code = agg_include_check_number(search, &options->include, agg->name);
+    if (code < 0) return code;
     (void)agg_numbers_open(&numbers, column);
     state->is_number = true;
     state->is_real = numbers.is_real;
@@ -242,6 +199,8 @@ static int collect_numbers(struct search *search, struct state *state,
         size_t start = pairs->count;
         for (size_t k = 0; k < count; k++) {
             int64_t key = number_key(&numbers, first + k);
+            double value = agg_number_at(&numbers, first + k);
+            if (!agg_include_takes_number(&options->include, value, key)) continue;
             uint32_t bucket = bucket_for_number(search, &state->table, key);
             if (bucket == UINT32_MAX) return parse_out_of_memory(&search->parse);
             bool is_there = false;
@@ -274,11 +233,18 @@ static uint32_t missing_bucket(struct search *search, const struct agg *agg, str
                                const struct logstore_column *column)
 {
     if (agg->missing == NULL) return UINT32_MAX;
-    bool is_number =
-        column != NULL ? logstore_column_kind(column) != LOGSTORE_COLUMN_KEYWORD : state->is_number;
+    const struct logstore_field *field = search_field(search, agg->field);
+    enum logstore_column_kind kind = column != NULL  ? logstore_column_kind(column)
+                                     : field != NULL ? logstore_type_column(field->type)
+                                                     : LOGSTORE_COLUMN_KEYWORD;
+    bool is_number = kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL;
+    if (is_number && !state->is_number) {
+        state->is_number = true;
+        state->is_real = kind == LOGSTORE_COLUMN_REAL;
+        state->type = field != NULL ? field->type : logstore_column_type(column);
+    }
     if (!is_number) return bucket_for_text(search, &state->table, parse_scalar(agg->missing));
-    bool is_real =
-        column != NULL ? logstore_column_kind(column) == LOGSTORE_COLUMN_REAL : state->is_real;
+    bool is_real = kind == LOGSTORE_COLUMN_REAL;
     double real = parse_number(agg->missing, 0);
     int64_t number = parse_integer(agg->missing, 0);
     if (is_real) memcpy(&number, &real, sizeof(number));
@@ -326,7 +292,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     } else if (logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD) {
         code = collect_keywords(search, agg, state, column, documents, &pairs, missing);
     } else {
-        code = collect_numbers(search, state, column, documents, &pairs, missing);
+        code = collect_numbers(search, agg, state, column, documents, &pairs, missing);
     }
     if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
     VEC_RELEASE(&pairs);
@@ -388,7 +354,8 @@ static int write_ranking(struct search *search, struct agg *agg, const struct st
 
 static bool is_wanted_term(const void *argument, struct str term)
 {
-    return is_wanted(argument, term);
+    const struct options *options = argument;
+    return agg_include_takes(&options->include, term);
 }
 
 static int finish(struct search *search, struct agg *agg, void *raw)

@@ -49,6 +49,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
             ARENA_ARRAY(search->arena, struct sort_value, inner->key_count + 1);
         if (kept == NULL) return parse_out_of_memory(&search->parse);
         for (size_t k = 0; k < inner->key_count; k++) kept[k] = values[k];
+        code = sort_keep_values(inner, kept);
         found.values = kept;
         if (state->count < (size_t)inner->size) state->count++;
         for (size_t k = state->count - 1; k > at; k--) state->hits[k] = state->hits[k - 1];

@@ -395,7 +395,8 @@ static int read_url_query(struct search *search)
     options.fields = field;
     options.field_count = field->size > 0 && !str_equal(*field, STR("*")) ? 1 : 0;
     options.needs_all = str_equal_nocase(request->default_operator, STR("and"));
-    options.is_lenient = str_equal(request->lenient, STR("true"));
+    options.is_lenient = str_equal(request->lenient, STR("true")) ||
+                         (request->lenient.size == 0 && options.field_count == 0);
     struct error error = { 0 };
     int code = logquery_parse_lucene(request->q, &options, search->arena, &search->filter, &error);
     if (code == 0) return 0;
@@ -475,19 +476,10 @@ static int read_url(struct search *search)
     }
     if (code == 0) code = read_url_docvalues(search);
     if (code == 0) code = read_url_sort(search);
-    struct str source = request->source;
-    bool is_flag = str_equal(source, STR("true")) || str_equal(source, STR("false"));
-    if (code == 0 && is_flag) search->source.is_off = str_equal(source, STR("false"));
-    struct str includes = is_flag || source.data == NULL ? request->source_includes : source;
-    if (code == 0 && includes.data != NULL) {
-        struct json value = as_text(includes);
-        code = parse_texts(&search->parse, &value, true, &search->source.includes,
-                           &search->source.include_count);
-    }
-    if (code == 0 && request->source_excludes.data != NULL) {
-        struct json value = as_text(request->source_excludes);
-        code = parse_texts(&search->parse, &value, true, &search->source.excludes,
-                           &search->source.exclude_count);
+    if (code == 0) {
+        code = logquery_source_read_url(request->source, request->source_includes,
+                                        request->source_excludes, search->arena, &search->source);
+        if (code < 0) return parse_out_of_memory(&search->parse);
     }
     return code;
 }

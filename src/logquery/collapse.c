@@ -125,6 +125,8 @@ int collapse_offer(struct search *search, struct collapse_segment *segment,
     if (is_new) values = ARENA_ARRAY(search->arena, struct sort_value, search->key_count + 1);
     if (values == NULL) return parse_out_of_memory(&search->parse);
     for (size_t i = 0; i < search->key_count; i++) values[i] = found->values[i];
+    int code = sort_keep_values(search, values);
+    if (code < 0) return code;
     *best = (struct candidate){ found->segment, found->document, values };
     return 0;
 }

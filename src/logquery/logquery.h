@@ -35,6 +35,29 @@ struct logquery_options {
     bool has_types;      /* answers carry "_type":"_doc", as 7.x does */
 };
 
+/* Which parts of a source an answer has. Patterns of paths, in an arena. */
+struct logquery_source {
+    bool is_off;
+    const struct str *includes; /* none: all */
+    size_t include_count;
+    const struct str *excludes;
+    size_t exclude_count;
+};
+
+/* What "_source" and its kin of a URL say; data NULL: not given. They
+ * win over what stands in *spec. */
+int logquery_source_read_url(struct str source, struct str includes, struct str excludes,
+                             struct arena *arena, struct logquery_source *spec) MUST_CHECK;
+
+/* What stands behind "_source" in a body. ERROR_INVALID when it is nothing of the kind. */
+struct json;
+int logquery_source_read(const struct json *value, struct arena *arena,
+                         struct logquery_source *spec) MUST_CHECK;
+
+/* Appends the parts of a source; it is not off. */
+int logquery_source_write(const struct logquery_source *spec, struct str source,
+                          struct arena *arena, struct buf *out) MUST_CHECK;
+
 /* One search. What the URL says (q, size, sort ...) stands in the same names as the body's keys and
  * wins over the body. */
 struct logquery_request {
@@ -113,11 +136,28 @@ int logquery_parse_query(struct str json, struct arena *arena, struct logstore_f
 struct lucene_options {
     const struct str *fields; /* none: every field */
     size_t field_count;
-    bool needs_all;  /* default operator AND */
-    bool is_lenient; /* a value that cannot be of the field's type finds nothing */
-    int32_t zone_offset_s;
+    bool needs_all;               /* default operator AND */
+    bool is_lenient;              /* a value that cannot be of the field's type finds nothing */
+    const struct date_zone *zone; /* of dates without one; NULL: UTC */
     int32_t phrase_slop;
+    bool refuses_leading_wildcard;
+    unsigned
+        simple_flags;   /* of the simple syntax: LOGQUERY_SIMPLE_..., which signs mean something */
     size_t *regex_size; /* adds up the programs of a request's patterns; NULL: this text's alone */
+};
+
+enum {
+    LOGQUERY_SIMPLE_AND = 1,
+    LOGQUERY_SIMPLE_NOT = 2,
+    LOGQUERY_SIMPLE_OR = 4,
+    LOGQUERY_SIMPLE_PREFIX = 8,
+    LOGQUERY_SIMPLE_PHRASE = 16,
+    LOGQUERY_SIMPLE_PRECEDENCE = 32,
+    LOGQUERY_SIMPLE_ESCAPE = 64,
+    LOGQUERY_SIMPLE_WHITESPACE = 128,
+    LOGQUERY_SIMPLE_FUZZY = 256,
+    LOGQUERY_SIMPLE_NEAR = 512,
+    LOGQUERY_SIMPLE_ALL = 1023,
 };
 
 #define LOGQUERY_REGEX_SIZE_MAX 100000 /* instructions, of all patterns of a request */

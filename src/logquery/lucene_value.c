@@ -82,7 +82,7 @@ struct logstore_filter *lucene_leaf(struct lucene *lucene, const struct lucene_s
         .value_count = 1,
         .is_lenient = lucene->options->is_lenient || scope->count == 0,
         .needs_all_terms = lucene->options->needs_all,
-        .zone_offset_s = lucene->options->zone_offset_s,
+        .zone = lucene->options->zone,
         .is_normalized = true,
         .is_void_when_empty = true,
     };
@@ -221,6 +221,10 @@ int lucene_read_term(struct lucene *lucene, const struct lucene_scope *scope,
     if (token->kind == LUCENE_TERM && is_comparison(lucene, scope, text)) {
         code = read_comparison(lucene, scope, text, out);
         return code < 0 ? code : lucene_take_suffixes(lucene, false, &tilde);
+    }
+    bool is_leading = token->kind == LUCENE_WILDCARD && (raw.data[0] == '*' || raw.data[0] == '?');
+    if (is_leading && lucene->options->refuses_leading_wildcard) {
+        return lucene_fail(lucene, "'*' or '?' as the first character of a wildcard");
     }
     code = lucene_take_suffixes(lucene, true, &tilde);
     if (code < 0) return code;

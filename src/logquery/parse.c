@@ -183,18 +183,25 @@ int parse_texts(struct parse *parse, const struct json *value, bool splits,
     return 0;
 }
 
-int parse_zone_offset(struct parse *parse, const struct json *value, int64_t now_ms,
-                      int32_t *offset_s)
+static int32_t offset_at(const void *rules, int64_t time_ms)
 {
-    *offset_s = 0;
+    return zone_offset_at(rules, time_ms);
+}
+
+int parse_zone(struct parse *parse, const struct json *value, const struct date_zone **zone)
+{
     struct str name = json_text(value, STR(""));
+    *zone = NULL;
     if (name.size == 0) return 0;
-    struct zone *zone = NULL;
-    if (zone_find(parse->arena, name, &zone) < 0) {
+    struct zone *rules = NULL;
+    if (zone_find(parse->arena, name, &rules) < 0) {
         return parse_fail(parse, "illegal_argument_exception", "Unknown time-zone ID: " STR_FMT,
                           STR_ARG(name));
     }
-    *offset_s = zone_offset_at(zone, now_ms);
+    struct date_zone *made = ARENA_NEW(parse->arena, struct date_zone);
+    if (made == NULL) return parse_out_of_memory(parse);
+    *made = (struct date_zone){ offset_at, rules };
+    *zone = made;
     return 0;
 }
 

@@ -12,6 +12,7 @@
 
 struct parse {
     struct arena *arena;
+    struct logstore *store; /* for what a query looks up in another document; NULL: nothing */
     struct logquery_failure *failure;
     struct error *error;
     unsigned depth;
@@ -65,9 +66,9 @@ struct str parse_scalar(const struct json *value);
 int parse_texts(struct parse *parse, const struct json *value, bool splits,
                 const struct str **texts, size_t *count) MUST_CHECK;
 
-/* "+01:00" or the name of a region; its offset now. */
-int parse_zone_offset(struct parse *parse, const struct json *value, int64_t now_ms,
-                      int32_t *offset_s) MUST_CHECK;
+/* "+01:00" or the name of a region; NULL when none is given. In the arena. */
+int parse_zone(struct parse *parse, const struct json *value,
+               const struct date_zone **zone) MUST_CHECK;
 
 /* {"match":{...}} */
 int parse_query(struct parse *parse, const struct json *json,

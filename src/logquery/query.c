@@ -1,8 +1,9 @@
 /* query.c - Elasticsearch's query DSL into filters: one row a query kind. */
+#include "logquery/query.h"
 #include "base/check.h"
-#include "codec/json_writer.h"
-#include "logquery/kql.h"
-#include "logquery/parse.h"
+#include "codec/base64.h"
+#include "codec/number.h"
+#include "logquery/query_options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,38 +47,69 @@ static int set_value(struct parse *parse, struct logstore_filter *filter, struct
     return 0;
 }
 
-static void set_minimum(struct parse *parse, struct logstore_filter *filter,
-                        const struct json *body)
+int query_set_minimum(struct parse *parse, struct logstore_filter *filter, const struct json *value)
 {
-    static const char name[] = "minimum_should_match";
-    const struct json *value = json_get(body, str_from(name));
-    if (value == NULL || value->kind == JSON_NULL) return;
     struct str text = parse_scalar(value);
-    /* "3<90%": the part behind the last '<' is taken. */
-    for (size_t at = str_find_char(text, '<'); at != STR_NONE; at = str_find_char(text, '<')) {
-        text = str_skip(text, at + 1);
+    if (text.data == NULL) return 0;
+    if (!logstore_minimum_is_valid(text)) {
+        return parse_fail(parse, "number_format_exception",
+                          "[minimum_should_match] is no number, share or list of conditions: "
+                          "[" STR_FMT "]",
+                          STR_ARG(text));
     }
-    bool is_percent = str_ends_with(text, STR("%"));
-    int64_t number;
-    if (!str_to_int64(is_percent ? str_first(text, text.size - 1) : text, &number)) {
-        parse_note_bad(parse, value, name, "a number or a percentage");
-        return;
-    }
-    filter->minimum_match = (int32_t)(number > 10000 ? 10000 : number < -10000 ? -10000 : number);
-    filter->is_percent_minimum = is_percent;
-    filter->has_minimum_match = true;
+    filter->minimum = text;
+    return 0;
 }
 
-static int32_t read_fuzziness(struct parse *parse, const struct json *body, int32_t otherwise)
+/* "AUTO:3,6" */
+static bool read_auto(struct str text, struct logstore_filter *filter)
 {
-    const struct json *value = json_get(body, STR("fuzziness"));
-    if (value == NULL) return otherwise;
+    int64_t one;
+    int64_t two;
+    filter->fuzziness = -1;
+    if (!str_equal_nocase(str_cut(&text, ':'), STR("auto"))) return false;
+    if (text.size == 0) return true;
+    struct str low = str_cut(&text, ',');
+    if (!str_to_int64(low, &one) || !str_to_int64(text, &two)) return false;
+    if (one < 0 || two <= one || two > INT32_MAX) return false;
+    filter->auto_one = (uint32_t)one;
+    filter->auto_two = (uint32_t)two;
+    return true;
+}
+
+/* How far a term may be from the text: "fuzziness" and what stands with it. */
+static int read_fuzziness(struct parse *parse, const struct json *object,
+                          struct logstore_filter *filter)
+{
+    const struct json *value = json_get(object, STR("fuzziness"));
     struct str text = parse_scalar(value);
-    if (str_starts_with(text, STR("AUTO")) || str_starts_with(text, STR("auto"))) return -1;
-    int64_t edits = parse_integer(value, -1);
-    if (edits >= 0 && edits <= 2) return (int32_t)edits;
-    parse_note_bad(parse, value, "fuzziness", "an edit distance: 0, 1, 2 or AUTO");
+    double edits;
+    bool is_number = number_parse(text, &edits) && edits >= 0 && edits <= 2;
+    if (is_number) filter->fuzziness = (int32_t)edits;
+    if (value != NULL && !is_number && !read_auto(text, filter)) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "failed to parse [" STR_FMT "] as a \"fuzziness\": 0, 1, 2, AUTO and "
+                          "AUTO:low,high are valid",
+                          STR_ARG(text));
+    }
+    int64_t equal = parse_integer_of(parse, object, "prefix_length", 0);
+    filter->prefix_length = equal < 0 ? 0 : equal > 1024 ? 1024 : (uint32_t)equal;
+    filter->counts_swaps_twice = !parse_flag_of(parse, object, "fuzzy_transpositions", true) ||
+                                 !parse_flag_of(parse, object, "transpositions", true);
     return 0;
+}
+
+/* "operator": whether it says "and". */
+int query_read_operator(struct parse *parse, const struct json *object, const char *name,
+                        bool *is_and)
+{
+    const struct json *value = json_get(object, str_from(name));
+    struct str word = json_text(value, STR(""));
+    *is_and = str_equal_nocase(word, STR("and"));
+    if (value == NULL || *is_and || str_equal_nocase(word, STR("or"))) return 0;
+    return parse_fail(parse, "illegal_argument_exception",
+                      "No enum constant org.elasticsearch.index.query.Operator." STR_FMT,
+                      STR_ARG(word));
 }
 
 static int read_all(struct parse *parse, const struct json *body, struct logstore_filter **out)
@@ -161,19 +193,94 @@ static int read_fuzzy(struct parse *parse, const struct json *body, struct logst
     *out = filter_new(parse, LOGSTORE_FILTER_FUZZY);
     int code = read_value_query(parse, body, "fuzzy", "value", *out);
     if (code < 0) return code;
-    const struct json_member *member = only_field(body);
-    (*out)->fuzziness = read_fuzziness(parse, &member->value, -1);
+    (*out)->fuzziness = -1;
+    return read_fuzziness(parse, &only_field(body)->value, *out);
+}
+
+#define LOOKUP_MAX 65536
+
+struct lookup {
+    struct str *values; /* LOOKUP_MAX */
+    size_t count;
+};
+
+/* The scalars at a dotted path, of all objects on its way. Depth: JSON_DEPTH_MAX. */
+static void collect_at(struct lookup *lookup, const struct json *value, struct str path)
+{
+    if (json_is(value, JSON_ARRAY)) {
+        for (size_t i = 0; i < value->array.count; i++) {
+            collect_at(lookup, &value->array.items[i], path);
+        }
+    } else if (json_is(value, JSON_OBJECT)) {
+        for (size_t i = 0; i < value->object.count; i++) {
+            const struct json_member *member = &value->object.members[i];
+            size_t size = member->key.size;
+            if (str_equal(member->key, path)) {
+                collect_at(lookup, &member->value, STR(""));
+            } else if (size < path.size && path.data[size] == '.' &&
+                       str_starts_with(path, member->key)) {
+                collect_at(lookup, &member->value, str_skip(path, size + 1));
+            }
+        }
+    } else if (path.size == 0 && value->kind != JSON_NULL && lookup->count < LOOKUP_MAX) {
+        lookup->values[lookup->count++] = parse_scalar(value);
+    }
+}
+
+static int read_values_at(struct parse *parse, struct str source, struct str path,
+                          struct logstore_filter *filter)
+{
+    const struct json *root = NULL;
+    struct lookup lookup = { .values = ARENA_ARRAY(parse->arena, struct str, LOOKUP_MAX) };
+    if (lookup.values == NULL || json_parse(NULL, parse->arena, source, &root, NULL) < 0) {
+        return parse_out_of_memory(parse);
+    }
+    collect_at(&lookup, root, path);
+    filter->values = lookup.values;
+    filter->value_count = lookup.count;
     return 0;
+}
+
+/* {"field":{"index":"i","id":"1","path":"a.b"}}: the values that another document has there. */
+static int read_lookup(struct parse *parse, const struct json *value,
+                       struct logstore_filter *filter)
+{
+    struct str index = json_text(json_get(value, STR("index")), STR(""));
+    struct str id = parse_scalar(json_get(value, STR("id")));
+    struct str path = json_text(json_get(value, STR("path")), STR(""));
+    if (index.size == 0 || id.size == 0 || path.size == 0) {
+        return parse_fail(parse, "parsing_exception",
+                          "[terms] query lookup element requires specifying the index, the id and "
+                          "the path");
+    }
+    if (parse->store == NULL) {
+        return parse_fail(parse, "illegal_argument_exception", "a terms lookup has no place here");
+    }
+    struct logstore_document document;
+    int code = logstore_get(parse->store, index, id, parse->arena, &document, NULL);
+    if (code == -ENOENT) {
+        code = parse_fail(parse, "index_not_found_exception", "no such index [" STR_FMT "]",
+                          STR_ARG(index));
+        parse->failure->status = 404;
+        (void)snprintf(parse->failure->index, sizeof(parse->failure->index), STR_FMT,
+                       STR_ARG(index));
+        return code;
+    }
+    if (code < 0) return parse_out_of_memory(parse);
+    return code == 0 ? 0 : read_values_at(parse, document.source, path, filter);
 }
 
 static int read_terms(struct parse *parse, const struct json *body, struct logstore_filter **out)
 {
     const struct json_member *member = only_field(body);
     if (member == NULL) return malformed(parse, "terms");
+    *out = filter_new(parse, LOGSTORE_FILTER_TERM);
+    int code = set_field(parse, *out, member->key);
+    if (code < 0) return code;
+    if (json_is(&member->value, JSON_OBJECT)) return read_lookup(parse, &member->value, *out);
     if (!json_is(&member->value, JSON_ARRAY)) {
         return parse_fail(parse, "parsing_exception",
-                          "[terms] query requires an array of values; "
-                          "terms lookup is not supported");
+                          "[terms] query requires an array of values or a lookup");
     }
     if (member->value.array.count > TERMS_MAX) {
         return parse_fail(parse, "illegal_argument_exception",
@@ -182,9 +289,6 @@ static int read_terms(struct parse *parse, const struct json *body, struct logst
                           "[index.max_terms_count] index level setting.",
                           member->value.array.count, TERMS_MAX);
     }
-    *out = filter_new(parse, LOGSTORE_FILTER_TERM);
-    int code = set_field(parse, *out, member->key);
-    if (code < 0) return code;
     return parse_texts(parse, &member->value, false, &(*out)->values, &(*out)->value_count);
 }
 
@@ -194,10 +298,12 @@ static int read_match_body(struct parse *parse, const struct json *value, const 
     const struct json *query = value;
     if (json_is(value, JSON_OBJECT)) {
         query = json_get(value, STR("query"));
-        struct str word = json_text(json_get(value, STR("operator")), STR("or"));
-        filter->needs_all_terms = str_equal_nocase(word, STR("and"));
-        set_minimum(parse, filter, value);
-        filter->fuzziness = read_fuzziness(parse, value, 0);
+        int code = query_read_operator(parse, value, "operator", &filter->needs_all_terms);
+        if (code == 0) {
+            code = query_set_minimum(parse, filter, json_get(value, STR("minimum_should_match")));
+        }
+        if (code == 0) code = read_fuzziness(parse, value, filter);
+        if (code < 0) return code;
         filter->is_lenient = parse_flag_of(parse, value, "lenient", false);
         int64_t slop = parse_integer_of(parse, value, "slop", 0);
         if (slop < 0) {
@@ -244,8 +350,8 @@ static int read_phrase_prefix(struct parse *parse, const struct json *body,
 }
 
 /* Fields as multi_match and query_string name them: without their boosts. */
-static int read_fields(struct parse *parse, const struct json *value, const struct str **fields,
-                       size_t *count)
+int query_read_fields(struct parse *parse, const struct json *value, const struct str **fields,
+                      size_t *count)
 {
     int code = parse_texts(parse, value, false, fields, count);
     if (code < 0 || *count == 0) return code;
@@ -261,22 +367,60 @@ static int read_fields(struct parse *parse, const struct json *value, const stru
     return 0;
 }
 
+/* The same query, of what it finds in each field by itself. */
+static int read_each_field(struct parse *parse, const struct json *body, const char *kind,
+                           enum words_kind words, struct logstore_filter **out)
+{
+    struct logstore_filter like = { 0 };
+    int code = read_match_body(parse, body, kind, &like);
+    if (code == 0) {
+        code = query_read_fields(parse, json_get(body, STR("fields")), &like.fields,
+                                 &like.field_count);
+    }
+    return code < 0 ? code : query_words(parse, &like, words, out);
+}
+
+static int read_combined_fields(struct parse *parse, const struct json *body,
+                                struct logstore_filter **out)
+{
+    return read_each_field(parse, body, "combined_fields", WORDS_ACROSS, out);
+}
+
+static int read_bool_prefix(struct parse *parse, const struct json *body,
+                            struct logstore_filter **out)
+{
+    const struct json_member *member = only_field(body);
+    struct logstore_filter like = { 0 };
+    if (member == NULL) return malformed(parse, "match_bool_prefix");
+    int code = set_field(parse, &like, member->key);
+    if (code == 0) code = read_match_body(parse, &member->value, "match_bool_prefix", &like);
+    return code < 0 ? code : query_words(parse, &like, WORDS_PREFIX, out);
+}
+
 static int read_multi_match(struct parse *parse, const struct json *body,
                             struct logstore_filter **out)
 {
     struct str type = json_text(json_get(body, STR("type")), STR("best_fields"));
     enum logstore_filter_kind kind = LOGSTORE_FILTER_MATCH;
-    if (str_equal(type, STR("phrase"))) kind = LOGSTORE_FILTER_PHRASE;
-    if (str_equal(type, STR("phrase_prefix"))) kind = LOGSTORE_FILTER_PHRASE_PREFIX;
-    if (str_equal(type, STR("bool_prefix"))) {
-        return parse_fail(parse, "illegal_argument_exception",
-                          "[multi_match] of type [bool_prefix] is not supported");
+    if (str_equal(type, STR("phrase"))) {
+        kind = LOGSTORE_FILTER_PHRASE;
+    } else if (str_equal(type, STR("phrase_prefix"))) {
+        kind = LOGSTORE_FILTER_PHRASE_PREFIX;
+    } else if (str_equal(type, STR("bool_prefix"))) {
+        return read_each_field(parse, body, "multi_match", WORDS_PREFIX, out);
+    } else if (str_equal(type, STR("cross_fields"))) {
+        return read_each_field(parse, body, "multi_match", WORDS_ACROSS, out);
+    } else if (!str_equal(type, STR("best_fields")) && !str_equal(type, STR("most_fields"))) {
+        return parse_fail(parse, "parsing_exception",
+                          "failed to parse [multi_match] query type [" STR_FMT "]. unknown type.",
+                          STR_ARG(type));
     }
     *out = filter_new(parse, kind);
     if (*out == NULL) return parse_out_of_memory(parse);
     int code = read_match_body(parse, body, "multi_match", *out);
     if (code < 0) return code;
-    return read_fields(parse, json_get(body, STR("fields")), &(*out)->fields, &(*out)->field_count);
+    return query_read_fields(parse, json_get(body, STR("fields")), &(*out)->fields,
+                             &(*out)->field_count);
 }
 
 struct bound_name {
@@ -325,8 +469,7 @@ static int read_range(struct parse *parse, const struct json *body, struct logst
     if (code == 0) code = read_bounds(parse, &member->value, *out);
     if (code < 0) return code;
     (*out)->format = json_text(json_get(&member->value, STR("format")), STR(""));
-    return parse_zone_offset(parse, json_get(&member->value, STR("time_zone")),
-                             clock_realtime_ms(&clock_system), &(*out)->zone_offset_s);
+    return parse_zone(parse, json_get(&member->value, STR("time_zone")), &(*out)->zone);
 }
 
 static int read_exists(struct parse *parse, const struct json *body, struct logstore_filter **out)
@@ -385,18 +528,16 @@ static int read_bool(struct parse *parse, const struct json *body, struct logsto
         code = read_clauses(parse, json_get(body, STR("should")), &filter->should,
                             &filter->should_count);
     }
-    if (code == 0) {
-        code = read_clauses(parse, json_get(body, STR("must_not")), &filter->must_not,
-                            &filter->must_not_count);
-    }
+    const struct json *must_not = json_get(body, STR("must_not"));
+    if (must_not == NULL) must_not = json_get(body, STR("mustNot"));
+    if (code == 0) code = read_clauses(parse, must_not, &filter->must_not, &filter->must_not_count);
     if (code < 0) return code;
     filter->must = ARENA_ARRAY(parse->arena, struct logstore_filter *, must_count + also_count + 1);
     if (filter->must == NULL) return parse_out_of_memory(parse);
     for (size_t i = 0; i < also_count; i++) filter->must[filter->must_count++] = also[i];
     for (size_t i = 0; i < must_count; i++) filter->must[filter->must_count++] = must[i];
-    set_minimum(parse, filter, body);
     *out = filter;
-    return 0;
+    return query_set_minimum(parse, filter, json_get(body, STR("minimum_should_match")));
 }
 
 /* Kinds that score in another way, or not at all, are what they hold. */
@@ -410,6 +551,46 @@ static int read_inner(struct parse *parse, const struct json *body, struct logst
     return read_all(parse, body, out);
 }
 
+/* Functions give scores, of which there are none; what they would leave out is refused. */
+static int read_function_score(struct parse *parse, const struct json *body,
+                               struct logstore_filter **out)
+{
+    const struct json *functions = json_get(body, STR("functions"));
+    bool has_script = json_get(body, STR("script_score")) != NULL;
+    for (size_t i = 0; json_is(functions, JSON_ARRAY) && i < functions->array.count; i++) {
+        has_script |= json_get(&functions->array.items[i], STR("script_score")) != NULL;
+    }
+    if (has_script || json_get(body, STR("min_score")) != NULL) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "[%s] of [function_score] is not supported: every hit has the score 1",
+                          has_script ? "script_score" : "min_score");
+    }
+    return read_inner(parse, body, out);
+}
+
+/* {"type":{"value":"_doc"}}, of the days of types. */
+static int read_type(struct parse *parse, const struct json *body, struct logstore_filter **out)
+{
+    struct str type = parse_scalar(json_get(body, STR("value")));
+    return str_equal(type, STR("_doc")) ? read_all(parse, body, out) : read_none(parse, body, out);
+}
+
+/* {"wrapper":{"query":"<base64 of a query>"}} */
+static int read_wrapper(struct parse *parse, const struct json *body, struct logstore_filter **out)
+{
+    CLEANUP(buf_release) struct buf plain = { 0 };
+    const struct json *root = NULL;
+    struct str kept = { NULL, 0 };
+    buf_init(&plain, LOGQUERY_MEMORY_MAX / 16);
+    bool is_plain = base64_decode(&plain, json_text(json_get(body, STR("query")), STR("")));
+    if (is_plain) kept = arena_copy(parse->arena, buf_str(&plain));
+    if (is_plain && kept.data == NULL) return parse_out_of_memory(parse);
+    if (!is_plain || json_parse(NULL, parse->arena, kept, &root, NULL) < 0) {
+        return parse_fail(parse, "parsing_exception", "[wrapper] query holds no base64 of a query");
+    }
+    return parse_query(parse, root, out);
+}
+
 static int read_dis_max(struct parse *parse, const struct json *body, struct logstore_filter **out)
 {
     struct logstore_filter *filter = filter_new(parse, LOGSTORE_FILTER_BOOL);
@@ -418,94 +599,6 @@ static int read_dis_max(struct parse *parse, const struct json *body, struct log
         read_clauses(parse, json_get(body, STR("queries")), &filter->should, &filter->should_count);
     *out = filter;
     return code;
-}
-
-static int lucene_failure(struct parse *parse, struct str text, const struct error *error)
-{
-    int code =
-        parse_fail_shard(parse, "query_shard_exception", "Failed to parse query [" STR_FMT "]",
-                         STR_ARG(str_first(text, text.size < 200 ? text.size : 200)));
-    parse->failure->cause_type = "parse_exception";
-    (void)snprintf(parse->failure->cause_reason, sizeof(parse->failure->cause_reason),
-                   "Cannot parse '" STR_FMT "': %s",
-                   STR_ARG(str_first(text, text.size < 200 ? text.size : 200)), error->text);
-    return code;
-}
-
-static int read_query_string(struct parse *parse, const struct json *body,
-                             struct logstore_filter **out)
-{
-    const struct json *query = json_get(body, STR("query"));
-    if (!json_is(query, JSON_TEXT)) {
-        return parse_fail(parse, "parsing_exception",
-                          "[query_string] must be provided with a [query]");
-    }
-    struct lucene_options options = { 0 };
-    const struct json *fields = json_get(body, STR("fields"));
-    if (fields == NULL) fields = json_get(body, STR("default_field"));
-    int code = read_fields(parse, fields, &options.fields, &options.field_count);
-    if (code < 0) return code;
-    struct str word = json_text(json_get(body, STR("default_operator")), STR("or"));
-    options.needs_all = str_equal_nocase(word, STR("and"));
-    options.regex_size = &parse->regex_size;
-    options.is_lenient = parse_flag_of(parse, body, "lenient", options.field_count == 0);
-    int64_t slop = parse_integer_of(parse, body, "phrase_slop", 0);
-    options.phrase_slop = slop < 0 ? 0 : slop > INT32_MAX ? INT32_MAX : (int32_t)slop;
-    code = parse_zone_offset(parse, json_get(body, STR("time_zone")),
-                             clock_realtime_ms(&clock_system), &options.zone_offset_s);
-    if (code < 0) return code;
-    struct error error = { 0 };
-    code = logquery_parse_lucene(query->text, &options, parse->arena, out, &error);
-    if (code == ERROR_LIMIT || code == -ENOMEM) return parse_out_of_memory(parse);
-    return code < 0 ? lucene_failure(parse, query->text, &error) : 0;
-}
-
-static int read_simple_query_string(struct parse *parse, const struct json *body,
-                                    struct logstore_filter **out)
-{
-    const struct json *query = json_get(body, STR("query"));
-    if (!json_is(query, JSON_TEXT)) {
-        return parse_fail(parse, "parsing_exception", "[simple_query_string] query text missing");
-    }
-    struct lucene_options options = { .is_lenient = true };
-    int code =
-        read_fields(parse, json_get(body, STR("fields")), &options.fields, &options.field_count);
-    if (code < 0) return code;
-    struct str word = json_text(json_get(body, STR("default_operator")), STR("or"));
-    options.needs_all = str_equal_nocase(word, STR("and"));
-    struct error error = { 0 };
-    code = logquery_parse_simple(query->text, &options, parse->arena, out, &error);
-    return code < 0 ? lucene_failure(parse, query->text, &error) : 0;
-}
-
-/* {"kql":{"query":"level:error and not service:web"}}, as Elasticsearch 8.16 has it: written as
- * query DSL and read again. */
-static int read_kql(struct parse *parse, const struct json *body, struct logstore_filter **out)
-{
-    struct str text = json_text(json_get(body, STR("query")), STR(""));
-    const struct kql_node *tree = NULL;
-    const struct json *root = NULL;
-    struct error error = { 0 };
-    if (!json_is(json_get(body, STR("query")), JSON_TEXT)) {
-        return parse_fail(parse, "parsing_exception", "[kql] must be provided with a [query]");
-    }
-    int code = kql_parse(text, parse->arena, &tree, &error);
-    if (code == ERROR_LIMIT) return parse_out_of_memory(parse);
-    if (code < 0) {
-        return parse_fail(parse, "parsing_exception", "failed to parse KQL [" STR_FMT "]: %s",
-                          STR_ARG(str_first(text, text.size < 200 ? text.size : 200)), error.text);
-    }
-    CLEANUP(buf_release) struct buf dsl = { 0 };
-    struct json_writer json;
-    buf_init(&dsl, LOGQUERY_MEMORY_MAX / 4);
-    json_writer_init(&json, &dsl);
-    kql_write_dsl(tree, &json);
-    if (dsl.has_failed) return parse_out_of_memory(parse);
-    code = json_parse(NULL, parse->arena, buf_str(&dsl), &root, &error);
-    if (code == ERROR_PARSE) {
-        return parse_fail(parse, "parsing_exception", "KQL is not UTF-8: %s", error.text);
-    }
-    return code < 0 ? parse_out_of_memory(parse) : parse_query(parse, root, out);
 }
 
 struct query_row {
@@ -519,7 +612,9 @@ static const struct query_row query_rows[] = {
     { STR_INIT("match"), read_match },
     { STR_INIT("match_phrase"), read_phrase },
     { STR_INIT("match_phrase_prefix"), read_phrase_prefix },
+    { STR_INIT("match_bool_prefix"), read_bool_prefix },
     { STR_INIT("multi_match"), read_multi_match },
+    { STR_INIT("combined_fields"), read_combined_fields },
     { STR_INIT("term"), read_term },
     { STR_INIT("terms"), read_terms },
     { STR_INIT("range"), read_range },
@@ -531,13 +626,14 @@ static const struct query_row query_rows[] = {
     { STR_INIT("ids"), read_ids },
     { STR_INIT("bool"), read_bool },
     { STR_INIT("constant_score"), read_inner },
-    { STR_INIT("function_score"), read_inner },
-    { STR_INIT("script_score"), read_inner },
+    { STR_INIT("function_score"), read_function_score },
+    { STR_INIT("type"), read_type },
+    { STR_INIT("wrapper"), read_wrapper },
     { STR_INIT("boosting"), read_inner },
     { STR_INIT("dis_max"), read_dis_max },
-    { STR_INIT("query_string"), read_query_string },
-    { STR_INIT("simple_query_string"), read_simple_query_string },
-    { STR_INIT("kql"), read_kql },
+    { STR_INIT("query_string"), query_read_query_string },
+    { STR_INIT("simple_query_string"), query_read_simple_query_string },
+    { STR_INIT("kql"), query_read_kql },
 };
 
 int parse_query(struct parse *parse, const struct json *json, struct logstore_filter **filter)
@@ -565,12 +661,12 @@ int parse_query(struct parse *parse, const struct json *json, struct logstore_fi
     for (size_t i = 0; i < ARRAY_LENGTH(query_rows); i++) {
         if (!str_equal(query_rows[i].name, member->key)) continue;
         parse->depth++;
-        int code = query_rows[i].read(parse, &member->value, filter);
+        int code = query_check_options(parse, member->key, &member->value);
+        if (code == 0) code = query_rows[i].read(parse, &member->value, filter);
         parse->depth--;
         return code == 0 && parse->depth == 0 ? parse_settled(parse) : code;
     }
-    return parse_fail(parse, "parsing_exception", "unknown query [" STR_FMT "]",
-                      STR_ARG(member->key));
+    return query_refuse_kind(parse, member->key);
 }
 
 int logquery_parse_query(struct str json, struct arena *arena, struct logstore_filter **filter,

@@ -152,6 +152,8 @@ static int offer(struct search *search, const struct candidate *found, size_t ca
         if (values == NULL) return parse_out_of_memory(&search->parse);
     }
     for (size_t i = 0; i < search->key_count; i++) values[i] = found->values[i];
+    int code = sort_keep_values(search, values);
+    if (code < 0) return code;
     struct candidate kept = { found->segment, found->document, values };
     if (is_full) {
         search->heap[0] = kept;
@@ -242,8 +244,8 @@ static int search_segment(struct search *search, size_t segment, uint64_t *bits,
                           uint32_t *documents, void **states)
 {
     const struct logstore_segment_view *view = &search->snapshot->segments[segment];
-    int code = logstore_filter_run(search->snapshot, segment, search->filter, &search->context,
-                                   bits, search->parse.error);
+    int code = logstore_filter_run(search->snapshot, segment, search_filter(search, segment),
+                                   &search->context, bits, search->parse.error);
     if (code < 0) return code;
     if (search->slice_max > 0) keep_slice(search, bits, view->document_count);
     size_t count = list_documents(bits, view->document_count, documents);
@@ -291,8 +293,8 @@ static int check_values(struct search *search)
     for (size_t i = 0; code == 0 && i < search->snapshot->segment_count; i++) {
         if (search->snapshot->segments[i].index == last) continue;
         last = search->snapshot->segments[i].index;
-        code = logstore_filter_check(search->snapshot, i, search->filter, &search->context,
-                                     search->parse.error);
+        code = logstore_filter_check(search->snapshot, i, search_filter(search, i),
+                                     &search->context, search->parse.error);
     }
     return code;
 }
@@ -436,13 +438,81 @@ static int write_response(struct search *search, void **states, int64_t start_ns
     return code;
 }
 
+/* {"bool":{"should":[...]}} of the queries of the aliases by which an index was reached. */
+static int set_alias_filter(struct search *search, struct str name,
+                            const struct logstore_alias_filters *filters)
+{
+    CLEANUP(buf_release) struct buf text = { 0 };
+    struct json_writer json;
+    buf_init(&text, LOGQUERY_MEMORY_MAX / 16);
+    buf_append_cstr(&text, "{\"bool\":{\"should\":");
+    json_writer_init(&json, &text);
+    json_array_begin(&json);
+    for (size_t i = 0; i < filters->count; i++) json_put_raw(&json, filters->queries[i]);
+    json_array_end(&json);
+    buf_append_cstr(&text, "}}");
+    if (text.has_failed) return parse_out_of_memory(&search->parse);
+    for (size_t i = 0; i < search->snapshot->index_count; i++) {
+        if (!str_equal(search->snapshot->indices[i].name, name)) continue;
+        if (logstore_snapshot_set_filter(search->snapshot, i, buf_str(&text)) < 0) {
+            return parse_out_of_memory(&search->parse);
+        }
+    }
+    return 0;
+}
+
+/* The filters that are noted in the snapshot, each with the search's own. */
+static int read_alias_filters(struct search *search)
+{
+    const struct logstore_snapshot *snapshot = search->snapshot;
+    bool has_any = false;
+    for (size_t i = 0; i < snapshot->index_count; i++) has_any |= snapshot->indices[i].filter.size;
+    if (!has_any) return 0;
+    search->alias_filters =
+        ARENA_ARRAY(search->arena, struct logstore_filter *, snapshot->index_count);
+    search->index_filters =
+        ARENA_ARRAY(search->arena, struct logstore_filter *, snapshot->index_count);
+    if (search->alias_filters == NULL || search->index_filters == NULL) {
+        return parse_out_of_memory(&search->parse);
+    }
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < snapshot->index_count; i++) {
+        const struct json *root = NULL;
+        search->index_filters[i] = search->filter;
+        if (snapshot->indices[i].filter.size == 0) continue;
+        if (json_parse(NULL, search->arena, snapshot->indices[i].filter, &root, NULL) < 0) {
+            return parse_out_of_memory(&search->parse);
+        }
+        code = parse_query(&search->parse, root, &search->alias_filters[i]);
+        if (code == 0) {
+            code = filter_and(&search->parse, search->alias_filters[i], search->filter,
+                              &search->index_filters[i]);
+        }
+    }
+    return code;
+}
+
+const struct logstore_filter *search_filter(const struct search *search, size_t segment)
+{
+    if (search->index_filters == NULL) return search->filter;
+    const struct logstore_index_view *index = search->snapshot->segments[segment].index;
+    return search->index_filters[index - search->snapshot->indices];
+}
+
+const struct logstore_filter *search_alias_filter(const struct search *search, size_t segment)
+{
+    if (search->alias_filters == NULL) return NULL;
+    const struct logstore_index_view *index = search->snapshot->segments[segment].index;
+    return search->alias_filters[index - search->snapshot->indices];
+}
+
 /* Resolves the indices and freezes them. */
 static int begin(struct search *search)
 {
     const struct logquery_request *request = search->request;
     if (request->page != NULL && request->page->snapshot != NULL) {
         search->snapshot = request->page->snapshot;
-        return 0;
+        return read_alias_filters(search);
     }
     const struct str *names;
     size_t count;
@@ -461,7 +531,16 @@ static int begin(struct search *search)
                        STR_ARG(name));
         return code;
     }
-    return logstore_snapshot_take(store, names, count, &search->snapshot, search->parse.error);
+    struct logstore_alias_filters *filters = NULL;
+    if (logstore_resolve_filters(store, request->indices, search->arena, names, count, &filters) <
+        0) {
+        return parse_out_of_memory(&search->parse);
+    }
+    int code = logstore_snapshot_take(store, names, count, &search->snapshot, search->parse.error);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        if (filters[i].count > 0) code = set_alias_filter(search, names[i], &filters[i]);
+    }
+    return code < 0 ? code : read_alias_filters(search);
 }
 
 static void search_init(struct search *search, const struct logquery_options *options,
@@ -473,6 +552,7 @@ static void search_init(struct search *search, const struct logquery_options *op
     search->context.clock = options->clock;
     search->context.now_ms = clock_realtime_ms(options->clock);
     search->parse.arena = arena;
+    search->parse.store = options->store;
 }
 
 static void set_deadline(struct search *search)
@@ -562,8 +642,8 @@ static int visit_all(struct search *search, const struct logquery_visitor *visit
         uint32_t *documents = calloc((size_t)total + 1, sizeof(*documents));
         if (bits == NULL || documents == NULL) code = parse_out_of_memory(&search->parse);
         if (code == 0) {
-            code = logstore_filter_run(search->snapshot, i, search->filter, &search->context, bits,
-                                       search->parse.error);
+            code = logstore_filter_run(search->snapshot, i, search_filter(search, i),
+                                       &search->context, bits, search->parse.error);
         }
         if (code == 0) {
             size_t count = list_documents(bits, total, documents);

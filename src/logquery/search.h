@@ -31,26 +31,21 @@ struct sort_value {
     };
 };
 
+enum sort_mode { SORT_LEAST, SORT_MOST, SORT_SUM, SORT_AVERAGE, SORT_MEDIAN };
+enum sort_unit { SORT_UNIT_OWN, SORT_UNIT_MS, SORT_UNIT_NS };
+
 struct sort_key {
     enum sort_kind kind;
     struct str field;
     bool is_descending;
     bool has_unmapped_type;
     bool is_missing_first;
-    bool takes_most;                  /* of several values the largest; else the least */
+    enum sort_mode mode;              /* of several values */
+    enum sort_unit unit;              /* of times: as they are, or in one unit over all indices */
     const struct json *missing_value; /* NULL: _last or _first */
     struct str format;
     enum sort_type type; /* of the field over all indices */
     enum logstore_type field_type;
-};
-
-/* Which parts of the source are given back. */
-struct source_spec {
-    bool is_off;
-    const struct str *includes;
-    size_t include_count;
-    const struct str *excludes;
-    size_t exclude_count;
 };
 
 struct wanted_field {
@@ -76,13 +71,16 @@ struct search {
     struct logstore_filter_context context;
 
     struct logstore_filter *filter;
-    struct logstore_filter *post_filter; /* NULL: none */
+    /* By index of the snapshot, when one was reached by aliases that have filters; else NULL. */
+    struct logstore_filter **alias_filters; /* NULL inside: none */
+    struct logstore_filter **index_filters; /* with the search's own */
+    struct logstore_filter *post_filter;    /* NULL: none */
     int64_t from, size;
     struct sort_key keys[SORT_KEYS_MAX];
     size_t key_count;
     struct sort_value *after; /* search_after; NULL: none */
     int64_t track_total;      /* cap; 0: no total; INT64_MAX: exact */
-    struct source_spec source;
+    struct logquery_source source;
     const struct wanted_field *fields;
     size_t field_count;
     const struct wanted_field *docvalues;
@@ -129,10 +127,14 @@ bool sort_passes_segment(const struct search *search, size_t segment);
 bool sort_passes_document(const struct search *search, const struct sort_segment *sort,
                           uint32_t document);
 
+/* Copies into the arena what of the values would go with the next document. */
+int sort_keep_values(struct search *search, struct sort_value *values) MUST_CHECK;
+
 int sort_compare(const struct search *search, const struct candidate *a,
                  const struct candidate *b); /* < 0: a comes first */
 int sort_segment_begin(struct search *search, size_t segment, struct sort_segment **out) MUST_CHECK;
-/* Values of one document; texts in the arena. Documents rising. */
+/* Values of one document; texts in the arena, but ids, which are good until the next document.
+ * Documents rising. */
 int sort_segment_values(struct search *search, struct sort_segment *sort, uint32_t document,
                         struct sort_value *values) MUST_CHECK;
 /* The values of the first `key_count` keys as an array. */
@@ -167,10 +169,10 @@ int hits_write_one(struct search *search, struct logstore_reader *reader,
                    const struct candidate *candidate, struct json_writer *json) MUST_CHECK;
 
 /* source.c: the parts of a source that the specification leaves. */
-int source_write(const struct source_spec *spec, const struct json *root, struct str raw,
+int source_write(const struct logquery_source *spec, const struct json *root, struct str raw,
                  struct json_writer *json) MUST_CHECK;
 int source_spec_read(struct parse *parse, const struct json *json,
-                     struct source_spec *spec) MUST_CHECK;
+                     struct logquery_source *spec) MUST_CHECK;
 
 /* fields.c: "fields" and "docvalue_fields" of one hit. */
 int fields_write(struct search *search, const struct candidate *candidate, const struct json *root,
@@ -204,6 +206,10 @@ void put_double(struct json_writer *json, double value);
 int search_keep_regex(struct search *search, struct regex *regex) MUST_CHECK;
 
 /* "Text fields are not optimised ..." */
+/* What the documents of a segment must pass; and of that what an alias asks, NULL: nothing. */
+const struct logstore_filter *search_filter(const struct search *search, size_t segment);
+const struct logstore_filter *search_alias_filter(const struct search *search, size_t segment);
+
 int search_refuse_text(struct search *search, struct str path);
 
 #endif

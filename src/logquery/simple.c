@@ -31,6 +31,20 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* Whether a byte is a sign of the syntax, of which the caller may have left out some. */
+static bool is_sign(const struct simple *simple, char c)
+{
+    unsigned flag = c == '+'               ? LOGQUERY_SIMPLE_AND
+                    : c == '|'             ? LOGQUERY_SIMPLE_OR
+                    : c == '-'             ? LOGQUERY_SIMPLE_NOT
+                    : c == '"'             ? LOGQUERY_SIMPLE_PHRASE
+                    : c == '(' || c == ')' ? LOGQUERY_SIMPLE_PRECEDENCE
+                    : c == '\\'            ? LOGQUERY_SIMPLE_ESCAPE
+                    : is_blank(c)          ? LOGQUERY_SIMPLE_WHITESPACE
+                                           : 0;
+    return (simple->options->simple_flags & flag) != 0;
+}
+
 static struct logstore_filter *new_filter(struct simple *simple, enum logstore_filter_kind kind)
 {
     struct logstore_filter *filter = ARENA_NEW(simple->arena, struct logstore_filter);
@@ -115,10 +129,10 @@ static struct logstore_filter *negate(struct simple *simple, struct logstore_fil
     return none;
 }
 
-static bool ends_text(char c, bool is_phrase)
+static bool ends_text(const struct simple *simple, char c, bool is_phrase)
 {
     if (is_phrase) return c == '"';
-    return is_blank(c) || c == '|' || c == '(' || c == ')' || c == '"' || c == '+';
+    return c != '-' && c != '\\' && is_sign(simple, c);
 }
 
 /* What stands up to the next quote, or to what ends a word, without its escapes. */
@@ -126,8 +140,8 @@ static struct str take_until(struct simple *simple, bool is_phrase)
 {
     struct str text = simple->text;
     size_t end = simple->at;
-    for (; end < text.size && !ends_text(text.data[end], is_phrase); end++) {
-        if (text.data[end] == '\\' && end + 1 < text.size) end++;
+    for (; end < text.size && !ends_text(simple, text.data[end], is_phrase); end++) {
+        if (text.data[end] == '\\' && is_sign(simple, '\\') && end + 1 < text.size) end++;
     }
     char *plain = arena_alloc(simple->arena, end - simple->at + 1, 1);
     size_t size = 0;
@@ -137,7 +151,8 @@ static struct str take_until(struct simple *simple, bool is_phrase)
         return (struct str){ NULL, 0 };
     }
     for (; simple->at < end; simple->at++) {
-        if (text.data[simple->at] == '\\' && simple->at + 1 < end) simple->at++;
+        bool escapes = text.data[simple->at] == '\\' && is_sign(simple, '\\');
+        if (escapes && simple->at + 1 < end) simple->at++;
         plain[size++] = text.data[simple->at];
     }
     return (struct str){ plain, size };
@@ -145,7 +160,8 @@ static struct str take_until(struct simple *simple, bool is_phrase)
 
 static int32_t take_number(struct simple *simple, int32_t otherwise)
 {
-    if (peek(simple) != '~') return 0;
+    bool has_slop = (simple->options->simple_flags & LOGQUERY_SIMPLE_NEAR) != 0;
+    if (peek(simple) != '~' || !has_slop) return 0;
     simple->at++;
     if (peek(simple) < '0' || peek(simple) > '9') return otherwise;
     int32_t number = 0;
@@ -160,13 +176,15 @@ static struct logstore_filter *read_word(struct simple *simple)
 {
     struct str word = take_until(simple, false);
     if (word.size == 0) return NULL;
-    if (word.size > 1 && word.data[word.size - 1] == '*') {
+    unsigned flags = simple->options->simple_flags;
+    bool may_go_on = (flags & LOGQUERY_SIMPLE_PREFIX) != 0;
+    if (may_go_on && word.size > 1 && word.data[word.size - 1] == '*') {
         struct logstore_filter *prefix =
             leaf(simple, LOGSTORE_FILTER_PREFIX, str_first(word, word.size - 1));
         if (prefix != NULL) prefix->is_normalized = true;
         return prefix;
     }
-    size_t tilde = str_find_char(word, '~');
+    size_t tilde = (flags & LOGQUERY_SIMPLE_FUZZY) != 0 ? str_find_char(word, '~') : STR_NONE;
     struct logstore_filter *match =
         leaf(simple, LOGSTORE_FILTER_MATCH, tilde == STR_NONE ? word : str_first(word, tilde));
     int64_t edits = -1;
@@ -206,7 +224,7 @@ static void read_joined(struct simple *simple, struct joined *joined)
     bool is_and = simple->options->needs_all;
     bool is_not = false;
     while (simple->at < simple->text.size && !simple->has_failed) {
-        char c = peek(simple);
+        char c = is_sign(simple, peek(simple)) ? peek(simple) : 'w';
         if (c == ')') {
             if (simple->depth > 0) break;
             simple->at++;

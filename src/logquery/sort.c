@@ -3,9 +3,47 @@
 
 #include "base/check.h"
 #include "codec/number.h"
+#include "logquery/query_options.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* "mode" and "numeric_type"; an option that there is not refuses the sort. */
+static int read_options(struct search *search, struct sort_key *key, const struct json *value)
+{
+    static const struct str modes[] = {
+        [SORT_LEAST] = STR_INIT("min"),     [SORT_MOST] = STR_INIT("max"),
+        [SORT_SUM] = STR_INIT("sum"),       [SORT_AVERAGE] = STR_INIT("avg"),
+        [SORT_MEDIAN] = STR_INIT("median"),
+    };
+    for (size_t i = 0; i < value->object.count; i++) {
+        struct str name = value->object.members[i].key;
+        if (query_has_word("order missing mode unmapped_type format numeric_type nested "
+                           "nested_path nested_filter",
+                           name)) {
+            continue;
+        }
+        return parse_fail(&search->parse, "x_content_parse_exception",
+                          "[field_sort] unknown field [" STR_FMT "]", STR_ARG(name));
+    }
+    struct str mode = json_text(json_get(value, STR("mode")), STR(""));
+    for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
+        if (str_equal_nocase(modes[i], mode)) key->mode = (enum sort_mode)i;
+    }
+    if (mode.size > 0 && !str_equal_nocase(modes[key->mode], mode)) {
+        return parse_fail(&search->parse, "illegal_argument_exception",
+                          "Unknown SortMode [" STR_FMT "]", STR_ARG(mode));
+    }
+    struct str type = json_text(json_get(value, STR("numeric_type")), STR(""));
+    if (str_equal(type, STR("date"))) key->unit = SORT_UNIT_MS;
+    if (str_equal(type, STR("date_nanos"))) key->unit = SORT_UNIT_NS;
+    if (type.size == 0 || query_has_word("long double date date_nanos", type)) return 0;
+    return parse_fail(&search->parse, "illegal_argument_exception",
+                      "invalid value for [numeric_type], must be [long, double, date, date_nanos], "
+                      "got [" STR_FMT "]",
+                      STR_ARG(type));
+}
 
 static int read_field_sort(struct search *search, struct str name, const struct json *value)
 {
@@ -33,10 +71,10 @@ static int read_field_sort(struct search *search, struct str name, const struct 
                               STR_ARG(word));
         }
     }
-    key->takes_most = key->is_descending;
+    key->mode = key->is_descending ? SORT_MOST : SORT_LEAST;
     if (!json_is(value, JSON_OBJECT)) return 0;
-    struct str mode = json_text(json_get(value, STR("mode")), STR(""));
-    if (mode.size > 0) key->takes_most = str_equal(mode, STR("max"));
+    int code = read_options(search, key, value);
+    if (code < 0) return code;
     key->has_unmapped_type = json_get(value, STR("unmapped_type")) != NULL;
     key->format = json_text(json_get(value, STR("format")), STR(""));
     const struct json *missing = json_get(value, STR("missing"));
@@ -193,6 +231,17 @@ int sort_prepare(struct search *search)
             }
             key->type = field == NULL ? SORT_TYPE_NONE : type_of(field->type);
             key->field_type = field == NULL ? LOGSTORE_LONG : field->type;
+            bool is_time =
+                key->field_type == LOGSTORE_DATE || key->field_type == LOGSTORE_DATE_NANOS;
+            if (is_time && key->unit != SORT_UNIT_OWN) {
+                key->field_type = key->unit == SORT_UNIT_MS ? LOGSTORE_DATE : LOGSTORE_DATE_NANOS;
+            }
+            if (key->mode > SORT_MOST && key->type == SORT_TYPE_TEXT) {
+                return parse_fail_shard(&search->parse, "illegal_argument_exception",
+                                        "we only support MIN and MAX sort modes on text fields, "
+                                        "not on [" STR_FMT "]",
+                                        STR_ARG(key->field));
+            }
         } else if (key->kind == SORT_FIELD) {
             key->type = SORT_TYPE_TEXT;
         }
@@ -250,6 +299,9 @@ struct sort_segment {
     struct logstore_cursor cursors[SORT_KEYS_MAX]; /* column NULL: no values here */
     struct str *terms[SORT_KEYS_MAX];              /* by ordinal, filled when first needed */
     const struct logstore_column *leading;         /* of integers, one a document; NULL: not so */
+    double *scratch;                               /* for medians */
+    size_t scratch_count;
+    char id[LOGSTORE_ID_BUFFER]; /* of the document at hand */
     uint32_t document_base;
 };
 
@@ -266,7 +318,7 @@ static const struct logstore_column *leading_column(const struct search *search,
 {
     const struct sort_key *key = &search->keys[0];
     if (search->key_count == 0 || key->kind != SORT_FIELD || key->is_missing_first ||
-        key->missing_value != NULL) {
+        key->missing_value != NULL || key->mode > SORT_MOST || key->unit != SORT_UNIT_OWN) {
         return NULL;
     }
     const struct logstore_column *column = search_column(search, segment, key->field);
@@ -349,7 +401,109 @@ static void set_missing(const struct sort_key *key, struct sort_value *value)
         value->text = parse_scalar(key->missing_value);
 }
 
-/* The least or the most of a document's values. */
+static bool is_id(const struct sort_key *key)
+{
+    return key->kind == SORT_FIELD && str_equal(key->field, STR("_id"));
+}
+
+int sort_keep_values(struct search *search, struct sort_value *values)
+{
+    for (size_t i = 0; i < search->key_count; i++) {
+        if (!is_id(&search->keys[i])) continue;
+        values[i].text = arena_copy(search->arena, values[i].text);
+        if (values[i].text.data == NULL) return parse_out_of_memory(&search->parse);
+    }
+    return 0;
+}
+
+/* The ordinal of the term that comes first, or last. */
+static size_t choose_term(const struct sort_key *key, const struct logstore_column *column,
+                          size_t first, size_t count)
+{
+    size_t chosen = first;
+    for (size_t k = first; k < first + count; k++) {
+        uint32_t now = logstore_column_ordinal(column, k);
+        uint32_t best = logstore_column_ordinal(column, chosen);
+        if (key->mode == SORT_MOST ? now > best : now < best) chosen = k;
+    }
+    return chosen;
+}
+
+static double number_at(const struct logstore_column *column, size_t value)
+{
+    return logstore_column_kind(column) == LOGSTORE_COLUMN_REAL
+               ? logstore_column_real(column, value)
+               : (double)logstore_column_integer(column, value);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const double *left = a;
+    const double *right = b;
+    return *left < *right ? -1 : *left > *right;
+}
+
+static int64_t rounded(double number)
+{
+    if (number >= 0x1p63) return INT64_MAX;
+    return number <= -0x1p63 ? INT64_MIN : (int64_t)floor(number + 0.5);
+}
+
+/* The sum, the average or the median of numbers. */
+static int compute(struct search *search, struct sort_segment *sort, enum sort_mode mode,
+                   const struct logstore_column *column, size_t first, size_t count, double *out)
+{
+    double sum = 0;
+    for (size_t k = first; k < first + count; k++) sum += number_at(column, k);
+    *out = mode == SORT_SUM ? sum : sum / (double)count;
+    if (mode != SORT_MEDIAN) return 0;
+    if (count > sort->scratch_count) {
+        sort->scratch_count = count * 2;
+        sort->scratch = ARENA_ARRAY(search->arena, double, sort->scratch_count);
+        if (sort->scratch == NULL) return parse_out_of_memory(&search->parse);
+    }
+    for (size_t k = 0; k < count; k++) sort->scratch[k] = number_at(column, first + k);
+    qsort(sort->scratch, count, sizeof(double), by_number);
+    double high = sort->scratch[count / 2];
+    *out = count % 2 == 1 ? high : (sort->scratch[count / 2 - 1] + high) / 2;
+    return 0;
+}
+
+static double choose_real(enum sort_mode mode, const struct logstore_column *column, size_t first,
+                          size_t count)
+{
+    double best = logstore_column_real(column, first);
+    for (size_t k = first; k < first + count; k++) {
+        double now = logstore_column_real(column, k);
+        if (mode == SORT_MOST ? now > best : now < best) best = now;
+    }
+    return best;
+}
+
+static int64_t choose_integer(enum sort_mode mode, const struct logstore_column *column,
+                              size_t first, size_t count)
+{
+    int64_t best = logstore_column_integer(column, first);
+    for (size_t k = first; k < first + count; k++) {
+        int64_t now = logstore_column_integer(column, k);
+        if (mode == SORT_MOST ? now > best : now < best) best = now;
+    }
+    return best;
+}
+
+/* A time in the unit that numeric_type asks for. */
+static int64_t in_unit(enum sort_unit unit, enum logstore_type type, int64_t value)
+{
+    int64_t scaled;
+    if (unit == SORT_UNIT_MS && type == LOGSTORE_DATE_NANOS) {
+        return value / 1000000 - (value % 1000000 < 0);
+    }
+    bool is_ms = unit == SORT_UNIT_NS && type == LOGSTORE_DATE;
+    if (!is_ms) return value;
+    return __builtin_mul_overflow(value, INT64_C(1000000), &scaled) ? value : scaled;
+}
+
+/* One of a document's values, or what is computed of them. */
 static int field_value(struct search *search, struct sort_segment *sort, size_t at,
                        uint32_t document, struct sort_value *value)
 {
@@ -362,36 +516,38 @@ static int field_value(struct search *search, struct sort_segment *sort, size_t 
         value->text = search->snapshot->segments[sort->segment].index->name;
         return 0;
     }
+    if (is_id(key)) {
+        const struct logstore_segment_view *view = &search->snapshot->segments[sort->segment];
+        value->type = SORT_TYPE_TEXT;
+        return logstore_document_id(view->segment, document, sort->id, &value->text,
+                                    search->parse.error);
+    }
     if (count == 0) {
         set_missing(key, value);
         return 0;
     }
-    size_t chosen = key->takes_most ? first + count - 1 : first;
     enum logstore_column_kind kind = logstore_column_kind(cursor->column);
     if (kind == LOGSTORE_COLUMN_KEYWORD) {
-        for (size_t k = first; k < first + count; k++) {
-            uint32_t now = logstore_column_ordinal(cursor->column, k);
-            uint32_t best = logstore_column_ordinal(cursor->column, chosen);
-            if (key->takes_most ? now > best : now < best) chosen = k;
-        }
+        size_t chosen = choose_term(key, cursor->column, first, count);
         value->type = SORT_TYPE_TEXT;
         return read_term(search, sort, at, chosen, &value->text);
     }
+    if (key->mode > SORT_MOST) {
+        double number;
+        int code = compute(search, sort, key->mode, cursor->column, first, count, &number);
+        value->type = key->type;
+        value->real = number;
+        if (key->type == SORT_TYPE_INTEGER) value->integer = rounded(number);
+        return code;
+    }
     if (kind == LOGSTORE_COLUMN_REAL) {
         value->type = SORT_TYPE_REAL;
-        value->real = logstore_column_real(cursor->column, chosen);
-        for (size_t k = first; k < first + count; k++) {
-            double now = logstore_column_real(cursor->column, k);
-            if (key->takes_most ? now > value->real : now < value->real) value->real = now;
-        }
+        value->real = choose_real(key->mode, cursor->column, first, count);
         return 0;
     }
     value->type = SORT_TYPE_INTEGER;
-    value->integer = logstore_column_integer(cursor->column, chosen);
-    for (size_t k = first; k < first + count; k++) {
-        int64_t now = logstore_column_integer(cursor->column, k);
-        if (key->takes_most ? now > value->integer : now < value->integer) value->integer = now;
-    }
+    value->integer = in_unit(key->unit, logstore_column_type(cursor->column),
+                             choose_integer(key->mode, cursor->column, first, count));
     return 0;
 }
 

@@ -5,10 +5,10 @@
 
 #define PATH_SIZE_MAX 2048
 
-int source_spec_read(struct parse *parse, const struct json *json, struct source_spec *spec)
+int source_spec_read(struct parse *parse, const struct json *json, struct logquery_source *spec)
 {
     if (json == NULL) return 0;
-    *spec = (struct source_spec){ 0 };
+    *spec = (struct logquery_source){ 0 };
     if (json_is(json, JSON_BOOL) ||
         (json_is(json, JSON_TEXT) &&
          (str_equal(json->text, STR("false")) || str_equal(json->text, STR("true"))))) {
@@ -29,7 +29,7 @@ int source_spec_read(struct parse *parse, const struct json *json, struct source
 }
 
 struct filter {
-    const struct source_spec *spec;
+    const struct logquery_source *spec;
     struct json_writer *json;
     char path[PATH_SIZE_MAX];
     size_t path_size;
@@ -63,7 +63,7 @@ static bool is_covered(const struct str *patterns, size_t count, struct str path
     return false;
 }
 
-static bool is_wanted(const struct source_spec *spec, struct str path, bool is_container)
+static bool is_wanted(const struct logquery_source *spec, struct str path, bool is_container)
 {
     if (is_covered(spec->excludes, spec->exclude_count, path)) return false;
     if (spec->include_count == 0 || is_covered(spec->includes, spec->include_count, path))
@@ -113,7 +113,7 @@ static void write_value(struct filter *filter, const struct json *value)
     }
 }
 
-int source_write(const struct source_spec *spec, const struct json *root, struct str raw,
+int source_write(const struct logquery_source *spec, const struct json *root, struct str raw,
                  struct json_writer *json)
 {
     if (spec->include_count == 0 && spec->exclude_count == 0) {
@@ -123,4 +123,51 @@ int source_write(const struct source_spec *spec, const struct json *root, struct
     struct filter filter = { .spec = spec, .json = json };
     write_value(&filter, root);
     return 0;
+}
+
+int logquery_source_read(const struct json *value, struct arena *arena,
+                         struct logquery_source *spec)
+{
+    struct logquery_failure failure = { 0 };
+    struct error error = { 0 };
+    struct parse parse = { .arena = arena, .failure = &failure, .error = &error };
+    bool fits = value == NULL || value->kind == JSON_TEXT || value->kind == JSON_BOOL ||
+                value->kind == JSON_ARRAY || value->kind == JSON_OBJECT;
+    return fits ? source_spec_read(&parse, value, spec) : ERROR_INVALID;
+}
+
+int logquery_source_read_url(struct str source, struct str includes, struct str excludes,
+                             struct arena *arena, struct logquery_source *spec)
+{
+    struct logquery_failure failure = { 0 };
+    struct error error = { 0 };
+    struct parse parse = { .arena = arena, .failure = &failure, .error = &error };
+    bool is_flag = str_equal(source, STR("true")) || str_equal(source, STR("false"));
+    int code = 0;
+    if (source.data != NULL || includes.data != NULL || excludes.data != NULL) {
+        *spec = (struct logquery_source){ .is_off = str_equal(source, STR("false")) };
+    }
+    struct str wanted = is_flag || source.size == 0 ? includes : source;
+    if (wanted.data != NULL) {
+        struct json value = { .kind = JSON_TEXT, .raw = wanted, .text = wanted };
+        code = parse_texts(&parse, &value, true, &spec->includes, &spec->include_count);
+    }
+    if (code == 0 && excludes.data != NULL) {
+        struct json value = { .kind = JSON_TEXT, .raw = excludes, .text = excludes };
+        code = parse_texts(&parse, &value, true, &spec->excludes, &spec->exclude_count);
+    }
+    return code;
+}
+
+int logquery_source_write(const struct logquery_source *spec, struct str source,
+                          struct arena *arena, struct buf *out)
+{
+    const struct json *root = NULL;
+    struct json_writer json;
+    json_writer_init(&json, out);
+    if (spec->include_count > 0 || spec->exclude_count > 0) {
+        int code = json_parse(NULL, arena, source, &root, NULL);
+        if (code < 0) return code;
+    }
+    return source_write(spec, root, source, &json);
 }

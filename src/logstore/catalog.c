@@ -13,6 +13,7 @@
 #include "codec/crc32c.h"
 #include "codec/json_writer.h"
 #include "logstore/catalog_text.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #include <errno.h>
@@ -105,6 +106,10 @@ static void put_all(struct json_writer *json, const struct logstore *store)
         json_member_text(json, "name", store->aliases.items[i].name);
         json_member_text(json, "index", store->aliases.items[i].index);
         json_member_bool(json, "is_write_index", store->aliases.items[i].is_write_index);
+        if (store->aliases.items[i].filter.size > 0) {
+            json_key(json, STR("filter"));
+            json_put_raw(json, store->aliases.items[i].filter);
+        }
         json_object_end(json);
     }
     json_array_end(json);
@@ -218,6 +223,20 @@ static int load_segment(struct logstore *store, struct store_index *index, const
     return code;
 }
 
+/* Catalogs of before have them as they were given. */
+static bool load_settings(struct store_index *index, const struct json *given)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    CLEANUP(buf_release) struct buf text = { 0 };
+    struct setting_vec list = { 0 };
+    arena_init(&arena, CATALOG_SIZE_MAX);
+    buf_init(&text, CATALOG_SIZE_MAX);
+    bool is_read = settings_add(&list, &arena, given) == 0;
+    settings_print(&list, &text);
+    VEC_RELEASE(&list);
+    return is_read && !text.has_failed && text_set(&index->settings, buf_str(&text));
+}
+
 static int load_index(struct logstore *store, const struct json *item, struct error *error)
 {
     struct store_index *index = calloc(1, sizeof(*index));
@@ -230,7 +249,7 @@ static int load_index(struct logstore *store, const struct json *item, struct er
     bool is_set = index->mapping != NULL && text_set(&index->name, json_word(item, "name")) &&
                   text_set(&index->uuid, json_word(item, "uuid")) &&
                   text_set(&index->data_stream, json_word(item, "data_stream")) &&
-                  text_set(&index->settings, settings == NULL ? STR("{}") : settings->raw);
+                  load_settings(index, settings);
     index->is_strict = store->options.strict_mapping;
     int code = is_set ? 0 : error_set(error, -ENOMEM, "read the catalog: out of memory");
     if (code == 0 && mapping != NULL) {
@@ -254,8 +273,10 @@ static int load_names(struct logstore *store, const struct json *root, struct er
     for (size_t i = 0; json_is(aliases, JSON_ARRAY) && i < aliases->array.count; i++) {
         const struct json *item = &aliases->array.items[i];
         struct store_alias alias = { .is_write_index = json_flag(item, "is_write_index") };
+        const struct json *filter = json_get(item, STR("filter"));
         if (!text_set(&alias.name, json_word(item, "name")) ||
             !text_set(&alias.index, json_word(item, "index")) ||
+            !text_set(&alias.filter, filter == NULL ? STR("") : filter->raw) ||
             !VEC_PUSH(&store->aliases, alias)) {
             return error_set(error, -ENOMEM, "read the catalog: out of memory");
         }

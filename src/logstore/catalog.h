@@ -21,9 +21,9 @@ struct logstore_index_info {
     int64_t created_ms;
     uint64_t documents;
     uint64_t deleted_documents;
-    uint64_t store_size;    /* bytes in segments; documents still in the log count by source size */
-    struct str settings;    /* JSON object, as given */
-    struct str mapping;     /* JSON object; empty unless asked for */
+    uint64_t store_size; /* bytes in segments; documents still in the log count by source size */
+    struct str settings; /* JSON object: "index.number_of_replicas":"0", flat, all values texts */
+    struct str mapping;  /* JSON object; empty unless asked for */
     struct str data_stream; /* the stream it backs; empty: none */
     int64_t seq_no_max;     /* -1: none yet */
     uint64_t segment_count;
@@ -32,6 +32,7 @@ struct logstore_index_info {
 struct logstore_alias {
     struct str name;
     struct str index;
+    struct str filter; /* a query's JSON, that chooses documents of the index; empty: all */
     bool is_write_index;
 };
 
@@ -56,6 +57,13 @@ int logstore_index_delete(struct logstore *store, struct str name, struct error 
 int logstore_index_put_mapping(struct logstore *store, struct str name, struct str mapping,
                                struct error *error) MUST_CHECK;
 
+/* Changes settings of an index: {"index":{...}}, {"settings":{...}} or flat; null takes one back.
+ *
+ *   keeps_existing  leaves alone what is set
+ */
+int logstore_index_put_settings(struct logstore *store, struct str name, struct str settings,
+                                bool keeps_existing, struct error *error) MUST_CHECK;
+
 /* 0 with *info filled (texts in the arena), or -ENOENT. */
 int logstore_index_info(struct logstore *store, struct str name, bool with_mapping,
                         struct arena *arena, struct logstore_index_info *info) MUST_CHECK;
@@ -68,9 +76,32 @@ int logstore_index_info(struct logstore *store, struct str name, bool with_mappi
 int logstore_resolve(struct logstore *store, struct str expression, struct arena *arena,
                      const struct str **names, size_t *count, struct str *missing) MUST_CHECK;
 
+/* The same of indices alone: a pattern does not mean what has them as an alias or a data stream.
+ *
+ *   refused  out: the first name that is an alias or a data stream, or the index that takes the
+ *            writes of a data stream; data NULL when there is none
+ */
+int logstore_resolve_indices(struct logstore *store, struct str expression, struct arena *arena,
+                             const struct str **names, size_t *count, struct str *missing,
+                             struct str *refused) MUST_CHECK;
+
+/* Which documents of an index an expression means: a filter of an alias, when the index is reached
+ * by such aliases alone.
+ *
+ *   filters     out: for each of the names, the JSON of queries of which one must match, in the
+ *               arena; count 0: every document
+ */
+struct logstore_alias_filters {
+    const struct str *queries;
+    size_t count;
+};
+int logstore_resolve_filters(struct logstore *store, struct str expression, struct arena *arena,
+                             const struct str *names, size_t count,
+                             struct logstore_alias_filters **filters) MUST_CHECK;
+
 /* Aliases: removing one that is not there is -ENOENT. */
-int logstore_alias_put(struct logstore *store, struct str name, struct str index,
-                       bool is_write_index, struct error *error) MUST_CHECK;
+int logstore_alias_put(struct logstore *store, const struct logstore_alias *alias,
+                       struct error *error) MUST_CHECK;
 int logstore_alias_remove(struct logstore *store, struct str name, struct str index,
                           struct error *error) MUST_CHECK;
 int logstore_alias_list(struct logstore *store, struct arena *arena,

@@ -226,8 +226,11 @@ static struct store_index *target_index(struct group *group, struct logstore_ope
         int code = store_auto_create(store, operation->index, &index, &error);
         if (code < 0) {
             bool is_name = code == ERROR_INVALID;
+            bool is_alias = str_starts_with(str_from(error.text), STR("no write index"));
             fail(operation, is_name ? 400 : 429,
-                 is_name ? "invalid_index_name_exception" : "es_rejected_execution_exception",
+                 is_alias  ? "illegal_argument_exception"
+                 : is_name ? "invalid_index_name_exception"
+                           : "es_rejected_execution_exception",
                  arena_copy(arena, str_from(error.text)));
             return NULL;
         }

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/json_writer.h"
 #include "logstore/catalog_text.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #include <errno.h>
@@ -113,29 +114,29 @@ static void add_legacy(struct recipe *recipe, struct str name)
 
 static int apply_parts(struct recipe *recipe, struct buf *settings, struct error *error)
 {
-    struct json_writer json;
-    json_writer_init(&json, settings);
-    json_object_begin(&json);
-    for (size_t i = 0; i < recipe->part_count; i++) {
+    struct setting_vec list = { 0 };
+    struct str mappings[ARRAY_LENGTH(recipe->parts)];
+    size_t mapping_count = 0;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < recipe->part_count; i++) {
         const struct json *part = recipe->parts[i];
-        const struct json *mappings = json_get(part, STR("mappings"));
-        if (json_is(mappings, JSON_OBJECT)) {
-            int code = logstore_mapping_merge_json(recipe->mapping, mappings->raw, error);
-            if (code < 0) return code;
-        }
+        const struct json *mapping = json_get(part, STR("mappings"));
+        if (json_is(mapping, JSON_OBJECT)) mappings[mapping_count++] = mapping->raw;
         const struct json *given = json_get(part, STR("settings"));
         if (given != NULL && given->kind != JSON_NULL && !json_is(given, JSON_OBJECT)) {
-            return error_set(error, ERROR_INVALID, "[settings] must be an object");
-        }
-        for (size_t k = 0; json_is(given, JSON_OBJECT) && k < given->object.count; k++) {
-            const struct json_member *member = &given->object.members[k];
-            json_key(&json, member->key);
-            json_put_raw(&json, member->value.raw);
+            code = error_set(error, ERROR_INVALID, "[settings] must be an object");
+        } else if (settings_add(&list, &recipe->arena, given) < 0) {
+            code = error_set(error, -ENOMEM, "create an index: out of memory");
         }
     }
-    json_object_end(&json);
-    int code =
-        logstore_mapping_check(recipe->mapping, recipe->store->options.field_count_max, error);
+    if (code == 0) code = logstore_mapping_make(recipe->mapping, mappings, mapping_count, error);
+    if (code == 0) {
+        code =
+            logstore_mapping_check(recipe->mapping, recipe->store->options.field_count_max, error);
+    }
+    if (code == 0) code = settings_check(&list, error);
+    settings_print(&list, settings);
+    VEC_RELEASE(&list);
     if (code < 0) return code;
     return settings->has_failed ? error_set(error, -ENOMEM, "create an index: out of memory") : 0;
 }
@@ -151,7 +152,9 @@ static int add_aliases(struct logstore *store, const struct recipe *recipe, stru
                 .is_write_index =
                     json_boolean(json_get(&member->value, STR("is_write_index")), false),
             };
+            const struct json *filter = json_get(&member->value, STR("filter"));
             if (!text_set(&alias.name, member->key) || !text_set(&alias.index, index) ||
+                !text_set(&alias.filter, filter == NULL ? STR("") : filter->raw) ||
                 !VEC_PUSH(&store->aliases, alias)) {
                 return error_set(error, -ENOMEM, "create an index: out of memory");
             }
@@ -288,8 +291,7 @@ static void undo_creation(struct logstore *store, struct store_index *index)
     for (size_t i = store->aliases.count; i > 0; i--) {
         struct store_alias *alias = &store->aliases.items[i - 1];
         if (!str_equal(alias->index, index->name)) continue;
-        text_free(alias->name);
-        text_free(alias->index);
+        store_alias_release(alias);
         VEC_REMOVE(&store->aliases, i - 1);
     }
     store_index_free(store, index);
@@ -328,6 +330,12 @@ int store_index_create(struct logstore *store, struct str name, struct str body,
     if (store_index_find(store, name) != NULL) {
         return error_set(error, -EEXIST, "index [" STR_FMT "/" STR_FMT "] already exists",
                          STR_ARG(name), STR_ARG(store_index_find(store, name)->uuid));
+    }
+    if (store_name_is_taken(store, name)) {
+        return error_set(error, ERROR_INVALID,
+                         "Invalid index name [" STR_FMT
+                         "], an alias or a data stream has the same name",
+                         STR_ARG(name));
     }
     struct recipe recipe = { .store = store };
     arena_init(&recipe.arena, JSON_MEMORY_MAX);
@@ -385,6 +393,14 @@ int store_auto_create(struct logstore *store, struct str name, struct store_inde
     if (!logstore_name_is_valid(name, &reason)) {
         return error_set(error, ERROR_INVALID, "Invalid index name [" STR_FMT "], %s",
                          STR_ARG(name), reason);
+    }
+    if (store_name_is_taken(store, name)) {
+        return error_set(error, ERROR_INVALID,
+                         "no write index is defined for alias [" STR_FMT
+                         "]. The write index may be explicitly disabled using is_write_index=false "
+                         "or the alias points to multiple indices without one being designated as "
+                         "a write index",
+                         STR_ARG(name));
     }
     struct recipe recipe = { .store = store };
     arena_init(&recipe.arena, JSON_MEMORY_MAX);

@@ -474,8 +474,8 @@ static bool read_usual(struct str text, const struct date_options *options, stru
     return true;
 }
 
-static int parse_moment(struct str text, const struct date_options *options, struct moment *moment,
-                        struct error *error)
+static int parse_at_offset(struct str text, const struct date_options *options,
+                           struct moment *moment, struct error *error)
 {
     if (read_usual(text, options, moment)) return 0;
     struct moment read = { 0 };
@@ -497,6 +497,23 @@ static int parse_moment(struct str text, const struct date_options *options, str
                          STR_ARG(str_first(text, text.size < 80 ? text.size : 80)));
     }
     *moment = read;
+    return 0;
+}
+
+/* In a zone, the offset is the one that holds at the time that is meant: looked for from now. */
+static int parse_moment(struct str text, const struct date_options *options, struct moment *moment,
+                        struct error *error)
+{
+    struct date_options fixed = *options;
+    if (options->zone == NULL) return parse_at_offset(text, options, moment, error);
+    fixed.zone_offset_s = options->zone->offset_at(options->zone->rules, options->now_ms);
+    for (int tries = 0; tries < 3; tries++) {
+        int code = parse_at_offset(text, &fixed, moment, error);
+        if (code < 0) return code;
+        int32_t offset_s = options->zone->offset_at(options->zone->rules, moment->ms);
+        if (offset_s == fixed.zone_offset_s) break;
+        fixed.zone_offset_s = offset_s;
+    }
     return 0;
 }
 

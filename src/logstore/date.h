@@ -13,12 +13,19 @@
  * yyyy/MM/dd with an optional time. */
 bool date_is_detected(struct str text);
 
+/* A time zone whose offset changes in the year: seconds east of UTC at a time. */
+struct date_zone {
+    int32_t (*offset_at)(const void *rules, int64_t time_ms);
+    const void *rules;
+};
+
 struct date_options {
     struct str format; /* formats separated by ||; empty: strict_date_optional_time||epoch_millis */
     int64_t now_ms;    /* what "now" means */
-    int32_t zone_offset_s; /* of texts that have no zone of their own */
-    bool rounds_up;        /* missing parts and "/d" go to the last millisecond, not the first */
-    bool allows_math;      /* "now-1h/d", "2024-01-01||+1M" */
+    int32_t zone_offset_s;        /* of texts that have no zone of their own */
+    const struct date_zone *zone; /* instead of the offset; NULL: none */
+    bool rounds_up;   /* missing parts and "/d" go to the last millisecond, not the first */
+    bool allows_math; /* "now-1h/d", "2024-01-01||+1M" */
 };
 
 /* Milliseconds since the epoch, or nanoseconds. ERROR_PARSE with Elasticsearch's sentence. */

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "logstore/date.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,13 +51,13 @@ struct logstore_filter {
     size_t value_count;
     struct logstore_bound lower, upper; /* RANGE */
     struct str format;                  /* RANGE: of dates; empty: the field's */
-    int32_t zone_offset_s;              /* RANGE and dates: seconds east of UTC */
-    bool is_lenient;       /* a value that cannot be of the field's type finds nothing */
-    bool needs_all_terms;  /* MATCH: operator "and" */
-    int32_t minimum_match; /* MATCH: terms, BOOL: should clauses; < 0: all but; see
-                                           has_minimum_match */
-    bool has_minimum_match;
-    bool is_percent_minimum;     /* minimum_match is a percentage */
+    const struct date_zone *zone;       /* RANGE and dates; NULL: UTC */
+    bool is_lenient;      /* a value that cannot be of the field's type finds nothing */
+    bool asks_analyzed;   /* of text fields alone */
+    bool asks_unanalyzed; /* of all but text fields */
+    bool needs_all_terms; /* MATCH: operator "and" */
+    struct str minimum;   /* MATCH: terms, BOOL: should clauses that must match, as Elasticsearch
+                              writes it: "2", "-1", "75%", "2<75% 9<-3"; empty: not said */
     bool is_case_insensitive;    /* TERM, PREFIX, WILDCARD, REGEXP */
     bool is_normalized;          /* PREFIX, WILDCARD, REGEXP, FUZZY, RANGE of query_string:
                                     lower case on text */
@@ -65,6 +66,10 @@ struct logstore_filter {
     bool matches_all_when_empty; /* MATCH whose text has no terms: all, not none */
     int32_t slop;                /* PHRASE */
     int32_t fuzziness;           /* FUZZY, MATCH: edits; -1: by length (AUTO); 0: none */
+    uint32_t auto_one,
+        auto_two;            /* AUTO: characters from which one edit, two are allowed; 0: 3, 6 */
+    uint32_t prefix_length;  /* FUZZY, MATCH: characters at the start that must be equal */
+    bool counts_swaps_twice; /* FUZZY, MATCH: swapped neighbours are two edits, not one */
 
     /* BOOL */
     struct logstore_filter **must; /* filter and must are one: there are no scores */
@@ -82,6 +87,10 @@ int logstore_term_test_new(struct term_test **test, const struct logstore_filter
                            struct str value, bool is_text, struct error *error) MUST_CHECK;
 bool logstore_term_test_matches(struct term_test *test, struct str term);
 void logstore_term_test_free(struct term_test *test); /* NULL is fine */
+
+/* How many of `count` clauses or terms a minimum_should_match asks for: 0 .. count+1. */
+int32_t logstore_minimum(struct str text, size_t count);
+bool logstore_minimum_is_valid(struct str text);
 
 /* Whether Lucene would take it as a regular expression: 0 and the size of its program, or
  * ERROR_INVALID and why not. */

@@ -57,7 +57,7 @@ static int date_bound(struct filter_run *run, const struct logstore_filter *filt
                   : field != NULL         ? field->format
                                           : STR(""),
         .now_ms = run->context->now_ms,
-        .zone_offset_s = filter->zone_offset_s,
+        .zone = filter->zone,
         .rounds_up = rounds_up,
         .allows_math = true,
     };

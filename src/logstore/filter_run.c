@@ -37,20 +37,6 @@ bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end)
     return false;
 }
 
-/* How many of `count` clauses or terms must match. */
-int32_t filter_minimum(const struct logstore_filter *filter, size_t count)
-{
-    if (!filter->has_minimum_match) return 1;
-    int64_t minimum = filter->minimum_match;
-    if (filter->is_percent_minimum) {
-        int64_t share = (int64_t)count * (minimum < 0 ? -minimum : minimum) / 100;
-        minimum = minimum < 0 ? (int64_t)count - share : share;
-    } else if (minimum < 0) {
-        minimum += (int64_t)count;
-    }
-    return minimum < 0 ? 0 : minimum > (int64_t)count ? (int32_t)count + 1 : (int32_t)minimum;
-}
-
 static bool set_bit(void *argument, uint32_t document)
 {
     uint64_t *bits = argument;
@@ -75,6 +61,8 @@ static int add_column(struct filter_run *run, const struct logstore_filter *filt
                       uint64_t *bits, struct error *error)
 {
     if (filter->kind == LOGSTORE_FILTER_EXISTS) return add_exists(run, column, bits);
+    bool is_text = logstore_column_kind(column) == LOGSTORE_COLUMN_TEXT;
+    if (is_text ? filter->asks_unanalyzed : filter->asks_analyzed) return 0;
     switch (logstore_column_kind(column)) {
     case LOGSTORE_COLUMN_TEXT: return filter_text(run, filter, column, bits, error);
     case LOGSTORE_COLUMN_KEYWORD: return filter_keyword(run, filter, column, bits, error);
@@ -97,7 +85,7 @@ static int add_index_name(struct filter_run *run, const struct logstore_filter *
     struct str name = run->view->index->name;
     bool fits = filter->kind == LOGSTORE_FILTER_EXISTS;
     for (size_t i = 0; !fits && i < filter->value_count; i++) {
-        bool is_pattern = filter->kind == LOGSTORE_FILTER_WILDCARD;
+        bool is_pattern = filter->kind != LOGSTORE_FILTER_PREFIX;
         fits = is_pattern ? logstore_name_matches(filter->values[i], name)
                : filter->kind == LOGSTORE_FILTER_PREFIX ? str_starts_with(name, filter->values[i])
                                                         : str_equal(filter->values[i], name);
@@ -154,7 +142,7 @@ static int add_field(struct filter_run *run, const struct logstore_filter *filte
     int code = 0;
     if (column != NULL)
         code = add_column(run, filter, field, column, bits, error);
-    else if (field != NULL && filter->kind != LOGSTORE_FILTER_EXISTS) {
+    else if (field != NULL && filter->kind != LOGSTORE_FILTER_EXISTS && !filter->asks_analyzed) {
         enum logstore_column_kind kind = logstore_type_column(field->type);
         if (kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL) {
             code = filter_number(run, filter, field, NULL, bits, error);
@@ -352,15 +340,17 @@ static int run_bool(struct filter_run *run, const struct logstore_filter *filter
     int code = run_must(run, filter, depth, bits, error);
     size_t should_count = count_real(run, filter->should, filter->should_count);
     if (code < 0 || should_count == 0) {
-        bool is_impossible =
-            filter->has_minimum_match && filter->should_count == 0 && filter->minimum_match > 0;
+        bool is_impossible = filter->minimum.size > 0 && filter->should_count == 0 &&
+                             logstore_minimum(filter->minimum, 0) > 0;
         if (is_impossible) memset(bits, 0, run->word_count * sizeof(*bits));
         return code;
     }
-    bool is_needed =
-        count_real(run, filter->must, filter->must_count) == 0 || filter->has_minimum_match;
-    int32_t minimum = filter_minimum(filter, should_count);
-    if (!is_needed || minimum <= 0 || is_empty(run, bits)) return code;
+    /* Without a clause that must match, one that should has to, whatever the minimum says. */
+    bool is_alone = count_real(run, filter->must, filter->must_count) == 0;
+    int32_t minimum =
+        filter->minimum.size > 0 ? logstore_minimum(filter->minimum, should_count) : is_alone;
+    if (is_alone && minimum < 1) minimum = 1;
+    if (minimum <= 0 || is_empty(run, bits)) return code;
     return run_should(run, filter, minimum, depth, bits, error);
 }
 
@@ -401,7 +391,8 @@ static int check_leaf(struct filter_run *run, const struct logstore_filter *filt
             logstore_mapping_find(run->view->index->mapping, filter->fields[i]);
         if (field == NULL || field->alias_of.size > 0 || has_misfits(run, field->path)) continue;
         enum logstore_column_kind kind = logstore_type_column(field->type);
-        if (kind != LOGSTORE_COLUMN_INTEGER && kind != LOGSTORE_COLUMN_REAL) continue;
+        bool is_number = kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL;
+        if (!is_number || filter->asks_analyzed) continue;
         int code = filter_number(run, filter, field, NULL, NULL, error);
         if (code < 0) return code;
     }

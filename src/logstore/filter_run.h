@@ -73,6 +73,4 @@ void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_
 /* Whether a bit from `start` on, before `end`, is set. */
 bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end);
 
-int32_t filter_minimum(const struct logstore_filter *filter, size_t count);
-
 #endif

@@ -115,13 +115,20 @@ static int add_term(struct text_run *text, const struct logstore_filter *filter,
     return add_tested(text, &fuzzy, term, bits, error);
 }
 
+/* A single term is no list of clauses, of which a minimum could be asked. */
+static size_t terms_needed(const struct logstore_filter *filter, size_t count)
+{
+    if (count < 2) return 1;
+    if (filter->needs_all_terms) return count;
+    return filter->minimum.size == 0 ? 1 : (size_t)logstore_minimum(filter->minimum, count);
+}
+
 /* Documents that hold at least `minimum` of the terms. */
 static int add_some(struct text_run *text, const struct logstore_filter *filter,
                     const struct analyzed *analyzed, uint64_t *bits, struct error *error)
 {
     const struct filter_run *run = text->run;
-    size_t minimum =
-        filter->needs_all_terms ? analyzed->count : (size_t)filter_minimum(filter, analyzed->count);
+    size_t minimum = terms_needed(filter, analyzed->count);
     uint32_t document_count = run->segment->document_count;
     uint64_t *one = calloc(run->word_count + 1, sizeof(*one));
     uint16_t *counts = calloc(document_count + 1, sizeof(*counts));
@@ -151,11 +158,11 @@ static int run_match(struct text_run *text, const struct logstore_filter *filter
     struct analyzed *analyzed = calloc(1, sizeof(*analyzed));
     if (analyzed == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
     int code = analyze(analyzed, filter->values[0], error);
-    bool is_any = !filter->needs_all_terms && filter_minimum(filter, analyzed->count) <= 1;
+    bool is_any = terms_needed(filter, analyzed->count) <= 1;
     if (code == 0 && analyzed->count == 0) {
         uint32_t count = filter->matches_all_when_empty ? run->segment->document_count : 0;
         for (uint32_t i = 0; i < count; i++) bits[i / 64] |= UINT64_C(1) << (i % 64);
-    } else if (code == 0 && (is_any || analyzed->count == 1)) {
+    } else if (code == 0 && is_any) {
         for (size_t i = 0; code == 0 && i < analyzed->count; i++) {
             code = add_term(text, filter, analyzed->terms[i], bits, error);
         }

@@ -10,6 +10,7 @@
  * Whatever else a policy says has no effect; log_server/templates.c says so when it is put.
  */
 #include "base/check.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #define POLICY_PERIOD_MS  60000
@@ -35,13 +36,7 @@ static int64_t read_duration(struct str text)
 
 static struct str policy_name(const struct json *settings)
 {
-    static const char *const flat[] = { "index.lifecycle.name", "lifecycle.name" };
-    const struct json *inner = json_get(settings, STR("index"));
-    const struct json *name = json_get(json_get(inner, STR("lifecycle")), STR("name"));
-    for (size_t i = 0; name == NULL && i < ARRAY_LENGTH(flat); i++) {
-        name = json_get(i == 0 ? settings : inner, str_from(flat[i]));
-    }
-    return json_text(name, STR(""));
+    return settings_text(settings, STR("index.lifecycle.name"));
 }
 
 static const struct json *phase_of(const struct json *policy, const char *name)

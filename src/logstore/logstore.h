@@ -108,6 +108,7 @@ enum logstore_outcome {
     LOGSTORE_UPDATED,
     LOGSTORE_DELETED,
     LOGSTORE_NOT_FOUND, /* delete of what is not there */
+    LOGSTORE_NOOP,      /* an update that changes nothing; never of logstore_write */
     LOGSTORE_FAILED,    /* see status and reason */
 };
 

@@ -93,6 +93,8 @@ struct logstore_mapping {
     struct map objects;               /* paths that have fields below them */
     enum logstore_dynamic dynamic;
     bool has_no_date_detection;
+    bool is_being_made; /* of several templates: dynamic templates are joined, and a field that is
+                           there stays as it is */
     bool has_numeric_detection;
     struct logstore_dynamic_template *templates; /* in order */
     size_t template_count;
@@ -133,6 +135,11 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
 /* Whether it has no more fields than that; else ERROR_INVALID with Elasticsearch's sentence. */
 int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_max,
                            struct error *error) MUST_CHECK;
+
+/* Fills an empty mapping from the mappings of several templates, weakest first: a field is what the
+ * strongest that has it says, rules of the same name too. */
+int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
+                          struct error *error) MUST_CHECK;
 
 /* Prints {"properties":{...}} with what was given beside it. */
 void logstore_mapping_print(const struct logstore_mapping *mapping, struct buf *out);

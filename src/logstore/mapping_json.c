@@ -188,6 +188,9 @@ static int add_definition(struct logstore_mapping *mapping, struct str path,
                           const struct json *definition, struct error *error)
 {
     const struct json *properties = json_get(definition, STR("properties"));
+    const struct logstore_field *known = logstore_mapping_find(mapping, path);
+    /* Of a stronger template, which says all of it. */
+    if (mapping->is_being_made && known != NULL && known->type != LOGSTORE_OBJECT) return 0;
     int code = add_field(mapping, path, definition, false, error);
     if (code == 0) code = add_sub_fields(mapping, path, json_get(definition, STR("fields")), error);
     const struct logstore_field *added = logstore_mapping_find(mapping, path);
@@ -211,6 +214,50 @@ static int replace_text(struct str *place, struct str text)
     return 0;
 }
 
+/* The rule of that name in a list of {"name":{...}}; NULL: none. */
+static const struct json *find_rule(const struct json *rules, struct str name)
+{
+    for (size_t i = 0; json_is(rules, JSON_ARRAY) && i < rules->array.count; i++) {
+        const struct json *rule = &rules->array.items[i];
+        if (json_get(rule, name) != NULL) return rule;
+    }
+    return NULL;
+}
+
+/* Rules of the templates that make an index are joined: one of the same name takes the place of the
+ * earlier one, others follow. A mapping that is put later replaces them all. */
+static int join_templates(const struct logstore_mapping *mapping, const struct json *rules,
+                          struct buf *out, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    struct json_writer json;
+    const struct json *old = NULL;
+    arena_init(&arena, JSON_ARENA_MAX);
+    bool joins =
+        mapping->is_being_made && mapping->templates_json.size > 0 && json_is(rules, JSON_ARRAY);
+    if (joins && json_parse(NULL, &arena, mapping->templates_json, &old, error) < 0) return -ENOMEM;
+    json_writer_init(&json, out);
+    if (!joins) {
+        json_put_raw(&json, rules->raw);
+        return 0;
+    }
+    json_array_begin(&json);
+    for (size_t i = 0; json_is(old, JSON_ARRAY) && i < old->array.count; i++) {
+        const struct json *rule = &old->array.items[i];
+        bool is_named = json_is(rule, JSON_OBJECT) && rule->object.count == 1;
+        const struct json *newer = is_named ? find_rule(rules, rule->object.members[0].key) : NULL;
+        json_put_raw(&json, newer != NULL ? newer->raw : rule->raw);
+    }
+    for (size_t i = 0; i < rules->array.count; i++) {
+        const struct json *rule = &rules->array.items[i];
+        bool is_named = json_is(rule, JSON_OBJECT) && rule->object.count == 1;
+        if (is_named && find_rule(old, rule->object.members[0].key) != NULL) continue;
+        json_put_raw(&json, rule->raw);
+    }
+    json_array_end(&json);
+    return out->has_failed ? error_set(error, -ENOMEM, "read a mapping: out of memory") : 0;
+}
+
 static int merge_settings(struct logstore_mapping *mapping, const struct json *root,
                           struct error *error)
 {
@@ -231,21 +278,25 @@ static int merge_settings(struct logstore_mapping *mapping, const struct json *r
     }
     const struct json *rules = json_get(root, STR("dynamic_templates"));
     if (rules == NULL) return 0;
+    CLEANUP(buf_release) struct buf joined = { 0 };
+    buf_init(&joined, JSON_ARENA_MAX);
+    int code = join_templates(mapping, rules, &joined, error);
+    if (code < 0) return code;
     struct logstore_dynamic_template *templates = NULL;
     size_t count = 0;
-    int code = mapping_templates_parse(rules->raw, &templates, &count, error);
+    code = mapping_templates_parse(buf_str(&joined), &templates, &count, error);
     if (code < 0) return code;
     mapping_templates_free(mapping->templates, mapping->template_count);
     mapping->templates = templates;
     mapping->template_count = count;
-    if (replace_text(&mapping->templates_json, rules->raw) < 0) {
+    if (replace_text(&mapping->templates_json, buf_str(&joined)) < 0) {
         return error_set(error, -ENOMEM, "read a mapping: out of memory");
     }
     return 0;
 }
 
-int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
-                                struct error *error)
+static int merge_parts(struct logstore_mapping *mapping, struct str json, bool has_settings,
+                       bool has_fields, struct error *error)
 {
     CLEANUP(arena_release) struct arena arena = { 0 };
     arena_init(&arena, JSON_ARENA_MAX);
@@ -264,8 +315,8 @@ int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str jso
         return error_set(error, ERROR_INVALID,
                          "Failed to parse mapping [_doc]: [properties] must be an object");
     }
-    code = merge_settings(mapping, root, error);
-    if (code < 0) return code;
+    if (has_settings) code = merge_settings(mapping, root, error);
+    if (code < 0 || !has_fields) return code;
     return add_properties(mapping, (struct str){ NULL, 0 }, properties, error);
 }
 
@@ -275,6 +326,27 @@ int logstore_mapping_check(const struct logstore_mapping *mapping, size_t count_
     if (mapping->fields.count <= count_max) return 0;
     return error_set(error, ERROR_INVALID, "Limit of total fields [%zu] has been exceeded",
                      count_max);
+}
+
+int logstore_mapping_merge_json(struct logstore_mapping *mapping, struct str json,
+                                struct error *error)
+{
+    return merge_parts(mapping, json, true, true, error);
+}
+
+int logstore_mapping_make(struct logstore_mapping *mapping, const struct str *parts, size_t count,
+                          struct error *error)
+{
+    int code = 0;
+    mapping->is_being_made = true;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        code = merge_parts(mapping, parts[i], true, false, error);
+    }
+    for (size_t i = count; code == 0 && i > 0; i--) {
+        code = merge_parts(mapping, parts[i - 1], false, true, error);
+    }
+    mapping->is_being_made = false;
+    return code;
 }
 
 /* Printing: fields are put under each other by their paths. --------------------------------- */

@@ -121,5 +121,11 @@ int mapping_template_apply(const struct logstore_dynamic_template *rule,
         code = json_parse(NULL, &arena, text, &definition, error);
         if (code < 0) return code;
     }
-    return mapping_add_definition(mapping, path, definition, error);
+    /* On an empty mapping first: a definition that is refused half way would leave a field of which
+     * no mapping can be read again. */
+    struct logstore_mapping *trial = logstore_mapping_new();
+    if (trial == NULL) return error_set(error, -ENOMEM, "add a field: out of memory");
+    code = mapping_add_definition(trial, path, definition, error);
+    logstore_mapping_free(trial);
+    return code < 0 ? code : mapping_add_definition(mapping, path, definition, error);
 }

@@ -73,6 +73,14 @@ static struct store_index *stream_write_index(const struct logstore *store, stru
     return newest;
 }
 
+bool store_name_is_taken(const struct logstore *store, struct str name)
+{
+    for (size_t i = 0; i < store->aliases.count; i++) {
+        if (str_equal(store->aliases.items[i].name, name)) return true;
+    }
+    return stream_find(store, name) != NULL;
+}
+
 struct store_index *store_write_index(const struct logstore *store, struct str name,
                                       bool *is_stream)
 {
@@ -163,6 +171,111 @@ int logstore_resolve(struct logstore *store, struct str expression, struct arena
     *count = chosen_count;
     *missing = lost;
     return 0;
+}
+
+int logstore_resolve_indices(struct logstore *store, struct str expression, struct arena *arena,
+                             const struct str **names, size_t *count, struct str *missing,
+                             struct str *refused)
+{
+    const struct str *all;
+    size_t all_count;
+    int code = logstore_resolve(store, expression, arena, &all, &all_count, missing);
+    if (code < 0) return code;
+    struct str *own = ARENA_ARRAY(arena, struct str, all_count + 1);
+    if (own == NULL) return -ENOMEM;
+    *count = 0;
+    *refused = (struct str){ NULL, 0 };
+    mutex_lock(&store->state);
+    struct str rest = expression;
+    while (rest.size > 0 && refused->data == NULL) {
+        struct str part = str_trim(str_cut(&rest, ','));
+        if (store_name_is_taken(store, part)) *refused = part;
+    }
+    for (size_t i = 0; i < all_count; i++) {
+        const struct store_index *index = store_index_find(store, all[i]);
+        bool is_named = false;
+        bool is_fitting = expression.size == 0 || str_equal(expression, STR("_all"));
+        rest = expression;
+        while (rest.size > 0) {
+            struct str part = str_trim(str_cut(&rest, ','));
+            is_named |= str_equal(part, all[i]) || str_starts_with(part, STR("<"));
+            is_fitting |= logstore_name_matches(part, all[i]);
+        }
+        if (index == NULL || (!is_named && !is_fitting)) continue;
+        bool takes_writes =
+            index->data_stream.size > 0 && stream_write_index(store, index->data_stream) == index;
+        if (takes_writes && is_named && refused->data == NULL) *refused = all[i];
+        if (!takes_writes || is_named) own[(*count)++] = all[i];
+    }
+    mutex_unlock(&store->state);
+    *names = own;
+    return 0;
+}
+
+/* Whether a part of the expression names the index itself, its data stream, or an alias of it that
+ * has no filter. Those that have one are collected. */
+static bool names_all_documents(const struct logstore *store, const struct store_index *index,
+                                struct str part, struct str *queries, size_t *count)
+{
+    bool is_all = part.size == 0 || str_equal(part, STR("_all")) ||
+                  logstore_name_matches(part, index->name) ||
+                  (index->data_stream.size > 0 && logstore_name_matches(part, index->data_stream));
+    for (size_t k = 0; !is_all && k < store->aliases.count; k++) {
+        const struct store_alias *alias = &store->aliases.items[k];
+        if (!str_equal(alias->index, index->name) || !logstore_name_matches(part, alias->name)) {
+            continue;
+        }
+        if (alias->filter.size == 0) return true;
+        queries[(*count)++] = alias->filter;
+    }
+    return is_all;
+}
+
+/* Of one index. State held. `queries` has room for all aliases, once for each part. */
+static int find_filters(struct logstore *store, const struct store_index *index,
+                        struct str expression, struct arena *arena,
+                        struct logstore_alias_filters *filters)
+{
+    size_t part_count = 1;
+    for (size_t i = 0; i < expression.size; i++) part_count += expression.data[i] == ',';
+    struct str *queries = ARENA_ARRAY(arena, struct str, part_count * store->aliases.count + 1);
+    size_t count = 0;
+    if (queries == NULL) return -ENOMEM;
+    struct str rest = expression;
+    do {
+        struct str part = str_trim(str_cut(&rest, ','));
+        struct str expanded = part;
+        int64_t now_ms = clock_realtime_ms(store->clock);
+        if (part.size > 0 && part.data[0] == '-') continue;
+        if (logstore_name_expand(part, now_ms, arena, &expanded, NULL) < 0) continue;
+        if (names_all_documents(store, index, expanded, queries, &count)) return 0;
+    } while (rest.size > 0);
+    for (size_t i = 0; i < count; i++) {
+        queries[i] = arena_copy(arena, queries[i]);
+        if (queries[i].data == NULL) return -ENOMEM;
+    }
+    *filters = (struct logstore_alias_filters){ queries, count };
+    return 0;
+}
+
+int logstore_resolve_filters(struct logstore *store, struct str expression, struct arena *arena,
+                             const struct str *names, size_t count,
+                             struct logstore_alias_filters **filters)
+{
+    struct logstore_alias_filters *list =
+        ARENA_ARRAY(arena, struct logstore_alias_filters, count + 1);
+    if (list == NULL) return -ENOMEM;
+    mutex_lock(&store->state);
+    bool has_any = false;
+    VEC_FOR_EACH (&store->aliases, alias) has_any |= alias->filter.size > 0;
+    int code = 0;
+    for (size_t i = 0; has_any && code == 0 && i < count; i++) {
+        const struct store_index *index = store_index_find(store, names[i]);
+        if (index != NULL) code = find_filters(store, index, expression, arena, &list[i]);
+    }
+    mutex_unlock(&store->state);
+    *filters = list;
+    return code;
 }
 
 /* Dates in names: <logs-{now/d{yyyy.MM.dd|+02:00}}> ------------------------------------------- */

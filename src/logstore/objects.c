@@ -1,9 +1,12 @@
 /* objects.c - aliases, data streams as listed, named objects, and what is known of an index. */
 #include "base/check.h"
 #include "logstore/catalog_text.h"
+#include "logstore/settings.h"
 #include "logstore/store.h"
 
 #include <errno.h>
+
+#define SETTINGS_MEMORY_MAX ((size_t)64 << 20)
 
 int logstore_index_put_mapping(struct logstore *store, struct str name, struct str mapping,
                                struct error *error)
@@ -39,6 +42,60 @@ int logstore_index_put_mapping(struct logstore *store, struct str name, struct s
         if (--gone->ref_count == 0) logstore_mapping_free(gone);
         mutex_unlock(&store->state);
     }
+    mutex_unlock(&store->writer);
+    return code;
+}
+
+/* What is there and what is given, as one text. State held. */
+static int merged_settings(const struct store_index *index, const struct json *given,
+                           bool keeps_existing, struct buf *out, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    struct setting_vec list = { 0 };
+    struct setting_vec change = { 0 };
+    const struct json *old = NULL;
+    arena_init(&arena, SETTINGS_MEMORY_MAX);
+    int code = json_parse(NULL, &arena, index->settings, &old, error);
+    if (code == 0) code = settings_add(&change, &arena, given);
+    if (code == 0) code = settings_check_change(&change, error);
+    if (code == 0) code = settings_add(&list, &arena, keeps_existing ? given : old);
+    if (code == 0) code = settings_add(&list, &arena, keeps_existing ? old : given);
+    settings_print(&list, out);
+    VEC_RELEASE(&list);
+    VEC_RELEASE(&change);
+    if (code == ERROR_LIMIT || code == -ENOMEM || out->has_failed) {
+        return error_set(error, -ENOMEM, "put settings: out of memory");
+    }
+    return code;
+}
+
+int logstore_index_put_settings(struct logstore *store, struct str name, struct str settings,
+                                bool keeps_existing, struct error *error)
+{
+    CLEANUP(arena_release) struct arena arena = { 0 };
+    CLEANUP(buf_release) struct buf text = { 0 };
+    const struct json *given = NULL;
+    arena_init(&arena, SETTINGS_MEMORY_MAX);
+    buf_init(&text, SETTINGS_MEMORY_MAX);
+    if (json_parse(NULL, &arena, settings, &given, error) < 0) return ERROR_INVALID;
+    const struct json *inner = json_get(given, STR("settings"));
+    if (inner != NULL) given = inner;
+    mutex_lock(&store->writer);
+    mutex_lock(&store->state);
+    struct store_index *index = store_index_find(store, name);
+    int code = index == NULL
+                   ? error_set(error, -ENOENT, "no such index [" STR_FMT "]", STR_ARG(name))
+                   : merged_settings(index, given, keeps_existing, &text, error);
+    struct str copy = { NULL, 0 };
+    if (code == 0 && !text_set(&copy, buf_str(&text))) {
+        code = error_set(error, -ENOMEM, "put settings: out of memory");
+    }
+    if (code == 0) {
+        text_free(index->settings);
+        index->settings = copy;
+    }
+    mutex_unlock(&store->state);
+    if (code == 0) code = store_catalog_save(store, error);
     mutex_unlock(&store->writer);
     return code;
 }
@@ -92,46 +149,60 @@ int logstore_index_info(struct logstore *store, struct str name, bool with_mappi
 
 VEC_TYPE(alias_vec, struct store_alias);
 
-/* Puts the alias into the list; the list before is in `before`, for undoing it. State held. */
-static int set_alias(struct logstore *store, struct str name, struct str index, bool is_write_index,
-                     struct alias_vec *before)
+void store_alias_release(struct store_alias *alias)
 {
-    bool is_there = false;
-    VEC_FOR_EACH (&store->aliases, alias) {
-        if (!VEC_PUSH(before, *alias)) return -ENOMEM;
-        is_there |= str_equal(alias->name, name) && str_equal(alias->index, index);
-    }
-    struct store_alias fresh = { .is_write_index = is_write_index };
-    if (!is_there && (!text_set(&fresh.name, name) || !text_set(&fresh.index, index) ||
-                      !VEC_PUSH(&store->aliases, fresh))) {
-        text_free(fresh.name);
-        text_free(fresh.index);
+    text_free(alias->name);
+    text_free(alias->index);
+    text_free(alias->filter);
+}
+
+/* Puts the alias into the list, at *at, in place of one that was there; the list before it is in
+ * `before`. State held. */
+static int set_alias(struct logstore *store, const struct logstore_alias *given,
+                     struct alias_vec *before, size_t *at)
+{
+    struct store_alias fresh = { .is_write_index = given->is_write_index };
+    bool has_memory = text_set(&fresh.name, given->name) && text_set(&fresh.index, given->index) &&
+                      text_set(&fresh.filter, given->filter) && VEC_RESERVE(&store->aliases, 1) &&
+                      VEC_RESERVE(before, store->aliases.count + 1);
+    if (!has_memory) {
+        store_alias_release(&fresh);
         return -ENOMEM;
     }
-    for (size_t i = 0; i < before->count; i++) {
+    *at = store->aliases.count;
+    for (size_t i = 0; i < store->aliases.count; i++) {
         struct store_alias *alias = &store->aliases.items[i];
-        if (!str_equal(alias->name, name)) continue;
-        bool is_this = str_equal(alias->index, index);
-        if (is_this) alias->is_write_index = is_write_index;
-        if (!is_this && is_write_index) alias->is_write_index = false;
+        before->items[before->count++] = *alias;
+        if (!str_equal(alias->name, given->name)) continue;
+        if (str_equal(alias->index, given->index)) *at = i;
+        if (given->is_write_index) alias->is_write_index = false;
     }
+    if (*at == store->aliases.count) store->aliases.count++;
+    store->aliases.items[*at] = fresh;
     return 0;
 }
 
-/* State held. */
-static void unset_alias(struct logstore *store, const struct alias_vec *before)
+/* Lets go what is not needed any more: the one that was replaced, or all that was done. State
+ * held. */
+static void end_alias(struct logstore *store, const struct alias_vec *before, size_t at,
+                      bool is_undone)
 {
-    if (store->aliases.count > before->count) {
-        text_free(VEC_LAST(&store->aliases).name);
-        text_free(VEC_LAST(&store->aliases).index);
-        store->aliases.count--;
+    struct store_alias replaced = { 0 };
+    if (at < before->count) replaced = before->items[at];
+    if (!is_undone) {
+        store_alias_release(&replaced);
+        return;
     }
+    store_alias_release(&store->aliases.items[at]);
+    store->aliases.count = before->count;
     for (size_t i = 0; i < before->count; i++) store->aliases.items[i] = before->items[i];
 }
 
-int logstore_alias_put(struct logstore *store, struct str name, struct str index,
-                       bool is_write_index, struct error *error)
+int logstore_alias_put(struct logstore *store, const struct logstore_alias *given,
+                       struct error *error)
 {
+    struct str name = given->name;
+    struct str index = given->index;
     mutex_lock(&store->writer);
     int code = 0;
     if (store_index_find(store, index) == NULL) {
@@ -144,15 +215,16 @@ int logstore_alias_put(struct logstore *store, struct str name, struct str index
     }
     if (code == 0) {
         struct alias_vec before = { 0 };
+        size_t at = 0;
         mutex_lock(&store->state);
-        code = set_alias(store, name, index, is_write_index, &before);
+        code = set_alias(store, given, &before, &at);
         mutex_unlock(&store->state);
         if (code < 0) {
             (void)error_set(error, code, "add an alias: out of memory");
         } else {
             code = store_catalog_save(store, error);
             mutex_lock(&store->state);
-            if (code < 0) unset_alias(store, &before);
+            end_alias(store, &before, at, code < 0);
             mutex_unlock(&store->state);
         }
         VEC_RELEASE(&before);
@@ -191,8 +263,7 @@ int logstore_alias_remove(struct logstore *store, struct str name, struct str in
         if (code < 0) {
             CHECK(VEC_PUSH(&store->aliases, *alias)); /* there was room before */
         } else {
-            text_free(alias->name);
-            text_free(alias->index);
+            store_alias_release(alias);
         }
     }
     mutex_unlock(&store->state);
@@ -211,6 +282,7 @@ int logstore_alias_list(struct logstore *store, struct arena *arena,
     for (size_t i = 0; code == 0 && i < total; i++) {
         list[i].name = arena_copy(arena, store->aliases.items[i].name);
         list[i].index = arena_copy(arena, store->aliases.items[i].index);
+        list[i].filter = arena_copy(arena, store->aliases.items[i].filter);
         list[i].is_write_index = store->aliases.items[i].is_write_index;
         if (list[i].name.data == NULL || list[i].index.data == NULL) code = -ENOMEM;
     }

@@ -45,6 +45,17 @@ void logstore_reader_free(struct logstore_reader *reader)
     free(reader);
 }
 
+_Static_assert(LOGSTORE_ID_BUFFER >= SEGMENT_ID_BUFFER, "an id fits into a buffer");
+
+int logstore_document_id(const struct logstore_segment *segment, uint32_t document, char *buffer,
+                         struct str *id, struct error *error)
+{
+    CHECK(document < segment->document_count);
+    int code = segment_open_ids(segment, error);
+    if (code == 0) *id = segment_id_at(segment, document, buffer);
+    return code;
+}
+
 int logstore_reader_get_meta(struct logstore_reader *reader, const struct logstore_segment *segment,
                              uint32_t document, struct logstore_hit *hit, struct error *error)
 {

@@ -118,6 +118,12 @@ int logstore_snapshot_take(struct logstore *store, const struct str *names, size
     return 0;
 }
 
+int logstore_snapshot_set_filter(struct logstore_snapshot *snapshot, size_t index,
+                                 struct str filter)
+{
+    return text_set(&snapshot->indices[index].filter, filter) ? 0 : -ENOMEM;
+}
+
 void logstore_segment_info(const struct logstore_segment *segment,
                            struct logstore_segment_info *info)
 {
@@ -147,6 +153,7 @@ void logstore_snapshot_free(struct logstore_snapshot *snapshot)
         if (mapping != NULL && --mapping->ref_count == 0) logstore_mapping_free(mapping);
         text_free(snapshot->indices[i].name);
         text_free(snapshot->indices[i].uuid);
+        text_free(snapshot->indices[i].filter);
     }
     mutex_unlock(&owned->store->state);
     free(snapshot->indices);

@@ -37,6 +37,7 @@ struct logstore_index_view {
     struct str uuid;
     const struct logstore_mapping *mapping;
     uint32_t result_window; /* largest from + size */
+    struct str filter;      /* a query's JSON that was set for the snapshot; empty: all documents */
 };
 
 struct logstore_segment_view {
@@ -58,6 +59,11 @@ struct logstore_snapshot {
 int logstore_snapshot_take(struct logstore *store, const struct str *names, size_t count,
                            struct logstore_snapshot **snapshot_out, struct error *error) MUST_CHECK;
 void logstore_snapshot_free(struct logstore_snapshot *snapshot); /* NULL is fine */
+
+/* Notes which documents of an index are meant, for whoever searches the snapshot: the snapshot's
+ * owner carries it out. Before others have the snapshot. */
+int logstore_snapshot_set_filter(struct logstore_snapshot *snapshot, size_t index,
+                                 struct str filter) MUST_CHECK;
 
 struct logstore_segment_info {
     uint64_t id;
@@ -237,6 +243,12 @@ void logstore_reader_free(struct logstore_reader *reader);
 int logstore_reader_get(struct logstore_reader *reader, const struct logstore_segment *segment,
                         uint32_t document, struct logstore_hit *hit,
                         struct error *error) MUST_CHECK;
+
+#define LOGSTORE_ID_BUFFER 64 /* what an id that was made by the store is written into */
+
+/* The id alone. It stands in the buffer or in the segment. */
+int logstore_document_id(const struct logstore_segment *segment, uint32_t document, char *buffer,
+                         struct str *id, struct error *error) MUST_CHECK;
 
 /* Id and numbers alone, without unpacking the source. */
 int logstore_reader_get_meta(struct logstore_reader *reader, const struct logstore_segment *segment,

@@ -181,8 +181,7 @@ static void store_free(struct logstore *store)
         store_index_free(store, store->indices.items[i]);
     }
     VEC_FOR_EACH (&store->aliases, alias) {
-        text_free(alias->name);
-        text_free(alias->index);
+        store_alias_release(alias);
     }
     VEC_FOR_EACH (&store->streams, stream) {
         text_free(stream->name);

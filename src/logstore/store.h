@@ -61,8 +61,11 @@ struct store_index {
 struct store_alias {
     struct str name;
     struct str index;
+    struct str filter; /* a query's JSON; empty: none */
     bool is_write_index;
 };
+
+void store_alias_release(struct store_alias *alias);
 
 struct store_stream {
     struct str name;
@@ -222,6 +225,9 @@ bool store_spare_free(struct logstore *store);
 int store_index_own_mapping(struct store_index *index, struct error *error) MUST_CHECK;
 
 /* Names (names.c). Both with the state lock held. ------------------------------------------- */
+
+/* Whether an alias or a data stream has that name. State or writer held. */
+bool store_name_is_taken(const struct logstore *store, struct str name);
 
 /* The index that writes to `name` go to: itself, an alias's write index, a stream's newest. */
 struct store_index *store_write_index(const struct logstore *store, struct str name,

@@ -23,6 +23,8 @@ struct term_test {
     uint32_t *wanted;   /* characters of the value, for fuzzy */
     size_t wanted_count;
     size_t edits_max;
+    size_t equal_count; /* of them, from the first, that must be equal */
+    bool counts_swaps_twice;
     bool is_address;
     struct address_range addresses;
 };
@@ -123,10 +125,15 @@ static int prepare_fuzzy(struct term_test *test, const struct logstore_filter *f
     while (rest.size > 0 && test->wanted_count < FUZZY_CHARS_MAX) {
         test->wanted[test->wanted_count++] = take_character(&rest);
     }
+    size_t one = filter->auto_two > 0 ? filter->auto_one : 3;
+    size_t two = filter->auto_two > 0 ? filter->auto_two : 6;
     if (filter->fuzziness >= 0)
         test->edits_max = filter->fuzziness > 2 ? 2 : (size_t)filter->fuzziness;
     else
-        test->edits_max = test->wanted_count <= 2 ? 0 : test->wanted_count <= 5 ? 1 : 2;
+        test->edits_max = test->wanted_count < one ? 0 : test->wanted_count < two ? 1 : 2;
+    test->counts_swaps_twice = filter->counts_swaps_twice;
+    test->equal_count =
+        filter->prefix_length < test->wanted_count ? filter->prefix_length : test->wanted_count;
     return 0;
 }
 
@@ -303,13 +310,14 @@ static bool is_near(const struct term_test *test, struct str term)
     while (term.size > 0) {
         uint32_t character = take_character(&term);
         if (++row > count + test->edits_max) return false;
+        if (row <= test->equal_count && test->wanted[row - 1] != character) return false;
         now[0] = row;
         size_t least = row;
         for (size_t i = 1; i <= count; i++) {
             size_t differs = test->wanted[i - 1] == character ? 0 : 1;
             now[i] = least_of(up[i] + 1, now[i - 1] + 1, up[i - 1] + differs);
-            bool is_swapped = row > 1 && i > 1 && test->wanted[i - 1] == before &&
-                              test->wanted[i - 2] == character;
+            bool is_swapped = !test->counts_swaps_twice && row > 1 && i > 1 &&
+                              test->wanted[i - 1] == before && test->wanted[i - 2] == character;
             if (is_swapped && two_up[i - 2] + 1 < now[i]) now[i] = two_up[i - 2] + 1;
             if (now[i] < least) least = now[i];
         }
@@ -320,7 +328,7 @@ static bool is_near(const struct term_test *test, struct str term)
         now = spare;
         before = character;
     }
-    return up[count] <= test->edits_max;
+    return row >= test->equal_count && up[count] <= test->edits_max;
 }
 
 bool term_test_matches(struct term_test *test, struct str term)

@@ -195,7 +195,7 @@ def mappings(role):
     put("10,000 aliases", {"aliases": {f"a{i}": {} for i in range(10000)}}, None, "/m4")
     put("settings of a list", {"settings": [1]}, "settings|object", "/m5")
     ask(role, "a template of 1,000 patterns", {"index_patterns": ["*" * 100 + str(i) for i in range(1000)]}, None, "/_template/p", "PUT")
-    ask(role, "a template without patterns", {"settings": {}}, "index_patterns", "/_template/q", "PUT")
+    ask(role, "a template without patterns", {"settings": {}}, "index patterns", "/_template/q", "PUT")
     ask(role, "an analysis of a megabyte", {"analyzer": "standard", "text": "word " * (MIB // 5)}, None, "/_analyze")
     ask(role, "an unknown analyzer", {"analyzer": "x" * 1000, "text": "a"}, "analyzer", "/_analyze")
     ask(role, "1,000 names in a path", None, None, "/" + ",".join(f"n{i}*" for i in range(1000)) + "/_search", "GET")

@@ -384,9 +384,10 @@ void world_change_name(struct world *world)
     if (sim_disk_has_crashed(world->sim) || world->doubt.kind != DOUBT_NONE) return;
     if (is_alias && !index_is_there(world, MODEL_LOGS)) return;
     if (is_alias && wanted == 3) wanted = 2;
+    struct logstore_alias alias = { .name = text, .index = logs, .is_write_index = wanted == 2 };
     int code = 0;
     if (wanted > 0) {
-        code = is_alias ? logstore_alias_put(world->store, text, logs, wanted == 2, &error)
+        code = is_alias ? logstore_alias_put(world->store, &alias, &error)
                         : logstore_object_put(world->store, LOGSTORE_COMPONENT_TEMPLATE, text,
                                               str_from(json), &error);
     } else {
