@@ -233,6 +233,11 @@ if __name__ == "__main__":
         expect("it goes on", (200, 500), (lambda s, a: (s, a["hits"]["total"]["value"]))(*role.call("GET", "/h/_search")))
         role.stop()
         expect("and ends well", 0, role.process.returncode)
+        role = logs_role.Role(sys.argv[1], folder, "--query.max-memory", "4MB")
+        ask(role, "more than all searches may hold", {"size": 0, "aggs": {"a": {"range": {
+            "field": "n", "ranges": [{"to": k} for k in range(60000)]}}}}, "Data too large")
+        ask(role, "and a small one beside it", {"size": 0})
+        role.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(tap.end())
