@@ -15,7 +15,7 @@
  *         wrong, and once the store has looked for damage, searches find all that is left; of the
  *         log, then one write may be missing; of the catalog, then nothing is.
  * Run:    SIM_SEEDS (default 40) and SIM_FIRST choose seeds; SIM_PLANTED is how many seeds a
- *         planted bug has until it must be found (default 200).
+ *         planted bug has until it must be found (default 200; 0: none is planted).
  */
 #include "tests/logstore/world.h"
 #include "tests/test.h"
@@ -309,7 +309,7 @@ static void planted_bugs_are_found(void)
           "/catalog.json" },
     };
     uint64_t most = number_of("SIM_PLANTED", 200);
-    for (size_t i = 0; i < ARRAY_LENGTH(bugs); i++) {
+    for (size_t i = 0; most > 0 && i < ARRAY_LENGTH(bugs); i++) {
         clock_t start = clock();
         uint64_t seed = 1;
         while (seed <= most && run_seed(seed, &bugs[i])) seed++;
