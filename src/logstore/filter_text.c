@@ -90,6 +90,27 @@ static int add_tested_listed(struct text_run *text, struct term_test *test, uint
     return code < 0 ? code : 0;
 }
 
+/* Rare terms a block: where there are more, hardly a block would be left out. */
+#define RARE_A_BLOCK_MAX 8
+
+/* Of rare terms those that pass the test: in the blocks that any of them names. */
+static int scan_rare(struct text_run *text, const struct scan_test *test, uint64_t *bits,
+                     struct error *error)
+{
+    const struct logstore_column *column = text->column;
+    if (!column->has_rare) return 0;
+    if (column->rare.count / RARE_A_BLOCK_MAX >= segment_block_count(column->segment)) {
+        return scan_terms(text->run, column, NULL, test, bits, error);
+    }
+    uint64_t *blocks = scan_blocks_new(column);
+    if (blocks == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
+    int code = scan_every_rare(column, blocks)
+                   ? scan_terms(text->run, column, blocks, test, bits, error)
+                   : error_set(error, ERROR_CORRUPT, "segment: rare terms are broken");
+    free(blocks);
+    return code;
+}
+
 static int add_tested(struct text_run *text, const struct logstore_filter *filter, struct str value,
                       uint64_t *bits, struct error *error)
 {
@@ -97,10 +118,8 @@ static int add_tested(struct text_run *text, const struct logstore_filter *filte
     int code = term_test_new(&test, filter, value, true, error);
     if (code < 0) return code;
     code = add_tested_listed(text, test, bits, error);
-    if (code == 0 && text->column->has_rare) {
-        struct scan_test scan = { .test = test, .literal = term_test_literal(test) };
-        code = scan_terms(text->run, text->column, NULL, &scan, bits, error);
-    }
+    struct scan_test scan = { .test = test, .literal = term_test_literal(test) };
+    if (code == 0) code = scan_rare(text, &scan, bits, error);
     term_test_free(test);
     return code;
 }
@@ -309,9 +328,8 @@ static int run_range(struct text_run *text, const struct logstore_filter *filter
         }
         code = terms_cursor_next(&text->cursor, error);
     }
-    if (code < 0 || !text->column->has_rare) return code < 0 ? code : 0;
     struct scan_test test = { .range = &bounds };
-    return scan_terms(text->run, text->column, NULL, &test, bits, error);
+    return code < 0 ? code : scan_rare(text, &test, bits, error);
 }
 
 static int run_values(struct text_run *text, const struct logstore_filter *filter, uint64_t *bits,

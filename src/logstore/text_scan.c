@@ -142,6 +142,16 @@ bool scan_rare_blocks(const struct logstore_column *column, struct str term, uin
     return !column->has_rare || rare_find(&column->rare, rare_hash(term), name_block, &naming);
 }
 
+bool scan_every_rare(const struct logstore_column *column, uint64_t *blocks)
+{
+    struct naming naming = { blocks, segment_block_count(column->segment) };
+    struct rare_cursor cursor;
+    int code;
+    rare_cursor_init(&cursor, &column->rare);
+    while ((code = rare_cursor_next(&cursor)) == 1) name_block(&naming, (uint32_t)cursor.entry);
+    return code == 0;
+}
+
 uint64_t *scan_blocks_new(const struct logstore_column *column)
 {
     return calloc(LOGSTORE_BITS_WORDS(segment_block_count(column->segment)) + 1, sizeof(uint64_t));

@@ -27,6 +27,8 @@ int scan_keywords(struct filter_run *run, const struct logstore_column *column,
 
 /* Sets the bits of the blocks that may hold a rare term; false when the bytes are broken. */
 bool scan_rare_blocks(const struct logstore_column *column, struct str term, uint64_t *blocks);
+/* The same of every rare term, one after the other. */
+bool scan_every_rare(const struct logstore_column *column, uint64_t *blocks);
 uint64_t *scan_blocks_new(const struct logstore_column *column); /* all zero; NULL: no memory */
 
 bool scan_in_range(const struct logstore_filter *filter, struct str term);
