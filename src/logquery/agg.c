@@ -461,6 +461,17 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     return collect_subs(search, agg, table, segment, pairs);
 }
 
+#define PAIRS_MAX ((size_t)1 << 20)
+
+int buckets_spill(struct search *search, struct agg *agg, struct bucket_table *table,
+                  size_t segment, struct bucket_pair_vec *pairs)
+{
+    if (pairs->count < PAIRS_MAX) return 0;
+    int code = buckets_collect(search, agg, table, segment, pairs);
+    pairs->count = 0;
+    return code;
+}
+
 /* Each bucket's pieces put together, for they are several. */
 static int collect_pieces(struct search *search, struct agg *agg, struct bucket_table *table,
                           const struct agg_documents *documents, struct bucket_run_vec *runs,

@@ -124,6 +124,11 @@ VEC_TYPE(bucket_pair_vec, struct bucket_pair);
 int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
                     size_t segment, const struct bucket_pair_vec *pairs) MUST_CHECK;
 
+/* The same now, and the list empty, when it has become long: where a document may be in very many
+ * buckets, the pairs of a segment would be more than memory holds. */
+int buckets_spill(struct search *search, struct agg *agg, struct bucket_table *table,
+                  size_t segment, struct bucket_pair_vec *pairs) MUST_CHECK;
+
 /* The same where neighbours fall into the same bucket: pieces of the list of documents, one behind
  * the other, between which there may be documents that are in none. */
 struct bucket_run {
