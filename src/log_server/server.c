@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "log_server/server.h"
 
 #include <stdio.h>
@@ -372,6 +373,7 @@ static int open_store(struct log_server *server, struct role *role, struct error
     server->query_options = (struct logquery_options){
         .store = server->store,
         .clock = server->clock,
+        .crew = logquery_crew_new(thread_cpu_count()), /* NULL: nobody helps */
         .has_types = server->has_types,
     };
     server->query_budget.size_max = (size_t)server->flags.query_memory_max;
@@ -434,6 +436,7 @@ int log_server_main(int argc, char **argv)
     asyncs_release(&server.asyncs);
     contexts_release(&server.contexts);
     tasks_release(&server.tasks);
+    logquery_crew_free(server.query_options.crew);
     auth_free(server.auth);
     logstore_close(server.store);
     role_free(role);

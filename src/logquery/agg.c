@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PIECE_COUNT_MIN 4096 /* documents, which fill several blocks of sources */
+#define PIECE_SHARE     8    /* ordinals of a segment cost what it costs to read it so often */
 
 static const struct agg_kind *const kinds[] = {
     &agg_terms,
@@ -290,16 +291,23 @@ int agg_column(struct search *search, const struct agg *agg, size_t segment,
 }
 
 int agg_column_unread(struct search *search, const struct agg *agg,
-                      const struct agg_documents *documents, const struct logstore_column **column)
+                      const struct agg_documents *documents, const struct logstore_column **column,
+                      bool *is_unread)
 {
     size_t count = documents->count;
     const uint32_t *list = documents->documents;
-    bool is_piece = count >= PIECE_COUNT_MIN && list[count - 1] - list[0] == count - 1;
-    return take_column(search, agg,
-                       agg->is_outermost || is_piece
-                           ? search_column_unread(search, documents->segment, agg->field)
-                           : search_column(search, documents->segment, agg->field),
-                       column);
+    uint32_t of_segment = search->snapshot->segments[documents->segment].document_count;
+    bool is_piece = count >= PIECE_COUNT_MIN &&
+                    (list[count - 1] - list[0] == count - 1 || count >= of_segment / PIECE_SHARE);
+    *is_unread = false;
+    if (!agg->is_outermost && !is_piece) {
+        return agg_column(search, agg, documents->segment, column);
+    }
+    const struct logstore_column *found =
+        search_column_unread(search, documents->segment, agg->field);
+    int code = take_column(search, agg, found, column);
+    *is_unread = code == 0 && found != NULL && logstore_column_is_sourced(found);
+    return code;
 }
 
 int agg_refuse_field(struct search *search, const struct agg *agg)
@@ -454,6 +462,17 @@ int buckets_collect(struct search *search, struct agg *agg, struct bucket_table 
     for (size_t i = 0; i < pairs->count; i++) table->buckets[pairs->items[i].bucket].count++;
     if (agg->sub_count == 0 || pairs->count == 0) return 0;
     return collect_subs(search, agg, table, segment, pairs);
+}
+
+#define PAIRS_MAX ((size_t)1 << 20)
+
+int buckets_spill(struct search *search, struct agg *agg, struct bucket_table *table,
+                  size_t segment, struct bucket_pair_vec *pairs)
+{
+    if (pairs->count < PAIRS_MAX) return 0;
+    int code = buckets_collect(search, agg, table, segment, pairs);
+    pairs->count = 0;
+    return code;
 }
 
 /* Each bucket's pieces put together, for they are several. */

@@ -75,11 +75,11 @@ int aggs_write(struct search *search, struct agg **aggs, size_t count, void **st
 int agg_column(struct search *search, const struct agg *agg, size_t segment,
                const struct logstore_column **column) MUST_CHECK;
 
-/* The same, but a column that need not be read whole to walk over the documents' values is unread
- * (logstore_column_is_unread): where all of a search's documents come at once, or a long piece. */
+/* The same; *is_unread: its values are read by logstore_values, for it has no terms: where all of a
+ * search's documents come at once, or a long piece or a good part of them. */
 int agg_column_unread(struct search *search, const struct agg *agg,
-                      const struct agg_documents *documents,
-                      const struct logstore_column **column) MUST_CHECK;
+                      const struct agg_documents *documents, const struct logstore_column **column,
+                      bool *is_unread) MUST_CHECK;
 
 /* The field's type is none that the aggregation can work on. */
 int agg_refuse_field(struct search *search, const struct agg *agg);
@@ -123,6 +123,11 @@ struct bucket_pair {
 VEC_TYPE(bucket_pair_vec, struct bucket_pair);
 int buckets_collect(struct search *search, struct agg *agg, struct bucket_table *table,
                     size_t segment, const struct bucket_pair_vec *pairs) MUST_CHECK;
+
+/* The same now, and the list empty, when it has become long: where a document may be in very many
+ * buckets, the pairs of a segment would be more than memory holds. */
+int buckets_spill(struct search *search, struct agg *agg, struct bucket_table *table,
+                  size_t segment, struct bucket_pair_vec *pairs) MUST_CHECK;
 
 /* The same where neighbours fall into the same bucket: pieces of the list of documents, one behind
  * the other, between which there may be documents that are in none. */

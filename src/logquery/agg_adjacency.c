@@ -99,6 +99,9 @@ static int collect(struct search *search, struct agg *agg, void *raw,
             if (has_bit(bits + k * words, documents->documents[i])) passed[count++] = k;
         }
         code = add_document(search, state, passed, count, documents->documents[i], &pairs);
+        if (code == 0) {
+            code = buckets_spill(search, agg, &state->table, documents->segment, &pairs);
+        }
     }
     if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
     VEC_RELEASE(&pairs);

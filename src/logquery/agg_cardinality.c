@@ -149,9 +149,10 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     const struct options *options = agg->options;
     const struct logstore_column *column;
     state->register_bits = options->register_bits;
-    int code = agg_column_unread(search, agg, documents, &column);
+    bool is_unread;
+    int code = agg_column_unread(search, agg, documents, &column, &is_unread);
     if (code < 0 || column == NULL) return code;
-    if (logstore_column_is_unread(column)) {
+    if (is_unread) {
         struct naming naming = { search, state };
         struct logstore_value_visitor visitor = { add_value, &naming };
         return logstore_values(column, documents->documents, documents->count, &search->context,
@@ -176,7 +177,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 
 static double sigma(double x)
 {
-    if (x >= 1) return (double)INFINITY;
+    if (x >= 1) return HUGE_VAL;
     double power = 1;
     double sum = x;
     double before;

@@ -34,48 +34,50 @@ static int by_ordinal(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* Few documents of many terms: their ordinals are sorted, so that the terms cost nothing. */
-static void sort_ordinals(struct agg_ordinals *found, const struct logstore_column *column,
-                          const struct agg_documents *documents)
+static bool gather_ordinals(struct agg_ordinals *found, const struct logstore_column *column,
+                            const struct agg_documents *documents)
 {
-    int64_t ordinals[AGG_GATHER_COUNT];
-    for (size_t start = 0; start < documents->count; start += AGG_GATHER_COUNT) {
-        size_t left = documents->count - start;
-        size_t count = left < AGG_GATHER_COUNT ? left : AGG_GATHER_COUNT;
-        logstore_column_gather(column, documents->documents + start, count, ordinals);
-        for (size_t i = 0; i < count; i++) found->ordinals[start + i] = (uint32_t)ordinals[i];
-    }
-    qsort(found->ordinals, documents->count, sizeof(*found->ordinals), by_ordinal);
-    for (size_t i = 0; i < documents->count; i++) {
-        uint32_t ordinal = found->ordinals[i];
-        bool is_new = found->count == 0 || found->ordinals[found->count - 1] != ordinal;
-        if (is_new) {
-            found->counts[found->count] = 0;
-            found->ordinals[found->count++] = ordinal;
+    VEC(uint32_t) ordinals = { 0 };
+    struct logstore_cursor cursor = { .column = column };
+    bool is_done = VEC_RESERVE(&ordinals, documents->count + 1);
+    for (size_t i = 0; is_done && i < documents->count; i++) {
+        size_t first;
+        size_t count = logstore_cursor_seek(&cursor, documents->documents[i], &first);
+        for (size_t k = 0; is_done && k < count; k++) {
+            is_done = VEC_PUSH(&ordinals, logstore_column_ordinal(column, first + k));
         }
-        found->counts[found->count - 1]++;
     }
+    found->ordinals = ordinals.items;
+    found->count = ordinals.count;
+    return is_done;
 }
 
-bool agg_ordinals_read(struct agg_ordinals *found, const struct logstore_column *column,
-                       const struct agg_documents *documents, bool wants_all)
+/* Few documents of many terms: their ordinals are sorted, so that the terms cost nothing. */
+static bool sort_ordinals(struct agg_ordinals *found, const struct logstore_column *column,
+                          const struct agg_documents *documents)
+{
+    if (!gather_ordinals(found, column, documents)) return false;
+    size_t count = found->count;
+    found->count = 0;
+    found->counts = calloc(count + 1, sizeof(*found->counts));
+    if (found->counts == NULL) return false;
+    qsort(found->ordinals, count, sizeof(*found->ordinals), by_ordinal);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t ordinal = found->ordinals[i];
+        bool is_new = found->count == 0 || found->ordinals[found->count - 1] != ordinal;
+        if (is_new) found->ordinals[found->count++] = ordinal;
+        found->counts[found->count - 1]++;
+    }
+    return true;
+}
+
+static bool count_all(struct agg_ordinals *found, const struct logstore_column *column,
+                      const struct agg_documents *documents, bool wants_all)
 {
     size_t term_count = logstore_column_term_count(column);
-    bool is_sorted = !wants_all && logstore_column_has_one_each(column) &&
-                     documents->count < term_count / SHARE_MAX;
-    size_t room = is_sorted ? documents->count : term_count;
-    *found = (struct agg_ordinals){
-        .ordinals = malloc((room + 1) * sizeof(*found->ordinals)),
-        .counts = calloc(room + 1, sizeof(*found->counts)),
-    };
-    if (found->ordinals == NULL || found->counts == NULL) {
-        agg_ordinals_release(found);
-        return false;
-    }
-    if (is_sorted) {
-        sort_ordinals(found, column, documents);
-        return true;
-    }
+    found->ordinals = malloc((term_count + 1) * sizeof(*found->ordinals));
+    found->counts = calloc(term_count + 1, sizeof(*found->counts));
+    if (found->ordinals == NULL || found->counts == NULL) return false;
     count_ordinals(column, documents, found->counts);
     for (size_t i = 0; i < term_count; i++) {
         if (found->counts[i] == 0 && !wants_all) continue;
@@ -83,6 +85,17 @@ bool agg_ordinals_read(struct agg_ordinals *found, const struct logstore_column 
         found->ordinals[found->count++] = (uint32_t)i;
     }
     return true;
+}
+
+bool agg_ordinals_read(struct agg_ordinals *found, const struct logstore_column *column,
+                       const struct agg_documents *documents, bool wants_all)
+{
+    bool are_few = documents->count < logstore_column_term_count(column) / SHARE_MAX;
+    *found = (struct agg_ordinals){ 0 };
+    bool is_read = are_few && !wants_all ? sort_ordinals(found, column, documents)
+                                         : count_all(found, column, documents, wants_all);
+    if (!is_read) agg_ordinals_release(found);
+    return is_read;
 }
 
 void agg_ordinals_release(struct agg_ordinals *found)

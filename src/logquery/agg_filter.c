@@ -152,6 +152,9 @@ static int collect_with(struct search *search, struct agg *agg, struct state *st
                 code = parse_out_of_memory(&search->parse);
             }
         }
+        if (code == 0) {
+            code = buckets_spill(search, agg, &state->table, documents->segment, &pairs);
+        }
     }
     for (size_t i = 0; code == 0 && options->has_other && i < documents->count; i++) {
         struct bucket_pair pair = { (uint32_t)options->count, documents->documents[i] };

@@ -318,6 +318,9 @@ static int collect_range(struct search *search, struct agg *agg, void *raw,
                 code = parse_out_of_memory(&search->parse);
             }
         }
+        if (code == 0) {
+            code = buckets_spill(search, agg, &state->table, documents->segment, &pairs);
+        }
     }
     if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
     VEC_RELEASE(&pairs);

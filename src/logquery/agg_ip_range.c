@@ -89,10 +89,11 @@ static int read_term(void *argument, size_t i, struct str term)
     return 0;
 }
 
-static int add_pairs(struct search *search, const struct options *options,
+static int add_pairs(struct search *search, struct agg *agg, struct state *state,
                      const struct logstore_column *column, const struct reading *reading,
                      const struct agg_documents *documents, struct bucket_pair_vec *pairs)
 {
+    const struct options *options = agg->options;
     struct logstore_cursor cursor = { .column = column };
     for (size_t i = 0; i < documents->count; i++) {
         size_t first;
@@ -107,6 +108,8 @@ static int add_pairs(struct search *search, const struct options *options,
             struct bucket_pair pair = { (uint32_t)r, documents->documents[i] };
             if (is_in && !VEC_PUSH(pairs, pair)) return parse_out_of_memory(&search->parse);
         }
+        int code = buckets_spill(search, agg, &state->table, documents->segment, pairs);
+        if (code < 0) return code;
     }
     return 0;
 }
@@ -137,7 +140,7 @@ static int collect(struct search *search, struct agg *agg, void *raw,
         code = logstore_column_terms(column, found.ordinals, found.count, read_term, &reading,
                                      search->parse.error);
     }
-    if (code == 0) code = add_pairs(search, options, column, &reading, documents, &pairs);
+    if (code == 0) code = add_pairs(search, agg, state, column, &reading, documents, &pairs);
     if (code == 0) code = buckets_collect(search, agg, &state->table, documents->segment, &pairs);
     VEC_RELEASE(&pairs);
     agg_ordinals_release(&found);

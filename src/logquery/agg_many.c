@@ -22,12 +22,21 @@ struct part {
 struct agg_many {
     struct tally *tally;
     struct part *parts;
+    struct agg_many_result *result;
 };
 
-bool agg_many_pays(const struct logstore_column *column, const struct agg_documents *documents)
+struct field {
+    const struct logstore_column *column;
+    bool is_unread;
+};
+
+static bool pays(const struct field *field, const struct agg_documents *documents)
 {
-    if (logstore_column_is_unread(column)) return true;
-    uint32_t terms = logstore_column_term_count(column);
+    if (field->is_unread) return true;
+    if (field->column == NULL || logstore_column_kind(field->column) != LOGSTORE_COLUMN_KEYWORD) {
+        return false;
+    }
+    uint32_t terms = logstore_column_term_count(field->column);
     return terms >= TERMS_MIN && terms / SHARE_MAX <= documents->count;
 }
 
@@ -49,11 +58,12 @@ static int add_term(void *argument, size_t i, struct str term)
     return tally_add(naming->tally, term, logstore_term_hash(term), naming->counts[i]);
 }
 
-static int count_terms(struct search *search, struct agg_many *many,
-                       const struct logstore_column *column, const struct agg_documents *documents)
+static int count_terms(struct search *search, struct agg_many *many, const struct field *field,
+                       const struct agg_documents *documents)
 {
+    const struct logstore_column *column = field->column;
     int code;
-    if (logstore_column_is_unread(column)) {
+    if (field->is_unread) {
         struct logstore_value_visitor visitor = { add_value, many->tally };
         code = logstore_values(column, documents->documents, documents->count, &search->context,
                                &visitor, search->parse.error);
@@ -91,20 +101,27 @@ static bool note_part(struct search *search, struct agg_many *many,
     return true;
 }
 
-int agg_many_add(struct search *search, const struct agg *agg, struct agg_many **many,
-                 const struct logstore_column *column, const struct agg_documents *documents)
+static int many_new(struct search *search, const struct agg *agg, struct agg_many **many)
 {
+    *many = ARENA_NEW(search->arena, struct agg_many);
+    if (*many == NULL) return parse_out_of_memory(&search->parse);
+    (*many)->tally = tally_new(search->arena, TALLY_SIZE_MAX, agg->is_outermost);
+    return (*many)->tally == NULL ? parse_out_of_memory(&search->parse) : 0;
+}
+
+int agg_many_add(struct search *search, const struct agg *agg, struct agg_many **many,
+                 const struct agg_documents *documents)
+{
+    struct field field;
     if (documents->count == 0) return 0;
-    if (*many == NULL) {
-        *many = ARENA_NEW(search->arena, struct agg_many);
-        if (*many == NULL) return parse_out_of_memory(&search->parse);
-        (*many)->tally = tally_new(search->arena, TALLY_SIZE_MAX, agg->is_outermost);
-        if ((*many)->tally == NULL) return parse_out_of_memory(&search->parse);
+    int code = agg_column_unread(search, agg, documents, &field.column, &field.is_unread);
+    if (code < 0 || !pays(&field, documents)) return code;
+    if (*many == NULL) code = many_new(search, agg, many);
+    if (code == 0 && agg->is_outermost && !note_part(search, *many, documents)) {
+        code = parse_out_of_memory(&search->parse);
     }
-    if (agg->is_outermost && !note_part(search, *many, documents)) {
-        return parse_out_of_memory(&search->parse);
-    }
-    return count_terms(search, *many, column, documents);
+    if (code == 0) code = count_terms(search, *many, &field, documents);
+    return code < 0 ? code : 1;
 }
 
 /* The same documents once more. */
@@ -119,9 +136,9 @@ static int count_part(struct search *search, const struct agg *agg, struct agg_m
         if (is_in) list[count++] = i;
     }
     struct agg_documents documents = { part->segment, list, count };
-    const struct logstore_column *column;
-    int code = agg_column_unread(search, agg, &documents, &column);
-    if (code == 0 && column != NULL) code = count_terms(search, many, column, &documents);
+    struct field field;
+    int code = agg_column_unread(search, agg, &documents, &field.column, &field.is_unread);
+    if (code == 0 && field.column != NULL) code = count_terms(search, many, &field, &documents);
     free(list);
     return code;
 }
@@ -226,19 +243,25 @@ static int run_pass(struct top *top, const struct agg *agg, struct agg_many *man
 }
 
 int agg_many_finish(struct search *search, const struct agg *agg, struct agg_many *many,
-                    const struct bucket_table *table, const struct agg_many_wish *wish,
-                    struct bucket_table *best, uint64_t *total)
+                    const struct bucket_table *table, const struct agg_many_wish *wish)
 {
     struct top top = { .search = search, .wish = wish };
     top.kept.buckets = ARENA_ARRAY(search->arena, struct bucket, 2 * wish->size);
     top.spare = ARENA_ARRAY(search->arena, struct bucket, 2 * wish->size);
-    if (top.kept.buckets == NULL || top.spare == NULL) return parse_out_of_memory(&search->parse);
+    many->result = ARENA_NEW(search->arena, struct agg_many_result);
+    if (top.kept.buckets == NULL || top.spare == NULL || many->result == NULL) {
+        return parse_out_of_memory(&search->parse);
+    }
     int code = run_pass(&top, agg, many, table, true);
     while (code == 0 && tally_next_pass(many->tally)) {
         code = run_pass(&top, agg, many, table, false);
     }
     if (code < 0 && code != ERROR_TIMEOUT) return code;
-    *best = top.kept;
-    *total = top.total;
+    *many->result = (struct agg_many_result){ top.kept, top.total };
     return code;
+}
+
+const struct agg_many_result *agg_many_result(const struct agg_many *many)
+{
+    return many == NULL ? NULL : many->result;
 }

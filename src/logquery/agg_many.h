@@ -15,12 +15,9 @@
 
 struct agg_many;
 
-/* Whether so many documents of a column (unread, or with terms) are better counted here. */
-bool agg_many_pays(const struct logstore_column *column, const struct agg_documents *documents);
-
-/* Counts the terms that the documents have; *many is made when it is NULL. */
+/* Counts the terms that the documents have in the aggregation's field when they are keywords and
+ * too many for buckets; *many is made when it is NULL. 1, or 0: they are not, nothing was done. */
 int agg_many_add(struct search *search, const struct agg *agg, struct agg_many **many,
-                 const struct logstore_column *column,
                  const struct agg_documents *documents) MUST_CHECK;
 
 struct agg_many_wish {
@@ -31,10 +28,16 @@ struct agg_many_wish {
     const void *argument;
 };
 
-/* The best by the ranker, with the buckets of `table` (may be empty) among them: those that may be
- * shown, in no order, in *best, and in *total the documents of all that are wanted. Once. */
+struct agg_many_result {
+    struct bucket_table best; /* those that may be shown, in no order */
+    uint64_t total;           /* documents of all terms that are wanted */
+};
+
+/* The best by the ranker, with the buckets of `table` (may be empty) among them. Once. */
 int agg_many_finish(struct search *search, const struct agg *agg, struct agg_many *many,
-                    const struct bucket_table *table, const struct agg_many_wish *wish,
-                    struct bucket_table *best, uint64_t *total) MUST_CHECK;
+                    const struct bucket_table *table, const struct agg_many_wish *wish) MUST_CHECK;
+
+/* NULL: it is not finished. */
+const struct agg_many_result *agg_many_result(const struct agg_many *many);
 
 #endif

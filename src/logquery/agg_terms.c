@@ -22,10 +22,7 @@ struct options {
 
 struct state {
     struct bucket_table table;
-    struct agg_many *many;    /* terms that are too many for buckets; NULL: none */
-    struct bucket_table best; /* of them, when is_finished */
-    uint64_t best_total;
-    bool is_finished;
+    struct agg_many *many;               /* terms that are too many for buckets; NULL: none */
     bool has_values, is_number, is_real; /* is_real: in one index at least */
     enum logstore_type type;
     uint64_t other_documents;
@@ -301,15 +298,12 @@ static int collect(struct search *search, struct agg *agg, void *raw,
 {
     struct state *state = raw;
     const struct logstore_column *column;
-    bool is_counted = wants_counts(agg, state);
-    int code = is_counted ? agg_column_unread(search, agg, documents, &column)
-                          : agg_column(search, agg, documents->segment, &column);
+    int code = wants_counts(agg, state) ? agg_many_add(search, agg, &state->many, documents) : 0;
+    state->has_values |= code > 0; /* words */
+    if (code != 0) return code < 0 ? code : 0;
+    code = agg_column(search, agg, documents->segment, &column);
     if (code == 0 && column != NULL) code = check_type(search, agg, state, column);
     if (code < 0) return code;
-    is_counted = is_counted && column != NULL &&
-                 logstore_column_kind(column) == LOGSTORE_COLUMN_KEYWORD &&
-                 agg_many_pays(column, documents);
-    if (is_counted) return agg_many_add(search, agg, &state->many, column, documents);
     struct bucket_pair_vec pairs = { 0 };
     bool is_index = str_equal(agg->field, STR("_index"));
     uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state);
@@ -390,7 +384,7 @@ static int finish(struct search *search, struct agg *agg, void *raw)
 {
     struct state *state = raw;
     const struct options *options = agg->options;
-    if (state->many == NULL || state->is_finished) return 0;
+    if (state->many == NULL || agg_many_result(state->many) != NULL) return 0;
     struct agg_many_wish wish = {
         .size = (size_t)options->size,
         .counts = { options->min_doc_count, options->max_doc_count },
@@ -398,9 +392,7 @@ static int finish(struct search *search, struct agg *agg, void *raw)
         .is_wanted = is_wanted_term,
         .argument = options,
     };
-    state->is_finished = true;
-    return agg_many_finish(search, agg, state->many, &state->table, &wish, &state->best,
-                           &state->best_total);
+    return agg_many_finish(search, agg, state->many, &state->table, &wish);
 }
 
 static int write(struct search *search, struct agg *agg, void *raw, struct json_writer *json)
@@ -412,9 +404,10 @@ static int write(struct search *search, struct agg *agg, void *raw, struct json_
     struct agg_ranker ranker = { &options->orders, compare_keys, state };
     int code = finish(search, agg, state);
     if (code < 0) return code;
-    const struct bucket_table *table = state->is_finished ? &state->best : &state->table;
+    const struct agg_many_result *result = agg_many_result(state->many);
+    const struct bucket_table *table = result != NULL ? &result->best : &state->table;
     code = agg_rank(search, table, counts, &ranker, &ranking);
-    uint64_t total = state->is_finished ? state->best_total : ranking.total;
+    uint64_t total = result != NULL ? result->total : ranking.total;
     if (code == 0) code = write_ranking(search, agg, state, &ranking, total, json);
     agg_ranking_release(&ranking);
     return code;

@@ -27,12 +27,19 @@
 #define LOGQUERY_MEMORY_MAX  ((size_t)256 << 20)
 #define LOGQUERY_BUCKETS_MAX 65536
 
+/* Counts searches, and who helps them (crew.h); shared by all options that name it. NULL: out of
+ * memory. */
+struct logquery_crew;
+struct logquery_crew *logquery_crew_new(unsigned processors) MUST_CHECK;
+void logquery_crew_free(struct logquery_crew *crew); /* when no search runs; NULL is fine */
+
 struct logquery_options {
     struct logstore *store;
     const struct clock *clock;
-    int64_t timeout_ms;  /* of one search; 0: 30,000 */
-    size_t response_max; /* bytes; 0: 100 MiB */
-    bool has_types;      /* answers carry "_type":"_doc", as 7.x does */
+    int64_t timeout_ms;         /* of one search; 0: 30,000 */
+    size_t response_max;        /* bytes; 0: 100 MiB */
+    struct logquery_crew *crew; /* borrowed; NULL: nobody helps */
+    bool has_types;             /* answers carry "_type":"_doc", as 7.x does */
 };
 
 /* Which parts of a source an answer has. Patterns of paths, in an arena. */

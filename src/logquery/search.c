@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "codec/regex.h"
 #include "logquery/agg.h"
+#include "logquery/ahead.h"
+#include "logquery/crew.h"
 #include "logquery/pipeline.h"
 
 #include <errno.h>
@@ -12,6 +14,8 @@
 #include <string.h>
 
 #define TIMEOUT_DEFAULT_MS 30000
+#define HELP_BLOCKS_MIN    32 /* of sources, some milliseconds */
+#define HELP_SEGMENTS_MIN  2
 
 const struct logstore_field *search_field(const struct search *search, struct str path)
 {
@@ -240,13 +244,12 @@ static void keep_slice(const struct search *search, uint64_t *bits, uint32_t doc
     }
 }
 
+/* What is done with the documents of a segment that pass the filter. */
 static int search_segment(struct search *search, size_t segment, uint64_t *bits,
                           uint32_t *documents, void **states)
 {
     const struct logstore_segment_view *view = &search->snapshot->segments[segment];
-    int code = logstore_filter_run(search->snapshot, segment, search_filter(search, segment),
-                                   &search->context, bits, search->parse.error);
-    if (code < 0) return code;
+    int code = 0;
     if (search->slice_max > 0) keep_slice(search, bits, view->document_count);
     size_t count = list_documents(bits, view->document_count, documents);
     if (search->terminate_after > 0) count = terminate(search, view, bits, documents, count);
@@ -315,6 +318,53 @@ static int finish_aggs(struct search *search, void **states)
     return 0;
 }
 
+/* The segments in the order in which they are looked at; NULL: out of memory. */
+static size_t *order_segments(const struct search *search)
+{
+    size_t count = search->snapshot->segment_count;
+    size_t *order = ARENA_ARRAY(search->arena, size_t, count + 1);
+    bool is_reversed = starts_at_the_end(search);
+    for (size_t k = 0; order != NULL && k < count; k++) order[k] = is_reversed ? count - 1 - k : k;
+    return order;
+}
+
+/* Whether the filters of the segments from the k-th on are worth a helper: when that of the one
+ * before has read much, and all of them will be wanted. */
+static bool wants_help(const struct search *search, size_t k, uint64_t blocks)
+{
+    return blocks >= HELP_BLOCKS_MIN && search->snapshot->segment_count - k >= HELP_SEGMENTS_MIN &&
+           search->request->page == NULL && search->terminate_after == 0;
+}
+
+static int run_segments(struct search *search, uint64_t *bits, uint32_t *documents, void **states)
+{
+    size_t segment_count = search->snapshot->segment_count;
+    const size_t *order = order_segments(search);
+    uint64_t document_end = 0;
+    struct ahead *ahead = NULL;
+    size_t ahead_start = 0;
+    int code = order == NULL ? parse_out_of_memory(&search->parse) : 0;
+    for (size_t k = 0; code == 0 && k < segment_count; k++) {
+        size_t i = order[k];
+        document_end += search->snapshot->segments[i].document_count;
+        if (is_passed(search, document_end)) continue;
+        uint64_t blocks = search->context.scanned_blocks;
+        code = ahead != NULL ? ahead_take(ahead, k - ahead_start, bits)
+                             : logstore_filter_run(search->snapshot, i, search_filter(search, i),
+                                                   &search->context, bits, search->parse.error);
+        blocks = search->context.scanned_blocks - blocks;
+        if (code == 0) code = search_segment(search, i, bits, documents, states);
+        if (code == 0 && ahead == NULL && wants_help(search, k + 1, blocks)) {
+            ahead_start = k + 1;
+            ahead = ahead_new(search, order + k + 1, segment_count - k - 1);
+        }
+    }
+    ahead_free(ahead);
+    if (code != ERROR_TIMEOUT) return code;
+    search->is_timed_out = true; /* what was found until now is the answer */
+    return 0;
+}
+
 static int run(struct search *search, void **states)
 {
     uint32_t largest = 0;
@@ -329,23 +379,12 @@ static int run(struct search *search, void **states)
     int code = search->heap == NULL || bits == NULL || documents == NULL
                    ? parse_out_of_memory(&search->parse)
                    : check_values(search);
-    uint64_t document_end = 0;
-    size_t segment_count = search->snapshot->segment_count;
-    bool is_reversed = starts_at_the_end(search);
-    for (size_t k = 0; code == 0 && k < segment_count; k++) {
-        size_t i = is_reversed ? segment_count - 1 - k : k;
-        document_end += search->snapshot->segments[i].document_count;
-        if (is_passed(search, document_end)) continue;
-        code = search_segment(search, i, bits, documents, states);
-        if (code == ERROR_TIMEOUT) {
-            search->is_timed_out = true; /* what was found until now is the answer */
-            code = 0;
-            break;
-        }
-    }
+    crew_begin(search->options->crew);
+    if (code == 0) code = run_segments(search, bits, documents, states);
     free(bits);
     free(documents);
     if (code == 0 && states != NULL) code = finish_aggs(search, states);
+    crew_end(search->options->crew);
     if (code == 0 && search->collapse != NULL) return collapse_finish(search);
     if (code == 0 && search->heap_count > 0) {
         qsort_r(search->heap, search->heap_count, sizeof(*search->heap), by_order, search);

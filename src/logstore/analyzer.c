@@ -756,3 +756,16 @@ const char *analyzer_token_kind_name(enum analyzer_token_kind kind)
     CHECK((size_t)kind < ARRAY_LENGTH(names));
     return names[kind];
 }
+
+bool analyzer_breaks(char c)
+{
+    /* Of class Other or Newline, and in no emoji, as # and * are in keycaps. */
+    static const bool breaks[128] = {
+        [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, ['!'] = true, ['$'] = true,
+        ['%'] = true, ['&'] = true,  ['('] = true,  [')'] = true,  ['+'] = true, ['-'] = true,
+        ['/'] = true, ['<'] = true,  ['='] = true,  ['>'] = true,  ['?'] = true, ['@'] = true,
+        ['['] = true, ['\\'] = true, [']'] = true,  ['^'] = true,  ['`'] = true, ['{'] = true,
+        ['|'] = true, ['}'] = true,  ['~'] = true,
+    };
+    return (unsigned char)c < sizeof(breaks) && breaks[(unsigned char)c];
+}

@@ -52,6 +52,10 @@ void analyzer_init(struct analyzer *analyzer, struct str text);
 /* The next token; false at the end. Bytes that are not UTF-8 separate words. */
 bool analyzer_next(struct analyzer *analyzer, struct analyzer_token *token);
 
+/* Whether an ASCII character is in no term and between two of its kind there are whole terms:
+ * blanks, brackets, slashes and the like. Of the others it depends on what stands beside. */
+bool analyzer_breaks(char c);
+
 /* The text in lower case, as a term is (for wildcards and prefixes on text fields). */
 void analyzer_lowercase(struct str text, struct buf *out);
 

@@ -440,6 +440,15 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error)
 {
+    logstore_snapshot_moves_on(snapshot, segment_index);
+    return logstore_filter_run_ahead(snapshot, segment_index, filter, context, bits, error);
+}
+
+int logstore_filter_run_ahead(const struct logstore_snapshot *snapshot, size_t segment_index,
+                              const struct logstore_filter *filter,
+                              struct logstore_filter_context *context, uint64_t *bits,
+                              struct error *error)
+{
     const struct logstore_segment_view *view = &snapshot->segments[segment_index];
     struct filter_run run = {
         .snapshot = snapshot,
@@ -449,7 +458,6 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
         .word_count = LOGSTORE_BITS_WORDS(view->document_count),
     };
     memset(bits, 0, run.word_count * sizeof(*bits));
-    snapshot_moves_on(snapshot, segment_index);
     int code = run_filter(&run, filter, 0, bits, error);
     value_reader_free(run.values);
     context->scanned_documents += view->document_count;

@@ -67,9 +67,6 @@ struct str term_test_prefix(const struct term_test *test); /* every match begins
 /* Bytes of ASCII that every match holds, whatever its letters' case; empty: none are known. */
 struct str term_test_literal(const struct term_test *test);
 
-/* Says that a filter is run over that segment: what was read for another one can be given back. */
-void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
-
 /* Whether a bit from `start` on, before `end`, is set. */
 bool bits_have_any(const uint64_t *bits, uint32_t start, uint32_t end);
 

@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "logstore/analyzer.h"
 #include "logstore/filter_run.h"
+#include "logstore/literal.h"
 #include "logstore/reader.h"
 
 #include <errno.h>
@@ -19,10 +20,83 @@ struct occurrence {
 
 struct verify {
     const struct phrase *phrase;
+    struct literal plain; /* the longest term of a plain phrase; size 0: it is none */
+    size_t pivot;         /* which term that is */
+    bool is_found;        /* in the document at hand, as it stands there */
     VEC(struct occurrence) occurrences;
     int64_t base; /* position of the value's first token */
     bool has_failed;
 };
+
+static bool is_plain(struct str term)
+{
+    for (size_t i = 0; i < term.size; i++) {
+        char c = term.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) return false;
+    }
+    return term.size > 0 && term.size <= LITERAL_SIZE_MAX;
+}
+
+/* Words of ASCII letters and digits between characters that no term holds are terms wherever they
+ * stand: a text that has them in a row need not be cut. */
+static void make_plain(struct verify *verify)
+{
+    const struct phrase *phrase = verify->phrase;
+    for (size_t i = 0; i < phrase->count; i++) {
+        if (!is_plain(phrase->terms[i])) return;
+        if (phrase->terms[i].size > phrase->terms[verify->pivot].size) verify->pivot = i;
+    }
+    if (phrase->slop == 0) literal_init(&verify->plain, phrase->terms[verify->pivot], false);
+}
+
+static bool is_term_at(struct str text, size_t at, struct str term)
+{
+    if (text.size - at < term.size) return false;
+    for (size_t i = 0; i < term.size; i++) {
+        char c = text.data[at + i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c + 32);
+        if (c != term.data[i]) return false;
+    }
+    return true;
+}
+
+/* Whether the terms before the pivot, which stands at that place, stand before it. */
+static bool goes_on_left(const struct verify *verify, struct str text, size_t at)
+{
+    for (size_t i = verify->pivot;; i--) {
+        if (at > 0 && !analyzer_breaks(text.data[at - 1])) return false;
+        if (i == 0) return true;
+        while (at > 0 && analyzer_breaks(text.data[at - 1])) at--;
+        struct str before = verify->phrase->terms[i - 1];
+        if (at < before.size || !is_term_at(text, at - before.size, before)) return false;
+        at -= before.size;
+    }
+}
+
+static bool goes_on_right(const struct verify *verify, struct str text, size_t at)
+{
+    const struct phrase *phrase = verify->phrase;
+    for (size_t i = verify->pivot;; i++) {
+        if (!is_term_at(text, at, phrase->terms[i])) return false;
+        at += phrase->terms[i].size;
+        bool is_last = i + 1 == phrase->count;
+        if (is_last && phrase->is_prefix) return true;
+        if (at < text.size && !analyzer_breaks(text.data[at])) return false;
+        if (is_last) return true;
+        while (at < text.size && analyzer_breaks(text.data[at])) at++;
+    }
+}
+
+static bool holds_plain(const struct verify *verify, struct str text)
+{
+    if (verify->plain.size == 0) return false;
+    for (size_t at = 0; at < text.size; at++) {
+        at = literal_find(&verify->plain, text, at);
+        if (at == STR_NONE) return false;
+        if (goes_on_right(verify, text, at) && goes_on_left(verify, text, at)) return true;
+    }
+    return false;
+}
 
 static void add_text(struct verify *verify, struct str text)
 {
@@ -30,6 +104,8 @@ static void add_text(struct verify *verify, struct str text)
     struct analyzer analyzer;
     struct analyzer_token token;
     int64_t last = verify->base;
+    if (!verify->is_found) verify->is_found = holds_plain(verify, text);
+    if (verify->is_found) return;
     analyzer_init(&analyzer, text);
     while (analyzer_next(&analyzer, &token)) {
         last = verify->base + (int64_t)token.position;
@@ -89,6 +165,7 @@ static bool holds_phrase(struct verify *verify, uint32_t *counts)
 {
     const struct phrase *phrase = verify->phrase;
     size_t count = verify->occurrences.count;
+    if (verify->is_found) return true;
     if (count < phrase->count) return false;
     struct occurrence *items = verify->occurrences.items;
     qsort(items, count, sizeof(*items), by_shift);
@@ -121,6 +198,7 @@ static void finish_document(struct verifier *verifier)
         verifier->bits[document / 64] |= UINT64_C(1) << (document % 64);
     }
     verifier->document = UINT32_MAX;
+    verifier->verify.is_found = false;
     verifier->verify.occurrences.count = 0;
     verifier->verify.base = 0;
 }
@@ -158,6 +236,7 @@ int filter_phrase_verify(struct filter_run *run, const struct logstore_column *c
                          const struct phrase *phrase, uint64_t *bits, struct error *error)
 {
     struct verifier verifier = { .verify = { .phrase = phrase }, .document = UINT32_MAX };
+    make_plain(&verifier.verify);
     verifier.counts = calloc(phrase->count + 1, sizeof(*verifier.counts));
     verifier.bits = calloc(run->word_count + 1, sizeof(*verifier.bits));
     uint64_t *wanted = segment_presence_bits(column);

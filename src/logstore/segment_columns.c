@@ -290,7 +290,7 @@ const struct logstore_column *logstore_column_find_unread(const struct logstore_
     return segment_column(segment, path, false);
 }
 
-bool logstore_column_is_unread(const struct logstore_column *column)
+bool logstore_column_is_sourced(const struct logstore_column *column)
 {
     return (column->flags & SEGMENT_COLUMN_SOURCED) != 0;
 }
@@ -299,7 +299,7 @@ const struct logstore_column *logstore_column_find(const struct logstore_segment
                                                    struct str path)
 {
     const struct logstore_column *column = segment_column(segment, path, false);
-    if (column == NULL || !logstore_column_is_unread(column)) return column;
+    if (column == NULL || !logstore_column_is_sourced(column)) return column;
     struct logstore_column *own = (struct logstore_column *)(uintptr_t)column;
     return segment_column_make(own, NULL) < 0 ? NULL : column;
 }

@@ -123,10 +123,11 @@ static bool sort_terms(const struct builder_field *field, uint32_t least,
     for (size_t i = 0; i < field->terms.count; i++) {
         const struct builder_term *term = &field->terms.items[i];
         if (term->count < least) continue;
-        struct term_order item = {
-            { field->bytes.data + term->offset, term->size }, (uint32_t)i, term->count, 0
-        };
-        if (term->size > 0) item.prefix = term_prefix(item.term);
+        struct term_order item = { STR(""), (uint32_t)i, term->count, 0 };
+        if (term->size > 0) { /* else there may be no bytes at all */
+            item.term = (struct str){ field->bytes.data + term->offset, term->size };
+            item.prefix = term_prefix(item.term);
+        }
         if (!VEC_PUSH(order, item)) return false;
     }
     if (order->count > 0) qsort(order->items, order->count, sizeof(*order->items), by_term);

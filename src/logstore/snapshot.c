@@ -28,7 +28,7 @@ static void forget_columns(struct owned_snapshot *owned, size_t at)
     mutex_unlock(&owned->store->state);
 }
 
-void snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index)
+void logstore_snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index)
 {
     struct owned_snapshot *owned = (struct owned_snapshot *)(uintptr_t)snapshot;
     if (owned->is_shared || owned->segment_at == segment_index) return;

@@ -147,6 +147,15 @@ int logstore_filter_run(const struct logstore_snapshot *snapshot, size_t segment
                         struct logstore_filter_context *context, uint64_t *bits,
                         struct error *error) MUST_CHECK;
 
+/* The same, ahead of the segment that the search is at: columns that were found stay good, and any
+ * thread may do it. logstore_snapshot_moves_on says then that the search is at a segment: what was
+ * read of the columns of the one before can be given back. */
+int logstore_filter_run_ahead(const struct logstore_snapshot *snapshot, size_t segment_index,
+                              const struct logstore_filter *filter,
+                              struct logstore_filter_context *context, uint64_t *bits,
+                              struct error *error) MUST_CHECK;
+void logstore_snapshot_moves_on(const struct logstore_snapshot *snapshot, size_t segment_index);
+
 /* Whether all values of the filter can be of their fields' types, in the index of that segment:
  * carrying it out may pass over clauses that cannot matter. 0 or ERROR_INVALID. */
 int logstore_filter_check(const struct logstore_snapshot *snapshot, size_t segment_index,
@@ -163,11 +172,11 @@ struct logstore_column;
 const struct logstore_column *logstore_column_find(const struct logstore_segment *segment,
                                                    struct str path);
 
-/* The same, but a keyword column whose values stand in the sources alone is not read yet: then
- * logstore_column_is_unread says so, and it has neither terms nor ordinals, but logstore_values. */
+/* The same, but a keyword column whose values stand in the sources alone (it is "sourced") is not
+ * read: it may have neither terms nor ordinals, but logstore_values. */
 const struct logstore_column *logstore_column_find_unread(const struct logstore_segment *segment,
                                                           struct str path);
-bool logstore_column_is_unread(const struct logstore_column *column);
+bool logstore_column_is_sourced(const struct logstore_column *column);
 
 /* What is done with each value: the code that is not 0 ends the walk. The hash is that of
  * logstore_term_hash; the text lasts until visit returns. */
@@ -176,7 +185,7 @@ struct logstore_value_visitor {
     void *argument;
 };
 
-/* Reads the values that the documents (rising) have in an unread column from the sources, each
+/* Reads the values that the documents (rising) have in a sourced column from the sources, each
  * once a document, in order of documents. Reads the blocks alone that hold them.
  * Returns visit's code, or ERROR_TIMEOUT, ERROR_CORRUPT, -ENOMEM. */
 int logstore_values(const struct logstore_column *column, const uint32_t *documents, size_t count,

@@ -84,6 +84,9 @@ int source_block_open(struct source_block *block, struct str stored,
                       struct error *error) MUST_CHECK;
 uint32_t source_block_count(const struct source_block *block);
 
+/* A document of a block that is kept whole, in the block's bytes; false: it is of another kind. */
+bool source_block_whole(const struct source_block *block, uint32_t document, struct str *source);
+
 /* Appends all documents to `raw`, and to `ends` (a uint32_t each) where they end in it. */
 int source_block_documents(struct source_block *block, struct buf *raw, struct buf *ends,
                            struct error *error) MUST_CHECK;

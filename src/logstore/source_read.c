@@ -406,6 +406,18 @@ static int join_documents(struct source_block *block, struct buf *raw, struct bu
     return has_failed ? error_set(error, -ENOMEM, "unpack sources: out of memory") : 0;
 }
 
+bool source_block_whole(const struct source_block *block, uint32_t document, struct str *source)
+{
+    if (block->kind != SOURCE_WHOLE) return false;
+    CHECK(document < block->count);
+    const char *ends = block->head.data + 4;
+    const char *documents = ends + 4 * (size_t)block->count;
+    uint32_t start = document == 0 ? 0 : bytes_get32(ends + 4 * (size_t)(document - 1));
+    uint32_t end = bytes_get32(ends + 4 * (size_t)document);
+    *source = (struct str){ documents + start, end - start };
+    return true;
+}
+
 int source_block_documents(struct source_block *block, struct buf *raw, struct buf *ends,
                            struct error *error)
 {
@@ -496,6 +508,42 @@ static int visit_document(struct value_walk *walk, uint32_t number, uint32_t doc
     return 0;
 }
 
+/* A column of texts of which no shape has two: most columns that are searched. Values are passed
+ * over by their sizes alone. */
+static int visit_texts(struct value_walk *walk, const struct hole_list *holes,
+                       int (*visit)(void *argument, const struct source_value *value),
+                       void *argument, struct error *error)
+{
+    const struct source_block *block = walk->block;
+    const struct column *column = walk->column;
+    const struct str texts = all_texts(block, column);
+    const int64_t *sizes = block->numbers.items + column->first_number;
+    const int64_t *shapes = block->numbers.items + block->shape_numbers;
+    size_t end = 0;
+    uint32_t next = 0;
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < block->count; i++) {
+        size_t shape = (size_t)shapes[i];
+        if (holes[shape].count == 0) continue;
+        if (next == column->count) return broken(error);
+        size_t start = end;
+        end += (size_t)sizes[next++];
+        if (walk->literal != NULL && (walk->next_place >= end || start == end)) continue;
+        const struct str *pieces =
+            block->pieces.items + block->shapes.items[shape].first_hole + shape;
+        struct source_value value = {
+            .document = i,
+            .is_text = str_ends_with(pieces[holes[shape].first], STR("\"")),
+            .raw = { texts.data + start, end - start },
+        };
+        code = visit(argument, &value);
+        if (walk->literal == NULL) continue;
+        walk->next_place = literal_find(walk->literal, texts, end);
+        if (walk->next_place == STR_NONE) break;
+    }
+    return code;
+}
+
 static int visit_column(struct source_block *block, uint32_t number, const struct literal *literal,
                         int (*visit)(void *argument, const struct source_value *value),
                         void *argument, struct error *error)
@@ -508,6 +556,7 @@ static int visit_column(struct source_block *block, uint32_t number, const struc
     walk.next_place = 0;
     int code = column_begin(block, walk.column, error);
     if (code < 0) return code;
+    bool is_plain = walk.column->form == SOURCE_TEXTS;
     for (size_t i = 0; i < block->shapes.count; i++) {
         const struct shape *shape = &block->shapes.items[i];
         for (uint32_t k = shape->hole_count; k > 0; k--) {
@@ -515,10 +564,12 @@ static int visit_column(struct source_block *block, uint32_t number, const struc
             holes[i].first = k - 1;
             holes[i].count++;
         }
+        is_plain &= holes[i].count <= 1;
     }
     begin_walk(&walk);
     bool is_nowhere =
         literal != NULL && walk.column->form == SOURCE_TEXTS && walk.next_place == STR_NONE;
+    if (is_plain && !is_nowhere) return visit_texts(&walk, holes, visit, argument, error);
     for (uint32_t i = 0; code == 0 && !is_nowhere && i < block->count; i++) {
         size_t shape = (size_t)block->numbers.items[block->shape_numbers + i];
         code = visit_document(&walk, number, i, holes[shape], visit, argument, error);

@@ -235,7 +235,7 @@ int logstore_values(const struct logstore_column *column, const uint32_t *docume
                     struct logstore_filter_context *context,
                     const struct logstore_value_visitor *visitor, struct error *error)
 {
-    CHECK(logstore_column_is_unread(column));
+    CHECK(logstore_column_is_sourced(column));
     struct walk walk = { .column = column, .visitor = visitor };
     walk.seen.document = UINT32_MAX;
     uint64_t *wanted = NULL;

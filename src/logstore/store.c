@@ -180,6 +180,7 @@ static void store_free(struct logstore *store)
     for (size_t i = 0; i < store->indices.count; i++) {
         store_index_free(store, store->indices.items[i]);
     }
+    free(store->spare.bytes); /* which the last segment has left */
     VEC_FOR_EACH (&store->aliases, alias) {
         store_alias_release(alias);
     }

@@ -94,9 +94,21 @@ static int scan_blocks(struct filter_run *run, struct scan *scan, const uint64_t
     return code;
 }
 
+/* Whether a term may hold the bytes that every match holds: smtp-1 is two terms. */
+static bool is_possible(const struct scan *scan)
+{
+    struct str literal = scan->test->literal;
+    bool is_possible = true;
+    for (size_t i = 0; i < literal.size && !scan->is_keyword; i++) {
+        is_possible &= !analyzer_breaks(literal.data[i]);
+    }
+    return is_possible;
+}
+
 static int scan_column(struct filter_run *run, struct scan *scan, const uint64_t *blocks,
                        struct error *error)
 {
+    if (!is_possible(scan)) return 0;
     scan->wanted = segment_presence_bits(scan->column);
     if (scan->wanted == NULL) return error_set(error, -ENOMEM, "filter: out of memory");
     for (size_t i = 0; i < run->word_count; i++) {

@@ -7,6 +7,7 @@
 #include "codec/utf8.h"
 #include "logstore/document.h"
 #include "logstore/reader.h"
+#include "logstore/source_find.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct value_reader {
     struct json_parser *parser;
     struct arena arena;
     struct buf text; /* without escapes */
+    struct source_value_vec found;
 
     /* Of the call at hand. */
     uint32_t first; /* document of the block */
@@ -48,6 +50,7 @@ void value_reader_free(struct value_reader *reader)
     json_parser_free(reader->parser);
     arena_release(&reader->arena);
     buf_release(&reader->text);
+    VEC_RELEASE(&reader->found);
     free(reader);
 }
 
@@ -124,24 +127,67 @@ static int visit_path(struct value_reader *reader, uint32_t document, const stru
     return code;
 }
 
+static int parse_document(struct value_reader *reader, uint32_t document, struct str source,
+                          struct str path)
+{
+    const struct json *root;
+    arena_reset(&reader->arena);
+    int code = json_parse(reader->parser, &reader->arena, source, &root, reader->error);
+    return code < 0 ? code : visit_path(reader, document, root, path);
+}
+
+static int find_values(struct value_reader *reader, uint32_t document, struct str source,
+                       struct str path)
+{
+    reader->found.count = 0;
+    int code = source_find(source, path, &reader->found);
+    if (code == ERROR_UNSUPPORTED) return parse_document(reader, document, source, path);
+    if (code < 0) return error_set(reader->error, code, "filter: out of memory");
+    for (size_t i = 0; code == 0 && i < reader->found.count; i++) {
+        reader->found.items[i].document = document - reader->first;
+        code = visit_raw(reader, &reader->found.items[i]);
+    }
+    return code;
+}
+
+/* Of a block that is kept whole. What holds the literal nowhere has no value that does. */
+static int read_whole(struct value_reader *reader, const struct source_block *sources,
+                      struct str path, const struct literal *literal)
+{
+    uint32_t count = source_block_count(sources);
+    struct str first = { NULL, 0 };
+    struct str last = { NULL, 0 };
+    (void)source_block_whole(sources, 0, &first);
+    (void)source_block_whole(sources, count - 1, &last);
+    struct str all = { first.data, (size_t)(last.data + last.size - first.data) };
+    size_t place = literal == NULL ? 0 : literal_find(literal, all, 0);
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && place != STR_NONE && i < count; i++) {
+        struct str source = { NULL, 0 };
+        (void)source_block_whole(sources, i, &source);
+        size_t end = (size_t)(source.data + source.size - all.data);
+        if (literal != NULL && place >= end) continue;
+        if (is_wanted(reader, reader->first + i)) {
+            code = find_values(reader, reader->first + i, source, path);
+        }
+        if (literal != NULL) place = literal_find(literal, all, end);
+    }
+    return code;
+}
+
+/* Of a block whose keys do not say their paths. */
 static int read_documents(struct value_reader *reader, const struct logstore_column *column,
                           uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < count; i++) {
         uint32_t document = reader->first + i;
         if (!is_wanted(reader, document)) continue;
         struct str source;
-        const struct json *root;
-        int code =
-            reader_document(reader->blocks, column->segment, document, &source, reader->error);
-        arena_reset(&reader->arena);
-        if (code == 0) {
-            code = json_parse(reader->parser, &reader->arena, source, &root, reader->error);
-        }
-        if (code == 0) code = visit_path(reader, document, root, column->source_path);
-        if (code != 0) return code;
+        code = reader_document(reader->blocks, column->segment, document, &source, reader->error);
+        if (code == 0) code = parse_document(reader, document, source, column->source_path);
     }
-    return 0;
+    return code;
 }
 
 int value_reader_block(struct value_reader *reader, const struct logstore_column *column,
@@ -159,5 +205,9 @@ int value_reader_block(struct value_reader *reader, const struct logstore_column
     reader->error = error;
     code = source_block_values(sources, column->source_path, literal, visit_raw, reader, error);
     if (code != ERROR_UNSUPPORTED) return code;
+    struct str unused;
+    if (source_block_whole(sources, 0, &unused)) {
+        return read_whole(reader, sources, column->source_path, literal);
+    }
     return read_documents(reader, column, source_block_count(sources));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # aggs_test.py - composite and pipeline aggregations against the same figures worked out here.
 # Usage: aggs_test.py PROGRAM
-import math, os, random, shutil, sys, tempfile
+import math, os, random, shutil, sys, tempfile, threading
 import logs_role
 from logs_role import bulk
 
@@ -336,6 +336,44 @@ def many_terms(role):
                        (ranked[:size], sum(count for _, count in ranked[size:])),
                        ([(b["key"], b["doc_count"]) for b in terms["buckets"]], terms["sum_other_doc_count"]))
 
+
+def scans(role):
+    """What is read block by block, in segments enough for a helper, from several sides at once."""
+    dice = random.Random(9)
+    hits = [0] * 4
+    for part in range(4):
+        lines = []
+        for i in range(9000):
+            kind = int(dice.random() * 9)
+            hits[part] += kind == 0
+            middle = "Plain words" if kind == 0 else "plain-words" if kind == 1 else "words plain"
+            if kind == 1:
+                hits[part] += 1
+            lines += [{"index": {"_index": f"scan{part}"}},
+                      {"message": f"{dice.random()} {dice.getrandbits(8000):x} ({middle}) {i}", f"k{i % 700}": i}]
+            if len(lines) > 4000:
+                role.call("POST", "/_bulk", bulk(*lines))
+                lines = []
+        role.call("POST", "/_bulk", bulk(*lines))
+        role.call("POST", f"/scan{part}/_flush")
+    failures = []
+
+    def ask(query, sort):
+        for _ in range(3):
+            status, answer = role.call("POST", "/scan*/_search", {"size": 3, "track_total_hits": True, "query": query, "sort": sort,
+                                                                 "aggs": {"i": {"terms": {"field": "_index"}}}})
+            got = {b["key"]: b["doc_count"] for b in answer["aggregations"]["i"]["buckets"]} if status == 200 else status
+            if got != {f"scan{part}": count for part, count in enumerate(hits)}:
+                failures.append(got)
+    asked = [({"match_phrase": {"message": "plain words"}}, ["_doc"]),
+             ({"bool": {"filter": [{"wildcard": {"message": "*lai*"}}, {"match_phrase": {"message": "plain words"}}]}}, [{"_doc": "desc"}])]
+    threads = [threading.Thread(target=ask, args=arguments) for arguments in asked * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expect("scans find the same from all sides", [], failures)
+
 folder = tempfile.mkdtemp(prefix="logs-aggs-")
 try:
     role = logs_role.Role(sys.argv[1], folder)
@@ -352,6 +390,7 @@ try:
     rates(role)
     addresses(role)
     many_terms(role)
+    scans(role)
     role.stop()
 finally:
     shutil.rmtree(folder, ignore_errors=True)

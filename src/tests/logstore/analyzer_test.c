@@ -1,10 +1,13 @@
 /* analyzer_test.c
  *
  * Goal:   text is cut into the same terms as by Lucene's standard analyzer.
- * Method: a table of texts with their terms, joined by blanks, as a real Lucene cut them.
+ * Method: a table of texts with their terms, joined by blanks, as a real Lucene cut them; generated
+ *         texts cut whole and in pieces.
  */
 #include "logstore/analyzer.h"
 
+#include "base/buf.h"
+#include "base/random.h"
 #include "tests/test.h"
 
 struct row {
@@ -62,8 +65,72 @@ static void long_tokens_are_cut(void)
     EXPECT_INT(90, (int64_t)sizes[2]);
 }
 
+static void add_terms(struct str text, struct buf *out)
+{
+    struct analyzer analyzer;
+    struct analyzer_token token;
+    analyzer_init(&analyzer, text);
+    while (analyzer_next(&analyzer, &token)) {
+        buf_append_str(out, token.term);
+        buf_append_char(out, '\n');
+    }
+}
+
+/* Terms do not change when what stands before or behind such a character is taken away. */
+static void breaks_are_between_terms(void)
+{
+    static const char *const words[] = { "a",
+                                         "b2",
+                                         "9",
+                                         "x.y",
+                                         "x_",
+                                         "1,000",
+                                         "can",
+                                         "'t",
+                                         "\xcc\x81",
+                                         "\xd7\x90\"\xd7\x91",
+                                         "a\xe2\x80\x8d",
+                                         "#",
+                                         "*\xef\xb8\x8f\xe2\x83\xa3",
+                                         ":",
+                                         ";",
+                                         "\xe6\x97\xa5" };
+    struct random dice;
+    random_init(&dice, 5);
+    size_t breaks = 0;
+    for (int c = 0; c < 256; c++) breaks += analyzer_breaks((char)c);
+    EXPECT_INT(27, (int64_t)breaks);
+    for (size_t i = 0; i < 20000; i++) {
+        char c = (char)random_below(&dice, 128);
+        if (!analyzer_breaks(c)) continue;
+        CLEANUP(buf_release) struct buf text;
+        CLEANUP(buf_release) struct buf apart;
+        CLEANUP(buf_release) struct buf together;
+        buf_init(&text, 4096);
+        buf_init(&apart, 4096);
+        buf_init(&together, 4096);
+        for (size_t k = random_below(&dice, 4); k > 0; k--) {
+            buf_append_cstr(&text, words[random_below(&dice, ARRAY_LENGTH(words))]);
+        }
+        add_terms(buf_str(&text), &apart);
+        buf_append_char(&text, c);
+        size_t start = text.size;
+        buf_append_cstr(&text, words[random_below(&dice, 3)]); /* a letter or a digit */
+        for (size_t k = random_below(&dice, 4); k > 0; k--) {
+            buf_append_cstr(&text, words[random_below(&dice, ARRAY_LENGTH(words))]);
+        }
+        add_terms(str_skip(buf_str(&text), start), &apart);
+        add_terms(buf_str(&text), &together);
+        EXPECT(str_equal(buf_str(&apart), buf_str(&together)));
+    }
+}
+
 int main(void)
 {
-    static const struct test tests[] = { TEST(terms_are_lucenes), TEST(long_tokens_are_cut) };
+    static const struct test tests[] = {
+        TEST(terms_are_lucenes),
+        TEST(long_tokens_are_cut),
+        TEST(breaks_are_between_terms),
+    };
     return test_main(tests, ARRAY_LENGTH(tests));
 }

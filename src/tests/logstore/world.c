@@ -230,7 +230,7 @@ int world_open(struct world *world)
         .disk = &world->disk,
         .clock = &world->clock.table,
         .buffer_size_max = 2000 + (size_t)random_below(&world->dice, 20000),
-        .merge_size_max = 40000,
+        .merge_size_max = (size_t)40000 << random_below(&world->dice, 4),
         .rare_documents_min = world->rare_documents_min,
         .disk_reserve = 1,
         .retention_ms = world->retention_ms,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FILTERS 8
+#define SAMPLE  8
 
 bool world_may_be_gone(const struct world *world, const struct model_document *document)
 {
@@ -16,34 +17,93 @@ bool world_may_be_gone(const struct world *world, const struct model_document *d
            (has_policy && !world->is_policy_whole && age_ms > world->policy_ms);
 }
 
-void world_check_documents(struct world *world)
-{
-    for (size_t i = 0; i < world->model.documents.count && world->is_sound; i++) {
-        struct model_document *document = &world->model.documents.items[i];
-        struct logstore_document found = { 0 };
-        struct error error = { 0 };
-        int code = world_get(world, document, &found, &error);
-        if (code != (document->is_live ? 1 : 0)) {
-            if (code == 0 && world_may_be_gone(world, document)) continue;
-            if (!world->is_quiet) printf("# code %d, %s\n", code, error.text);
-            world_wrong(world, document->is_live ? "is lost" : "is back", document->id);
-        } else if (code == 1 && !str_equal(found.source, document->source)) {
-            world_wrong(world, "is another", document->id);
-        } else if (code == 1 && document->version > 0 &&
-                   (found.version != document->version || found.seq_no != document->seq_no)) {
-            world_wrong(world, "has another version or number", document->id);
-        } else if (code == 1) {
-            document->version = found.version;
-            document->seq_no = found.seq_no;
-        }
-        arena_reset(&world->arena);
-    }
-}
-
 static enum model_index index_of(struct str name)
 {
     if (str_equal(name, STR("logs"))) return MODEL_LOGS;
     return str_equal(name, STR("other")) ? MODEL_OTHER : MODEL_STREAM;
+}
+
+/* By its id, as GET asks; of each document one in SAMPLE is enough, for each costs a block. */
+static void check_by_id(struct world *world, struct model_document *document)
+{
+    struct logstore_document found = { 0 };
+    struct error error = { 0 };
+    int code = world_get(world, document, &found, &error);
+    if (code != (document->is_live ? 1 : 0)) {
+        if (code == 0 && world_may_be_gone(world, document)) return;
+        if (!world->is_quiet) printf("# code %d, %s\n", code, error.text);
+        world_wrong(world, document->is_live ? "is lost" : "is back", document->id);
+    } else if (code == 1 && !str_equal(found.source, document->source)) {
+        world_wrong(world, "is another", document->id);
+    } else if (code == 1 && document->version > 0 &&
+               (found.version != document->version || found.seq_no != document->seq_no)) {
+        world_wrong(world, "has another version or number", document->id);
+    } else if (code == 1) {
+        document->version = found.version;
+        document->seq_no = found.seq_no;
+    }
+    arena_reset(&world->arena);
+}
+
+static struct logstore_snapshot *take_all(struct world *world)
+{
+    struct logstore_snapshot *snapshot = NULL;
+    const struct str *names = NULL;
+    struct str missing;
+    size_t count = 0;
+    if (logstore_resolve(world->store, STR("_all"), &world->arena, &names, &count, &missing) < 0 ||
+        logstore_snapshot_take(world->store, names, count, &snapshot, NULL) < 0) {
+        abort();
+    }
+    return snapshot;
+}
+
+/* One segment read from end to end: whole documents, each the newest of its id. */
+static void check_segment(struct world *world, const struct logstore_segment_view *view,
+                          struct logstore_reader *reader, bool *found)
+{
+    enum model_index index = index_of(view->index->name);
+    struct error error = { 0 };
+    for (uint32_t k = 0; k < view->document_count && world->is_sound; k++) {
+        struct logstore_hit hit;
+        if (view->live != NULL && (view->live[k / 64] >> (k % 64) & 1) == 0) continue;
+        if (logstore_reader_get(reader, view->segment, k, &hit, &error) < 0) {
+            world_wrong(world, "a document cannot be read", str_from(error.text));
+            return;
+        }
+        const struct model_document *document = model_find(&world->model, index, hit.id);
+        size_t at = document == NULL ? 0 : (size_t)(document - world->model.documents.items);
+        if (document == NULL || found[at]) {
+            world_wrong(world, document == NULL ? "is back" : "is there twice", hit.id);
+        } else if (!str_equal(hit.source, document->source)) {
+            world_wrong(world, "is another", hit.id);
+        } else if (document->version > 0 &&
+                   (hit.version != document->version || hit.seq_no != document->seq_no)) {
+            world_wrong(world, "has another version or number", hit.id);
+        } else {
+            found[at] = true;
+        }
+    }
+}
+
+void world_check_documents(struct world *world)
+{
+    struct logstore_snapshot *snapshot = take_all(world);
+    struct logstore_reader *reader = NULL;
+    bool *found = calloc(world->model.documents.count + 1, sizeof(*found));
+    if (found == NULL || logstore_reader_new(&reader) < 0) abort();
+    for (size_t i = 0; i < snapshot->segment_count && world->is_sound; i++) {
+        check_segment(world, &snapshot->segments[i], reader, found);
+    }
+    logstore_reader_free(reader);
+    logstore_snapshot_free(snapshot);
+    for (size_t i = 0; i < world->model.documents.count && world->is_sound; i++) {
+        struct model_document *document = &world->model.documents.items[i];
+        bool may_be_gone = !document->is_live || world_may_be_gone(world, document);
+        if (!found[i] && !may_be_gone) world_wrong(world, "is lost", document->id);
+        if (random_below(&world->dice, SAMPLE) == 0) check_by_id(world, document);
+    }
+    free(found);
 }
 
 /* Marks what a filter finds; each document once. */
@@ -136,14 +196,7 @@ static void check_column(struct world *world, const struct logstore_segment_view
 
 void world_check_searches(struct world *world)
 {
-    struct logstore_snapshot *snapshot = NULL;
-    const struct str *names = NULL;
-    struct str missing;
-    size_t count = 0;
-    if (logstore_resolve(world->store, STR("_all"), &world->arena, &names, &count, &missing) < 0 ||
-        logstore_snapshot_take(world->store, names, count, &snapshot, NULL) < 0) {
-        abort();
-    }
+    struct logstore_snapshot *snapshot = take_all(world);
     for (int i = 0; i < FILTERS && world->is_sound; i++) check_filter(world, snapshot);
     for (size_t i = 0; i < snapshot->segment_count && world->is_sound; i++) {
         check_column(world, &snapshot->segments[i], STR("trace.keyword"));

@@ -435,6 +435,16 @@ def config_warnings(case):
     assert ":6:5: field 'multiline'" in case.log_text(), case.log_text()
 
 
+def index_is_the_one_named(case):
+    """Filebeat writes to its alias while a lifecycle is possible, whatever `index` says; here `index` counts, and a
+    lifecycle that is asked for is warned of."""
+    case.append("a.log", "1\n")
+    case.start()
+    case.expect("1")
+    assert case.bulk.actions[0]["_index"] == time.strftime("foo-%Y", time.gmtime()), case.bulk.actions
+    assert "setup is not done by this role" in case.log_text(), case.log_text()
+
+
 JSON = """    json.keys_under_root: true
     json.overwrite_keys: true
     json.add_error_key: true
@@ -452,6 +462,7 @@ CASES = [
     (second_instance, {}), (once, {}), (stop_with_output_down, {}),
     (back_pressure, {"output_lines": "  compression_level: 1\n"}),
     (json_lines, {"input_lines": JSON}), (config_errors, {}),
+    (index_is_the_one_named, {"output_lines": "  index: 'Foo-%{+yyyy}'\nsetup.ilm.enabled: true\n"}),
     (older_files, {"input_lines": "    ignore_older: 24h\n"}), (hosts_made_whole, {}),
     (config_warnings, {"input_lines": "    multiline.pattern: '^x'\n"}),
 ]
