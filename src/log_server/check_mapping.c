@@ -140,6 +140,20 @@ static bool check_parameters(struct call *call, struct str name, const struct js
     return true;
 }
 
+static bool check_format(struct call *call, const struct json *field)
+{
+    struct str type = json_text(json_get(field, STR("type")), STR(""));
+    struct str format = json_text(json_get(field, STR("format")), STR(""));
+    struct str unknown;
+    bool is_date = str_equal(type, STR("date")) || str_equal(type, STR("date_nanos"));
+    if (!is_date || date_format_is_known(format, &unknown)) return true;
+    return refuse(call,
+                  arena_printf(call->arena,
+                               "Invalid format: [" STR_FMT "]: there is no such format, or it "
+                               "is not supported",
+                               STR_ARG(unknown)));
+}
+
 /* Depth: JSON_DEPTH_MAX. */
 static bool check_fields(struct call *call, const struct json *fields)
 {
@@ -147,6 +161,7 @@ static bool check_fields(struct call *call, const struct json *fields)
         const struct json_member *member = &fields->object.members[i];
         if (!json_is(&member->value, JSON_OBJECT)) continue;
         if (!check_parameters(call, member->key, &member->value) ||
+            !check_format(call, &member->value) ||
             !check_fields(call, json_get(&member->value, STR("properties"))) ||
             !check_fields(call, json_get(&member->value, STR("fields")))) {
             return false;
@@ -169,7 +184,7 @@ static bool check_rules(struct call *call, const struct json *rules)
                                              STR_ARG(name)));
         }
         if (!json_is(mapping, JSON_OBJECT)) continue;
-        if (!check_parameters(call, name, mapping) ||
+        if (!check_parameters(call, name, mapping) || !check_format(call, mapping) ||
             !check_fields(call, json_get(mapping, STR("fields")))) {
             return false;
         }
@@ -190,6 +205,11 @@ bool check_mapping(struct call *call, const struct json *mapping)
                                              "Root mapping definition has unsupported parameters: "
                                              "[" STR_FMT "]",
                                              STR_ARG(member->key)));
+        }
+        bool is_formats = str_equal(member->key, STR("dynamic_date_formats"));
+        if (is_formats && json_is(&member->value, JSON_ARRAY) && member->value.array.count > 0) {
+            return refuse(call, STR("[dynamic_date_formats] is not supported: dates of other forms "
+                                    "need a field of type [date] with a [format]"));
         }
         if (str_equal(member->key, STR("runtime")) && is_full) {
             return refuse(call, STR("[runtime] fields are not supported: fields are indexed"));

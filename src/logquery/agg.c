@@ -169,6 +169,9 @@ static int read_one(struct search *search, const struct json_member *member, str
     agg->field = json_text(json_get(body, STR("field")), STR(""));
     agg->missing = json_get(body, STR("missing"));
     agg->format = json_text(json_get(body, STR("format")), STR(""));
+    const struct logstore_field *field =
+        agg->field.size > 0 && agg->format.size == 0 ? search_field(search, agg->field) : NULL;
+    if (field != NULL) agg->format = field->format; /* of dates: as the field has them */
     if (agg->kind->run != NULL) search->has_pipelines = true;
     if (json_get(body, STR("script")) != NULL && agg->kind->run == NULL) {
         return parse_fail(parse, "illegal_argument_exception",

@@ -22,8 +22,8 @@ struct options {
 
 struct state {
     struct bucket_table table;
-    struct agg_many *many; /* terms that are too many for buckets; NULL: none */
-    bool is_number, is_real;
+    struct agg_many *many;               /* terms that are too many for buckets; NULL: none */
+    bool has_values, is_number, is_real; /* is_real: in one index at least */
     enum logstore_type type;
     uint64_t other_documents;
 };
@@ -167,10 +167,10 @@ static int collect_keywords(struct search *search, struct agg *agg, struct state
 
 /* Numbers ------------------------------------------------------------------------------------- */
 
-static int64_t number_key(const struct agg_numbers *numbers, size_t value)
+static int64_t number_key(const struct agg_numbers *numbers, bool is_real, size_t value)
 {
-    if (!numbers->is_real) return agg_integer_at(numbers, value);
-    double real = logstore_column_real(numbers->cursor.column, value);
+    if (!is_real) return agg_integer_at(numbers, value);
+    double real = agg_number_at(numbers, value);
     int64_t bits;
     memcpy(&bits, &real, sizeof(bits));
     return bits;
@@ -186,16 +186,13 @@ static int collect_numbers(struct search *search, const struct agg *agg, struct 
     int code = agg_include_check_number(search, &options->include, agg->name);
     if (code < 0) return code;
     (void)agg_numbers_open(&numbers, column);
-    state->is_number = true;
-    state->is_real = numbers.is_real;
-    state->type = logstore_column_type(column);
     for (size_t i = 0; i < documents->count; i++) {
         uint32_t document = documents->documents[i];
         size_t first;
         size_t count = logstore_cursor_seek(&numbers.cursor, document, &first);
         size_t start = pairs->count;
         for (size_t k = 0; k < count; k++) {
-            int64_t key = number_key(&numbers, first + k);
+            int64_t key = number_key(&numbers, state->is_real, first + k);
             double value = agg_number_at(&numbers, first + k);
             if (!agg_include_takes_number(&options->include, value, key)) continue;
             uint32_t bucket = bucket_for_number(search, &state->table, key);
@@ -226,25 +223,55 @@ static int all_missing(struct search *search, const struct agg_documents *docume
     return 0;
 }
 
-static uint32_t missing_bucket(struct search *search, const struct agg *agg, struct state *state,
-                               const struct logstore_column *column)
+static void find_reals(struct search *search, const struct agg *agg, struct state *state)
+{
+    for (size_t i = 0; !state->is_real && i < search->snapshot->segment_count; i++) {
+        const struct logstore_column *column = search_column(search, i, agg->field);
+        state->is_real = column != NULL && logstore_column_kind(column) == LOGSTORE_COLUMN_REAL;
+        if (state->is_real) state->type = logstore_column_type(column);
+    }
+}
+
+/* What the field holds, from its first column on: integers of one index and reals of another are
+ * reals, words and numbers are not to be counted together. */
+static int check_type(struct search *search, const struct agg *agg, struct state *state,
+                      const struct logstore_column *column)
+{
+    enum logstore_column_kind kind = logstore_column_kind(column);
+    bool is_number = kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL;
+    if (state->has_values && is_number != state->is_number) {
+        return parse_fail_shard(&search->parse, "aggregation_execution_exception",
+                                "Merging/Reducing the aggregations failed when computing the "
+                                "aggregation [" STR_FMT "] because the field you gave in the "
+                                "aggregation query existed as two different types in two different "
+                                "indices",
+                                STR_ARG(agg->name));
+    }
+    if (state->has_values) return 0;
+    state->has_values = true;
+    state->is_number = is_number;
+    state->type = logstore_column_type(column);
+    if (is_number) find_reals(search, agg, state);
+    return 0;
+}
+
+static uint32_t missing_bucket(struct search *search, const struct agg *agg, struct state *state)
 {
     if (agg->missing == NULL) return UINT32_MAX;
     const struct logstore_field *field = search_field(search, agg->field);
-    enum logstore_column_kind kind = column != NULL  ? logstore_column_kind(column)
-                                     : field != NULL ? logstore_type_column(field->type)
-                                                     : LOGSTORE_COLUMN_KEYWORD;
-    bool is_number = kind == LOGSTORE_COLUMN_INTEGER || kind == LOGSTORE_COLUMN_REAL;
-    if (is_number && !state->is_number) {
-        state->is_number = true;
+    if (!state->has_values && field != NULL) {
+        enum logstore_column_kind kind = logstore_type_column(field->type);
         state->is_real = kind == LOGSTORE_COLUMN_REAL;
-        state->type = field != NULL ? field->type : logstore_column_type(column);
+        state->is_number = state->is_real || kind == LOGSTORE_COLUMN_INTEGER;
+        state->type = field->type;
+        if (state->is_number) find_reals(search, agg, state);
     }
-    if (!is_number) return bucket_for_text(search, &state->table, parse_scalar(agg->missing));
-    bool is_real = kind == LOGSTORE_COLUMN_REAL;
+    if (!state->is_number) {
+        return bucket_for_text(search, &state->table, parse_scalar(agg->missing));
+    }
     double real = parse_number(agg->missing, 0);
     int64_t number = parse_integer(agg->missing, 0);
-    if (is_real) memcpy(&number, &real, sizeof(number));
+    if (state->is_real) memcpy(&number, &real, sizeof(number));
     return bucket_for_number(search, &state->table, number);
 }
 
@@ -272,12 +299,14 @@ static int collect(struct search *search, struct agg *agg, void *raw,
     struct state *state = raw;
     const struct logstore_column *column;
     int code = wants_counts(agg, state) ? agg_many_add(search, agg, &state->many, documents) : 0;
+    state->has_values |= code > 0; /* words */
     if (code != 0) return code < 0 ? code : 0;
     code = agg_column(search, agg, documents->segment, &column);
+    if (code == 0 && column != NULL) code = check_type(search, agg, state, column);
     if (code < 0) return code;
     struct bucket_pair_vec pairs = { 0 };
     bool is_index = str_equal(agg->field, STR("_index"));
-    uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state, column);
+    uint32_t missing = is_index ? UINT32_MAX : missing_bucket(search, agg, state);
     if (is_index)
         code = collect_index(search, state, documents, &pairs);
     else if (column == NULL) {

@@ -469,6 +469,13 @@ static int read_range(struct parse *parse, const struct json *body, struct logst
     if (code == 0) code = read_bounds(parse, &member->value, *out);
     if (code < 0) return code;
     (*out)->format = json_text(json_get(&member->value, STR("format")), STR(""));
+    struct str unknown;
+    if (!date_format_is_known((*out)->format, &unknown)) {
+        return parse_fail(parse, "illegal_argument_exception",
+                          "Invalid format: [" STR_FMT "]: there is no such format, or it is not "
+                          "supported",
+                          STR_ARG(unknown));
+    }
     return parse_zone(parse, json_get(&member->value, STR("time_zone")), &(*out)->zone);
 }
 

@@ -20,7 +20,7 @@
 const struct logstore_field *search_field(const struct search *search, struct str path)
 {
     const struct logstore_snapshot *snapshot = search->snapshot;
-    for (size_t i = 0; i < snapshot->index_count; i++) {
+    for (size_t i = 0; snapshot != NULL && i < snapshot->index_count; i++) {
         const struct logstore_mapping *mapping = snapshot->indices[i].mapping;
         const struct logstore_field *field = logstore_mapping_find(mapping, path);
         if (field != NULL && field->alias_of.size > 0) {
@@ -546,12 +546,12 @@ const struct logstore_filter *search_alias_filter(const struct search *search, s
 }
 
 /* Resolves the indices and freezes them. */
-static int begin(struct search *search)
+static int take_snapshot(struct search *search)
 {
     const struct logquery_request *request = search->request;
     if (request->page != NULL && request->page->snapshot != NULL) {
         search->snapshot = request->page->snapshot;
-        return read_alias_filters(search);
+        return 0;
     }
     const struct str *names;
     size_t count;
@@ -579,6 +579,16 @@ static int begin(struct search *search)
     for (size_t i = 0; code == 0 && i < count; i++) {
         if (filters[i].count > 0) code = set_alias_filter(search, names[i], &filters[i]);
     }
+    return code;
+}
+
+/* The body is read when the indices are known, for dates are in the forms of their fields; but what
+ * is wrong with it is told before what is wrong with them. */
+static int begin(struct search *search)
+{
+    int taken = take_snapshot(search);
+    int code = search_read(search);
+    if (code == 0) code = taken;
     return code < 0 ? code : read_alias_filters(search);
 }
 
@@ -623,8 +633,7 @@ int logquery_search(const struct logquery_options *options, const struct logquer
     search.parse.error = error != NULL ? error : &local;
     *failure = (struct logquery_failure){ 0 };
     size_t size_before = out->size;
-    int code = search_read(&search);
-    if (code == 0) code = begin(&search);
+    int code = begin(&search);
     if (code == 0) code = sort_prepare(&search);
     if (code == 0 && search.collapse != NULL) code = collapse_prepare(&search);
     void **states = ARENA_ARRAY(arena, void *, search.agg_count + 1);
@@ -651,7 +660,7 @@ int logquery_snapshot(const struct logquery_options *options,
     search.parse.failure = failure;
     search.parse.error = error != NULL ? error : &local;
     *failure = (struct logquery_failure){ 0 };
-    int code = explain(&search, begin(&search));
+    int code = explain(&search, take_snapshot(&search));
     if (code == 0) *snapshot = search.snapshot;
     return code;
 }
@@ -704,8 +713,7 @@ int logquery_each(const struct logquery_options *options, const struct logquery_
     search.parse.failure = failure;
     search.parse.error = error != NULL ? error : &local;
     *failure = (struct logquery_failure){ 0 };
-    int code = search_read(&search);
-    if (code == 0) code = begin(&search);
+    int code = begin(&search);
     if (code == 0) code = visit_all(&search, visitor);
     code = explain(&search, code);
     search_release(&search);
@@ -722,13 +730,12 @@ int logquery_count(const struct logquery_options *options, const struct logquery
     search.parse.failure = failure;
     search.parse.error = error != NULL ? error : &local;
     *failure = (struct logquery_failure){ 0 };
-    int code = search_read(&search);
+    int code = begin(&search);
     bool has_other = search.key_count > 0 || search.agg_count > 0;
     if (code == 0 && has_other) {
         code = parse_fail(&search.parse, "parsing_exception",
                           "request does not support [sort] or [aggs]");
     }
-    if (code == 0) code = begin(&search);
     search.size = 0;
     search.from = 0;
     set_deadline(&search);

@@ -44,7 +44,8 @@ struct sort_key {
     enum sort_unit unit;              /* of times: as they are, or in one unit over all indices */
     const struct json *missing_value; /* NULL: _last or _first */
     struct str format;
-    enum sort_type type; /* of the field over all indices */
+    struct str own_format; /* of the field's dates, as search_after may have them */
+    enum sort_type type;   /* of the field over all indices */
     enum logstore_type field_type;
 };
 

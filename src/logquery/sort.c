@@ -202,7 +202,7 @@ static int prepare_after(struct search *search, const struct sort_key *key,
         after->integer = (int64_t)real;
         return 0;
     }
-    struct date_options options = { .format = key->format,
+    struct date_options options = { .format = key->format.size > 0 ? key->format : key->own_format,
                                     .now_ms = search->context.now_ms,
                                     .allows_math = true };
     struct error error = { 0 };
@@ -231,6 +231,7 @@ int sort_prepare(struct search *search)
             }
             key->type = field == NULL ? SORT_TYPE_NONE : type_of(field->type);
             key->field_type = field == NULL ? LOGSTORE_LONG : field->type;
+            key->own_format = field == NULL ? STR("") : field->format;
             bool is_time =
                 key->field_type == LOGSTORE_DATE || key->field_type == LOGSTORE_DATE_NANOS;
             if (is_time && key->unit != SORT_UNIT_OWN) {

@@ -22,9 +22,11 @@ struct parts {
     int fraction_digits;
     bool has_zone;
     int32_t zone_offset_s;
+    int half;        /* of the day, of a clock of twelve hours: 0 morning, 1 afternoon; -1: none */
+    int day_of_year; /* -1: none */
 };
 
-static const struct parts parts_none = { 0, -1, -1, -1, -1, -1, -1, 0, false, 0 };
+static const struct parts parts_none = { 0, -1, -1, -1, -1, -1, -1, 0, false, 0, -1, -1 };
 
 struct moment {
     int64_t ms;
@@ -214,22 +216,74 @@ static bool read_epoch(struct str text, int64_t unit_ms, struct moment *moment)
     return true;
 }
 
-struct pattern_letter {
-    char letter;
-    size_t least; /* digits read when the letter stands alone */
-    size_t most;
+#define NAME_SHORT 3
+
+static const struct str month_names[] = {
+    STR_INIT("January"),   STR_INIT("February"), STR_INIT("March"),    STR_INIT("April"),
+    STR_INIT("May"),       STR_INIT("June"),     STR_INIT("July"),     STR_INIT("August"),
+    STR_INIT("September"), STR_INIT("October"),  STR_INIT("November"), STR_INIT("December"),
 };
+
+static const struct str day_names[] = {
+    STR_INIT("Monday"), STR_INIT("Tuesday"),  STR_INIT("Wednesday"), STR_INIT("Thursday"),
+    STR_INIT("Friday"), STR_INIT("Saturday"), STR_INIT("Sunday"),
+};
+
+/* A name in English, whole or of three letters. */
+static bool take_name(struct str *text, const struct str *names, size_t count, bool is_short,
+                      int *number)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct str name = is_short ? str_first(names[i], NAME_SHORT) : names[i];
+        if (text->size < name.size || !str_equal_nocase(str_first(*text, name.size), name)) {
+            continue;
+        }
+        *text = str_skip(*text, name.size);
+        *number = (int)i + 1;
+        return true;
+    }
+    return false;
+}
+
+/* "GMT", "UTC" or what take_zone takes. */
+static bool take_zone_name(struct str *text, struct parts *parts)
+{
+    bool is_utc = str_starts_with(*text, STR("GMT")) || str_starts_with(*text, STR("UTC"));
+    if (!is_utc) return take_zone(text, parts);
+    *text = str_skip(*text, 3);
+    parts->has_zone = true;
+    parts->zone_offset_s = 0;
+    return true;
+}
+
+static bool take_half(struct str *text, struct parts *parts)
+{
+    struct str word = str_first(*text, text->size < 2 ? text->size : 2);
+    bool is_afternoon = str_equal_nocase(word, STR("PM"));
+    if (!is_afternoon && !str_equal_nocase(word, STR("AM"))) return false;
+    *text = str_skip(*text, 2);
+    parts->half = is_afternoon;
+    return true;
+}
 
 static bool read_letters(struct str *text, char letter, size_t count, struct parts *parts)
 {
     int year;
+    int unused;
     switch (letter) {
     case 'y':
     case 'u':
         if (!take_number(text, count == 2 ? 2 : 4, count == 2 ? 2 : 4, &year)) return false;
         parts->year = count == 2 ? 2000 + year : year;
         return true;
-    case 'M': return count <= 2 && take_number(text, count, 2, &parts->month);
+    case 'M':
+    case 'L':
+        return count <= 2 ? take_number(text, count, 2, &parts->month)
+                          : take_name(text, month_names, 12, count == 3, &parts->month);
+    case 'E': return take_name(text, day_names, 7, count <= 3, &unused);
+    case 'a': return take_half(text, parts);
+    case 'D': return take_number(text, count, 3, &parts->day_of_year);
+    case 'h': return count <= 2 && take_number(text, count, 2, &parts->hour);
     case 'd': return count <= 2 && take_number(text, count, 2, &parts->day);
     case 'H': return count <= 2 && take_number(text, count, 2, &parts->hour);
     case 'm': return count <= 2 && take_number(text, count, 2, &parts->minute);
@@ -238,8 +292,27 @@ static bool read_letters(struct str *text, char letter, size_t count, struct par
     case 'Z':
     case 'X':
     case 'x': return take_zone(text, parts);
+    case 'z': return take_zone_name(text, parts);
     default: return false;
     }
+}
+
+/* Twelve hours twice, and days counted from New Year. */
+static bool settle_parts(struct parts *parts)
+{
+    if (parts->half >= 0 && parts->hour >= 0) {
+        if (parts->hour < 1 || parts->hour > 12) return false;
+        parts->hour = parts->hour % 12 + 12 * parts->half;
+    }
+    if (parts->day_of_year < 0) return true;
+    int day = parts->day_of_year;
+    int month = 1;
+    while (month <= 12 && day > month_days(parts->year, month)) {
+        day -= month_days(parts->year, month++);
+    }
+    parts->month = month;
+    parts->day = day;
+    return month <= 12 && day >= 1;
 }
 
 static bool is_pattern_letter(char c)
@@ -276,7 +349,7 @@ static bool read_pattern(struct str text, struct str pattern, struct parts *part
             pattern = str_skip(pattern, 1);
         }
     }
-    return text.size == 0;
+    return text.size == 0 && settle_parts(parts);
 }
 
 struct named_format {
@@ -285,28 +358,52 @@ struct named_format {
     int64_t epoch_unit_ms;
 };
 
+/* "strict_" may stand before each: four digits of a year are always wanted here. */
 static const struct named_format named_formats[] = {
-    { STR_INIT("strict_date_optional_time"), STR_INIT(""), 0 },
-    { STR_INIT("strict_date_optional_time_nanos"), STR_INIT(""), 0 },
     { STR_INIT("date_optional_time"), STR_INIT(""), 0 },
+    { STR_INIT("date_optional_time_nanos"), STR_INIT(""), 0 },
     { STR_INIT("dateOptionalTime"), STR_INIT(""), 0 },
     { STR_INIT("iso8601"), STR_INIT(""), 0 },
-    { STR_INIT("strict_date_time"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), 0 },
-    { STR_INIT("date_time"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), 0 },
-    { STR_INIT("strict_date_time_no_millis"), STR_INIT("yyyy-MM-dd'T'HH:mm:ssXXX"), 0 },
-    { STR_INIT("date_time_no_millis"), STR_INIT("yyyy-MM-dd'T'HH:mm:ssXXX"), 0 },
-    { STR_INIT("strict_date"), STR_INIT("yyyy-MM-dd"), 0 },
-    { STR_INIT("date"), STR_INIT("yyyy-MM-dd"), 0 },
-    { STR_INIT("strict_year_month_day"), STR_INIT("yyyy-MM-dd"), 0 },
-    { STR_INIT("basic_date"), STR_INIT("yyyyMMdd"), 0 },
-    { STR_INIT("basic_date_time"), STR_INIT("yyyyMMdd'T'HHmmss.SSSXX"), 0 },
-    { STR_INIT("hour_minute_second"), STR_INIT("HH:mm:ss"), 0 },
     { STR_INIT("epoch_millis"), STR_INIT(""), 1 },
     { STR_INIT("epoch_second"), STR_INIT(""), 1000 },
+    { STR_INIT("date"), STR_INIT("yyyy-MM-dd"), 0 },
+    { STR_INIT("year"), STR_INIT("yyyy"), 0 },
+    { STR_INIT("year_month"), STR_INIT("yyyy-MM"), 0 },
+    { STR_INIT("year_month_day"), STR_INIT("yyyy-MM-dd"), 0 },
+    { STR_INIT("date_time"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), 0 },
+    { STR_INIT("date_time_no_millis"), STR_INIT("yyyy-MM-dd'T'HH:mm:ssXXX"), 0 },
+    { STR_INIT("date_hour"), STR_INIT("yyyy-MM-dd'T'HH"), 0 },
+    { STR_INIT("date_hour_minute"), STR_INIT("yyyy-MM-dd'T'HH:mm"), 0 },
+    { STR_INIT("date_hour_minute_second"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss"), 0 },
+    { STR_INIT("date_hour_minute_second_fraction"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss.SSS"), 0 },
+    { STR_INIT("date_hour_minute_second_millis"), STR_INIT("yyyy-MM-dd'T'HH:mm:ss.SSS"), 0 },
+    { STR_INIT("hour"), STR_INIT("HH"), 0 },
+    { STR_INIT("hour_minute"), STR_INIT("HH:mm"), 0 },
+    { STR_INIT("hour_minute_second"), STR_INIT("HH:mm:ss"), 0 },
+    { STR_INIT("hour_minute_second_fraction"), STR_INIT("HH:mm:ss.SSS"), 0 },
+    { STR_INIT("hour_minute_second_millis"), STR_INIT("HH:mm:ss.SSS"), 0 },
+    { STR_INIT("time"), STR_INIT("HH:mm:ss.SSSXXX"), 0 },
+    { STR_INIT("time_no_millis"), STR_INIT("HH:mm:ssXXX"), 0 },
+    { STR_INIT("t_time"), STR_INIT("'T'HH:mm:ss.SSSXXX"), 0 },
+    { STR_INIT("t_time_no_millis"), STR_INIT("'T'HH:mm:ssXXX"), 0 },
+    { STR_INIT("ordinal_date"), STR_INIT("yyyy-DDD"), 0 },
+    { STR_INIT("ordinal_date_time"), STR_INIT("yyyy-DDD'T'HH:mm:ss.SSSXXX"), 0 },
+    { STR_INIT("ordinal_date_time_no_millis"), STR_INIT("yyyy-DDD'T'HH:mm:ssXXX"), 0 },
+    { STR_INIT("basic_date"), STR_INIT("yyyyMMdd"), 0 },
+    { STR_INIT("basic_date_time"), STR_INIT("yyyyMMdd'T'HHmmss.SSSXX"), 0 },
+    { STR_INIT("basic_date_time_no_millis"), STR_INIT("yyyyMMdd'T'HHmmssXX"), 0 },
+    { STR_INIT("basic_ordinal_date"), STR_INIT("yyyyDDD"), 0 },
+    { STR_INIT("basic_ordinal_date_time"), STR_INIT("yyyyDDD'T'HHmmss.SSSXX"), 0 },
+    { STR_INIT("basic_ordinal_date_time_no_millis"), STR_INIT("yyyyDDD'T'HHmmssXX"), 0 },
+    { STR_INIT("basic_time"), STR_INIT("HHmmss.SSSXX"), 0 },
+    { STR_INIT("basic_time_no_millis"), STR_INIT("HHmmssXX"), 0 },
+    { STR_INIT("basic_t_time"), STR_INIT("'T'HHmmss.SSSXX"), 0 },
+    { STR_INIT("basic_t_time_no_millis"), STR_INIT("'T'HHmmssXX"), 0 },
 };
 
 static const struct named_format *named_format_find(struct str name)
 {
+    if (str_starts_with(name, STR("strict_"))) name = str_skip(name, STR("strict_").size);
     for (size_t i = 0; i < ARRAY_LENGTH(named_formats); i++) {
         if (str_equal(named_formats[i].name, name)) return &named_formats[i];
     }
@@ -340,6 +437,23 @@ static struct str format_cut(struct str *formats)
     struct str first = str_first(*formats, at);
     *formats = str_skip(*formats, at + 2);
     return first;
+}
+
+bool date_format_is_known(struct str formats, struct str *unknown)
+{
+    while (formats.size > 0) {
+        struct str format = format_cut(&formats);
+        bool is_literal = false;
+        *unknown = format;
+        if (named_format_find(format) != NULL) continue;
+        for (size_t i = 0; i < format.size; i++) {
+            char c = format.data[i];
+            if (c == '\'') is_literal = !is_literal;
+            bool is_letter = !is_literal && is_pattern_letter(c);
+            if (is_letter && strchr("yuMLdHhmsSaEDZXxz", c) == NULL) return false;
+        }
+    }
+    return true;
 }
 
 #define FORMAT_DEFAULT STR("strict_date_optional_time||epoch_millis")
@@ -565,6 +679,32 @@ static void print_zone(int32_t offset_s, size_t count, struct buf *out)
                count == 2 ? "" : ":", (int)(size / 60 % 60));
 }
 
+/* "+0100", also of UTC. */
+static void print_plain_zone(int32_t offset_s, struct buf *out)
+{
+    int32_t size = offset_s < 0 ? -offset_s : offset_s;
+    buf_printf(out, "%c%02d%02d", offset_s < 0 ? '-' : '+', (int)(size / 3600),
+               (int)(size / 60 % 60));
+}
+
+static void print_name(struct str name, bool is_short, struct buf *out)
+{
+    buf_append_str(out, is_short ? str_first(name, NAME_SHORT) : name);
+}
+
+static size_t day_of_week(const struct utc *utc)
+{
+    int64_t days = clock_days_from_civil(utc->year, utc->month, utc->day);
+    return (size_t)(((days + 3) % 7 + 7) % 7); /* the first day of 1970 was a Thursday */
+}
+
+static int day_of_year(const struct utc *utc)
+{
+    int day = utc->day;
+    for (int month = 1; month < utc->month; month++) day += month_days(utc->year, month);
+    return day;
+}
+
 static void print_letters(const struct utc *utc, char letter, size_t count, int32_t zone_offset_s,
                           struct buf *out)
 {
@@ -578,7 +718,17 @@ static void print_letters(const struct utc *utc, char letter, size_t count, int3
         else
             buf_printf(out, "%04d", (int)utc->year);
         break;
-    case 'M': buf_printf(out, "%0*d", (int)count, utc->month); break;
+    case 'M':
+    case 'L':
+        if (count <= 2)
+            buf_printf(out, "%0*d", (int)count, utc->month);
+        else
+            print_name(month_names[utc->month - 1], count == 3, out);
+        break;
+    case 'E': print_name(day_names[day_of_week(utc)], count <= 3, out); break;
+    case 'a': buf_append_cstr(out, utc->hour < 12 ? "AM" : "PM"); break;
+    case 'h': buf_printf(out, "%0*d", (int)count, (utc->hour + 11) % 12 + 1); break;
+    case 'D': buf_printf(out, "%0*d", (int)count, day_of_year(utc)); break;
     case 'd': buf_printf(out, "%0*d", (int)count, utc->day); break;
     case 'H': buf_printf(out, "%0*d", (int)count, utc->hour); break;
     case 'm': buf_printf(out, "%0*d", (int)count, utc->minute); break;
@@ -589,8 +739,11 @@ static void print_letters(const struct utc *utc, char letter, size_t count, int3
         break;
     }
     case 'X':
-    case 'x':
-    case 'Z': print_zone(zone_offset_s, count, out); break;
+    case 'x': print_zone(zone_offset_s, count, out); break;
+    case 'Z': print_plain_zone(zone_offset_s, out); break;
+    case 'z':
+        zone_offset_s == 0 ? buf_append_cstr(out, "UTC") : print_zone(zone_offset_s, 3, out);
+        break;
     default: break;
     }
 }
@@ -630,7 +783,7 @@ static void print_moment(const struct moment *moment, struct str format, int32_t
     struct utc utc = clock_utc_from_ms(moment->ms + zone_offset_s * MS_SECOND);
     utc.nanosecond += moment->ns;
     struct str pattern = named != NULL ? named->pattern : first;
-    bool has_nanos = str_equal(first, STR("strict_date_optional_time_nanos"));
+    bool has_nanos = str_ends_with(first, STR("date_optional_time_nanos"));
     if (has_nanos && moment->ns != 0) {
         pattern = moment->ns % 1000 == 0 ? STR("yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
                                          : STR("yyyy-MM-dd'T'HH:mm:ss.SSSSSSSSSXXX");

@@ -28,6 +28,9 @@ struct date_options {
     bool allows_math; /* "now-1h/d", "2024-01-01||+1M" */
 };
 
+/* Whether all of several formats, separated by ||, can be read; else the first that cannot. */
+bool date_format_is_known(struct str formats, struct str *unknown) MUST_CHECK;
+
 /* Milliseconds since the epoch, or nanoseconds. ERROR_PARSE with Elasticsearch's sentence. */
 int date_parse_ms(struct str text, const struct date_options *options, int64_t *time_ms,
                   struct error *error) MUST_CHECK;

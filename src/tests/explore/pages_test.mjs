@@ -31,6 +31,7 @@ function filters_come_back_from_the_address() {
     same([{ match_phrase: { b: '2' } }], bool.must_not, 'must not');
     same({ query_string: { query: 'x', analyze_wildcard: true } }, bool.filter[1], 'in Lucene');
     same({ kql: { query: 'x' } }, page.boolQuery('x', 'kql', [], 1, 2).bool.filter[1], 'in KQL');
+    for (const [text, phrase] of [['do not panic', '"do not panic"'], [' a "b" \\c', '"a \\"b\\" \\\\c"'], ['"a b"', null], ['"a" b"', '"\\"a\\" b\\""'], ['  ', null]]) same(phrase, page.asPhrase(text), `${text} as a phrase`);
     for (const [word, language] of [['kql', 'kql'], ['lucene', 'lucene'], [null, 'lucene'], ['sql', 'lucene']]) same(language, page.readLanguage(word, 'lucene'), `lang=${word}`);
 }
 
@@ -38,6 +39,8 @@ function marks_are_what_was_asked_for() {
     const marked = (query, text) => { const pattern = page.markPattern(query); return pattern === null ? [] : text.match(pattern) ?? []; };
     same(['Error'], marked('error AND level:warn', 'Error: warn'), 'words, not other fields');
     same(['a (b)'], marked('"a (b)"', 'x a (b)'), 'phrases');
+    same(['could not reach'], 'it could not reach x'.match(page.markPattern('"could not reach"', true)), 'a phrase with an operator inside');
+    same(['b'.repeat(2)], marked('bb NOT "could -x reach" -message:"bb cc"', 'bb cc could'), 'a negated phrase');
     same([], marked('NOT error -x', 'error'), 'what must not be there');
     same(['retrying'], marked('retry*', 'retrying now'), 'wildcards');
 }

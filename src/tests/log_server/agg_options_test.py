@@ -128,6 +128,26 @@ def refused(role):
         bounds["upper"] == bounds["upper_population"], bounds["upper_sampling"] > bounds["upper"]))
 
 
+def mixed(role):
+    """A field that has another type in another index."""
+    for index, kind, values in (("m1", "long", [1, 2, 2]), ("m2", "double", [2, 2.5]), ("m3", "keyword", ["a", "2"])):
+        role.call("PUT", "/" + index, {"mappings": {"properties": {"v": {"type": kind}}}})
+        role.call("POST", f"/{index}/_bulk?refresh=true", bulk(*[x for value in values for x in ({"index": {}}, {"v": value})]))
+        role.call("POST", f"/{index}/_bulk?refresh=true", bulk({"index": {}}, {"other": 1}))
+    body = {"size": 0, "aggs": {"x": {"terms": {"field": "v"}}}}
+    for name, path, missing, want in (
+            ("integers and reals are reals", "/m1,m2", None, [(2.0, 3), (1.0, 1), (2.5, 1)]),
+            ("and so are those that lack one", "/m1,m2", 2, [(2.0, 5), (1.0, 1), (2.5, 1)]),
+            ("integers alone", "/m1", None, [(2, 2), (1, 1)]), ("words alone", "/m3", None, [("2", 1), ("a", 1)])):
+        body["aggs"]["x"]["terms"] = {"field": "v", **({} if missing is None else {"missing": missing})}
+        answer = role.call("POST", path + "/_search", body)[1]
+        expect(name, want, [(b["key"], b["doc_count"]) for b in answer["aggregations"]["x"]["buckets"]])
+    for path in ("/m1,m3", "/m3,m1", "/m2,m3", "/m1,m2,m3"):
+        status, answer = role.call("POST", path + "/_search", {"size": 0, "aggs": {"x": {"terms": {"field": "v"}}}})
+        expect("words and numbers: " + path, (400, "aggregation_execution_exception", True), (
+            status, answer["error"]["root_cause"][0]["type"], "two different types" in json.dumps(answer)))
+
+
 def main():
     scratch = tempfile.mkdtemp(prefix="logs-agg-options-")
     try:
@@ -138,7 +158,7 @@ def main():
         for part in ([{"other": 1}], DOCUMENTS[:9], DOCUMENTS[9:]):
             role.call("POST", "/a/_bulk", bulk(*[x for made in part for x in ({"index": {}}, made)]))
             role.call("GET", "/a/_count")
-        for group in (which_terms, order, where, found_intervals, refused):
+        for group in (which_terms, order, where, found_intervals, refused, mixed):
             group(role)
         role.stop()
     finally:

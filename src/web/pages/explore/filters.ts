@@ -43,6 +43,13 @@ export type Language = 'kql' | 'lucene';
 /** The language of an address: without one it is Lucene, as links were before there was a choice. */
 export const readLanguage = (text: string | null, otherwise: Language): Language => (text === 'kql' || text === 'lucene' ? text : otherwise);
 
+/** The text as one phrase, in either language; null when it is one already, or nothing. */
+export function asPhrase(text: string): string | null {
+    const words = text.trim();
+    if (words === '' || /^"(?:[^"\\]|\\.)*"$/.test(words)) return null;
+    return `"${words.replace(/(["\\])/g, '\\$1')}"`;
+}
+
 /** The question as Elasticsearch's bool query. */
 export function boolQuery(text: string, language: Language, filters: readonly Filter[], from: number, to: number): Clause {
     const filter: Clause[] = [{ range: { '@timestamp': { gte: from, lte: to, format: 'epoch_millis' } } }];

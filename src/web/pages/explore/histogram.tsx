@@ -101,7 +101,7 @@ export function Histogram({ counts, onZoom, onZoomOut }: HistogramProps) {
                     onPointerDown={(event) => { if (event.button === 0) { event.currentTarget.setPointerCapture(event.pointerId); setDrag({ from: place(event), to: place(event) }); } }}
                     onPointerMove={(event) => { const x = place(event); setHover(barAt(x)); if (drag) setDrag({ from: drag.from, to: x }); }}
                     onPointerUp={done} onPointerCancel={() => setDrag(null)} onPointerLeave={() => setHover(null)} onDblClick={onZoomOut}>
-                    {[0, top / 2, top].map((value) => (
+                    {[0, top / 2, top].filter(Number.isInteger).map((value) => (
                         <g key={value}>
                             <line class="grid-line" x1={plot.left} x2={plot.left + plot.width} y1={Math.round(yOf(value)) + 0.5} y2={Math.round(yOf(value)) + 0.5} />
                             <text class="tick-text" x={plot.left - 6} y={yOf(value) + 4} text-anchor="end">{short(value)}</text>

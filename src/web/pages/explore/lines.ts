@@ -104,7 +104,10 @@ const HIGHLIGHTS_MAX = 24;
 /** What a query looks for in any field, as one pattern to mark it by; null when it names nothing. */
 export function markPattern(query: string, isKql = false): RegExp | null {
     const parts: string[] = [];
-    const plain = query.replace(isKql ? /(^|[\s(:])not\s+\S+/gi : /(^|[\s(])(?:-|NOT\s+|!)\S+/g, ' ');
+    /* A phrase comes first: what looks like a negation inside of it is none. */
+    const negation = isKql ? /"(?:[^"\\]|\\.)*"|(?:^|[\s(:])not\s+(?:[\w.@*-]+:)?(?:"(?:[^"\\]|\\.)*"|\S+)/gi
+        : /"(?:[^"\\]|\\.)*"|(?:^|[\s(])(?:-|NOT\s+|!)(?:[\w.@*-]+:)?(?:"(?:[^"\\]|\\.)*"|\S+)/g;
+    const plain = query.replace(negation, (found) => (found.startsWith('"') ? found : ' '));
     const operator = isKql ? /^(and|or|not)$/i : /^(AND|OR|NOT|&&|\|\||TO)$/;
     for (const [, field, phrase, word] of plain.matchAll(/(?:([\w.@*-]+):)?(?:"((?:[^"\\]|\\.)*)"|([^\s()"[\]{}]+))/g)) {
         if (field !== undefined && !MESSAGE_FIELDS.includes(field) && !field.includes('*')) continue;

@@ -9,7 +9,7 @@ import { describeAge, formatTime, MINUTE, printDuration, resolveRange, type RawR
 import { TopBar } from '../../shared/topbar';
 import { changed, print, query, setQuery } from '../../shared/url';
 import { Detail } from './detail';
-import { printFilter, readFilters, readLanguage, withFilter, type Filter, type Language } from './filters';
+import { asPhrase, printFilter, readFilters, readLanguage, withFilter, type Filter, type Language } from './filters';
 import { barsFor, Histogram, levelName, printCount } from './histogram';
 import { levelOf, LEVELS, markPattern, messageOf, type Level, type Line } from './lines';
 import { LineList, type ListHandle } from './list';
@@ -79,6 +79,7 @@ interface QueryBoxProps {
 function QueryBox({ text, language, busy, problem, onRun, onLanguage, input }: QueryBoxProps) {
     const [draft, setDraft] = useState(text);
     useEffect(() => setDraft(text), [text]);
+    const phrase = asPhrase(text);
     const run = (event: Event): void => {
         event.preventDefault();
         onRun(draft);
@@ -98,6 +99,7 @@ function QueryBox({ text, language, busy, problem, onRun, onLanguage, input }: Q
                 <button type="submit" class="button primary" data-testid="run" aria-busy={busy}>Search</button>
             </div>
             {problem !== '' && <p class="query-problem" id="query-problem" role="alert" data-testid="query-error">{problem}</p>}
+            {problem !== '' && phrase !== null && <button type="button" class="link query-phrase" data-testid="as-phrase" onClick={() => { setDraft(phrase); onRun(phrase); }}>Search for it as a phrase</button>}
         </form>
     );
 }
