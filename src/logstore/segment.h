@@ -93,7 +93,6 @@ struct logstore_column {
     struct terms terms;
     struct rare rare;
     char *made; /* of sourced ones: terms and ordinals read from the sources; owned */
-    size_t made_terms_size;
 };
 
 struct segment_column_place {

@@ -94,7 +94,6 @@ static int make(struct logstore_column *column, struct error *error)
         return code;
     }
     column->made = bytes;
-    column->made_terms_size = values_at;
     return 0;
 }
 
