@@ -54,10 +54,10 @@ static void drop_rollback(struct sample_batch *batch)
 
 static int drop_begin(void *state, struct sample_batch **batch, struct error *error)
 {
-    static struct sample_batch nothing = { .append = drop_append,
-                                           .append_rows = drop_rows,
-                                           .commit = drop_commit,
-                                           .rollback = drop_rollback };
+    static _Thread_local struct sample_batch nothing = { .append = drop_append,
+                                                         .append_rows = drop_rows,
+                                                         .commit = drop_commit,
+                                                         .rollback = drop_rollback };
     (void)state;
     (void)error;
     *batch = &nothing;
