@@ -240,9 +240,9 @@ int lucene_read_term(struct lucene *lucene, const struct lucene_scope *scope,
     if (*out == NULL) return lucene_no_memory(lucene);
     if (kind == LOGSTORE_FILTER_FUZZY) {
         double edits = tilde.number;
-        bool is_broken = edits < 0 || (edits >= 1 && edits < 1e9 && edits != (int)edits);
+        bool is_broken = !(edits >= 0 && edits <= 2) || (edits > 1 && edits < 2);
         if (tilde.has_number && is_broken) {
-            return lucene_fail(lucene, "a number of edits that is negative or no whole number");
+            return lucene_fail(lucene, "a number of edits that is none of 0, 1 and 2");
         }
         (*out)->fuzziness = !tilde.has_number ? -1 : edits >= 2 ? 2 : edits >= 1 ? 1 : 0;
     }

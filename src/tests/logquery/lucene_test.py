@@ -6,7 +6,7 @@ generated query strings go to both, and the sets of documents must be equal, an 
 answer too. Then generated strings of many scripts are cut into tokens by both. Skips without Java
 or liblucene8-java. A failure prints the seed's query and both answers.
 """
-import glob, http.client, json, os, random, shutil, subprocess, sys, tempfile
+import glob, http.client, json, os, random, re, shutil, subprocess, sys, tempfile
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(here), "log_server"))
 import logs_role
@@ -156,11 +156,14 @@ def query(depth=0, has_fields=True):
 
 
 def broken(text):
-    """A query with a character too many or too few."""
+    """A query with a character too many or too few. "*:a" is none of them: to Lucene "*" is a field that nobody has, to
+    Elasticsearch, and so to us, all fields."""
     at = dice.randrange(len(text) + 1)
     if dice.random() < 0.5:
-        return text[:at] + dice.choice('()"[]{}/\\:+-!^~*? ') + text[at:]
-    return text[:max(at - 1, 0)] + text[at:]
+        other = text[:at] + dice.choice('()"[]{}/\\:+-!^~*? ') + text[at:]
+    else:
+        other = text[:max(at - 1, 0)] + text[at:]
+    return text if re.search(r"\*:(?!\*(?![^\s)]))", other) else other
 
 
 def class_path():
