@@ -275,7 +275,8 @@ static int find_document(struct call *call, struct arena *arena, struct logstore
     return 2;
 }
 
-static int handle_get(struct call *call)
+/* Answers with a document of the URL, or with its source alone. */
+static int answer_document(struct call *call, bool is_source_alone)
 {
     struct logstore_document document = { 0 };
     struct logquery_source spec = { 0 };
@@ -285,6 +286,15 @@ static int handle_get(struct call *call)
     if (code < 0) return code;
     code = find_document(call, &arena, &document);
     if (code == 2) return 0;
+    if (is_source_alone && code == 1) {
+        return logquery_source_write(&spec, document.source, &arena, &call->response->body);
+    }
+    if (is_source_alone) {
+        struct str reason =
+            arena_printf(call->arena, "Document not found [" STR_FMT "]/[_doc]/[" STR_FMT "]",
+                         STR_ARG(call->values[0]), STR_ARG(call->values[1]));
+        return answer_error(call, 404, "resource_not_found_exception", reason);
+    }
     struct json_writer json;
     json_writer_init(&json, &call->response->body);
     call->response->status = code == 1 ? 200 : 404;
@@ -292,23 +302,14 @@ static int handle_get(struct call *call)
                                code == 1 ? &document : NULL);
 }
 
+static int handle_get(struct call *call)
+{
+    return answer_document(call, false);
+}
+
 static int handle_source(struct call *call)
 {
-    struct logstore_document document = { 0 };
-    struct logquery_source spec = { 0 };
-    CLEANUP(arena_release) struct arena arena = { 0 };
-    arena_init(&arena, DOCUMENT_MEMORY_MAX);
-    int code = read_source_url(call, &spec);
-    if (code < 0) return code;
-    code = find_document(call, &arena, &document);
-    if (code == 2) return 0;
-    if (code == 0) {
-        struct str reason =
-            arena_printf(call->arena, "Document not found [" STR_FMT "]/[_doc]/[" STR_FMT "]",
-                         STR_ARG(call->values[0]), STR_ARG(call->values[1]));
-        return answer_error(call, 404, "resource_not_found_exception", reason);
-    }
-    return logquery_source_write(&spec, document.source, &arena, &call->response->body);
+    return answer_document(call, true);
 }
 
 /* One of several documents: found, not found, or why it cannot be told. */
