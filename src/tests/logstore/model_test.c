@@ -18,12 +18,11 @@
  *         planted bug has until it must be found (default 200; 0: none is planted).
  */
 #include "tests/logstore/world.h"
+#include "tests/sim/seeds.h"
 #include "tests/test.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIVES       4
 #define STEPS_MAX   50
@@ -250,13 +249,7 @@ static void damage_the_catalog(struct world *world)
 
 /* Seeds -------------------------------------------------------------------------------------- */
 
-struct bug {
-    const char *name;
-    enum sim_disk_bug kind;
-    const char *ending;
-};
-
-static bool run_seed(uint64_t seed, const struct bug *bug)
+static bool run_seed(uint64_t seed, const struct sim_bug *bug)
 {
     struct world world;
     world_init(&world, seed, bug != NULL);
@@ -277,28 +270,14 @@ static bool run_seed(uint64_t seed, const struct bug *bug)
     return is_sound;
 }
 
-static uint64_t number_of(const char *variable, uint64_t otherwise)
-{
-    uint64_t number = otherwise;
-    const char *text = getenv(variable);
-    if (text != NULL && !str_to_uint64(str_from(text), &number)) return otherwise;
-    return number;
-}
-
 static void the_store_is_as_the_model(void)
 {
-    uint64_t count = number_of("SIM_SEEDS", 40);
-    uint64_t first = number_of("SIM_FIRST", 1);
-    uint64_t failures = 0;
-    for (uint64_t seed = first; seed < first + count && failures < 5; seed++) {
-        failures += !run_seed(seed, NULL);
-    }
-    EXPECT_INT(0, (int64_t)failures);
+    sim_expect_sound(run_seed, 40);
 }
 
 static void planted_bugs_are_found(void)
 {
-    static const struct bug bugs[] = {
+    static const struct sim_bug bugs[] = {
         { "the log is not synced", SIM_DISK_BUG_NO_SYNC, ".log" },
         { "a segment is not synced", SIM_DISK_BUG_NO_SYNC, ".segment.tmp" },
         { "the catalog is not synced", SIM_DISK_BUG_NO_SYNC, "catalog.json.tmp" },
@@ -308,16 +287,7 @@ static void planted_bugs_are_found(void)
         { "the catalog is renamed behind the removal of the log", SIM_DISK_BUG_LATE_RENAME,
           "/catalog.json" },
     };
-    uint64_t most = number_of("SIM_PLANTED", 200);
-    for (size_t i = 0; most > 0 && i < ARRAY_LENGTH(bugs); i++) {
-        clock_t start = clock();
-        uint64_t seed = 1;
-        while (seed <= most && run_seed(seed, &bugs[i])) seed++;
-        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-        printf("# %s: %s at seed %llu, %.2f s\n", bugs[i].name, seed > most ? "not found" : "found",
-               (unsigned long long)seed, seconds);
-        EXPECT(seed <= most);
-    }
+    sim_expect_found(run_seed, bugs, ARRAY_LENGTH(bugs), 200);
 }
 
 int main(void)

@@ -21,6 +21,7 @@
 #include "tests/sim/clock.h"
 #include "tests/sim/copies.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/twin.h"
 #include "tests/test.h"
 
@@ -29,7 +30,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define START_MS INT64_C(1700000000000)
 
@@ -537,13 +537,7 @@ static void check_snapshot(struct run *run)
     }
 }
 
-struct bug {
-    const char *name;
-    enum sim_disk_bug kind;
-    const char *ending;
-};
-
-static bool run_seed(uint64_t seed, const struct bug *bug)
+static bool run_seed(uint64_t seed, const struct sim_bug *bug)
 {
     struct run run = { .seed = seed, .now_ms = START_MS, .is_quiet = bug != NULL };
     random_init(&run.random, seed);
@@ -580,28 +574,14 @@ static bool run_seed(uint64_t seed, const struct bug *bug)
     return !run.has_failed;
 }
 
-static uint64_t number_of(const char *variable, uint64_t otherwise)
-{
-    uint64_t number = otherwise;
-    const char *text = getenv(variable);
-    if (text != NULL && !str_to_uint64(str_from(text), &number)) return otherwise;
-    return number;
-}
-
 static void what_is_acknowledged_survives_everything(void)
 {
-    uint64_t count = number_of("SIM_SEEDS", 200);
-    uint64_t first = number_of("SIM_FIRST", 1);
-    uint64_t failures = 0;
-    for (uint64_t seed = first; seed < first + count && failures < 5; seed++) {
-        failures += !run_seed(seed, NULL);
-    }
-    EXPECT_INT(0, (int64_t)failures);
+    sim_expect_sound(run_seed, 200);
 }
 
 static void planted_bugs_are_found(void)
 {
-    static const struct bug bugs[] = {
+    static const struct sim_bug bugs[] = {
         { "the log is not synced", SIM_DISK_BUG_NO_SYNC, ".wal" },
         { "a block is not synced", SIM_DISK_BUG_NO_SYNC, ".block.tmp" },
         { "the series file is not synced", SIM_DISK_BUG_NO_SYNC, ".series.tmp" },
@@ -613,16 +593,7 @@ static void planted_bugs_are_found(void)
         { "a deletion's wish is renamed behind its notes", SIM_DISK_BUG_LATE_RENAME, "/deletion" },
         { "the name of the wish is not synced", SIM_DISK_BUG_NO_SYNC_FOLDER, "/data" },
     };
-    uint64_t most = number_of("SIM_PLANTED", 400);
-    for (size_t i = 0; i < ARRAY_LENGTH(bugs); i++) {
-        clock_t start = clock();
-        uint64_t seed = 1;
-        while (seed <= most && run_seed(seed, &bugs[i])) seed++;
-        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-        printf("# %s: %s at seed %" PRIu64 ", %.2f s\n", bugs[i].name,
-               seed > most ? "not found" : "found", seed, seconds);
-        EXPECT(seed <= most);
-    }
+    sim_expect_found(run_seed, bugs, ARRAY_LENGTH(bugs), 400);
 }
 
 int main(void)
